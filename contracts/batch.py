@@ -1,0 +1,69 @@
+"""What flows between the steps: one micro-batch of one Kafka partition, enriched on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from contracts import frames
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The broker confirmed, without a break from `since` to `until`, that every record of the partition had been read.
+
+    Both are nanoseconds of the worker's monotonic clock.
+    """
+
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """How many rows of a partition became what, since the start of its state."""
+
+    accepted: int = 0
+    amending: int = 0
+    duplicate: int = 0
+    late: int = 0
+    rejected: int = 0
+    heartbeat: int = 0
+
+    @property
+    def events(self) -> int:
+        """All rows but heartbeats, which the pipeline wrote itself."""
+        return self.accepted + self.amending + self.duplicate + self.late + self.rejected
+
+
+def empty(schema: pl.Schema) -> pl.DataFrame:
+    """A frame of these columns without rows."""
+    return pl.DataFrame(schema=schema)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicroBatch:
+    """All rows fetched at once from one partition, and what has been made of them so far.
+
+    `provisional` marks what a bounded run emits for the windows still open at its end: steps answer it without
+    keeping anything in their state.
+    """
+
+    topic: str
+    partition: int
+    next_offset: int  # everything before it is in this batch or in an earlier one
+    read_at: int = 0  # monotonic nanoseconds
+    quiet: Quiet | None = None
+    provisional: bool = False
+    watermark: int | None = None  # of the provider that is furthest
+    outcomes: Outcomes = Outcomes()
+    events: pl.DataFrame = field(default_factory=lambda: empty(frames.EVENTS))
+    payloads: Sequence[bytes | None] = ()
+    rejects: pl.DataFrame = field(default_factory=lambda: empty(frames.REFUSED))
+    late: pl.DataFrame = field(default_factory=lambda: empty(frames.REFUSED))
+    heartbeats: pl.DataFrame = field(default_factory=lambda: empty(frames.HEARTBEATS))
+    bars: pl.DataFrame = field(default_factory=lambda: empty(frames.BARS))
+    features: pl.DataFrame | None = None
+    signals: pl.DataFrame = field(default_factory=lambda: empty(frames.SIGNALS))

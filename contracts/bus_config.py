@@ -1,0 +1,43 @@
+"""Where the bus is and what its topics are called: what every step that talks to Kafka has to agree on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+_OWNED: Final = frozenset({"bootstrap.servers", "enable.auto.commit", "isolation.level", "transactional.id"})
+
+
+class KafkaConfig(BaseModel):
+    """Section `bus.kafka` of the config.
+
+    Attributes:
+        brokers: host:port, several with commas, or `embedded` for the local stack.
+        consumer_group: group under which offsets are committed, for lag tools only.
+        start: where a run without saved state begins: earliest, latest, group, or an ISO 8601 time.
+        options: further librdkafka client options, such as security.protocol and sasl.password.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    brokers: str = Field("embedded", min_length=1)
+    topic: str = "mdp.events"
+    signals_topic: str = "mdp.signals"
+    bars_topic: str = "mdp.bars"
+    dlq_topic: str = "mdp.events.dlq"
+    late_topic: str = "mdp.events.late"
+    replay_topic: str = "mdp.replay"
+    consumer_group: str = "mdp-consumers"
+    start: str = "earliest"
+    options: dict[str, SecretStr] = Field(default_factory=dict)
+
+    def client(self, **more: str | int | bool) -> dict[str, str | int | bool]:
+        """Options of a librdkafka client: the connection, and `more` with dots for underscores."""
+        given = {name: secret.get_secret_value() for name, secret in self.options.items() if name not in _OWNED}
+        return {
+            **given,
+            "bootstrap.servers": self.brokers,
+            "log_level": 2,  # what goes wrong is reported by us, once, and not by each client's own log
+            **{name.replace("_", "."): value for name, value in more.items()},
+        }

@@ -1,0 +1,199 @@
+"""Kafka records to a frame of events and a frame of rejects.
+
+The content type says how to read a record: JSON (also where there is none), msgpack, or an Arrow IPC stream that carries
+many events. A value that starts with `{` is JSON whatever its header says, as it can be neither of the others; so the
+common case never looks at headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from contracts import arrow_events
+from contracts.batch import MicroBatch, Outcomes
+from contracts.event import FIELDS, PARSED, Event, accepted, explain, with_interval_lengths
+from contracts.frames import EVENTS, REFUSED
+from contracts.ids import joined_id
+from contracts.record import ARROW, CONTENT_TYPE_NAMES, JSON, MSGPACK, Fetch, Record, header
+from contracts.timestamps import format_timestamps, parse_timestamps
+
+UNDECODABLE: Final = "undecodable"
+
+_json: Final = msgspec.json.Decoder(Event)
+_msgpack: Final = msgspec.msgpack.Decoder(Event)
+_fields: Final = attrgetter(*FIELDS)
+_MAX_MILLISECONDS: Final = 2**63 // 1_000_000 - 86_400_000 * 366
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """Turns fetches into micro-batches.
+
+    Attributes:
+        window_ns: length of a window; events of kind bar must divide it.
+        max_future_ns: how far an event's time may lie ahead of its record's timestamp.
+    """
+
+    window_ns: int
+    max_future_ns: int
+
+    def decode(self, fetch: Fetch) -> MicroBatch:
+        """The events of a fetch in row order, and its rejects with their reasons. Never raises for what a topic holds."""
+        payloads = [record.value() for record in fetch.records]
+        parsed, broken = _read(fetch.records, payloads)
+        parsed = with_interval_lengths(parsed)
+        is_accepted = parsed.select(accepted(self.window_ns, self.max_future_ns)).to_series()
+        rejects = [broken] if broken.height else []
+        if not is_accepted.all():
+            refused = parsed.filter(~is_accepted)
+            parsed = parsed.filter(is_accepted)
+            originals = refused_rows(refused, payloads, explain(refused, self.window_ns))
+            rejects.append(originals.with_columns(key=_keys(fetch.records, refused["record"])))
+        return MicroBatch(
+            topic=fetch.topic,
+            partition=fetch.partition,
+            next_offset=fetch.next_offset,
+            read_at=fetch.read_at,
+            quiet=fetch.quiet,
+            events=_with_ids(parsed).select(EVENTS.names()),
+            payloads=payloads,
+            rejects=pl.concat(rejects).sort(["offset", "row"]) if rejects else pl.DataFrame(schema=REFUSED),
+            outcomes=Outcomes(rejected=sum(frame.height for frame in rejects)),
+        )
+
+
+def refused_rows(rows: pl.DataFrame, payloads: Sequence[bytes | None], why: pl.DataFrame) -> pl.DataFrame:
+    """A REFUSED frame of `rows` (record, offset, row, symbol), each with its original bytes and `why` (reason, error).
+
+    A row of an Arrow batch comes as a batch of one, so that sending it again brings none of its neighbours.
+    """
+    originals = [
+        arrow_events.slice_row(payload, row) if arrow_events.is_stream(payload) else payload
+        for payload, row in ((payloads[record], row) for record, row in rows.select("record", "row").iter_rows())
+    ]
+    return pl.DataFrame(
+        {
+            "offset": rows["offset"],
+            "row": rows["row"],
+            "reason": why["reason"],
+            "error": why["error"],
+            "content_type": [_sniffed_type(payload) for payload in originals],
+            "key": rows["symbol"].cast(pl.Binary),
+            "value": originals,
+        },
+        schema=REFUSED,
+    )
+
+
+def _sniffed_type(payload: bytes | None) -> str:
+    if arrow_events.is_stream(payload):
+        return ARROW
+    return JSON if payload is None or payload[:1] == b"{" else MSGPACK
+
+
+def _read(records: Sequence[Record], payloads: Sequence[bytes | None]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(PARSED frame, REFUSED frame of what cannot be decoded)."""
+    try:
+        events = [_json.decode(payload) for payload in payloads]  # type: ignore[arg-type]
+    except Exception:
+        return _read_mixed(records, payloads)
+    return _parsed(records, np.arange(len(events)), events), pl.DataFrame(schema=REFUSED)
+
+
+def _read_mixed(records: Sequence[Record], payloads: Sequence[bytes | None]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    indices: list[int] = []
+    events: list[Event] = []
+    batches: list[pl.DataFrame] = []
+    broken: list[tuple[object, ...]] = []
+    for index, (record, payload) in enumerate(zip(records, payloads, strict=True)):
+        kind = JSON if payload is None or payload[:1] == b"{" else header(record, *CONTENT_TYPE_NAMES) or JSON
+        try:
+            if kind == ARROW:
+                batches.append(arrow_events.read(payload or b"").with_columns(_origin(record, index)))
+            else:
+                events.append(_decoder(kind)(payload or b""))
+                indices.append(index)
+        except Exception as error:
+            broken.append((record.offset(), 0, UNDECODABLE, _one_line(error), kind, record.key(), payload))
+    frames = [_parsed(records, np.array(indices, np.int64), events), *batches]
+    parsed = pl.concat([frame.select(PARSED.names()) for frame in frames])
+    return (
+        parsed.sort(["record", "row"]) if batches else parsed,
+        pl.DataFrame(broken, schema=REFUSED, orient="row"),
+    )
+
+
+def _decoder(content_type: str) -> Callable[[bytes], Event]:
+    if content_type.partition(";")[0].strip().lower() == JSON:
+        return _json.decode
+    if content_type == MSGPACK:
+        return _msgpack.decode
+    raise ValueError(f"content type {content_type[:100]!r} is none of {JSON}, {MSGPACK}, {ARROW}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__
+
+
+def _origin(record: Record, index: int) -> list[pl.Expr]:
+    timestamp = _nanoseconds([record])[0]
+    return [
+        pl.lit(index, pl.Int64).alias("record"),
+        pl.lit(record.offset(), pl.Int64).alias("offset"),
+        pl.lit(timestamp, pl.Int64).alias("record_ts"),
+    ]
+
+
+def _nanoseconds(records: Sequence[Record]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The records' own timestamps; a CreateTime is the producer's word and may be anything, so it is bounded."""
+    milliseconds = np.fromiter((record.timestamp()[1] for record in records), np.int64, len(records))
+    return np.clip(milliseconds, -1, _MAX_MILLISECONDS) * 1_000_000
+
+
+def _parsed(
+    records: Sequence[Record], indices: np.ndarray[tuple[int], np.dtype[np.int64]], events: Sequence[Event]
+) -> pl.DataFrame:
+    """One-event records as a PARSED frame; `indices` say which of `records` each event came from."""
+    if not events:
+        return pl.DataFrame(schema=PARSED)
+    chosen = records if len(events) == len(records) else [records[index] for index in indices]
+    columns = dict(zip(FIELDS, zip(*map(_fields, events), strict=True), strict=True))
+    texts = pl.Series("src_text", columns.pop("src_ts"), pl.String)
+    data = {name: pl.Series(name, values, PARSED[name]) for name, values in columns.items()}
+    return pl.DataFrame(
+        {
+            "record": indices,
+            "offset": np.fromiter((record.offset() for record in chosen), np.int64, len(chosen)),
+            "row": np.zeros(len(chosen), np.int64),
+            "record_ts": _nanoseconds(chosen),
+            "src_text": texts,
+            "src_ts": parse_timestamps(texts),
+            **data,
+        }
+    ).select(PARSED.names())
+
+
+def _keys(records: Sequence[Record], indices: pl.Series) -> pl.Series:
+    return pl.Series([records[index].key() for index in indices], dtype=pl.Binary)
+
+
+def _with_ids(events: pl.DataFrame) -> pl.DataFrame:
+    """Fills event_id where it is absent: provider|symbol|src_ts|seq, and the place in the log where seq is absent too."""
+    if events["event_id"].null_count() == 0:
+        return events
+    place = pl.concat_str(pl.lit("@"), "offset", pl.lit("."), "row")
+    parts = [
+        pl.col("provider"),
+        pl.col("symbol").fill_null(""),
+        pl.Series(format_timestamps(events["src_ts"])),
+        pl.col("seq").cast(pl.String).fill_null(place),
+    ]
+    derived = joined_id([part if isinstance(part, pl.Expr) else pl.lit(part) for part in parts])
+    return events.with_columns(pl.col("event_id").fill_null(derived))

@@ -1,0 +1,160 @@
+"""Event v1: what a record on the events topic holds, and what makes a row of it acceptable."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+import polars as pl
+
+from contracts.duration import parse_duration
+
+MAX_MAGNITUDE: Final = 1e12
+MAX_TEXT_BYTES: Final = 256
+KINDS: Final = ("tick", "bar", "heartbeat")
+
+# A window around a time this close to the end of int64 would not fit: a year is far more than any window.
+_TIME_BOUND: Final = 2**63 - 1 - 366 * 86_400 * 10**9
+
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Event(msgspec.Struct, gc=False):
+    """The fields of Event v1 that the pipeline reads; others are skipped unread.
+
+    Everything is optional here, so that a missing field is reported by name, together with whatever else is wrong,
+    by the rules below, which look at whole columns.
+    """
+
+    provider: str | None = None
+    symbol: str | None = None
+    kind: str | None = None
+    interval: str | None = None
+    src_ts: str | None = None
+    o: float | None = None
+    h: float | None = None
+    l: float | None = None
+    c: float | None = None
+    v: float | None = None
+    seq: _Int64 | None = None
+    event_id: str | None = None
+    ver: Literal[1] = 1
+
+
+FIELDS: Final = Event.__struct_fields__[:-1]
+
+# Of the columns below, `src_ts` holds nanoseconds, and null where the text of the record, in `src_text`, is no time.
+PARSED: Final = pl.Schema(
+    {
+        "record": pl.Int64,
+        "offset": pl.Int64,
+        "row": pl.Int64,
+        "record_ts": pl.Int64,
+        "provider": pl.String,
+        "symbol": pl.String,
+        "kind": pl.String,
+        "interval": pl.String,
+        "src_text": pl.String,
+        "src_ts": pl.Int64,
+        "o": pl.Float64,
+        "h": pl.Float64,
+        "l": pl.Float64,
+        "c": pl.Float64,
+        "v": pl.Float64,
+        "seq": pl.Int64,
+        "event_id": pl.String,
+    }
+)
+
+CONTRACT: Final = "contract"
+FUTURE: Final = "future"
+
+
+def accepted(window_ns: int, max_future_ns: int) -> pl.Expr:
+    """True for the rows of a PARSED frame, with interval lengths, that may enter the pipeline."""
+    violations = [broken for broken, _ in _contract(window_ns)]
+    return ~pl.any_horizontal(*violations, _ahead(max_future_ns))
+
+
+def explain(rows: pl.DataFrame, window_ns: int) -> pl.DataFrame:
+    """Columns reason and error for rows that `accepted` refused; the first broken rule speaks."""
+    verdict = pl.when(False).then(pl.lit("", pl.String))
+    for broken, error in _contract(window_ns):
+        verdict = verdict.when(broken).then(error)
+    explained = rows.select(error=verdict.otherwise(None))
+    ahead = pl.lit("src_ts is too far ahead of the record's own timestamp")
+    return explained.select(
+        reason=pl.when(pl.col("error").is_null()).then(pl.lit(FUTURE)).otherwise(pl.lit(CONTRACT)),
+        error=pl.col("error").fill_null(ahead),
+    )
+
+
+def _contract(window_ns: int) -> list[tuple[pl.Expr, pl.Expr]]:
+    """Pairs of (the rule is broken, what to say). A null in a comparison breaks nothing: only `required` minds nulls."""
+    kind = pl.col("kind")
+    is_event, is_bar = kind.ne_missing("heartbeat"), kind.eq_missing("bar")
+    rules = [
+        (kind.is_null(), pl.lit("kind is missing")),
+        (~kind.is_in(KINDS), pl.lit("kind is none of tick, bar, heartbeat")),
+        *(_required(name, pl.lit(value=True)) for name in ("provider",)),
+        *(_required(name, is_event) for name in ("symbol", "c", "v")),
+        *(_required(name, is_bar) for name in ("o", "h", "l", "interval")),
+        *(_text(name) for name in ("provider", "symbol", "event_id")),
+        (pl.col("src_ts").is_null() & pl.col("src_text").is_null(), pl.lit("src_ts is missing")),
+        (pl.col("src_ts").is_null(), pl.lit("src_ts is not an ISO 8601 time with a zone, within 64-bit nanoseconds")),
+        (pl.col("src_ts").abs() > _TIME_BOUND, pl.lit("src_ts lies within a year of the end of 64-bit nanoseconds")),
+        *(_number(name) for name in ("o", "h", "l", "c", "v")),
+        (pl.col("v") < 0, pl.lit("v is negative")),
+        (pl.col("l") > pl.min_horizontal("o", "c", "h"), pl.lit("l is above o, c or h")),
+        (pl.col("h") < pl.max_horizontal("o", "c"), pl.lit("h is below o or c")),
+        (
+            is_bar & _divides(window_ns).not_(),
+            pl.lit(f"interval does not divide the window of {window_ns // 10**6} ms"),
+        ),
+    ]
+    return [(broken.fill_null(value=False), error) for broken, error in rules]
+
+
+def _required(name: str, applies: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    return applies & pl.col(name).is_null(), pl.lit(f"{name} is missing")
+
+
+def _text(name: str) -> tuple[pl.Expr, pl.Expr]:
+    text = pl.col(name)
+    length = text.str.len_bytes()
+    broken = (length == 0) | (length > MAX_TEXT_BYTES) | text.str.contains("\0", literal=True)
+    return broken, pl.lit(f"{name} is empty, longer than {MAX_TEXT_BYTES} bytes or holds a NUL")
+
+
+def _number(name: str) -> tuple[pl.Expr, pl.Expr]:
+    number = pl.col(name)
+    return ~(number.abs() <= MAX_MAGNITUDE), pl.lit(f"{name} is not a finite number of at most 1e12")
+
+
+def _divides(window_ns: int) -> pl.Expr:
+    return (pl.lit(window_ns, pl.Int64) % pl.col("interval_ns") == 0).fill_null(value=False)
+
+
+def with_interval_lengths(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds `interval_ns`: what the interval of each bar says, null where it says nothing. Ticks may carry any interval."""
+    is_bar = rows["kind"].eq_missing(pl.Series(["bar"]))
+    if not is_bar.any():
+        return rows.with_columns(interval_ns=pl.lit(None, pl.Int64))
+    texts = rows.filter(is_bar)["interval"].unique()
+    lengths = pl.DataFrame(
+        {"interval": texts, "interval_ns": [_length(text) for text in texts]},
+        schema_overrides={"interval_ns": pl.Int64},
+    )
+    return rows.join(lengths, on="interval", how="left", maintain_order="left")
+
+
+def _length(interval: str | None) -> int | None:
+    try:
+        return None if interval is None else parse_duration(interval)
+    except ValueError:
+        return None
+
+
+def _ahead(max_future_ns: int) -> pl.Expr:
+    """A record without a timestamp of its own cannot be judged, and is not."""
+    return ((pl.col("record_ts") > 0) & (pl.col("src_ts") > pl.col("record_ts") + max_future_ns)).fill_null(value=False)

@@ -1,0 +1,101 @@
+"""The columns of every frame that crosses from one step to the next.
+
+Times are int64 nanoseconds since the Unix epoch, UTC. `offset` and `row` say which row of the log caused a row:
+the Kafka offset, and the position inside the record (0 but for Arrow batches). Rows are in (offset, row) order.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+CAUSE: Final = {"offset": pl.Int64, "row": pl.Int64}
+
+EVENTS: Final = pl.Schema(
+    {
+        "record": pl.Int64,  # index into MicroBatch.payloads
+        **CAUSE,
+        "provider": pl.String,
+        "symbol": pl.String,
+        "kind": pl.String,  # tick | bar | heartbeat
+        "src_ts": pl.Int64,
+        "o": pl.Float64,
+        "h": pl.Float64,
+        "l": pl.Float64,
+        "c": pl.Float64,
+        "v": pl.Float64,
+        "seq": pl.Int64,
+        "event_id": pl.String,
+    }
+)
+
+REFUSED: Final = pl.Schema(  # rows of the log that go to the DLQ or the late topic, as they came
+    {
+        **CAUSE,
+        "reason": pl.String,
+        "error": pl.String,
+        "content_type": pl.String,
+        "key": pl.Binary,
+        "value": pl.Binary,
+    }
+)
+
+HEARTBEATS: Final = pl.Schema({"provider": pl.String, "src_ts": pl.Int64})
+
+BAR_KEY: Final = ("provider", "symbol", "interval", "window_start")
+BARS: Final = pl.Schema(
+    {
+        "provider": pl.String,
+        "symbol": pl.String,
+        "interval": pl.String,
+        "window_start": pl.Int64,
+        "window_end": pl.Int64,
+        "open": pl.Float64,
+        "high": pl.Float64,
+        "low": pl.Float64,
+        "close": pl.Float64,
+        "volume": pl.Float64,
+        "vwap": pl.Float64,  # null when volume is 0
+        "trades": pl.Int64,
+        "revision": pl.Int64,  # 0: the close of its window; n: its n-th amendment
+        **CAUSE,
+    }
+)
+
+BAR_VALUES: Final = ("open", "high", "low", "close", "volume", "vwap", "trades")
+FEATURE_KEY: Final = ("provider", "symbol", "interval", "ts")
+
+
+def features_schema(names: tuple[str, ...]) -> pl.Schema:
+    """Columns of a features frame: key, the configured features, the bar they were made at, and the cause."""
+    values: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.Float64)
+    return pl.Schema(
+        {
+            "provider": pl.String,
+            "symbol": pl.String,
+            "interval": pl.String,
+            "ts": pl.Int64,  # window end
+            **values,
+            **{name: BARS[name] for name in BAR_VALUES},
+            **CAUSE,
+        }
+    )
+
+
+SIGNAL_KEY: Final = ("provider", "symbol", "interval", "ts", "name", "adapter")
+SIGNALS: Final = pl.Schema(
+    {
+        "signal_id": pl.String,
+        "provider": pl.String,
+        "symbol": pl.String,
+        "interval": pl.String,
+        "ts": pl.Int64,
+        "name": pl.String,
+        "value": pl.Float64,
+        "score": pl.Float64,
+        "adapter": pl.String,
+        "meta": pl.String,  # JSON object
+        **CAUSE,
+    }
+)

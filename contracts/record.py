@@ -1,0 +1,47 @@
+"""Records as Kafka delivers them: a fetch of one partition, before anything has been read into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from contracts.batch import Quiet
+
+Headers = list[tuple[str, bytes | None]]
+
+CONTENT_TYPE = "content-type"
+CONTENT_TYPE_NAMES = (CONTENT_TYPE, "content_type")  # both spellings are about
+JSON = "application/json"
+MSGPACK = "application/msgpack"
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+class Record(Protocol):
+    """What the pipeline asks of a record; `confluent_kafka.Message` is one."""
+
+    def value(self) -> bytes | None: ...
+    def key(self) -> bytes | None: ...
+    def offset(self) -> int: ...
+    def timestamp(self) -> tuple[int, int]: ...
+    def headers(self) -> Headers | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """Records of one partition in offset order; possibly none, when all there is to say is that it is quiet."""
+
+    topic: str
+    partition: int
+    next_offset: int
+    records: Sequence[Record] = ()
+    read_at: int = 0
+    quiet: Quiet | None = None
+
+
+def header(record: Record, *names: str) -> str | None:
+    """The last header of one of the names, as text; None where there is none. Costly: only where it matters."""
+    for key, value in reversed(record.headers() or []):
+        if key in names and value is not None:
+            return value.decode("utf-8", "replace")
+    return None

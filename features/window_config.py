@@ -1,0 +1,56 @@
+"""How time is cut into windows, and how long a window waits for what is late."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.duration import format_duration
+
+_DAY_MS: Final = 86_400_000
+_Wait = Annotated[int, Field(ge=0, le=7 * _DAY_MS)]
+
+
+class WindowConfig(BaseModel):
+    """Section `micro_batch` of the config; all in milliseconds but the batch size.
+
+    Attributes:
+        window_ms: length of a tumbling window, aligned to the Unix epoch.
+        allow_late_ms: how far the watermark stays behind the newest event of a provider.
+        amend_ms: how long a closed window can still be corrected.
+        flush_timeout_ms: silence after which a heartbeat moves the watermark on.
+        max_future_ms: how far an event may lie ahead of its record's timestamp.
+        max_batch_size: most records fetched at once from one partition.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window_ms: int = Field(2_000, ge=1, le=_DAY_MS)
+    allow_late_ms: _Wait = 500
+    amend_ms: _Wait = 10_000
+    flush_timeout_ms: int = Field(1_000, ge=10, le=_DAY_MS)
+    max_future_ms: _Wait = 5_000
+    max_batch_size: int = Field(30_000, ge=1, le=1_000_000)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What decides results; the rest only decides when they appear."""
+        return self.window_ms, self.allow_late_ms, self.amend_ms, self.max_future_ms
+
+    @property
+    def window_ns(self) -> int:
+        return self.window_ms * 1_000_000
+
+    @property
+    def allow_late_ns(self) -> int:
+        return self.allow_late_ms * 1_000_000
+
+    @property
+    def amend_ns(self) -> int:
+        return self.amend_ms * 1_000_000
+
+    @property
+    def interval(self) -> str:
+        """The window's length as text, as it stands in every bar: 2s, 1m."""
+        return format_duration(self.window_ns)

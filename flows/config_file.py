@@ -1,0 +1,166 @@
+"""Reads the settings: the file, the environment it refers to, and what the command line sets on top."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr, ValidationError
+
+from flows.settings import Settings
+
+CONFIG: Final = "MDP_CONFIG"  # environment variables: how a worker process learns what the command line said
+OVERRIDES: Final = "MDP_OVERRIDES"
+HOME: Final = "MDP_HOME"
+
+_DEFAULT: Final = Path("configs/streaming.yaml")
+_PROJECT: Final = Path(__file__).resolve().parent.parent
+_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_EMBEDDED: Final = "embedded"
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; one line names the key, the value and what is allowed."""
+
+
+def load(path: Path | None = None, overrides: Sequence[str] | None = None) -> Settings:
+    """The settings of this process.
+
+    Args:
+        path: the YAML file; by default $MDP_CONFIG, or configs/streaming.yaml here or in the project.
+        overrides: `key.path=value` texts, the value in YAML; by default those of $MDP_OVERRIDES, a JSON list.
+
+    Raises:
+        ConfigError: a file that cannot be read, an unknown key, or a value that is not allowed.
+    """
+    path = path or config_path()
+    tree = _expanded(_read(path))
+    for override in json.loads(os.environ.get(OVERRIDES, "[]")) if overrides is None else overrides:
+        _set(tree, override)
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_problem(error)}") from None
+    return _with_files(settings, path)
+
+
+def config_path() -> Path:
+    """The file that `load` reads by default."""
+    given = os.environ.get(CONFIG)
+    if given:
+        return Path(given)
+    return _DEFAULT if _DEFAULT.exists() else _PROJECT / _DEFAULT
+
+
+def home() -> Path:
+    """The folder of the local stack and of saved state: $MDP_HOME, or .mdp in the project."""
+    return Path(os.environ.get(HOME) or _PROJECT / ".mdp")
+
+
+def connected(settings: Settings) -> Settings:
+    """The settings with the addresses of the local stack in place of `embedded`.
+
+    Raises:
+        ConfigError: the local stack has not been started.
+    """
+    kafka, store = settings.bus.kafka, settings.store
+    if kafka.brokers == _EMBEDDED:
+        kafka = kafka.model_copy(update={"brokers": _endpoints()["kafka"]})
+    if store.url.get_secret_value() == _EMBEDDED:
+        endpoints = _endpoints()
+        url = make_conninfo(endpoints["postgres"], passfile=endpoints["passfile"])
+        store = store.model_copy(update={"url": SecretStr(url)})
+    bus = settings.bus.model_copy(update={"kafka": kafka})
+    return settings.model_copy(update={"bus": bus, "store": store})
+
+
+def _endpoints() -> dict[str, str]:
+    file = home() / "endpoints.json"
+    try:
+        endpoints: dict[str, str] = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise ConfigError(
+            "the local stack has not been started: run `mdp up`, or name a broker and a database"
+        ) from None
+    return endpoints
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; name a config file with --config") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} holds no mapping of sections")
+    return tree
+
+
+def _expanded(value: Any) -> Any:
+    """`${NAME}` and `${NAME:-default}` replaced by what the environment says."""
+    if isinstance(value, Mapping):
+        return {key: _expanded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_expanded(part) for part in value]
+    return _VARIABLE.sub(_environment, value) if isinstance(value, str) else value
+
+
+def _environment(match: re.Match[str]) -> str:
+    found = os.environ.get(match[1]) or match[2]
+    if found is None:
+        raise ConfigError(f"environment variable {match[1]} is not set, and the config gives no default for it")
+    return found
+
+
+def _set(tree: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set {override!r}: write it as key.path=value")
+    *parents, last = key.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {override!r}: {parent} is no section")
+    try:
+        tree[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: the value is not YAML") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        text = f"{key} is not a known key"
+    elif not key:
+        text = first["msg"].removeprefix("Value error, ")
+    else:
+        shown = "" if isinstance(first["input"], dict) or "url" in key else f" = {first['input']!r}"
+        text = f"{key}{shown}: {first['msg'].removeprefix('Value error, ')}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return " ".join(text.split()) + more
+
+
+def _with_files(settings: Settings, path: Path) -> Settings:
+    """File names in the config count from here, from the config's own folder, or from the project."""
+    adapters = settings.inference.adapters
+    if adapters.rules is not None:
+        rules = adapters.rules.model_copy(update={"file": _found(adapters.rules.file, path)})
+        adapters = adapters.model_copy(update={"rules": rules})
+    if adapters.sklearn.model_path:
+        model = str(_found(Path(adapters.sklearn.model_path), path))
+        adapters = adapters.model_copy(update={"sklearn": adapters.sklearn.model_copy(update={"model_path": model})})
+    return settings.model_copy(update={"inference": settings.inference.model_copy(update={"adapters": adapters})})
+
+
+def _found(file: Path, config: Path) -> Path:
+    places = (Path(), config.resolve().parent, config.resolve().parent.parent, _PROJECT)
+    return next((place / file for place in places if (place / file).exists()), file)

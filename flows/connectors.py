@@ -1,0 +1,56 @@
+"""The ends of the dataflows: which topic they read, and where their outputs go."""
+
+from __future__ import annotations
+
+from contracts.decode import Decoder
+from flows.settings import Settings
+from sinks.kafka import outputs
+from sinks.migrate import migrate
+from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
+from sinks.store import StoreWriter
+from sinks.timescale import TimescaleWriter
+from sources.end_offsets import EndOffsets
+from sources.kafka import Bounds, KafkaSource, partition_key, partitions_of
+
+
+def source(settings: Settings, topic: str) -> KafkaSource:
+    """The partitions of a topic, from where the run is to begin."""
+    run, window = settings.run, settings.micro_batch
+    from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
+    ends = None if run.bounded else EndOffsets(settings.bus.kafka, topic, window.flush_timeout_ms * 1_000_000)
+    return KafkaSource(settings.bus.kafka, topic, window.max_batch_size, Bounds(from_ns, run.bounded), ends)
+
+
+def decoder(settings: Settings) -> Decoder:
+    """Records to events."""
+    return Decoder(settings.micro_batch.window_ns, settings.micro_batch.max_future_ms * 1_000_000)
+
+
+def heartbeats(settings: Settings) -> HeartbeatSink:
+    """Back to the topic that was read."""
+    return HeartbeatSink(settings.bus.kafka)
+
+
+def timescale(settings: Settings, topic: str, flow: str) -> TimescaleSink:
+    """Bars, features and signals to the database."""
+    url, names = settings.store.url.get_secret_value(), settings.features.names
+
+    def open_writer() -> StoreWriter:
+        migrate(url, names)
+        writer = TimescaleWriter(url, flow=settings.state_id(flow), features=names, overwrite=settings.run.overwrite)
+        return StoreWriter(writer, settings.bus.kafka)
+
+    return TimescaleSink(open_writer, lambda: _parts(settings, topic))
+
+
+def kafka(settings: Settings, topic: str, flow: str, *, signals: bool = False, bars: bool = False) -> KafkaSink:
+    """Signals or bars, and always what was rejected or late, to their topics."""
+    config = settings.bus.kafka
+    topics = outputs(config, signals=signals, bars=bars)
+    return KafkaSink(
+        config, f"{settings.name}-{flow}", settings.state_id(flow), topic, topics, lambda: _parts(settings, topic)
+    )
+
+
+def _parts(settings: Settings, topic: str) -> list[str]:
+    return [partition_key(partition) for partition in partitions_of(settings.bus.kafka, topic)]

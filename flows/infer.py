@@ -1,0 +1,33 @@
+"""The second half of the market dataflow: the bars topic to features and signals."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bytewax import operators as op
+from bytewax.dataflow import Dataflow
+
+from contracts.bars import decode_bars, without_bars
+from flows import connectors, steps
+from flows.config_file import connected, load
+from flows.settings import Settings
+from telemetry.metrics import observe
+
+NAME: Final = "infer"
+
+
+def flow(settings: Settings | None = None) -> Dataflow:
+    """From the bars topic to the database and the signals topic."""
+    settings = settings or connected(load())
+    topic = settings.bus.kafka.bars_topic
+    dataflow = Dataflow(NAME)
+
+    fetches = op.input("bars", dataflow, connectors.source(settings, topic))
+    bars = op.map_value("decode", fetches, decode_bars)
+    features = op.stateful_batch("rolling", bars, steps.rolling(settings))
+    signals = op.stateful_batch("inference", features, steps.inference(settings))
+    results = op.map_value("within", signals, steps.within(settings.run))
+    counted = op.map_value("observe", op.map_value("without_bars", results, without_bars), observe)
+    op.output("timescale", counted, connectors.timescale(settings, topic, NAME))
+    op.output("kafka", counted, connectors.kafka(settings, topic, NAME, signals=True))
+    return dataflow

@@ -1,0 +1,34 @@
+"""The market dataflow: events to bars, features and signals."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bytewax import operators as op
+from bytewax.dataflow import Dataflow
+
+from flows import connectors, steps
+from flows.config_file import connected, load
+from flows.settings import Settings
+from telemetry.metrics import observe
+
+NAME: Final = "market"
+
+
+def flow(settings: Settings | None = None) -> Dataflow:
+    """Everything, from the events topic to the database and the signals topic."""
+    settings = settings or connected(load())
+    topic = settings.bus.kafka.topic
+    dataflow = Dataflow(NAME)
+
+    fetches = op.input("events", dataflow, connectors.source(settings, topic))
+    decoded = op.map_value("decode", fetches, connectors.decoder(settings).decode)
+    bars = op.stateful_batch("windows", decoded, steps.windows(settings))
+    op.output("heartbeats", bars, connectors.heartbeats(settings))
+    features = op.stateful_batch("rolling", bars, steps.rolling(settings))
+    signals = op.stateful_batch("inference", features, steps.inference(settings))
+    results = op.map_value("within", signals, steps.within(settings.run))
+    counted = op.map_value("observe", results, observe)
+    op.output("timescale", counted, connectors.timescale(settings, topic, NAME))
+    op.output("kafka", counted, connectors.kafka(settings, topic, NAME, signals=True))
+    return dataflow

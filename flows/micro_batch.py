@@ -1,0 +1,32 @@
+"""The first half of the market dataflow: events to bars, in the database and on the bars topic."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bytewax import operators as op
+from bytewax.dataflow import Dataflow
+
+from flows import connectors, steps
+from flows.config_file import connected, load
+from flows.settings import Settings
+from telemetry.metrics import observe
+
+NAME: Final = "micro_batch"
+
+
+def flow(settings: Settings | None = None) -> Dataflow:
+    """From the events topic to the bars topic."""
+    settings = settings or connected(load())
+    topic = settings.bus.kafka.topic
+    dataflow = Dataflow(NAME)
+
+    fetches = op.input("events", dataflow, connectors.source(settings, topic))
+    decoded = op.map_value("decode", fetches, connectors.decoder(settings).decode)
+    bars = op.stateful_batch("windows", decoded, steps.windows(settings))
+    op.output("heartbeats", bars, connectors.heartbeats(settings))
+    results = op.map_value("within", bars, steps.within(settings.run))
+    counted = op.map_value("observe", results, observe)
+    op.output("timescale", counted, connectors.timescale(settings, topic, NAME))
+    op.output("kafka", counted, connectors.kafka(settings, topic, NAME, bars=True))
+    return dataflow

@@ -1,0 +1,109 @@
+"""The whole configuration as one typed, frozen tree: each component brings its own part."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contracts.bus_config import KafkaConfig
+from features.feature_config import FeatureConfig, check_features
+from features.window_config import WindowConfig
+from inference.config import InferenceConfig
+from sinks.store_config import StoreConfig
+from sources.synthetic import SyntheticConfig
+from telemetry.config import TelemetryConfig
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BusSection(_Section):
+    """Section `bus`."""
+
+    type: Literal["kafka"] = "kafka"
+    kafka: KafkaConfig = KafkaConfig()
+
+
+class ProducersSection(_Section):
+    """Section `producers`."""
+
+    synthetic: SyntheticConfig = SyntheticConfig()
+
+
+class FeaturesSection(_Section):
+    """Section `features`: any number of rolling features."""
+
+    windows: tuple[FeatureConfig, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.windows)
+
+
+class RecoverySection(_Section):
+    """Section `recovery`: where Bytewax keeps its snapshots, and how often it takes one."""
+
+    directory: str = ""  # empty: beside the local stack's data
+    interval_s: int = Field(10, ge=1, le=3_600)
+
+
+class RunSection(_Section):
+    """What part of the log one run reads and writes; set by the command line.
+
+    Attributes:
+        from_ns, to_ns: only windows inside [from, to) are written; the log is read from early enough to know them.
+        until_end: stop at the end that the log has when the run starts.
+        overwrite: replace rows in the database that differ: a deliberate recomputation.
+    """
+
+    from_ns: int | None = None
+    to_ns: int | None = None
+    until_end: bool = False
+    overwrite: bool = False
+
+    @property
+    def bounded(self) -> bool:
+        return self.until_end or self.to_ns is not None
+
+
+class Settings(_Section):
+    """configs/streaming.yaml, with environment variables and --set applied."""
+
+    version: Literal[1] = 1
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")] = "mdp"
+    bus: BusSection = BusSection()
+    store: StoreConfig = StoreConfig()
+    producers: ProducersSection = ProducersSection()
+    micro_batch: WindowConfig = WindowConfig()
+    features: FeaturesSection = FeaturesSection()
+    inference: InferenceConfig = InferenceConfig()
+    recovery: RecoverySection = RecoverySection()
+    telemetry: TelemetryConfig = TelemetryConfig()
+    run: RunSection = RunSection()
+
+    @model_validator(mode="after")
+    def _features_fit_the_window(self) -> Self:
+        check_features(self.features.windows, self.micro_batch.window_ns)
+        return self
+
+    def state_id(self, flow: str) -> str:
+        """Names the state of a flow and what it has written: another window or feature makes another state."""
+        shape = self.bus.kafka.topic, self.micro_batch.shape, self.features.windows
+        digest = hashlib.sha256(repr(shape).encode()).hexdigest()[:8]
+        return f"{self.name}-{flow}-{digest}"
+
+    @property
+    def span_ns(self) -> int:
+        """The longest look back of any feature, in nanoseconds: after it, a quiet symbol is forgotten."""
+        window = self.micro_batch.window_ns
+        return max((feature.span(window) for feature in self.features.windows), default=1) * window
+
+    @property
+    def warm_up_ns(self) -> int:
+        """How far before a time the log has to be read so that the windows from then on are known."""
+        window = self.micro_batch
+        waits = window.window_ms + window.allow_late_ms + window.amend_ms + window.max_future_ms
+        return self.span_ns + waits * 1_000_000

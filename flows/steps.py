@@ -1,0 +1,108 @@
+"""What the dataflows are wired from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, Protocol
+
+import polars as pl
+from bytewax.operators import StatefulBatchLogic
+
+from contracts.batch import MicroBatch
+from features.rolling import RollingFeatures
+from features.windows import Windows
+from flows.settings import RunSection, Settings
+from inference.engine import build
+
+
+class Machine(Protocol):
+    """A pure state machine of one partition."""
+
+    def step(self, batch: MicroBatch) -> MicroBatch: ...
+    def snapshot(self) -> Any: ...
+    def restore(self, state: Any) -> None: ...
+
+
+class Step(StatefulBatchLogic[MicroBatch, MicroBatch, Any]):
+    """Runs a state machine inside Bytewax."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def on_batch(self, values: list[MicroBatch]) -> tuple[Iterable[MicroBatch], bool]:
+        return [self._machine.step(batch) for batch in values], StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> Any:
+        return self._machine.snapshot()
+
+
+class WindowsStep(Step):
+    """Windows also answer the end of a bounded run, the only one that Bytewax calls an end of file."""
+
+    def __init__(self, windows: Windows) -> None:
+        super().__init__(windows)
+        self._windows = windows
+
+    def on_eof(self) -> tuple[Iterable[MicroBatch], bool]:
+        last = self._windows.flush()
+        return [last] if last else [], StatefulBatchLogic.RETAIN
+
+
+Logic = Callable[[Any | None], Step]
+
+
+def windows(settings: Settings) -> Logic:
+    """Events to bars."""
+
+    def logic(state: Any | None) -> Step:
+        return WindowsStep(_resumed(Windows(settings.micro_batch), state))
+
+    return logic
+
+
+def rolling(settings: Settings) -> Logic:
+    """Bars to features."""
+    features, window = settings.features.windows, settings.micro_batch
+
+    def logic(state: Any | None) -> Step:
+        return Step(_resumed(RollingFeatures(features, window.window_ns, window.amend_ns), state))
+
+    return logic
+
+
+def inference(settings: Settings) -> Logic:
+    """Features to signals."""
+
+    def logic(state: Any | None) -> Step:
+        return Step(_resumed(build(settings.inference, settings.features.names, settings.span_ns), state))
+
+    return logic
+
+
+def _resumed(machine: Any, state: Any | None) -> Any:
+    if state is not None:
+        machine.restore(state)
+    return machine
+
+
+def within(run: RunSection) -> Callable[[MicroBatch], MicroBatch]:
+    """Leaves only the windows inside [from, to) to be written."""
+    if run.from_ns is None and run.to_ns is None:
+        return lambda batch: batch
+
+    def narrowed(batch: MicroBatch) -> MicroBatch:
+        return replace(
+            batch,
+            bars=batch.bars.filter(_inside(run, "window_end")),
+            features=None if batch.features is None else batch.features.filter(_inside(run, "ts")),
+            signals=batch.signals.filter(_inside(run, "ts")),
+        )
+
+    return narrowed
+
+
+def _inside(run: RunSection, end: str) -> pl.Expr:
+    lowest, highest = run.from_ns, run.to_ns
+    after = pl.lit(value=True) if lowest is None else pl.col(end) > lowest
+    return after if highest is None else after & (pl.col(end) <= highest)

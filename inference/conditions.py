@@ -1,0 +1,134 @@
+"""Conditions of rules: row-wise true-or-false SQL expressions, compiled to Polars.
+
+Allowed are numbers, the known names, arithmetic, comparisons, AND, OR, NOT, IN, BETWEEN, IS NULL, CASE and the
+functions abs, sign, round, floor, ceil, sqrt, cbrt, pow, exp, ln, log, coalesce, nullif, greatest and least. All names
+count as 64-bit floats. A condition that comes out null is false. 0/0 is NaN, which compares as greater than every
+number: write `x / nullif(volume, 0)` to get null instead.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import polars as pl
+
+_MAX_LENGTH: Final = 1_000
+# Polars opens the files that a subquery reads while it parses it, so a subquery must not get as far as the parser.
+_QUERY: Final = re.compile(r"\b(?:select|from|with|values|table)\b", re.IGNORECASE)
+_LITERALS: Final = frozenset({"Boolean", "Decimal", "Null"})
+_FUNCTIONS: Final = frozenset(
+    {"Abs", "Ceil", "Coalesce", "Exp", "Floor", "Log", "MaxHorizontal", "MinHorizontal", "Sign"}
+    | {"Boolean.IsNotNull", "Boolean.IsNull", "Boolean.Not", "Pow.Cbrt", "Pow.Generic", "Pow.Sqrt"}
+    | {"Sql.IsIn.nulls_equal", "Sql.Round.decimals", "Sql.ToFloat"}
+    | {
+        f"Sql.Binary.{operator}"
+        for operator in ("Plus", "Minus", "Mul", "Div", "Rem", "Eq", "Lt", "LtEq", "Gt", "GtEq")
+    }
+)
+
+
+class ConditionError(ValueError):
+    """The condition cannot be used; the message is one line that says why."""
+
+
+def compile_condition(condition: str, names: Sequence[str]) -> pl.Expr:
+    """Compile to a boolean expression, never null, over Float64 columns `names`.
+
+    Raises:
+        ConditionError: `condition` is not SQL, is not computed row by row, names something unknown, or is not boolean.
+
+    """
+    expression = _parse(condition)
+    _require_row_wise(expression)
+    _require_known(expression, names)
+    _require_boolean(expression, names)
+    return expression.fill_null(value=False)
+
+
+def _parse(condition: str) -> pl.Expr:
+    if len(condition) > _MAX_LENGTH:
+        raise ConditionError(f"the condition is longer than {_MAX_LENGTH} characters")
+    if word := _QUERY.search(condition):
+        raise ConditionError(f"{word[0]!r} is not allowed: a condition cannot hold a query")
+    try:
+        return pl.sql_expr(condition)
+    except pl.exceptions.PolarsError as error:
+        raise ConditionError(f"not a condition: {_first_line(error)}") from error
+
+
+def _require_row_wise(expression: pl.Expr) -> None:
+    """Refuse every operation that is not known to look at one row only.
+
+    A list of what is allowed, because nothing else is safe: a window function keeps the number of rows, so trying it
+    out cannot tell it from arithmetic, and now() is a mere literal once it is parsed.
+    """
+    try:
+        pending: list[Any] = [json.loads(expression.meta.serialize(format="json"))]
+    except RecursionError as error:
+        raise ConditionError("the condition is nested too deeply") from error
+    while pending:
+        operands = _operands(node := pending.pop())
+        if operands is None:
+            raise ConditionError(f"{_path(node)} is not allowed: a condition looks at the values of one row only")
+        pending.extend(operands)
+
+
+def _operands(node: Any) -> list[Any] | None:
+    """List the inputs of an allowed operation; None for any other."""
+    match node:
+        case {"BinaryExpr": {"left": left, "right": right}}:
+            return [left, right]
+        case {"Ternary": {"predicate": predicate, "truthy": truthy, "falsy": falsy}}:
+            return [predicate, truthy, falsy]
+        case {"Function": {"input": list(inputs), "function": function}} if _path(function) in _FUNCTIONS:
+            return inputs
+        case {"Cast": {"expr": inner, "dtype": {"Literal": "Boolean"}}}:  # the operand of NOT
+            return [inner]
+    return [] if _is_leaf(node) else None
+
+
+def _is_leaf(node: Any) -> bool:
+    match node:
+        case {"Column": str()} | {"Literal": {"Dyn": _} | {"Series": _}}:
+            return True
+        case {"Literal": {"Scalar": {**value}}}:
+            return value.keys() <= _LITERALS
+    return False
+
+
+def _path(node: Any) -> str:
+    """Name a node: {"Sql": {"Binary": "Div"}} is Sql.Binary.Div."""
+    if isinstance(node, dict) and "Function" in node:
+        return _path(node["Function"]["function"])
+    parts: list[str] = []
+    while isinstance(node, dict) and len(node) == 1 and len(parts) < 3 and "Column" not in node:
+        ((part, node),) = node.items()
+        parts.append(part)
+    return ".".join([*parts, node] if isinstance(node, str) else parts)
+
+
+def _require_known(expression: pl.Expr, names: Sequence[str]) -> None:
+    used = dict.fromkeys(expression.meta.root_names())
+    if not used:
+        raise ConditionError(f"the condition names no feature; there are {', '.join(names)}")
+    if unknown := [name for name in used if name not in names]:
+        raise ConditionError(f"unknown {', '.join(unknown)}; there are {', '.join(names)}")
+
+
+def _require_boolean(expression: pl.Expr, names: Sequence[str]) -> None:
+    values = pl.Series([None, -1.0, 0.0, 0.5, 1e300, float("inf"), float("nan")], dtype=pl.Float64)
+    probe = pl.DataFrame(dict.fromkeys(names, values))
+    for frame in (probe, probe.clear()):
+        try:
+            result = frame.select(expression).to_series()
+        except pl.exceptions.PolarsError as error:
+            raise ConditionError(f"cannot be computed: {_first_line(error)}") from error
+        if result.dtype != pl.Boolean or len(result) != len(frame):
+            raise ConditionError(f"gives {result.dtype}, not true or false: compare it with something")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]

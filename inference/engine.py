@@ -1,0 +1,125 @@
+"""The inference step: a micro-batch with features in, the same batch with signals out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import entry_points
+from typing import Any, Final, cast
+
+import polars as pl
+
+from contracts import frames
+from contracts.batch import MicroBatch
+from inference.config import InferenceConfig, InferenceConfigError
+from inference.evaluator import ENTRY_POINTS, EVALUATED, Evaluator, EvaluatorFactory
+from inference.model import ModelEvaluator, load_model
+from inference.rules import RulesEvaluator, load_rules
+
+# Every partition of a process shares what was read from a file.
+_rules = functools.cache(load_rules)
+_model = functools.cache(load_model)
+
+
+class Inference:
+    """All evaluators of one Kafka partition."""
+
+    def __init__(self, evaluators: Sequence[Evaluator]) -> None:
+        self._evaluators = tuple(evaluators)
+
+    def step(self, batch: MicroBatch) -> MicroBatch:
+        """`batch` with the signals of its features, in the order of their rows, then of evaluators."""
+        if batch.features is None or batch.features.is_empty() or not self._evaluators:
+            return batch
+        if not batch.provisional:
+            return replace(batch, signals=self._signals(batch.features))
+        state = self.snapshot()
+        signals = self._signals(batch.features)
+        self.restore(state)
+        return replace(batch, signals=signals)
+
+    def _signals(self, features: pl.DataFrame) -> pl.DataFrame:
+        parts = [
+            evaluator.evaluate(features)
+            .select(EVALUATED.names())
+            .cast(EVALUATED)
+            .with_columns(adapter=pl.lit(evaluator.name))
+            for evaluator in self._evaluators
+        ]
+        signals = parts[0] if len(parts) == 1 else _in_row_order(features, pl.concat(parts))
+        return signals.with_columns(_SIGNAL_ID).select(frames.SIGNALS.names())
+
+    def snapshot(self) -> Mapping[str, object]:
+        """Take the state of each adapter."""
+        return {evaluator.name: evaluator.snapshot() for evaluator in self._evaluators}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a snapshot; an adapter that it does not know starts anew."""
+        for evaluator in self._evaluators:
+            if evaluator.name in state:
+                evaluator.restore(state[evaluator.name])
+
+
+def _in_row_order(features: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
+    """`signals`, sorted by the feature rows that caused them; those of one row stay as they are."""
+    positions = features.select(frames.FEATURE_KEY).with_row_index("position")
+    placed = signals.join(positions, on=frames.FEATURE_KEY, how="left", maintain_order="left")
+    return placed.sort("position", maintain_order=True).drop("position")
+
+
+def _escaped(component: pl.Expr) -> pl.Expr:
+    return component.str.replace_all("\\", "\\\\", literal=True).str.replace_all("|", "\\|", literal=True)
+
+
+_SIGNAL_ID: Final = pl.concat_str(
+    _escaped(pl.col("provider")),
+    _escaped(pl.col("symbol")),
+    _escaped(pl.col("interval")),
+    pl.col("ts").cast(pl.Datetime("ns")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"),
+    _escaped(pl.col("name")),
+    _escaped(pl.col("adapter")),
+    separator="|",
+).alias("signal_id")
+
+
+def build(config: InferenceConfig, features: Sequence[str], span_ns: int) -> Inference:
+    """Make the inference of one partition; rules and models are read once per process.
+
+    Args:
+        config: the adapters.
+        features: the names of the configured features.
+        span_ns: nanoseconds after which a symbol without bars is forgotten.
+
+    Raises:
+        InferenceConfigError: an adapter cannot be had as configured; one line that says why.
+
+    """
+    names = tuple(features)
+    adapters = config.adapters
+    evaluators: list[Evaluator] = []
+    if adapters.rules is not None and adapters.rules.enabled:
+        evaluators.append(RulesEvaluator(_rules(adapters.rules.file, names), span_ns))
+    if adapters.sklearn.enabled:
+        evaluators.append(ModelEvaluator(_model(adapters.sklearn, names)))
+    for adapter, installed in adapters.installed.items():
+        if installed.enabled:
+            evaluators.append(_installed(adapter, installed.options, names, span_ns))
+    return Inference(evaluators)
+
+
+def _installed(adapter: str, options: Mapping[str, Any], features: tuple[str, ...], span_ns: int) -> Evaluator:
+    found = {entry_point.name: entry_point for entry_point in entry_points(group=ENTRY_POINTS)}
+    if adapter not in found:
+        known = ", ".join(("rules", "sklearn", *sorted(found)))
+        raise InferenceConfigError(f"inference.adapters.{adapter}: no such adapter is installed; there are {known}")
+    try:
+        factory = cast(EvaluatorFactory, found[adapter].load())
+    except (ImportError, AttributeError) as error:
+        raise InferenceConfigError(
+            f"inference.adapters.{adapter}: cannot import {found[adapter].value}: {error}"
+        ) from error
+    evaluator = factory(options, features, span_ns)
+    if evaluator.name != adapter:
+        raise InferenceConfigError(f"inference.adapters.{adapter}: the evaluator calls itself {evaluator.name!r}")
+    return evaluator

@@ -1,0 +1,87 @@
+"""What turns features into signals, and how to write one of your own.
+
+An evaluator of your own is a class with the methods of `Evaluator`, made by a factory that your package announces as an
+entry point; the entry point's name is the adapter's name in signals and in the configuration:
+
+    [project.entry-points."mdp.evaluators"]
+    breakout = "my_package:breakout"
+
+    def breakout(options: Mapping[str, Any], features: Sequence[str], span_ns: int) -> Evaluator: ...
+
+    inference: {adapters: {breakout: {enabled: true, lookback: 3}}}     # options == {"lookback": 3}
+
+`features` are the names of the configured features, `span_ns` is the longest time that a symbol without bars is
+remembered. The factory is called once per Kafka partition and raises ValueError with a one-line message when it cannot
+work with its options or features. So that results do not depend on how the log was cut into batches, an evaluator
+treats the rows of one frame as if they had come one by one, and reads no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import polars as pl
+
+from contracts import frames
+
+ENTRY_POINTS: Final = "mdp.evaluators"
+
+EVALUATED: Final = pl.Schema(
+    {name: dtype for name, dtype in frames.SIGNALS.items() if name not in {"signal_id", "adapter"}}
+)
+
+_META: Final = pl.struct(window="interval", price="close").struct.json_encode()
+
+
+class Evaluator(Protocol):
+    """A pure state machine of one Kafka partition: features in, signals out."""
+
+    @property
+    def name(self) -> str:
+        """The adapter's name, as configured."""
+
+    def evaluate(self, features: pl.DataFrame) -> pl.DataFrame:
+        """Make the signals of `features`.
+
+        Args:
+            features: the rows of at least one closed window, columns as frames.features_schema, at most one row per
+                (provider, symbol, interval, ts), possibly many symbols and several ts. A provider's ts never goes back.
+
+        Returns:
+            columns as `EVALUATED` (`signals` makes such a frame), rows in the order of the rows of `features` that
+            caused them, whose key, offset and row they carry.
+
+        """
+
+    def snapshot(self) -> object:
+        """All that later results depend on, picklable and never changed afterwards; None if nothing."""
+
+    def restore(self, state: Any) -> None:
+        """Continue from what `snapshot` returned."""
+
+
+EvaluatorFactory = Callable[[Mapping[str, Any], Sequence[str], int], Evaluator]
+
+
+def signals(
+    rows: pl.DataFrame, *, name: pl.Series | pl.Expr, value: pl.Series | pl.Expr, score: pl.Series | pl.Expr
+) -> pl.DataFrame:
+    """One signal for each row of a features frame, with the bar's interval and close in its meta."""
+    return rows.select(
+        "provider",
+        "symbol",
+        "interval",
+        "ts",
+        name=name,
+        value=value,
+        score=score,
+        meta=_META,
+        offset="offset",
+        row="row",
+    )
+
+
+def no_signals() -> pl.DataFrame:
+    """Make an empty frame of signals."""
+    return pl.DataFrame(schema=EVALUATED)

@@ -1,0 +1,6 @@
+"""A real Kafka and a real PostgreSQL on loopback, from packages alone: for trying out, developing and testing."""
+
+from mdp.local.errors import LocalStackError
+from mdp.local.stack import Endpoints, LocalStack, ServiceStatus
+
+__all__ = ["Endpoints", "LocalStack", "LocalStackError", "ServiceStatus"]

@@ -1,0 +1,41 @@
+"""What has to be right before a flow consumes anything: found at once, and told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bytewax.dataflow import Dataflow
+
+from flows.config_file import ConfigError
+from flows.settings import Settings
+from inference.engine import build
+from sinks.connection import StoreUnavailable
+from sinks.migrate import migrate
+from sources.kafka import partitions_of
+
+
+def check(settings: Settings, flow: Callable[[Settings], Dataflow]) -> None:
+    """Reaches for everything that the flow needs, and brings the schema up to date.
+
+    Raises:
+        ValueError: a topic is missing or too narrow, or something cannot be reached or loaded.
+    """
+    build(settings.inference, settings.features.names, settings.span_ns)
+    flow(settings)
+    _check_topics(settings)
+    try:
+        migrate(settings.store.url.get_secret_value(), settings.features.names)
+    except StoreUnavailable as error:
+        raise ConfigError(f"the database cannot be reached: {error}; start it, or set store.url") from None
+
+
+def _check_topics(settings: Settings) -> None:
+    kafka = settings.bus.kafka
+    needed = len(partitions_of(kafka, kafka.topic))
+    for topic in (kafka.signals_topic, kafka.bars_topic, kafka.dlq_topic, kafka.late_topic):
+        found = len(partitions_of(kafka, topic))
+        if found < needed:
+            raise ConfigError(
+                f"topic {topic} has {found} partitions and {kafka.topic} has {needed}: give it as many, "
+                f"as partition i of the events leads to partition i of every output topic"
+            )

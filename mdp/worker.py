@@ -1,0 +1,130 @@
+"""Runs a dataflow: in this process, or as a Bytewax cluster of processes on this machine."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Literal, NoReturn
+
+from bytewax._bytewax import cluster_main  # bytewax.testing exports it too, with test tools
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig, init_db_dir
+
+from flows import infer, market, micro_batch
+from flows.config_file import CONFIG, OVERRIDES, config_path, connected, home, load
+from flows.settings import Settings
+from mdp import cluster
+from mdp.preflight import check
+from sinks.job_runs import Ending, finish_run, start_run
+from sinks.queries import progress_of
+from telemetry import metrics
+
+Flow = Literal["market", "micro_batch", "infer"]
+
+FLOWS: Final[dict[Flow, Callable[[Settings], Dataflow]]] = {
+    "market": market.flow,
+    "micro_batch": micro_batch.flow,
+    "infer": infer.flow,
+}
+INTERRUPTED: Final = 130
+
+
+def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int) -> int:
+    """Runs `flow` until its end or a signal, and returns the exit code.
+
+    Everything that can be wrong with the config, the broker or the database is found before anything is consumed.
+
+    Raises:
+        ValueError: something is; one line says what to do.
+    """
+    os.environ[CONFIG] = str(config or config_path())
+    os.environ[OVERRIDES] = json.dumps(list(overrides))
+    settings = connected(load())
+    check(settings, FLOWS[flow])
+    prepare_recovery(settings, flow)
+    conninfo, run_id = settings.store.url.get_secret_value(), uuid.uuid4()
+    start_run(conninfo, run_id, settings.state_id(flow), settings.model_dump(mode="json"))
+    ending: Ending = "failed"
+    error: str | None = None
+    try:
+        code = run_process(flow, settings, 0, []) if workers == 1 else cluster.run(flow, workers)
+        ending = {0: "finished", INTERRUPTED: "stopped"}.get(code, "failed")  # type: ignore[assignment]
+    except BaseException as failure:
+        error = one_line(failure)
+        raise
+    finally:
+        finish_run(conninfo, run_id, ending, progress_of(conninfo, settings.state_id(flow)), error)
+    return code
+
+
+def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequence[str]) -> int:
+    """Runs one process of a cluster, or the only one; the exit code."""
+    logging.basicConfig(level=settings.telemetry.log_level, format="%(asctime)s %(levelname)s %(message)s")
+    signal.signal(signal.SIGTERM, _interrupt)
+    metrics.serve(settings.telemetry, process)
+    try:
+        cluster_main(
+            FLOWS[flow](settings),
+            list(addresses),
+            process,
+            epoch_interval=timedelta(seconds=settings.recovery.interval_s),
+            recovery_config=_recovery(settings, flow),
+        )
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def prepare_recovery(settings: Settings, flow: Flow) -> None:
+    """Creates the recovery store where there is none. A backtest keeps no state: it must not move a live run's."""
+    folder = _recovery_folder(settings, flow)
+    if folder is not None and not folder.exists():
+        folder.mkdir(parents=True)
+        init_db_dir(folder, 1)
+
+
+def _recovery(settings: Settings, flow: Flow) -> RecoveryConfig | None:
+    folder = _recovery_folder(settings, flow)
+    return None if folder is None else RecoveryConfig(str(folder))
+
+
+def _recovery_folder(settings: Settings, flow: Flow) -> Path | None:
+    if settings.run.from_ns is not None or settings.run.to_ns is not None:
+        return None
+    base = Path(settings.recovery.directory) if settings.recovery.directory else home() / "recovery"
+    return base / settings.state_id(flow)
+
+
+def one_line(failure: BaseException) -> str:
+    """What went wrong at the bottom of a chain of exceptions, in one line."""
+    while failure.__cause__ is not None:
+        failure = failure.__cause__
+    return " ".join(str(failure).split()) or type(failure).__name__
+
+
+def main() -> NoReturn:
+    """`python -m mdp.worker FLOW PROCESS ADDRESSES`: one process of a cluster that `mdp.cluster` has started."""
+    flow, process, addresses = sys.argv[1:]
+    try:
+        code = run_process(flow, connected(load()), int(process), addresses.split(";"))  # type: ignore[arg-type]
+    except Exception as failure:
+        if not isinstance(failure.__cause__ or failure, ValueError):
+            raise
+        sys.stderr.write(f"error: {one_line(failure)}\n")
+        code = 2
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""A thread that writes while the dataflow computes; `barrier` says when everything handed over has been written."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from contracts.batch import MicroBatch
+from sinks.retry import Stopped
+
+_MOST_WAITING: Final = 16
+
+Write = Callable[[Sequence[MicroBatch], threading.Event], None]
+
+
+class BackgroundWriter:
+    """Hands micro-batches to `write` in order, all that have gathered meanwhile at once.
+
+    `write` gets the batches and an event that is set when it should give up waiting. What it raises is raised again in the
+    dataflow by the next call, and ends it: the run resumes from its last snapshot.
+    """
+
+    def __init__(self, name: str, write: Write, close: Callable[[], None]) -> None:
+        self._write, self._close = write, close
+        self._waiting: deque[MicroBatch] = deque()
+        self._busy = False
+        self._ended = False
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, batches: Sequence[MicroBatch]) -> None:
+        """Hands batches over; holds the caller back while too many wait."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure or len(self._waiting) < _MOST_WAITING)
+            self._raise_failure()
+            self._waiting.extend(batches)
+            self._changed.notify_all()
+
+    def barrier(self) -> None:
+        """Returns when everything submitted so far has been written."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure or not (self._waiting or self._busy))
+            self._raise_failure()
+
+    def close(self) -> None:
+        """Writes what still waits, and lets go of the connection."""
+        try:
+            self.barrier()
+        finally:
+            with self._changed:
+                self._ended = True
+                self._stop.set()
+                self._changed.notify_all()
+            self._thread.join()
+            self._close()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            while batches := self._take():
+                self._write(batches, self._stop)
+        except Stopped:
+            return
+        except BaseException as error:
+            with self._changed:
+                self._failure = error
+                self._changed.notify_all()
+
+    def _take(self) -> list[MicroBatch]:
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._waiting or self._ended)
+            taken = list(self._waiting)
+            self._waiting.clear()
+            self._busy = bool(taken)
+            self._changed.notify_all()
+            return taken

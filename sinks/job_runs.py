@@ -1,0 +1,44 @@
+"""The record of runs: what ran with which config, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from sinks.connection import connect, passing_errors
+
+Ending = Literal["finished", "stopped", "failed"]
+
+
+def start_run(conninfo: str, run_id: UUID, flow: str, config: Mapping[str, Any]) -> None:
+    """Records a run as running. The processes of one run may each say so; the first is kept.
+
+    `config` is anything that json.dumps accepts; it must hold no secrets.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+    """
+    with passing_errors(), connect(conninfo) as connection:
+        connection.execute(
+            "INSERT INTO job_runs (run_id, flow, status, config) VALUES (%s, %s, 'running', %s)"
+            " ON CONFLICT (run_id) DO NOTHING",
+            [run_id, flow, Jsonb(dict(config))],
+        )
+
+
+def finish_run(
+    conninfo: str, run_id: UUID, status: Ending, counts: Mapping[str, int], error: str | None = None
+) -> None:
+    """Records how the run ended.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+    """
+    with passing_errors(), connect(conninfo) as connection:
+        connection.execute(
+            "UPDATE job_runs SET status = %s, finished_at = now(), counts = %s, error = %s WHERE run_id = %s",
+            [status, Jsonb(dict(counts)), error, run_id],
+        )

@@ -1,0 +1,134 @@
+"""Signals, bars, rejects and late events to their topics: exactly once, one transaction per flush.
+
+Partition i of the source writes to partition i of every output topic. Its transactional.id is fixed, so that a new owner
+fences the old one; then it reads back what is already there and leaves it out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from contracts.batch import MicroBatch
+from contracts.bus_config import KafkaConfig
+from sinks.read_back import last_cause
+from sinks.records import Cause, Identity, OutRecord, bar_records, refused_records, signal_records
+from sinks.retry import until_written
+
+_SECONDS = 30.0
+
+Records = Callable[[MicroBatch], Iterator[OutRecord]]
+
+
+class Fenced(ValueError):  # noqa: N818 - says what happened
+    """Another worker has taken over this partition."""
+
+
+class KafkaUnavailable(Exception):  # noqa: N818 - says what is wrong
+    """The transaction did not go through; writing the same batches again is safe."""
+
+
+def outputs(config: KafkaConfig, *, signals: bool, bars: bool) -> dict[str, Records]:
+    """Output topics of a flow, and what of a batch goes to each."""
+    topics: dict[str, Records] = {
+        config.dlq_topic: lambda batch: refused_records(batch.rejects),
+        config.late_topic: lambda batch: refused_records(batch.late),
+    }
+    if signals:
+        topics[config.signals_topic] = signal_records
+    if bars:
+        topics[config.bars_topic] = bar_records
+    return topics
+
+
+class TransactionalWriter:
+    """Writes the outputs of one source partition."""
+
+    def __init__(self, config: KafkaConfig, identity: Identity, topics: Mapping[str, Records]) -> None:
+        self._config, self._identity, self._topics = config, identity, topics
+        self._producer: Producer | None = None
+        self._written: dict[str, Cause] = {}
+
+    def write(self, batches: Sequence[MicroBatch], stop: threading.Event) -> None:
+        """Commits the records of all batches that are not yet in the topics; waits while Kafka is away."""
+        if any(
+            batch.rejects.height or batch.late.height or batch.signals.height or batch.bars.height for batch in batches
+        ):
+            until_written(lambda: self._write(batches), KafkaUnavailable, "Kafka", stop)
+
+    def close(self) -> None:
+        self._producer = None
+
+    def open(self) -> None:
+        """Takes the partition over: fences its former owner, and reads back how far that one came.
+
+        Raises:
+            KafkaUnavailable: Kafka did not answer.
+        """
+        options = {
+            "transactional_id": self._identity.transactional_id,
+            "transaction_timeout_ms": 60_000,
+            "linger_ms": 0,
+        }
+        producer = Producer(self._config.client(compression_type="lz4", **options))
+        with _translated_errors():
+            producer.init_transactions(_SECONDS)
+            self._written = {topic: last_cause(self._config, topic, self._identity) for topic in self._topics}
+        self._producer = producer
+
+    def _write(self, batches: Sequence[MicroBatch]) -> None:
+        if self._producer is None:
+            self.open()
+        new = {topic: self._unwritten(topic, records, batches) for topic, records in self._topics.items()}
+        if not any(new.values()) or self._producer is None:
+            return
+        try:
+            with _translated_errors():
+                self._commit(self._producer, new)
+        except KafkaUnavailable:
+            self._producer = None  # a new one fences what may have become of this transaction, and looks
+            raise
+        self._written |= {topic: records[-1].cause for topic, records in new.items() if records}
+
+    def _unwritten(self, topic: str, records: Records, batches: Sequence[MicroBatch]) -> list[OutRecord]:
+        written = self._written[topic]
+        return [record for record in chain.from_iterable(map(records, batches)) if record.cause > written]
+
+    def _commit(self, producer: Producer, new: Mapping[str, Sequence[OutRecord]]) -> None:
+        producer.begin_transaction()
+        for topic, records in new.items():
+            for record in records:
+                self._produce(producer, topic, record)
+        producer.commit_transaction(_SECONDS)
+
+    def _produce(self, producer: Producer, topic: str, record: OutRecord) -> None:
+        headers = [*record.headers, *self._identity.headers(record.cause)]
+        while True:
+            try:
+                producer.produce(topic, record.value, record.key, self._identity.partition, headers=headers)
+            except BufferError:  # its queue is full: let it send
+                producer.poll(0.1)
+            else:
+                return
+
+
+class _translated_errors:  # noqa: N801 - used as a statement
+    """KafkaException as Fenced or as KafkaUnavailable."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not isinstance(error, KafkaException):
+            return
+        cause: KafkaError = error.args[0]
+        if cause.fatal() or cause.code() in (
+            KafkaError._FENCED,
+            KafkaError.PRODUCER_FENCED,
+            KafkaError.INVALID_PRODUCER_EPOCH,
+        ):
+            raise Fenced("another worker of this flow has taken over; only one may run at a time") from None
+        raise KafkaUnavailable(cause.str()) from None

@@ -1,0 +1,138 @@
+"""How rows of each table meet the rows that are already stored.
+
+Whatever is written twice changes nothing the second time, so a batch can be sent again after any failure, and a run
+can be repeated. `overwrite` is for a deliberate recomputation: new rows replace stored ones that differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from psycopg import sql
+
+from contracts import frames
+
+SOURCE: Final = ("source_topic", "partition")
+CAUSE: Final = (*SOURCE, "source_offset", "source_row")
+_BAR_ORDER: Final = ("revision", "source_offset", "source_row")
+_STORED: Final = "stored"
+_NEW: Final = "excluded"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A table, and how new rows come to terms with stored ones of the same key."""
+
+    table: str
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+    on_conflict: sql.Composable
+    within_flush: Literal["first", "last", "last of source", "filled of source"]  # which row of a key is merged
+    exclusive: bool = False  # a row that another source wrote is a conflict worth reporting
+
+    @property
+    def stage(self) -> str:
+        """The name of its staging table."""
+        return f"stage_{self.table}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are written."""
+        return (*self.key, *self.values, *CAUSE)
+
+    @property
+    def create_stage(self) -> sql.Composed:
+        """Once per connection."""
+        statement = sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}) ON COMMIT DELETE ROWS")
+        return statement.format(sql.Identifier(self.stage), sql.Identifier(self.table))
+
+    @property
+    def merge(self) -> sql.Composed:
+        """Takes what is staged, unique by key, into the table."""
+        columns = _names(self.columns)
+        return sql.SQL("INSERT INTO {} AS {} ({}) SELECT {} FROM {} ON CONFLICT ({}) {}").format(
+            sql.Identifier(self.table),
+            sql.Identifier(_STORED),
+            columns,
+            columns,
+            sql.Identifier(self.stage),
+            _names(self.key),
+            self.on_conflict,
+        )
+
+    @property
+    def conflicts(self) -> sql.Composed:
+        """One row if staged rows are of keys that another source wrote: how many, an example, and both its sources."""
+        # The limit makes it one look-up by key per staged row; a join might read the whole table.
+        return sql.SQL(
+            "SELECT count(*) OVER (), {key}::text, {old}::text, {new}::text FROM {stage} AS excluded, LATERAL ("
+            "SELECT * FROM {table} AS rows WHERE {stored_key} = {key} LIMIT 1) AS stored WHERE {old} <> {new} LIMIT 1"
+        ).format(
+            key=_row(_NEW, self.key),
+            stored_key=_row("rows", self.key),
+            old=_row(_STORED, SOURCE),
+            new=_row(_NEW, SOURCE),
+            stage=sql.Identifier(self.stage),
+            table=sql.Identifier(self.table),
+        )
+
+
+def targets(features: Sequence[str], *, overwrite: bool) -> tuple[Target, Target, Target]:
+    """Bars, features and signals, in this order."""
+    bar_values = ("window_end", *frames.BAR_VALUES, "revision")
+    signal_values = ("signal_id", "value", "score", "meta")
+    feature_values = tuple(features)
+    if overwrite:
+        return (
+            Target("bars_ohlcv", frames.BAR_KEY, bar_values, _replace(bar_values), "last"),
+            Target("features", frames.FEATURE_KEY, feature_values, _replace(feature_values), "last"),
+            Target("signals", frames.SIGNAL_KEY, signal_values, _replace(signal_values), "last"),
+        )
+    return (
+        Target("bars_ohlcv", frames.BAR_KEY, bar_values, _advance(bar_values), "last of source", exclusive=True),
+        Target("features", frames.FEATURE_KEY, feature_values, _fill(feature_values), "filled of source"),
+        Target("signals", frames.SIGNAL_KEY, signal_values, sql.SQL("DO NOTHING"), "first"),
+    )
+
+
+def _advance(values: Sequence[str]) -> sql.Composed:
+    """A bar gives way to a later one of the same source; a provisional one has revision 0 and an earlier offset."""
+    later = sql.SQL("{} = {} AND {} > {}").format(
+        _row(_STORED, SOURCE), _row(_NEW, SOURCE), _row(_NEW, _BAR_ORDER), _row(_STORED, _BAR_ORDER)
+    )
+    return _update("{0} = {new}.{0}", (*values, *CAUSE), later)
+
+
+def _fill(values: Sequence[str]) -> sql.Composable:
+    """What was known when the features were made stays; nulls are filled, such as those of a feature added since."""
+    if not values:
+        return sql.SQL("DO NOTHING")
+    fillable = _each(" OR ", "({stored}.{0} IS NULL AND {new}.{0} IS NOT NULL)", values)
+    condition = sql.SQL("{} = {} AND ({})").format(_row(_STORED, SOURCE), _row(_NEW, SOURCE), fillable)
+    return _update("{0} = coalesce({stored}.{0}, {new}.{0})", values, condition)
+
+
+def _replace(values: Sequence[str]) -> sql.Composed:
+    columns = (*values, *CAUSE)
+    differs = sql.SQL("{} IS DISTINCT FROM {}").format(_row(_STORED, columns), _row(_NEW, columns))
+    return _update("{0} = {new}.{0}", columns, differs)
+
+
+def _update(assignment: str, columns: Sequence[str], condition: sql.Composable) -> sql.Composed:
+    return sql.SQL("DO UPDATE SET {} WHERE {}").format(_each(", ", assignment, columns), condition)
+
+
+def _each(separator: str, template: str, columns: Sequence[str]) -> sql.Composed:
+    names = {"stored": sql.Identifier(_STORED), "new": sql.Identifier(_NEW)}
+    parts = [sql.SQL(template).format(sql.Identifier(column), **names) for column in columns]
+    return sql.SQL(separator).join(parts)
+
+
+def _row(relation: str, columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL("ROW({})").format(sql.SQL(", ").join(sql.Identifier(relation, column) for column in columns))
+
+
+def _names(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))

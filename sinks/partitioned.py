@@ -1,0 +1,119 @@
+"""The writers as Bytewax sinks: one part per source partition, and a snapshot that is a barrier.
+
+Bytewax takes the snapshot of a part at the end of an epoch in which the part was given something, before it commits the epoch. So
+whatever was handed to a background writer is in PostgreSQL, or acknowledged by Kafka, when the state that led to
+it is saved. Nothing is kept in the snapshot itself: how far outputs have come is read from the outputs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
+from confluent_kafka import Producer
+
+from contracts.batch import MicroBatch
+from contracts.bus_config import KafkaConfig
+from sinks.background import BackgroundWriter
+from sinks.heartbeats import heartbeat_record
+from sinks.kafka import Records, TransactionalWriter
+from sinks.records import Identity
+from sinks.store import StoreWriter
+
+_Parts = Callable[[], list[str]]
+
+
+class _Part(StatefulSinkPartition[MicroBatch, None]):
+    def __init__(self, writer: BackgroundWriter, release: Callable[[], None]) -> None:
+        self._writer, self._release = writer, release
+
+    def write_batch(self, values: list[MicroBatch]) -> None:
+        self._writer.submit(values)
+
+    def snapshot(self) -> None:
+        self._writer.barrier()
+
+    def close(self) -> None:
+        self._release()
+
+
+@dataclass
+class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
+    """Output topics, written by one transactional producer per source partition."""
+
+    config: KafkaConfig
+    owner: str
+    state_id: str
+    source_topic: str
+    topics: dict[str, Records]
+    parts: _Parts
+
+    def list_parts(self) -> list[str]:
+        return self.parts()
+
+    def part_fn(self, item_key: str) -> int:
+        return int(item_key)
+
+    def _identity(self, partition: int) -> Identity:
+        return Identity(self.owner, self.state_id, self.source_topic, partition)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
+        writer = TransactionalWriter(self.config, self._identity(int(for_part)), self.topics)
+        background = BackgroundWriter(f"kafka-{for_part}", writer.write, writer.close)
+        return _Part(background, background.close)
+
+
+@dataclass
+class TimescaleSink(FixedPartitionedSink[MicroBatch, None]):
+    """The database, written over one connection that all partitions of a worker share."""
+
+    open_writer: Callable[[], StoreWriter]
+    parts: _Parts
+    _shared: dict[int, BackgroundWriter] = field(default_factory=dict, init=False)
+    _users: dict[int, int] = field(default_factory=dict, init=False)
+
+    def list_parts(self) -> list[str]:
+        return self.parts()
+
+    def part_fn(self, item_key: str) -> int:
+        return int(item_key)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
+        worker = threading.get_ident()  # Bytewax runs each worker on a thread of its own
+        if worker not in self._shared:
+            store = self.open_writer()
+            self._shared[worker] = BackgroundWriter("timescale", store.write, store.close)
+        self._users[worker] = self._users.get(worker, 0) + 1
+        return _Part(self._shared[worker], lambda: self._release(worker))
+
+    def _release(self, worker: int) -> None:
+        self._users[worker] -= 1
+        if self._users[worker] == 0:
+            self._shared.pop(worker).close()
+
+
+@dataclass(frozen=True)
+class HeartbeatSink(DynamicSink[tuple[str, MicroBatch]]):
+    """Appends the heartbeats that are due to the partition they are about: the log carries time."""
+
+    config: KafkaConfig
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _HeartbeatPart:
+        return _HeartbeatPart(Producer(self.config.client(linger_ms=0)))
+
+
+class _HeartbeatPart(StatelessSinkPartition[tuple[str, MicroBatch]]):
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+
+    def write_batch(self, items: list[tuple[str, MicroBatch]]) -> None:
+        for batch in _with_heartbeats(items):
+            for provider, src_ts in batch.heartbeats.iter_rows():
+                self._producer.produce(batch.topic, heartbeat_record(provider, src_ts), None, batch.partition)
+        self._producer.poll(0)
+
+
+def _with_heartbeats(items: Sequence[tuple[str, MicroBatch]]) -> list[MicroBatch]:
+    return [batch for _, batch in items if batch.heartbeats.height]

@@ -1,0 +1,111 @@
+"""Rows that leave as records: their JSON, and the headers that say where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import polars as pl
+
+from contracts.batch import MicroBatch
+from contracts.record import CONTENT_TYPE, JSON, Headers, Record
+from contracts.timestamps import format_timestamps
+
+FLOW: Final = "flow"
+SOURCE_TOPIC: Final = "source_topic"
+SOURCE_PARTITION: Final = "source_partition"
+SOURCE_OFFSET: Final = "source_offset"
+SOURCE_ROW: Final = "source_row"
+DLQ_REASON: Final = "dlq_reason"
+DLQ_ERROR: Final = "dlq_error"
+FAILED_AT: Final = "failed_at"
+STORE: Final = "store"  # as a reason: the database refused a row
+
+Cause = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who writes: one source partition of one flow.
+
+    Attributes:
+        owner: the flow; only one worker at a time may write for it.
+        state_id: the flow and the shape of its state; what another shape has written is somebody else's.
+    """
+
+    owner: str
+    state_id: str
+    topic: str
+    partition: int
+
+    @property
+    def transactional_id(self) -> str:
+        return f"{self.owner}-{self.topic}-{self.partition}"
+
+    def headers(self, cause: Cause) -> Headers:
+        """Where a record comes from."""
+        return [
+            (FLOW, self.state_id.encode()),
+            (SOURCE_TOPIC, self.topic.encode()),
+            (SOURCE_PARTITION, b"%d" % self.partition),
+            (SOURCE_OFFSET, b"%d" % cause[0]),
+            (SOURCE_ROW, b"%d" % cause[1]),
+        ]
+
+    def cause_of(self, record: Record) -> Cause | None:
+        """The cause of a record of this writer; None for another's, and for rows that the database refused."""
+        found = dict(record.headers() or [])
+        if found.get(DLQ_REASON) == STORE.encode():
+            return None
+        mine = dict(self.headers((0, 0)))
+        if any(found.get(name) != mine[name] for name in (FLOW, SOURCE_TOPIC, SOURCE_PARTITION)):
+            return None
+        return int(found[SOURCE_OFFSET] or 0), int(found[SOURCE_ROW] or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class OutRecord:
+    """A record to be produced, and the row of the log that caused it; the writer adds the headers of its origin."""
+
+    cause: Cause
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def signal_records(batch: MicroBatch) -> Iterator[OutRecord]:
+    """Signal v1, one record each, keyed by symbol."""
+    frame = batch.signals.with_columns(ver=pl.lit(1), ts=format_timestamps(batch.signals["ts"]))
+    plain = pl.struct("ver", *(name for name in batch.signals.columns if name not in ("meta", "offset", "row")))
+    # meta is JSON already: it is put in as it stands
+    text = pl.concat_str(plain.struct.json_encode().str.strip_suffix("}"), pl.lit(',"meta":'), "meta", pl.lit("}"))
+    return _json_records(frame, text)
+
+
+def bar_records(batch: MicroBatch) -> Iterator[OutRecord]:
+    """Bars, one record each, keyed by symbol."""
+    times = {name: format_timestamps(batch.bars[name]) for name in ("window_start", "window_end")}
+    frame = batch.bars.with_columns(ver=pl.lit(1), partition=pl.lit(batch.partition), **times)
+    plain = pl.struct("ver", *(name for name in frame.columns if name not in ("ver", "offset", "row")))
+    return _json_records(frame, plain.struct.json_encode())
+
+
+def _json_records(frame: pl.DataFrame, text: pl.Expr) -> Iterator[OutRecord]:
+    encoded = frame.select("offset", "row", "symbol", text=text)
+    for offset, row, symbol, value in encoded.iter_rows():
+        yield OutRecord((offset, row), symbol.encode(), value.encode(), [(CONTENT_TYPE, JSON.encode())])
+
+
+def refused_records(rows: pl.DataFrame) -> Iterator[OutRecord]:
+    """Rows of a REFUSED frame with their original bytes, and why they did not pass."""
+    failed_at = datetime.now(UTC).isoformat().encode()
+    for offset, row, reason, error, content_type, key, value in rows.iter_rows():
+        headers = [
+            (CONTENT_TYPE, content_type.encode()),
+            (DLQ_REASON, reason.encode()),
+            (DLQ_ERROR, error.encode()),
+            (FAILED_AT, failed_at),
+        ]
+        yield OutRecord((offset, row), key, value, headers)

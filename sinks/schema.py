@@ -1,0 +1,131 @@
+"""The tables, as numbered steps that are each applied once. A step that has been released is never edited."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Migration(NamedTuple):
+    """SQL that takes the schema from the version before to this one."""
+
+    version: int
+    name: str
+    sql: str
+
+
+_CAUSE: Final = """
+    partition integer NOT NULL,
+    source_topic text NOT NULL,
+    source_offset bigint NOT NULL,
+    source_row integer NOT NULL"""
+
+_RESULTS: Final = f"""
+CREATE TABLE bars_ohlcv (
+    provider text NOT NULL,
+    symbol text NOT NULL,
+    "interval" text NOT NULL,
+    window_start timestamptz NOT NULL,
+    window_end timestamptz NOT NULL,
+    open double precision NOT NULL,
+    high double precision NOT NULL,
+    low double precision NOT NULL,
+    close double precision NOT NULL,
+    volume double precision NOT NULL,
+    vwap double precision,
+    trades bigint NOT NULL,
+    revision integer NOT NULL,{_CAUSE},
+    PRIMARY KEY (provider, symbol, "interval", window_start),
+    CHECK (window_start < window_end)
+);
+CREATE TABLE features (
+    provider text NOT NULL,
+    symbol text NOT NULL,
+    "interval" text NOT NULL,
+    ts timestamptz NOT NULL,{_CAUSE},
+    PRIMARY KEY (provider, symbol, "interval", ts)
+);
+CREATE TABLE signals (
+    signal_id text NOT NULL,
+    provider text NOT NULL,
+    symbol text NOT NULL,
+    "interval" text NOT NULL,
+    ts timestamptz NOT NULL,
+    name text NOT NULL,
+    value double precision,
+    score double precision,
+    adapter text NOT NULL,
+    meta jsonb,{_CAUSE},
+    PRIMARY KEY (provider, symbol, "interval", ts, name, adapter)
+);
+"""
+
+_OPERATIONS: Final = """
+CREATE TABLE job_runs (
+    run_id uuid PRIMARY KEY,
+    flow text NOT NULL,
+    status text NOT NULL CHECK (status IN ('running', 'finished', 'stopped', 'failed')),
+    started_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz,
+    config jsonb NOT NULL,
+    error text,
+    counts jsonb
+);
+CREATE TABLE progress (
+    flow text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint NOT NULL,
+    accepted bigint NOT NULL,
+    amending bigint NOT NULL,
+    duplicate bigint NOT NULL,
+    late bigint NOT NULL,
+    rejected bigint NOT NULL,
+    heartbeat bigint NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (flow, topic, partition)
+);
+"""
+
+MIGRATIONS: Final = (
+    Migration(1, "bars, features and signals", _RESULTS),
+    Migration(2, "job runs and progress", _OPERATIONS),
+)
+
+TIME_COLUMN: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts"}
+
+
+class Rollup(NamedTuple):
+    """Bars of a longer interval, per base interval that divides it. Offsets leave buckets alone that still change."""
+
+    view: str
+    bucket: str
+    end_offset: str
+    schedule: str
+
+
+ROLLUPS: Final = (
+    Rollup("bars_1m", "1 minute", "2 minutes", "1 minute"),
+    Rollup("bars_5m", "5 minutes", "10 minutes", "5 minutes"),
+    Rollup("bars_1h", "1 hour", "2 hours", "30 minutes"),
+)
+
+
+def rollup_query(bucket: str, *, timescale: bool) -> str:
+    """Bars of `bucket` length from `bars_ohlcv`: open of the first, close of the last, vwap weighted by volume.
+
+    The form for TimescaleDB is what a continuous aggregate can maintain; both give the same rows.
+    """
+    if timescale:
+        start = f"time_bucket(INTERVAL '{bucket}', window_start)"
+        first, last = "first(open, window_start)", "last(close, window_start)"
+    else:
+        start = f"date_bin(INTERVAL '{bucket}', window_start, TIMESTAMPTZ '1970-01-01 00:00:00+00')"
+        first = "(array_agg(open ORDER BY window_start))[1]"
+        last = "(array_agg(close ORDER BY window_start DESC))[1]"
+    return f"""
+SELECT provider, symbol, "interval", {start} AS bucket,
+    {first} AS open, max(high) AS high, min(low) AS low, {last} AS close,
+    sum(volume) AS volume, sum(vwap * volume) / nullif(sum(volume), 0) AS vwap, sum(trades)::bigint AS trades
+FROM bars_ohlcv
+WHERE mod(extract(epoch FROM INTERVAL '{bucket}'), extract(epoch FROM window_end - window_start)) = 0
+GROUP BY provider, symbol, "interval", {start}"""  # noqa: S608  `bucket` is a constant of this file

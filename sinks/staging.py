@@ -1,0 +1,72 @@
+"""The rows of a flush, brought to a table's columns and made unique by its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import polars as pl
+
+from contracts import frames
+from contracts.batch import MicroBatch
+from sinks.merge import CAUSE, SOURCE, Target
+
+_TIMES: Final = frozenset({"window_start", "window_end", "ts"})
+
+
+def table_rows(target: Target, batches: Sequence[MicroBatch]) -> pl.DataFrame:
+    """All rows of `batches` for the target, with its columns. Times become datetimes of microseconds, as stored."""
+    parts = [_with_source(frame, batch) for batch in batches if (frame := _frame(target, batch)).height]
+    columns = [
+        pl.col(name).floordiv(1_000).cast(pl.Datetime("us")) if name in _TIMES else pl.col(name)
+        for name in target.columns
+    ]
+    return pl.concat([part.select(columns) for part in parts]) if parts else pl.DataFrame()
+
+
+def _frame(target: Target, batch: MicroBatch) -> pl.DataFrame:
+    if target.table == "features":
+        return pl.DataFrame() if batch.features is None else batch.features
+    return batch.bars if target.key == frames.BAR_KEY else batch.signals
+
+
+def _with_source(frame: pl.DataFrame, batch: MicroBatch) -> pl.DataFrame:
+    return frame.rename({"offset": "source_offset", "row": "source_row"}).with_columns(
+        source_topic=pl.lit(batch.topic), partition=pl.lit(batch.partition, pl.Int64)
+    )
+
+
+def unique_rows(target: Target, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Frames with at most one row per key, to be merged one after the other: one, unless sources are in conflict.
+
+    Rows of one key become one as they would have in the table, so what is stored does not depend on the flush.
+    """
+    match target.within_flush:
+        case "first" | "last" as keep:
+            yield rows.unique(list(target.key), keep=keep, maintain_order=True)
+        case _:
+            yield from _in_turn(target, rows, _unique_by_source(target, rows))
+
+
+def _unique_by_source(target: Target, rows: pl.DataFrame) -> pl.DataFrame:
+    unique = rows.unique([*target.key, *SOURCE], keep="last", maintain_order=True)
+    if target.within_flush == "filled of source" and unique.height < rows.height:
+        return _first_known(target, rows)
+    return unique
+
+
+def _first_known(target: Target, rows: pl.DataFrame) -> pl.DataFrame:
+    cause = [name for name in CAUSE if name not in SOURCE]
+    groups = rows.group_by(*target.key, *SOURCE, maintain_order=True)
+    return groups.agg(pl.col(target.values).drop_nulls().first(), pl.col(cause).first()).select(rows.columns)
+
+
+def _in_turn(target: Target, rows: pl.DataFrame, unique: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The source that was first at a key goes first: if the key is new, it is that source's from now on."""
+    key, by_source = list(target.key), [*target.key, *SOURCE]
+    while unique.n_unique(key) < unique.height:
+        first = rows.unique(key, keep="first", maintain_order=True).select(by_source)
+        yield unique.join(first, on=by_source, how="semi", maintain_order="left")
+        rows = rows.join(first, on=by_source, how="anti", maintain_order="left")
+        unique = unique.join(first, on=by_source, how="anti", maintain_order="left")
+    yield unique

@@ -1,0 +1,85 @@
+"""The database as a sink: waits for it, reports conflicts, and sends what it refuses to the DLQ."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from contracts.batch import MicroBatch
+from contracts.bus_config import KafkaConfig
+from contracts.record import CONTENT_TYPE, JSON, Headers
+from sinks.connection import StoreUnavailable
+from sinks.records import (
+    DLQ_ERROR,
+    DLQ_REASON,
+    FAILED_AT,
+    SOURCE_OFFSET,
+    SOURCE_PARTITION,
+    SOURCE_ROW,
+    SOURCE_TOPIC,
+    STORE,
+)
+from sinks.retry import until_written
+from sinks.timescale import RefusedRow, TimescaleWriter
+from telemetry.metrics import ERRORS
+
+_SECONDS = 30.0
+
+log = logging.getLogger("mdp.sinks")
+
+
+@dataclass
+class StoreWriter:
+    """Writes batches to the database, and does not return before they are there or in the DLQ."""
+
+    writer: TimescaleWriter
+    kafka: KafkaConfig
+
+    def write(self, batches: Sequence[MicroBatch], stop: threading.Event) -> None:
+        result = until_written(lambda: self.writer.write(batches), StoreUnavailable, "the database", stop)
+        if result.conflicts:
+            ERRORS.labels("store", "partition_conflict").inc(result.conflicts)
+            log.error(
+                "%d bars left as another partition wrote them, such as %s", result.conflicts, result.conflict_example
+            )
+        if result.refused:
+            ERRORS.labels("store", "refused").inc(len(result.refused))
+            until_written(lambda: self._send_to_dlq(result.refused), KafkaException, "Kafka", stop)
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def _send_to_dlq(self, rows: Sequence[RefusedRow]) -> None:
+        """Rows that the database refuses are rare: a producer for the occasion is good enough."""
+        failures: list[KafkaError] = []
+
+        def note(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                failures.append(error)
+
+        producer = Producer(self.kafka.client(enable_idempotence=True))
+        for row in rows:
+            value = row.row.encode()
+            producer.produce(self.kafka.dlq_topic, value, None, row.partition, note, headers=_headers(row))
+        if producer.flush(_SECONDS):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the DLQ did not acknowledge"))
+        if failures:
+            raise KafkaException(failures[0])
+
+
+def _headers(row: RefusedRow) -> Headers:
+    return [
+        (CONTENT_TYPE, JSON.encode()),
+        (SOURCE_TOPIC, row.topic.encode()),
+        (SOURCE_PARTITION, b"%d" % row.partition),
+        (SOURCE_OFFSET, b"%d" % row.offset),
+        (SOURCE_ROW, b"%d" % row.source_row),
+        (DLQ_REASON, STORE.encode()),
+        (DLQ_ERROR, f"{row.table}: {row.error}".encode()),
+        (FAILED_AT, datetime.now(UTC).isoformat().encode()),
+    ]

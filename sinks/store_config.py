@@ -1,0 +1,49 @@
+"""How to reach the database, and how long it keeps what."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+
+from contracts.duration import parse_duration
+
+EMBEDDED: Final = "embedded"
+SHORTEST_POLICY: Final = timedelta(days=1)  # rollups of an hour need some hours of raw bars to be refreshed from
+
+
+class StoreConfig(BaseModel):
+    """The database and, on TimescaleDB, the ages at which it compresses and drops rows. Plain PostgreSQL keeps all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: SecretStr = SecretStr(EMBEDDED)  # a URL may hold a password
+    retention: str | None = None
+    compress_after: str = "7d"  # beyond what a replay rewrites: changing compressed rows is slow
+
+    @field_validator("url")
+    @classmethod
+    def _is_connectable(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        try:
+            known = text == EMBEDDED or bool(conninfo_to_dict(text))
+        except psycopg.ProgrammingError:
+            known = False
+        if not known:
+            raise ValueError(f"neither {EMBEDDED!r} nor a URL such as postgresql://user:password@host:5432/database")
+        return url
+
+    @field_validator("retention", "compress_after")
+    @classmethod
+    def _is_long_enough(cls, text: str | None) -> str | None:
+        if text is not None and as_timedelta(text) < SHORTEST_POLICY:
+            raise ValueError("must be 1d or longer")
+        return text
+
+
+def as_timedelta(text: str) -> timedelta:
+    """The length of a duration such as 7d, to the microsecond."""
+    return timedelta(microseconds=parse_duration(text) // 1_000)

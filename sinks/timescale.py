@@ -1,0 +1,184 @@
+"""Writes bars, features and signals to TimescaleDB, or to plain PostgreSQL: one transaction per flush.
+
+Rows go by COPY into temporary staging tables and are merged from there (`sinks.merge`), so that writing the same
+batches again changes nothing. Progress through the log is written in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from contracts.batch import MicroBatch
+from sinks import progress
+from sinks.connection import DATA_ERRORS, connect, first_line, passing_errors
+from sinks.copy import copy_into
+from sinks.merge import Target, targets
+from sinks.staging import table_rows, unique_rows
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that the database would not take: a value it cannot hold, or a broken constraint."""
+
+    table: str
+    key: str  # JSON object
+    error: str
+    row: str  # JSON object
+    topic: str
+    partition: int
+    offset: int
+    source_row: int
+
+
+@dataclass(slots=True)
+class WriteResult:
+    """What one write did: `changed` counts the rows inserted or updated, by table.
+
+    `conflicts` counts bars left out because a bar from another partition stands in their place.
+    """
+
+    changed: dict[str, int] = field(default_factory=dict)
+    conflicts: int = 0
+    conflict_example: str = ""
+    refused: list[RefusedRow] = field(default_factory=list)
+
+    def add(self, other: WriteResult) -> None:
+        """Counts in what another part of the same write did."""
+        for table, count in other.changed.items():
+            self.changed[table] = self.changed.get(table, 0) + count
+        self.conflicts += other.conflicts
+        self.conflict_example = self.conflict_example or other.conflict_example
+        self.refused += other.refused
+
+
+_Rows = Sequence[tuple[Target, pl.DataFrame]]
+_Merge = Callable[[psycopg.Cursor, Target, pl.DataFrame], WriteResult]
+
+
+class TimescaleWriter:
+    """One connection, opened when first needed and again after it broke. Not for use by several threads at once.
+
+    Args:
+        conninfo: libpq URL or connection string of a database that `sinks.migrate.migrate` has been run on.
+        flow: name under which progress is kept.
+        features: names of the configured features, each a column of the features frames and of the table.
+        overwrite: new rows replace stored ones that differ, whoever wrote them.
+    """
+
+    def __init__(self, conninfo: str, *, flow: str, features: Sequence[str], overwrite: bool = False) -> None:
+        self._conninfo: Final = conninfo
+        self._flow: Final = flow
+        self._targets: Final = targets(features, overwrite=overwrite)
+        self._connection: psycopg.Connection | None = None
+
+    def write(self, batches: Sequence[MicroBatch]) -> WriteResult:
+        """Writes `batches`, which are in log order for each partition, and their progress: all or nothing.
+
+        Rows that the database refuses are left out and returned; they do not hold up the others.
+
+        Raises:
+            StoreUnavailable: nothing was written, or nobody knows; write the same batches again.
+        """
+        rows = [(target, table_rows(target, batches)) for target in self._targets]
+        try:
+            with passing_errors():
+                return self._write(rows, batches)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends the connection; the next write opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _write(self, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
+        connection = self._connected()
+        try:
+            return self._transact(connection, rows, batches, _merge)
+        except DATA_ERRORS:
+            return self._transact(connection, rows, batches, _merge_by_halves)
+
+    def _transact(
+        self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch], merge: _Merge
+    ) -> WriteResult:
+        result = WriteResult()
+        with connection.transaction(), connection.cursor() as cursor:
+            for target, frame in rows:
+                if frame.height:
+                    result.add(merge(cursor, target, frame))
+            progress.advance(cursor, self._flow, batches)
+        return result
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None:
+            self._connection = connect(self._conninfo)
+            for target in self._targets:
+                self._connection.execute(target.create_stage)
+        return self._connection
+
+
+def _merge(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) -> WriteResult:
+    result = WriteResult()
+    for number, unique in enumerate(unique_rows(target, rows)):
+        if number:
+            _clear_stage(cursor, target)
+        result.add(_merge_unique(cursor, target, unique))
+    return result
+
+
+def _merge_unique(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) -> WriteResult:
+    copy_into(cursor, target.stage, rows)
+    cursor.execute(target.merge)
+    result = WriteResult(changed={target.table: cursor.rowcount})
+    # Rows of another source change nothing, so when every row changed something there is no conflict to look for.
+    if target.exclusive and cursor.rowcount < rows.height:
+        conflict = cursor.execute(target.conflicts).fetchone()
+        if conflict is not None:
+            result.conflicts, *example = conflict
+            result.conflict_example = _conflict_text(*example)
+    return result
+
+
+def _conflict_text(key: str, stored: str, new: str) -> str:
+    return f"{key}: stored from {stored}, now from {new}"
+
+
+def _merge_by_halves(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) -> WriteResult:
+    """Finds the rows that the database refuses, and writes the others."""
+    try:
+        with cursor.connection.transaction():
+            _clear_stage(cursor, target)
+            return _merge(cursor, target, rows)
+    except DATA_ERRORS as error:
+        if rows.height == 1:
+            return WriteResult(refused=[_refused(target, rows, error)])
+    middle = rows.height // 2
+    result = _merge_by_halves(cursor, target, rows[:middle])
+    result.add(_merge_by_halves(cursor, target, rows[middle:]))
+    return result
+
+
+def _clear_stage(cursor: psycopg.Cursor, target: Target) -> None:
+    cursor.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(target.stage)))
+
+
+def _refused(target: Target, row: pl.DataFrame, error: Exception) -> RefusedRow:
+    cause = row.row(0, named=True)
+    return RefusedRow(
+        table=target.table,
+        key=row.select(target.key).write_ndjson().strip(),
+        error=first_line(error),
+        row=row.write_ndjson().strip(),
+        topic=cause["source_topic"],
+        partition=cause["partition"],
+        offset=cause["source_offset"],
+        source_row=cause["source_row"],
+    )

@@ -1,0 +1,81 @@
+"""Asks the broker, again and again, where each partition ends: silence is only what the broker has confirmed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from contracts.bus_config import KafkaConfig
+
+_CONFIRMATIONS_PER_TIMEOUT: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """At `asked_at` a partition ended at `end`; the broker had answered without a break since `unbroken_since`.
+
+    Times are nanoseconds of the monotonic clock.
+    """
+
+    unbroken_since: int
+    asked_at: int
+    end: int
+
+
+@dataclass
+class EndOffsets:
+    """A background thread that keeps the latest confirmation of each partition.
+
+    An answer that fails, or comes later than the silence to be measured, breaks the chain: an outage is not silence.
+    """
+
+    config: KafkaConfig
+    topic: str
+    timeout_ns: int
+    _latest: dict[int, Confirmation] = field(default_factory=dict, init=False)
+    _partitions: tuple[int, ...] = field(default=(), init=False)
+    _stopped: threading.Event = field(default_factory=threading.Event, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    def watch(self, partition: int) -> None:
+        """Adds a partition; the first one starts the thread."""
+        self._partitions = (*self._partitions, partition)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="end-offsets", daemon=True)
+            self._thread.start()
+
+    def latest(self, partition: int) -> Confirmation | None:
+        return self._latest.get(partition)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        admin = AdminClient(self.config.client())
+        period = self.timeout_ns / _CONFIRMATIONS_PER_TIMEOUT / 1e9
+        unbroken_since, answered_at = 0, 0
+        while not self._stopped.wait(period):
+            asked_at = time.monotonic_ns()
+            if asked_at - answered_at > self.timeout_ns:
+                unbroken_since = asked_at
+            ends = self._ask(admin, self._partitions)
+            if ends is not None:
+                answered_at = time.monotonic_ns()
+                confirmed = {p: Confirmation(unbroken_since, asked_at, end) for p, end in ends.items()}
+                self._latest = {**self._latest, **confirmed}
+
+    def _ask(self, admin: AdminClient, partitions: Sequence[int]) -> dict[int, int] | None:
+        wanted = {TopicPartition(self.topic, partition): OffsetSpec.latest() for partition in partitions}
+        try:
+            futures = admin.list_offsets(
+                wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self.timeout_ns / 1e9
+            )
+            return {place.partition: future.result().offset for place, future in futures.items()}
+        except KafkaException:
+            return None

@@ -1,0 +1,194 @@
+"""Kafka partitions as a Bytewax source: one item is everything that could be fetched from one partition at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from contracts.batch import Quiet
+from contracts.bus_config import KafkaConfig
+from contracts.record import Fetch
+from contracts.timestamps import parse_timestamp
+from sources.end_offsets import EndOffsets
+
+_TIMEOUT: Final = 10.0
+_POLL: Final = timedelta(milliseconds=3)
+_WAIT_IT_OUT: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
+_CONSUMER: Final = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "enable.partition.eof": True,  # says where a partition ends even if its last records are transaction markers
+    "isolation.level": "read_committed",
+    "auto.offset.reset": "error",
+    "queued.max.messages.kbytes": 16_384,
+    "fetch.queue.backoff.ms": 5,  # the default of 1 s halves the rate of a replay
+}
+
+
+class SourceError(ValueError):
+    """The topic cannot be read as asked; one line says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What part of the log a run reads.
+
+    Attributes:
+        from_ns: begin at the first record with this timestamp or a later one, whatever state was saved.
+        until_end: stop at the end that the partition has when the run starts.
+    """
+
+    from_ns: int | None = None
+    until_end: bool = False
+
+
+def partition_key(partition: int) -> str:
+    """The Bytewax key of a partition. Bytewax orders names as text, so they are zero-padded."""
+    return f"{partition:05d}"
+
+
+def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
+    """The partitions of a topic.
+
+    Raises:
+        SourceError: no broker answers, or there is no such topic.
+    """
+    admin = AdminClient(config.client(socket_timeout_ms=10_000))
+    try:
+        metadata = admin.list_topics(topic, timeout=_TIMEOUT).topics[topic]
+    except KafkaException as error:
+        raise SourceError(
+            f"no Kafka broker answers at {config.brokers}: {error.args[0].str()}; start it, or set bus.kafka.brokers"
+        ) from None
+    if metadata.error is not None:
+        raise SourceError(f"topic {topic} cannot be read: {metadata.error.str()}; run `mdp topics apply`")
+    return sorted(metadata.partitions)
+
+
+@dataclass(frozen=True)
+class KafkaSource(FixedPartitionedSource[tuple[str, Fetch], int]):
+    """Reads all partitions of `topic`; emits (partition key, Fetch). The state of a partition is its next offset.
+
+    Attributes:
+        ends: confirms silence; None where nothing has to be known of it.
+    """
+
+    config: KafkaConfig
+    topic: str
+    max_batch_size: int
+    bounds: Bounds = Bounds()
+    ends: EndOffsets | None = None
+
+    def list_parts(self) -> list[str]:
+        return [partition_key(partition) for partition in partitions_of(self.config, self.topic)]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> KafkaPartition:
+        consumer = Consumer({**self.config.client(group_id=self.config.consumer_group), **_CONSUMER})
+        place = TopicPartition(self.topic, int(for_part))
+        low, high = consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
+        start = self._start(consumer, place, resume_state, low, high)
+        if not low <= start <= high:
+            raise SourceError(
+                f"{self.topic}[{place.partition}] holds offsets {low} to {high}, and the saved state continues at {start}: "
+                f"records were deleted; start anew with another `name`, or from what is left with --from"
+            )
+        consumer.assign([TopicPartition(self.topic, place.partition, start)])
+        if self.ends is not None:
+            self.ends.watch(place.partition)
+        return KafkaPartition(self, consumer, place.partition, start, high if self.bounds.until_end else None)
+
+    def _start(self, consumer: Consumer, place: TopicPartition, saved: int | None, low: int, high: int) -> int:
+        if self.bounds.from_ns is not None:
+            return _offset_at(consumer, place, self.bounds.from_ns, high)
+        if saved is not None:
+            return saved
+        start = self.config.start
+        if start in ("earliest", "latest"):
+            return low if start == "earliest" else high
+        if start == "group":
+            committed = consumer.committed([place], timeout=_TIMEOUT)[0].offset
+            return low if committed == OFFSET_INVALID else max(low, committed)
+        return _offset_at(consumer, place, parse_timestamp(start), high)
+
+
+def _offset_at(consumer: Consumer, place: TopicPartition, time_ns: int, high: int) -> int:
+    """The first offset whose record has this timestamp or a later one; the end where there is none."""
+    asked = TopicPartition(place.topic, place.partition, max(time_ns // 1_000_000, 0))
+    offset: int = consumer.offsets_for_times([asked], timeout=_TIMEOUT)[0].offset
+    return high if offset < 0 else offset
+
+
+class KafkaPartition(StatefulSourcePartition[tuple[str, Fetch], int]):
+    """One partition, read by a consumer of its own, whose queue is bounded."""
+
+    def __init__(self, source: KafkaSource, consumer: Consumer, partition: int, start: int, end: int | None) -> None:
+        self._source = source
+        self._consumer = consumer
+        self._partition = partition
+        self._key = partition_key(partition)
+        self._next = start
+        self._end = end
+        self._awake: datetime | None = None
+        self._reported = 0
+
+    def next_batch(self) -> Iterable[tuple[str, Fetch]]:
+        if self._end is not None and self._next >= self._end:
+            raise StopIteration
+        messages = self._consumer.consume(self._source.max_batch_size, timeout=0)
+        records = [message for message in messages if message.error() is None]
+        if len(records) < len(messages):
+            self._heed([message for message in messages if message.error() is not None])
+        if records:
+            self._next = max(self._next, records[-1].offset() + 1)
+        self._awake = None if records else datetime.now(UTC) + _POLL
+        quiet = self._confirmed_quiet()
+        if not records and quiet is None:
+            return []
+        fetch = Fetch(
+            topic=self._source.topic,
+            partition=self._partition,
+            next_offset=self._next,
+            records=records,
+            read_at=time.monotonic_ns(),
+            quiet=quiet,
+        )
+        return [(self._key, fetch)]
+
+    def _heed(self, events: list[Message]) -> None:
+        for event in events:
+            error = event.error()
+            if error.code() == KafkaError._PARTITION_EOF:
+                self._next = max(self._next, event.offset())
+            elif error.code() not in _WAIT_IT_OUT and not error.retriable():
+                raise SourceError(
+                    f"{self._source.topic}[{self._partition}] cannot be read at {self._next}: {error.str()}"
+                )
+
+    def _confirmed_quiet(self) -> Quiet | None:
+        """What the broker last confirmed, once, if everything up to there has been read."""
+        latest = self._source.ends.latest(self._partition) if self._source.ends else None
+        if latest is None or latest.asked_at <= self._reported or self._next < latest.end:
+            return None
+        self._reported = latest.asked_at
+        return Quiet(latest.unbroken_since, latest.asked_at)
+
+    def next_awake(self) -> datetime | None:
+        return self._awake
+
+    def snapshot(self) -> int:
+        """The next offset; also committed to the consumer group, for the eyes of lag tools only."""
+        place = TopicPartition(self._source.topic, self._partition, self._next)
+        self._consumer.commit(offsets=[place], asynchronous=True)
+        return self._next
+
+    def close(self) -> None:
+        self._consumer.close()
+        if self._source.ends is not None:
+            self._source.ends.stop()

@@ -1,0 +1,94 @@
+"""Sending on time: chunks cut into slices, each released when the clock says so.
+
+What falls behind is released at once and keeps its place: a slow consumer shows as delay, never as a lower load.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+# Slices shorter than this cost more than they bring.
+_SHORTEST_WAIT: Final = 0.01
+
+
+class Clock(Protocol):
+    """The time of day, and waiting that a stop cuts short."""
+
+    def now(self) -> int:
+        """Nanoseconds since the Unix epoch."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Return after so many seconds, or when a stop is asked for."""
+        ...
+
+    def stopped(self) -> bool:
+        """Whether a stop is asked for."""
+        ...
+
+
+class WallClock:
+    """The machine's clock, stopped by an event that a signal handler may set."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def now(self) -> int:
+        """Nanoseconds since the Unix epoch."""
+        return time.time_ns()
+
+    def wait(self, seconds: float) -> None:
+        """Return after so many seconds, or when a stop is asked for."""
+        self._stop.wait(seconds)
+
+    def stopped(self) -> bool:
+        """Whether a stop is asked for."""
+        return self._stop.is_set()
+
+
+def at_once(chunks: Iterable[pl.DataFrame], clock: Clock) -> Iterator[pl.DataFrame]:
+    """Yield whole chunks as fast as they are taken, until they end or the clock is stopped."""
+    for chunk in chunks:
+        if clock.stopped():
+            return
+        yield chunk
+
+
+def at_arrival(chunks: Iterable[pl.DataFrame], clock: Clock) -> Iterator[pl.DataFrame]:
+    """Yield the rows of OUTGOING frames at their `arrival` times, until they end or the clock is stopped."""
+    for chunk in chunks:
+        yield from _released(chunk, chunk["arrival"].to_numpy(), clock)
+        if clock.stopped():
+            return
+
+
+def at_rate(chunks: Iterable[pl.DataFrame], rate: float, clock: Clock) -> Iterator[pl.DataFrame]:
+    """Yield the rows of OUTGOING frames evenly, `rate` rows per second, until they end or the clock is stopped."""
+    start, sent = clock.now(), 0
+    for chunk in chunks:
+        due = start + ((sent + np.arange(chunk.height)) * (1e9 / rate)).astype(np.int64)
+        yield from _released(chunk, due, clock)
+        sent += chunk.height
+        if clock.stopped():
+            return
+
+
+def _released(rows: pl.DataFrame, due: npt.NDArray[np.int64], clock: Clock) -> Iterator[pl.DataFrame]:
+    """Slices of `rows`, whose ascending `due` times have come, marked with the time of their release as ingest_ts."""
+    released = 0
+    while not clock.stopped():
+        now = clock.now()
+        ready = int(np.searchsorted(due, now, side="right"))
+        if ready > released:
+            yield rows.slice(released, ready - released).with_columns(ingest_ts=pl.lit(now, pl.Int64))
+            released = ready
+        if released == rows.height:
+            return
+        clock.wait(max((int(due[released]) - clock.now()) / 1e9, _SHORTEST_WAIT))

@@ -1,0 +1,52 @@
+"""What a worker counts, for Prometheus."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict
+
+from prometheus_client import Counter, Gauge, start_http_server
+
+from contracts.batch import MicroBatch
+from telemetry.config import TelemetryConfig
+
+PARTITION_EVENTS = Gauge(
+    "stream_partition_events",
+    "Events by outcome since the start of the partition's state",
+    ["topic", "partition", "outcome"],
+)
+WATERMARK_DELAY = Gauge(
+    "stream_watermark_delay_seconds", "Wall clock minus the newest watermark of the partition", ["topic", "partition"]
+)
+FLUSH_ROWS = Counter("microbatch_flush_rows_total", "Bars that left their window, amendments included", ["window"])
+SIGNALS = Counter("signals_emitted_total", "Signals that left the evaluators", ["name", "adapter"])
+ERRORS = Counter("errors_total", "What went wrong without stopping the flow", ["component", "reason"])
+
+log = logging.getLogger("mdp.telemetry")
+
+
+def serve(config: TelemetryConfig, worker: int) -> None:
+    """Serves the metrics of this process; a port that is taken is no reason not to work."""
+    if config.metrics_port == 0:
+        return
+    try:
+        start_http_server(config.metrics_port + worker, addr=config.metrics_host)
+    except OSError as error:
+        log.warning(
+            "no metrics on port %d: %s; set telemetry.metrics_port", config.metrics_port + worker, error.strerror
+        )
+
+
+def observe(batch: MicroBatch) -> MicroBatch:
+    """Counts what a batch brought; the batch goes on unchanged."""
+    place = batch.topic, str(batch.partition)
+    for outcome, count in asdict(batch.outcomes).items():
+        PARTITION_EVENTS.labels(*place, outcome).set(count)
+    if batch.watermark is not None:
+        WATERMARK_DELAY.labels(*place).set(time.time() - batch.watermark / 1e9)
+    for interval, count in batch.bars["interval"].value_counts().iter_rows():
+        FLUSH_ROWS.labels(interval).inc(count)
+    for name, adapter, count in batch.signals.group_by("name", "adapter").len().iter_rows():
+        SIGNALS.labels(name, adapter).inc(count)
+    return batch

@@ -1,0 +1,78 @@
+"""One real Kafka and one real PostgreSQL for the whole test session, started when the first test asks for them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from hypothesis import settings
+from psycopg import sql
+
+from mdp.local import LocalStack
+
+settings.register_profile("default", max_examples=200, deadline=None)
+settings.register_profile("nightly", max_examples=2000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """The session's stack. A test that stops or kills a service starts it again."""
+    local = LocalStack(tmp_path_factory.mktemp("stack") / "mdp")
+    try:
+        local.up()
+        yield local
+    finally:
+        local.remove()
+
+
+@pytest.fixture
+def kafka(stack: LocalStack) -> str:
+    """The `bootstrap.servers` of the session's Kafka."""
+    return stack.kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def admin(stack: LocalStack) -> AdminClient:
+    return AdminClient({"bootstrap.servers": stack.kafka.bootstrap, "log_level": 0})
+
+
+@pytest.fixture
+def topic(admin: AdminClient) -> Callable[..., str]:
+    """A factory of topics: `topic(partitions=4, config={...})` creates one and returns its name, unique to the call."""
+
+    def create(partitions: int = 1, config: dict[str, str] | None = None, prefix: str = "topic") -> str:
+        name = f"{prefix}-{uuid.uuid4().hex}"
+        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
+        admin.create_topics([new])[name].result(30)
+        # The controller has it; clients that assign partitions at once need the broker to have it, too.
+        while len(admin.list_topics(name, timeout=30).topics[name].partitions) != partitions:
+            pass
+        return name
+
+    return create
+
+
+@pytest.fixture
+def database(stack: LocalStack) -> Iterator[str]:
+    """The conninfo of an empty database of the test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(stack.postgres.conninfo(), autocommit=True) as owner:
+        owner.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield stack.postgres.conninfo(name)
+    with psycopg.connect(stack.postgres.conninfo(), autocommit=True) as owner:
+        owner.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def closed_folder(tmp_path: Path) -> Path:
+    """A folder that only its owner can enter, as /root is."""
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o700)
+    return folder

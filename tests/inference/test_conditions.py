@@ -1,0 +1,130 @@
+import math
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from inference.conditions import ConditionError, compile_condition
+
+NAMES = ("a", "b", "ret-30s")
+
+
+def holds(condition: str, a: float | None, b: float | None = 1.0) -> bool:
+    frame = pl.DataFrame({"a": [a], "b": [b], "ret-30s": [2.0]}, schema=dict.fromkeys(NAMES, pl.Float64))
+    value = frame.select(compile_condition(condition, NAMES)).item()
+    assert isinstance(value, bool)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("condition", "a", "expected"),
+    [
+        ("a > 0.01", 0.01, False),
+        ("a > 0.01", math.nextafter(0.01, 1), True),
+        ("a < -0.01", -0.02, True),
+        ("a >= 0.3 and b = 1", 0.3, True),
+        ("a / b > 1", 1.5, True),
+        ("a between 0.1 and 0.2", 0.2, True),
+        ("a in (0.1, 2)", 0.1, True),
+        ("a not in (0.1, 2)", 0.1, False),
+        ("not a > 1 or b <> 1", 1.0, True),
+        ("abs(round(a, 1)) = 0.3", -0.26, True),
+        ("case when a > 1 then b > 5 else b < 5 end", 0.5, True),
+        ("greatest(a, b) + sqrt(a) - ln(b) > least(a, b) * pow(a, 2) % 7", 4.0, True),
+        ('"ret-30s" > a', 1.0, True),
+        ("a > 1e-3 -- a comment", 0.1, True),
+        ("a > 1" + " or a > 1" * 100, 2.0, True),
+    ],
+)
+def test_sql_expressions_over_one_row_are_computed(condition: str, a: float, expected: bool) -> None:
+    assert holds(condition, a) is expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("a > 1", False),
+        ("not (a > 1)", False),
+        ("not a > 1 and b = 1", False),
+        ("a in (1, 2)", False),
+        ("a not in (1, 2)", False),
+        ("a = null", False),
+        ("b / nullif(b - 1, 0) > 0", False),
+        ("a > 1 or b = 1", True),
+        ("a is null", True),
+        ("coalesce(a, 5) > 1", True),
+    ],
+)
+def test_a_condition_on_a_null_is_false_unless_it_asks_for_null(condition: str, expected: bool) -> None:
+    assert holds(condition, None) is expected
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "a > avg(a)",
+        "sum(a) > 1",
+        "max(a) over (partition by b) > 1",
+        "a > 0 and a > lag(a) over (order by b)",
+        "row_number() over () > 1",
+        "count(*) > 1",
+        "first(a) > 1",
+        "median(a) > b",
+        "unnest(a) > 1",
+        "a in (select 1)",
+        "a > (select max(a) from self)",
+        "exists (FROM self)",
+        "a > 0 union select 1",
+        "now() > a",
+        "a in (current_date)",
+        "a > date '2020-01-01'",
+        "random() > 0.5",
+        "nonsense(a) > 1",
+        "cast(a as int) > 1",
+        "a // 2 > 1",
+        "columns('a') > 1",
+        '"^a.*$" > 1',
+        "*",
+        "self.a > 1",
+        "a[1] > 1",
+        "a > 'x'",
+        "'x' = 'x'",
+        "true",
+        "a",
+        "a + 1",
+        "null",
+        "a > 1 as name",
+        "a > 1; drop table bars",
+        "a > 1 order by b",
+        "a >",
+        "",
+        "  ",
+        "(" * 900 + "a > 1",
+        "a > 1" + " or a > 1" * 10_000,
+        "not " * 200 + "a > 1",
+    ],
+)
+def test_what_is_not_a_boolean_of_one_row_is_refused_in_one_line(condition: str) -> None:
+    with pytest.raises(ConditionError) as refused:
+        compile_condition(condition, NAMES)
+    assert str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_query_is_refused_before_anything_reads_its_files(tmp_path: Path) -> None:
+    file = tmp_path / "secret.csv"
+    file.write_text("password\n", encoding="utf-8")
+    for condition in (
+        f"a in (select x from read_csv('{file}'))",
+        f"exists (from read_csv('{file}'))",
+        f"a > (/**/SeLeCt max(x) from read_csv('{file}'))",
+        f"a in (with t as (select * from read_csv('{file}')) select x from t)",
+    ):
+        with pytest.raises(ConditionError, match="cannot hold a query") as refused:
+            compile_condition(condition, NAMES)
+        assert "password" not in str(refused.value)
+
+
+def test_unknown_names_are_told_with_the_known_ones() -> None:
+    with pytest.raises(ConditionError, match=r"^unknown A, c; there are a, b, ret-30s$"):
+        compile_condition("a > 1 and A > 1 or c > b", NAMES)

@@ -1,0 +1,182 @@
+import pickle
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import polars as pl
+import pytest
+import skops.io
+from inference_frames import features
+from sklearn.cluster import KMeans
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import LinearSVC
+
+from inference.config import InferenceConfigError, SklearnConfig
+from inference.evaluator import EVALUATED
+from inference.model import ModelEvaluator, load_model
+
+NAMES = ("momentum", "volatility", "rsi")
+TRAINING = pl.DataFrame(np.random.default_rng(7).normal(size=(400, 3)) * [0.01, 0.2, 20.0], schema=list(NAMES))
+TARGET = TRAINING["momentum"] * 50 + TRAINING["volatility"] - TRAINING["rsi"] / 40
+UP = (TARGET > 0).cast(pl.Int64)
+
+
+def classifier(inputs: Any = TRAINING, target: Any = UP) -> Pipeline:
+    return Pipeline([("scale", StandardScaler()), ("classify", LogisticRegression())]).fit(inputs, target)
+
+
+def saved(folder: Path, estimator: Any) -> str:
+    file = folder / "direction.skops"
+    skops.io.dump(estimator, file)
+    return str(file)
+
+
+def evaluator(path: str, **more: Any) -> ModelEvaluator:
+    return ModelEvaluator(load_model(SklearnConfig(model_path=path, **more), NAMES))
+
+
+def refusal(path: str, names: tuple[str, ...] = NAMES, **more: Any) -> str:
+    with pytest.raises(InferenceConfigError) as refused:
+        load_model(SklearnConfig(model_path=path, **more), names)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.fixture
+def rows() -> pl.DataFrame:
+    return features(TRAINING.head(200).to_dicts())
+
+
+def test_probabilities_over_the_threshold_become_signals_of_the_last_class(tmp_path: Path, rows: pl.DataFrame) -> None:
+    model = classifier()
+    result = evaluator(saved(tmp_path, model), threshold=0.6).evaluate(rows)
+    probability = model.predict_proba(rows.select(NAMES))[:, -1]
+    assert result.schema == EVALUATED
+    assert result["offset"].to_list() == np.flatnonzero(probability >= 0.6).tolist()
+    assert 0 < len(result) < len(rows)
+    np.testing.assert_allclose(result["score"].to_numpy(), probability[probability >= 0.6], rtol=1e-14)
+    assert set(result["value"]) == {1.0}
+    assert set(result["name"]) == {"direction"}
+    assert result["meta"][0] == '{"window":"2s","price":100.0}'
+
+
+def test_without_a_threshold_every_row_gets_the_prediction(tmp_path: Path, rows: pl.DataFrame) -> None:
+    model = classifier()
+    result = evaluator(saved(tmp_path, model), name="side").evaluate(rows)
+    assert result["value"].to_list() == model.predict(rows.select(NAMES)).tolist()
+    assert set(result["score"]) == {1.0}
+    assert set(result["name"]) == {"side"}
+
+
+def test_a_regressor_signals_what_is_far_enough_from_zero(tmp_path: Path, rows: pl.DataFrame) -> None:
+    model = LinearRegression().fit(TRAINING, TARGET)
+    path = saved(tmp_path, model)
+    prediction = model.predict(rows.select(NAMES))
+    far = evaluator(path, threshold=0.5).evaluate(rows)
+    assert far["offset"].to_list() == np.flatnonzero(np.abs(prediction) >= 0.5).tolist()
+    assert far["value"].min() < 0 < far["value"].max()
+    np.testing.assert_allclose(evaluator(path).evaluate(rows)["value"].to_numpy(), prediction, rtol=1e-12)
+
+
+def test_a_row_scores_the_same_to_the_bit_in_any_batch(tmp_path: Path) -> None:
+    names = tuple(f"f{number}" for number in range(12))
+    inputs = pl.DataFrame(np.random.default_rng(3).normal(size=(300, 12)), schema=list(names))
+    rows = features(inputs.to_dicts(), names)
+    for training in (inputs, inputs.to_numpy()):
+        model = LinearRegression().fit(training, inputs.sum_horizontal().exp())
+        signals = ModelEvaluator(load_model(SklearnConfig(model_path=saved(tmp_path, model)), names))
+        whole = signals.evaluate(rows)["value"]
+        for size in (1, 3, 7, 64, 65, 130):
+            parts = [signals.evaluate(rows[start : start + size])["value"] for start in range(0, len(rows), size)]
+            assert pl.concat(parts).equals(whole), size
+
+
+def test_rows_with_a_missing_input_are_left_out_and_none_at_all_asks_nothing(tmp_path: Path) -> None:
+    signals = evaluator(saved(tmp_path, classifier()))
+    whole = {"momentum": 0.0, "volatility": 0.1, "rsi": 50.0}
+    mixed = features([{**whole, "rsi": None}, whole, {**whole, "momentum": float("nan")}, {**whole, "close": 7.0}])
+    assert signals.evaluate(mixed)["offset"].to_list() == [1, 3]
+    assert signals.evaluate(mixed[:1]).is_empty()
+    assert signals.evaluate(mixed.clear()).schema == EVALUATED
+
+
+def test_inputs_go_to_the_model_by_name_and_may_be_values_of_the_bar(tmp_path: Path) -> None:
+    reordered = TRAINING.select("rsi", "momentum").with_columns(trades=pl.lit(3.0))
+    model = LinearRegression().fit(reordered, TARGET)
+    result = evaluator(saved(tmp_path, model)).evaluate(features([{"momentum": 0.01, "rsi": 5.0, "trades": 3}]))
+    expected = model.predict(pl.DataFrame({"rsi": [5.0], "momentum": [0.01], "trades": [3.0]}))
+    np.testing.assert_allclose(result["value"].to_numpy(), expected, rtol=1e-12)
+
+
+def test_a_model_must_find_its_features_among_the_configured(tmp_path: Path) -> None:
+    path = saved(tmp_path, classifier())
+    assert refusal(path, ("rsi", "skew")) == (
+        f"{path}: the model needs momentum, volatility, which are not configured; "
+        "there are rsi, skew, open, high, low, close, volume, vwap, trades"
+    )
+    unnamed = saved(tmp_path, classifier(TRAINING.to_numpy()))
+    assert "takes 3 unnamed features, but 2 are configured (rsi, skew)" in refusal(unnamed, ("rsi", "skew"))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "threshold", "message"),
+    [
+        (LinearSVC().fit(TRAINING, UP), 0.5, "LinearSVC has no predict_proba"),
+        (StandardScaler().fit(TRAINING), None, "StandardScaler has no predict"),
+        (classifier(target=UP.replace_strict({0: "down", 1: "up"})), None, "predicts names, not numbers"),
+    ],
+)
+def test_a_model_that_cannot_answer_with_numbers_is_refused(
+    tmp_path: Path, estimator: Any, threshold: float | None, message: str
+) -> None:
+    assert message in refusal(saved(tmp_path, estimator), threshold=threshold)
+
+
+def test_class_names_will_do_with_a_threshold(tmp_path: Path, rows: pl.DataFrame) -> None:
+    named = classifier(target=UP.replace_strict({0: "down", 1: "up"}))
+    assert set(evaluator(saved(tmp_path, named), threshold=0.5).evaluate(rows)["value"]) == {1.0}
+
+
+class Payload:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.write_text, (self.file, "ran")
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".joblib"])
+def test_a_pickle_runs_only_when_it_is_allowed(tmp_path: Path, suffix: str) -> None:
+    ran, file = tmp_path / "ran", tmp_path / f"model{suffix}"
+    file.write_bytes(pickle.dumps(Payload(ran)))
+    assert "allow_pickle: true" in refusal(str(file))
+    assert not ran.exists()
+    refusal(str(file), allow_pickle=True)
+    assert ran.exists(), "the payload works, so its absence above means that it was not loaded"
+
+
+def test_an_allowed_pickle_predicts_on_one_thread(tmp_path: Path, rows: pl.DataFrame) -> None:
+    model = RandomForestRegressor(50, n_jobs=-1, random_state=0).fit(TRAINING, TARGET)
+    joblib.dump(model, tmp_path / "forest.joblib")
+    result = evaluator(str(tmp_path / "forest.joblib"), allow_pickle=True).evaluate(rows)
+    assert result["value"].to_list() == model.set_params(n_jobs=1).predict(rows.select(NAMES)).tolist()
+
+
+def test_untrusted_types_in_a_skops_file_are_refused_by_name(tmp_path: Path) -> None:
+    steps = [("call", FunctionTransformer(joblib.dump)), ("scale", StandardScaler()), ("model", KMeans(2))]
+    path = saved(tmp_path, Pipeline(steps))
+    assert refusal(path) == (f"{path}: refused, because the model holds untrusted types: joblib.numpy_pickle.dump")
+
+
+def test_files_that_are_no_models_are_refused_in_one_line(tmp_path: Path) -> None:
+    assert "inference.adapters.sklearn.model_path" in refusal("")
+    assert refusal(str(tmp_path / "no.skops")).endswith("no.skops: there is no such model file")
+    for name, allow in (("text.skops", False), ("text.pkl", True), ("text.onnx", False)):
+        (tmp_path / name).write_text("not a model", encoding="utf-8")
+        assert refusal(str(tmp_path / name), allow_pickle=allow).startswith(str(tmp_path / name))
