@@ -6,6 +6,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+ClientOption = str | int | float | bool
+
 _OWNED: Final = frozenset({"bootstrap.servers", "enable.auto.commit", "isolation.level", "transactional.id"})
 
 
@@ -21,7 +23,7 @@ class KafkaConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    brokers: str = Field("embedded", min_length=1)
+    brokers: str = Field(default="embedded", min_length=1)
     topic: str = "mdp.events"
     signals_topic: str = "mdp.signals"
     bars_topic: str = "mdp.bars"
@@ -32,7 +34,7 @@ class KafkaConfig(BaseModel):
     start: str = "earliest"
     options: dict[str, SecretStr] = Field(default_factory=dict)
 
-    def client(self, **more: str | int | bool) -> dict[str, str | int | bool]:
+    def client(self, **more: ClientOption) -> dict[str, ClientOption]:
         """Options of a librdkafka client: the connection, and `more` with dots for underscores."""
         given = {name: secret.get_secret_value() for name, secret in self.options.items() if name not in _OWNED}
         return {

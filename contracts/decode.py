@@ -1,8 +1,8 @@
 """Kafka records to a frame of events and a frame of rejects.
 
-The content type says how to read a record: JSON (also where there is none), msgpack, or an Arrow IPC stream that carries
-many events. A value that starts with `{` is JSON whatever its header says, as it can be neither of the others; so the
-common case never looks at headers.
+The content type says how to read a record: JSON (also where there is none), msgpack, or an Arrow IPC stream that
+carries many events. A value that starts with `{` is JSON whatever its header says, as it can be neither of the others;
+so the common case never looks at headers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Decoder:
     max_future_ns: int
 
     def decode(self, fetch: Fetch) -> MicroBatch:
-        """The events of a fetch in row order, and its rejects with their reasons. Never raises for what a topic holds."""
+        """The events of a fetch, and its rejects with their reasons. Nothing that a topic can hold makes it raise."""
         payloads = [record.value() for record in fetch.records]
         parsed, broken = _read(fetch.records, payloads)
         parsed = with_interval_lengths(parsed)
@@ -163,7 +163,7 @@ def _parsed(
     """One-event records as a PARSED frame; `indices` say which of `records` each event came from."""
     if not events:
         return pl.DataFrame(schema=PARSED)
-    chosen = records if len(events) == len(records) else [records[index] for index in indices]
+    chosen = records if len(events) == len(records) else [records[int(index)] for index in indices]
     columns = dict(zip(FIELDS, zip(*map(_fields, events), strict=True), strict=True))
     texts = pl.Series("src_text", columns.pop("src_ts"), pl.String)
     data = {name: pl.Series(name, values, PARSED[name]) for name, values in columns.items()}
@@ -185,7 +185,7 @@ def _keys(records: Sequence[Record], indices: pl.Series) -> pl.Series:
 
 
 def _with_ids(events: pl.DataFrame) -> pl.DataFrame:
-    """Fills event_id where it is absent: provider|symbol|src_ts|seq, and the place in the log where seq is absent too."""
+    """Fills event_id where it is absent: provider|symbol|src_ts|seq, with the place in the log for an absent seq."""
     if events["event_id"].null_count() == 0:
         return events
     place = pl.concat_str(pl.lit("@"), "offset", pl.lit("."), "row")

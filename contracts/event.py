@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import polars as pl
@@ -78,7 +78,7 @@ def accepted(window_ns: int, max_future_ns: int) -> pl.Expr:
 
 def explain(rows: pl.DataFrame, window_ns: int) -> pl.DataFrame:
     """Columns reason and error for rows that `accepted` refused; the first broken rule speaks."""
-    verdict = pl.when(False).then(pl.lit("", pl.String))
+    verdict: Any = pl.when(False).then(pl.lit("", pl.String))
     for broken, error in _contract(window_ns):
         verdict = verdict.when(broken).then(error)
     explained = rows.select(error=verdict.otherwise(None))
@@ -90,7 +90,7 @@ def explain(rows: pl.DataFrame, window_ns: int) -> pl.DataFrame:
 
 
 def _contract(window_ns: int) -> list[tuple[pl.Expr, pl.Expr]]:
-    """Pairs of (the rule is broken, what to say). A null in a comparison breaks nothing: only `required` minds nulls."""
+    """Pairs of (the rule is broken, what to say). A null in a comparison breaks nothing: `_required` minds nulls."""
     kind = pl.col("kind")
     is_event, is_bar = kind.ne_missing("heartbeat"), kind.eq_missing("bar")
     rules = [
@@ -136,7 +136,7 @@ def _divides(window_ns: int) -> pl.Expr:
 
 
 def with_interval_lengths(rows: pl.DataFrame) -> pl.DataFrame:
-    """Adds `interval_ns`: what the interval of each bar says, null where it says nothing. Ticks may carry any interval."""
+    """Adds `interval_ns`: the length that each bar states, null where it states none. Ticks may carry any interval."""
     is_bar = rows["kind"].eq_missing(pl.Series(["bar"]))
     if not is_bar.any():
         return rows.with_columns(interval_ns=pl.lit(None, pl.Int64))

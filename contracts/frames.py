@@ -64,23 +64,14 @@ BARS: Final = pl.Schema(
 )
 
 BAR_VALUES: Final = ("open", "high", "low", "close", "volume", "vwap", "trades")
-FEATURE_KEY: Final = ("provider", "symbol", "interval", "ts")
+FEATURE_KEY: Final = ("provider", "symbol", "interval", "ts")  # ts is the end of the window
 
 
 def features_schema(names: tuple[str, ...]) -> pl.Schema:
     """Columns of a features frame: key, the configured features, the bar they were made at, and the cause."""
-    values: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.Float64)
-    return pl.Schema(
-        {
-            "provider": pl.String,
-            "symbol": pl.String,
-            "interval": pl.String,
-            "ts": pl.Int64,  # window end
-            **values,
-            **{name: BARS[name] for name in BAR_VALUES},
-            **CAUSE,
-        }
-    )
+    key: dict[str, pl.DataType] = {"ts": pl.Int64(), **{name: BARS[name] for name in FEATURE_KEY if name != "ts"}}
+    values = {name: BARS[name] for name in (*BAR_VALUES, *CAUSE)}
+    return pl.Schema({**{name: key[name] for name in FEATURE_KEY}, **dict.fromkeys(names, pl.Float64()), **values})
 
 
 SIGNAL_KEY: Final = ("provider", "symbol", "interval", "ts", "name", "adapter")

@@ -6,7 +6,7 @@ import polars as pl
 
 
 def joined_id(parts: list[pl.Expr]) -> pl.Expr:
-    """The parts joined by `|`, with `\\` and `|` inside a part escaped, so that different parts never join to one id."""
+    r"""The parts joined by `|`; a `\` or `|` inside a part is escaped, so that different parts make different ids."""
     escaped = [
         part.str.replace_all("\\", "\\\\", literal=True).str.replace_all("|", "\\|", literal=True) for part in parts
     ]

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from contracts.batch import Quiet
 
-Headers = list[tuple[str, bytes | None]]
+Headers = list[tuple[str, str | bytes | None]]
+RecordHeaders = Headers | dict[str, str | bytes | None] | None  # of a record that was read
 
 CONTENT_TYPE = "content-type"
 CONTENT_TYPE_NAMES = (CONTENT_TYPE, "content_type")  # both spellings are about
@@ -43,5 +44,5 @@ def header(record: Record, *names: str) -> str | None:
     """The last header of one of the names, as text; None where there is none. Costly: only where it matters."""
     for key, value in reversed(record.headers() or []):
         if key in names and value is not None:
-            return value.decode("utf-8", "replace")
+            return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return None

@@ -1,7 +1,7 @@
 """ISO 8601 text to int64 nanoseconds and back, a column at a time.
 
-One grammar, whatever the batch looks like: `YYYY-MM-DDTHH:MM:SS[.fraction of 1 to 9 digits](Z|±HH:MM)`. It is parsed as a
-matrix of bytes, all texts of one length at once: 0.08 µs per row, a quarter of what a general parser takes.
+One grammar, whatever the batch looks like: `YYYY-MM-DDTHH:MM:SS[.fraction of 1 to 9 digits](Z|±HH:MM)`. Texts are
+parsed as a matrix of bytes, all of one length at once: 0.1 µs per row, a third of what a general parser takes.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def _days(year: _Ints, month: _Ints, day: _Ints) -> _Ints:
     year_of_era = year - era * 400
     day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
     day_of_era = year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year
-    return era * 146_097 + day_of_era - 719_468
+    days: _Ints = era * 146_097 + day_of_era - 719_468
+    return days
 
 
 def format_timestamps(times: pl.Series) -> pl.Series:

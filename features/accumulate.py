@@ -1,7 +1,7 @@
 """Bars in the making: what a window has taken in so far, and how more is added to it.
 
-An accumulator holds sums as 128-bit integers in units of 1e-9, so that they do not depend on the order of adding, and the
-place of its first and last event in the order (src_ts, seq, offset, row), a missing seq first.
+An accumulator holds sums as 128-bit integers in units of 1e-9, so that they do not depend on the order of adding, and
+the place of its first and last event in the order (src_ts, seq, offset, row), a missing seq first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SCALE: Final = 1e9
 
 
 def contributions(rows: pl.DataFrame) -> pl.DataFrame:
-    """What each event (src_ts, o, h, l, c, v, kind, seq, offset, row, and KEY) adds: an accumulator of one event each."""
+    """What each event (KEY, kind, src_ts, o, h, l, c, v, seq, offset, row) adds: an accumulator of one event each."""
     is_bar = pl.col("kind") == "bar"
     typical = _divided(rows.select(pl.col("h") + pl.col("l") + pl.col("c")).to_series(), 3.0)
     price = pl.when(is_bar).then(typical).otherwise("c")

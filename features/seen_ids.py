@@ -1,7 +1,7 @@
 """The event ids of the windows that can still change.
 
-An id is kept as 128 bits of hash over (provider, symbol, window, event_id). The hashes lie in a few sorted arrays, each at
-least twice as long as the next, so that looking up a batch costs a handful of binary searches and adding one costs
+An id is kept as 128 bits of hash over (provider, symbol, window, event_id). The hashes lie in a few sorted arrays, each
+at least twice as long as the next, so that looking up a batch costs a handful of binary searches and adding one costs
 a logarithmic number of merges, however small the batches are and however many ids there are.
 """
 

@@ -26,12 +26,12 @@ class WindowConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    window_ms: int = Field(2_000, ge=1, le=_DAY_MS)
+    window_ms: int = Field(default=2_000, ge=1, le=_DAY_MS)
     allow_late_ms: _Wait = 500
     amend_ms: _Wait = 10_000
-    flush_timeout_ms: int = Field(1_000, ge=10, le=_DAY_MS)
+    flush_timeout_ms: int = Field(default=1_000, ge=10, le=_DAY_MS)
     max_future_ms: _Wait = 5_000
-    max_batch_size: int = Field(30_000, ge=1, le=1_000_000)
+    max_batch_size: int = Field(default=30_000, ge=1, le=1_000_000)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 A pure state machine: what comes out depends on the rows and their order, not on the clock and not on where a batch
 was cut. The one use of a clock is to ask for heartbeats; what they do to windows is read from the log like all else.
 
-Everything is decided for a whole batch at once. The watermark before each row is a running maximum; a row is compared with
+Everything is decided for a whole batch at once. The watermark at each row is a running maximum; a row is compared with
 it, and each window closes at the first row that brings the watermark to its end. Rows that a bar takes in before its
 close all lie before that row, and its amendments all after it, so no batch has to be split.
 """
@@ -69,7 +69,7 @@ class Windows:
             )
             self._heard |= dict.fromkeys(rows["provider"].unique(), batch.read_at)
         if self._newest.height:
-            newest = self._newest["newest"].max()
+            newest = int(self._newest["newest"].to_numpy().max())
             result = replace(result, watermark=newest - self._config.allow_late_ns)
         return replace(result, heartbeats=self._due_heartbeats(batch.quiet)) if batch.quiet else result
 

@@ -33,10 +33,11 @@ def heartbeats(settings: Settings) -> HeartbeatSink:
 
 def timescale(settings: Settings, topic: str, flow: str) -> TimescaleSink:
     """Bars, features and signals to the database."""
-    url, names = settings.store.url.get_secret_value(), settings.features.names
+    store, names = settings.store, settings.features.names
+    url = store.url.get_secret_value()
 
     def open_writer() -> StoreWriter:
-        migrate(url, names)
+        migrate(url, names, retention=store.retention, compress_after=store.compress_after)
         writer = TimescaleWriter(url, flow=settings.state_id(flow), features=names, overwrite=settings.run.overwrite)
         return StoreWriter(writer, settings.bus.kafka)
 

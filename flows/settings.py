@@ -24,7 +24,7 @@ class BusSection(_Section):
     """Section `bus`."""
 
     type: Literal["kafka"] = "kafka"
-    kafka: KafkaConfig = KafkaConfig()
+    kafka: KafkaConfig = Field(default_factory=KafkaConfig)
 
 
 class ProducersSection(_Section):
@@ -47,7 +47,7 @@ class RecoverySection(_Section):
     """Section `recovery`: where Bytewax keeps its snapshots, and how often it takes one."""
 
     directory: str = ""  # empty: beside the local stack's data
-    interval_s: int = Field(10, ge=1, le=3_600)
+    interval_s: int = Field(default=10, ge=1, le=3_600)
 
 
 class RunSection(_Section):
@@ -77,7 +77,7 @@ class Settings(_Section):
     bus: BusSection = BusSection()
     store: StoreConfig = StoreConfig()
     producers: ProducersSection = ProducersSection()
-    micro_batch: WindowConfig = WindowConfig()
+    micro_batch: WindowConfig = Field(default_factory=WindowConfig)
     features: FeaturesSection = FeaturesSection()
     inference: InferenceConfig = InferenceConfig()
     recovery: RecoverySection = RecoverySection()

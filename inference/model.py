@@ -113,7 +113,7 @@ def load_model(config: SklearnConfig, features: Sequence[str]) -> Model:
     inputs, named = _inputs(path, estimator, features)
     _require_numbers(path, estimator, config.threshold)
 
-    import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415 - finds the pools of what is loaded by now
+    import threadpoolctl  # noqa: PLC0415 - finds the pools of what is loaded by now
 
     pools = threadpoolctl.ThreadpoolController()
     return Model(config.name or path.stem, estimator, inputs, named, config.threshold, pools)

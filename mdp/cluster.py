@@ -24,7 +24,7 @@ def run(flow: str, workers: int) -> int:
     """
     addresses = ";".join(f"{ports.HOST}:{port}" for port in ports.choose(_PORTS, workers))
     command = [sys.executable, "-m", "mdp.worker", flow]
-    processes = [subprocess.Popen([*command, str(number), addresses]) for number in range(workers)]
+    processes = [subprocess.Popen([*command, str(number), addresses]) for number in range(workers)]  # noqa: S603
     try:
         return _wait(processes)
     except KeyboardInterrupt:

@@ -24,7 +24,13 @@ def check(settings: Settings, flow: Callable[[Settings], Dataflow]) -> None:
     flow(settings)
     _check_topics(settings)
     try:
-        migrate(settings.store.url.get_secret_value(), settings.features.names)
+        store = settings.store
+        migrate(
+            store.url.get_secret_value(),
+            settings.features.names,
+            retention=store.retention,
+            compress_after=store.compress_after,
+        )
     except StoreUnavailable as error:
         raise ConfigError(f"the database cannot be reached: {error}; start it, or set store.url") from None
 

@@ -18,8 +18,8 @@ Write = Callable[[Sequence[MicroBatch], threading.Event], None]
 class BackgroundWriter:
     """Hands micro-batches to `write` in order, all that have gathered meanwhile at once.
 
-    `write` gets the batches and an event that is set when it should give up waiting. What it raises is raised again in the
-    dataflow by the next call, and ends it: the run resumes from its last snapshot.
+    `write` gets the batches and an event that is set when it should give up waiting. What it raises is raised again in
+    the dataflow by the next call, and ends it: the run resumes from its last snapshot.
     """
 
     def __init__(self, name: str, write: Write, close: Callable[[], None]) -> None:

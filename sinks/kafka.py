@@ -1,7 +1,7 @@
 """Signals, bars, rejects and late events to their topics: exactly once, one transaction per flush.
 
-Partition i of the source writes to partition i of every output topic. Its transactional.id is fixed, so that a new owner
-fences the old one; then it reads back what is already there and leaves it out.
+Partition i of the source writes to partition i of every output topic. Its transactional.id is fixed, so that a new
+owner fences the old one; then it reads back what is already there and leaves it out.
 """
 
 from __future__ import annotations
@@ -68,12 +68,8 @@ class TransactionalWriter:
         Raises:
             KafkaUnavailable: Kafka did not answer.
         """
-        options = {
-            "transactional_id": self._identity.transactional_id,
-            "transaction_timeout_ms": 60_000,
-            "linger_ms": 0,
-        }
-        producer = Producer(self._config.client(compression_type="lz4", **options))
+        identity = self._identity.transactional_id
+        producer = Producer(self._config.client(transactional_id=identity, compression_type="lz4", linger_ms=0))
         with _translated_errors():
             producer.init_transactions(_SECONDS)
             self._written = {topic: last_cause(self._config, topic, self._identity) for topic in self._topics}

@@ -1,8 +1,8 @@
 """The writers as Bytewax sinks: one part per source partition, and a snapshot that is a barrier.
 
-Bytewax takes the snapshot of a part at the end of an epoch in which the part was given something, before it commits the epoch. So
-whatever was handed to a background writer is in PostgreSQL, or acknowledged by Kafka, when the state that led to
-it is saved. Nothing is kept in the snapshot itself: how far outputs have come is read from the outputs.
+Bytewax takes the snapshot of a part at the end of an epoch in which the part was given something, before it commits the
+epoch. So whatever was handed to a background writer is in PostgreSQL, or acknowledged by Kafka, when the state that led
+to it is saved. Nothing is kept in the snapshot itself: how far outputs have come is read from the outputs.
 """
 
 from __future__ import annotations

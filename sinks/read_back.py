@@ -17,8 +17,8 @@ _SECONDS: Final = 10.0
 def last_cause(config: KafkaConfig, topic: str, writer: Identity) -> Cause:
     """The cause of the last committed record of `writer` in its partition of `topic`.
 
-    Outputs leave in the order of the log, so everything up to it is there. Records of other origins, and the markers that
-    transactions leave behind, are stepped over by looking back further and further.
+    Outputs leave in the order of the log, so everything up to it is there. Records of other origins, and the markers
+    that transactions leave behind, are stepped over by looking back further and further.
     """
     consumer = Consumer(
         config.client(
@@ -50,9 +50,9 @@ def _last_between(consumer: Consumer, start: TopicPartition, end: int, writer: I
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
-            if error is not None or message.offset() >= end:
+            if error is not None or int(message.offset() or 0) >= end:
                 return last
-            last = writer.cause_of(message) or last
+            last = writer.cause_of(message.headers()) or last
 
 
 def _silent(start: TopicPartition) -> list[Message]:

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from contracts.batch import MicroBatch
-from contracts.record import CONTENT_TYPE, JSON, Headers, Record
+from contracts.record import CONTENT_TYPE, JSON, Headers, RecordHeaders
 from contracts.timestamps import format_timestamps
 
 FLOW: Final = "flow"
@@ -54,9 +54,9 @@ class Identity:
             (SOURCE_ROW, b"%d" % cause[1]),
         ]
 
-    def cause_of(self, record: Record) -> Cause | None:
+    def cause_of(self, headers: RecordHeaders) -> Cause | None:
         """The cause of a record of this writer; None for another's, and for rows that the database refused."""
-        found = dict(record.headers() or [])
+        found = dict(headers or ())
         if found.get(DLQ_REASON) == STORE.encode():
             return None
         mine = dict(self.headers((0, 0)))

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
 
 from contracts.bus_config import KafkaConfig
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.batch import Quiet
 from contracts.bus_config import KafkaConfig
-from contracts.record import Fetch
+from contracts.record import Fetch, Record
 from contracts.timestamps import parse_timestamp
 from sources.end_offsets import EndOffsets
 
@@ -96,7 +96,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, Fetch], int]):
         start = self._start(consumer, place, resume_state, low, high)
         if not low <= start <= high:
             raise SourceError(
-                f"{self.topic}[{place.partition}] holds offsets {low} to {high}, and the saved state continues at {start}: "
+                f"{self.topic}[{place.partition}] holds offsets {low} to {high}, and saved state continues at {start}: "
                 f"records were deleted; start anew with another `name`, or from what is left with --from"
             )
         consumer.assign([TopicPartition(self.topic, place.partition, start)])
@@ -146,7 +146,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, Fetch], int]):
         if len(records) < len(messages):
             self._heed([message for message in messages if message.error() is not None])
         if records:
-            self._next = max(self._next, records[-1].offset() + 1)
+            self._next = max(self._next, int(records[-1].offset() or 0) + 1)
         self._awake = None if records else datetime.now(UTC) + _POLL
         quiet = self._confirmed_quiet()
         if not records and quiet is None:
@@ -155,7 +155,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, Fetch], int]):
             topic=self._source.topic,
             partition=self._partition,
             next_offset=self._next,
-            records=records,
+            records=cast(Sequence[Record], records),
             read_at=time.monotonic_ns(),
             quiet=quiet,
         )
@@ -164,8 +164,10 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, Fetch], int]):
     def _heed(self, events: list[Message]) -> None:
         for event in events:
             error = event.error()
+            if error is None:
+                continue
             if error.code() == KafkaError._PARTITION_EOF:
-                self._next = max(self._next, event.offset())
+                self._next = max(self._next, event.offset() or 0)
             elif error.code() not in _WAIT_IT_OUT and not error.retriable():
                 raise SourceError(
                     f"{self._source.topic}[{self._partition}] cannot be read at {self._next}: {error.str()}"

@@ -52,7 +52,7 @@ class OracleBar:
 
 
 class WindowOracle:
-    """One partition. `take` says what became of a row; `emitted` holds every bar that left, in order, with its cause."""
+    """One partition. `take` says what became of a row; `emitted` holds all bars that left, with their causes."""
 
     def __init__(self, config: WindowConfig) -> None:
         self.config = config

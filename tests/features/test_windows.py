@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import asdict
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -64,7 +65,7 @@ def batch(log: list[Row], number: int = 0) -> MicroBatch:
 
 def cut(log: list[Row], places: list[int]) -> list[list[Row]]:
     edges = [0, *sorted({place % (len(log) + 1) for place in places}), len(log)]
-    return [log[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [log[start:end] for start, end in pairwise(edges)]
 
 
 def expected(log: list[Row]) -> WindowOracle:

@@ -1,0 +1,67 @@
+# What people and CI run. Everything happens in .venv; nothing else on the machine is touched.
+
+PYTHON ?=
+SECONDS ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# uv is told where to install by --python, so that an environment that happens to be active does not count.
+UV := $(BIN)/uv
+UV_PIP := $(UV) pip install --quiet --python $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-nightly check bench lock clean
+
+help:  ## List what there is
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+	  printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+setup: $(STAMP)  ## Create .venv with everything that requirements.lock names
+
+demo: $(STAMP)  ## Start a local stack and show the pipeline at work; SECONDS=20 ends it and checks the result
+	@$(BIN)/mdp demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+test: $(STAMP)  ## Run every test, against a real Kafka and a real PostgreSQL; ARGS="-k late" is passed on
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-nightly: $(STAMP)  ## The same, with ten times as many examples of each property
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)  ## Lint, check the format, the types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP)  ## Measure CPU time beside idiomatic Bytewax; ARGS=--quick for a small run
+	@$(BIN)/python -m bench.run $(ARGS)
+
+lock: $(STAMP)  ## Write requirements.lock anew from pyproject.toml; ARGS=--upgrade takes newer versions
+	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev $(ARGS) \
+	  pyproject.toml -o requirements.lock
+
+clean:  ## Stop the local stack, and remove .venv and the tools' caches; data under .mdp stay
+	@test ! -x $(BIN)/mdp || $(BIN)/mdp down
+	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A name on the PATH may lead nowhere (version managers leave such), so each candidate has to run to be taken.
+$(STAMP): pyproject.toml requirements.lock
+	@python=; for candidate in "$(PYTHON)" python3 python3.12 python3.11 python; do \
+	  test -n "$$candidate" || continue; \
+	  "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' \
+	    2>/dev/null && python="$$candidate" && break; \
+	done; \
+	test -n "$$python" || { \
+	  echo 'mdp needs Python 3.11 or 3.12 with its venv module: install one, or name it with PYTHON=/path/to/python' >&2; \
+	  exit 2; }; \
+	echo "Setting up $(VENV) with $$("$$python" --version): about 250 MB are downloaded the first time"; \
+	"$$python" -m venv $(VENV)
+	@sed -n '/^uv==/,/# via/p' requirements.lock > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV_PIP) --offline --no-deps --editable .
+	@touch $@
