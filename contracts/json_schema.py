@@ -33,9 +33,9 @@ _EVENT_RULES: Final[dict[str, dict[str, Any]]] = {
     "v": {"minimum": 0, "maximum": MAX_MAGNITUDE},
 }
 _EVENT_DESCRIPTION: Final = (
-    "A tick, a bar or a heartbeat. A field that is null counts as missing, and other fields are ignored. Not said here: "
-    "l <= o, c <= h; the interval of a bar divides the window; texts have at most 256 bytes of UTF-8; src_ts exists in "
-    "the calendar, and is not too far ahead of the record's own timestamp."
+    "A tick, a bar or a heartbeat. A field that is null counts as missing, and other fields are ignored. Not said "
+    "here: l <= o, c <= h; the interval of a bar divides the window; texts have at most 256 bytes of UTF-8; src_ts "
+    "exists in the calendar, and is not too far ahead of the record's own timestamp."
 )
 
 

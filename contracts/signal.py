@@ -34,8 +34,12 @@ def decode_signal(payload: bytes) -> Signal:
     """The signal in a JSON text.
 
     Raises:
-        ValueError: it is none; the message says why.
+        msgspec.ValidationError: a field is missing or not allowed.
+        msgspec.DecodeError: it is no JSON.
     """
     signal = _decoder.decode(payload)
-    parse_timestamp(signal.ts)
+    try:
+        parse_timestamp(signal.ts)
+    except ValueError:
+        raise msgspec.ValidationError("ts is not an ISO 8601 time with a zone, within 64-bit nanoseconds") from None
     return signal

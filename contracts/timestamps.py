@@ -19,12 +19,16 @@ _Bytes = npt.NDArray[np.uint8]
 _SECONDS_PART: Final = len("YYYY-MM-DDTHH:MM:SS")
 _NUMERIC_ZONE: Final = len("+HH:MM")
 _SEPARATORS: Final = {4: b"-", 7: b"-", 10: b"T", 13: b":", 16: b":"}
+_LONGEST: Final = len("YYYY-MM-DDTHH:MM:SS.123456789+HH:MM")
 _MAX_SECONDS: Final = 2**63 // 1_000_000_000 - 1
 _DAYS_IN_MONTH: Final = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
 def parse_timestamps(texts: pl.Series) -> pl.Series:
-    """Nanoseconds since the epoch of each text; null where it is null, naive, malformed or outside int64."""
+    """Nanoseconds since the epoch of each text.
+
+    Null where it is null, naive, malformed, or not within int64, whose last second at either end counts as outside.
+    """
     arrow = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets_buffer, data_buffer = arrow.buffers()
     if data_buffer is None:
@@ -35,7 +39,7 @@ def parse_timestamps(texts: pl.Series) -> pl.Series:
     times = np.zeros(len(texts), np.int64)
     valid = np.zeros(len(texts), np.bool_)
     for length in np.unique(lengths):
-        if length > _SECONDS_PART:
+        if _SECONDS_PART < length <= _LONGEST:
             rows = np.flatnonzero(lengths == length)
             times[rows], valid[rows] = _parse_equal_lengths(_characters(data, offsets[rows], length))
     return pl.select(pl.when(pl.Series(valid)).then(pl.Series(times)).alias(texts.name)).to_series()
@@ -67,22 +71,27 @@ def _parse_equal_lengths(text: _Bytes) -> tuple[_Ints, _Bools]:
     """Times and validity of the texts in the columns of `text`, shape (length, rows)."""
     zulu = text[-1] == ord("Z")
     if zulu.all():
-        return _parse_local(text[:-1])
+        return _nanoseconds(*_parse_local(text[:-1]))
     times, valid = np.zeros(len(zulu), np.int64), np.zeros(len(zulu), np.bool_)
-    times[zulu], valid[zulu] = _parse_local(text[:-1, zulu])
+    times[zulu], valid[zulu] = _nanoseconds(*_parse_local(text[:-1, zulu]))
     zoned = text[:, ~zulu]
-    local, local_valid = _parse_local(zoned[:-_NUMERIC_ZONE])
+    local, fraction, local_valid = _parse_local(zoned[:-_NUMERIC_ZONE])
     offset, offset_valid = _parse_zone(zoned[-_NUMERIC_ZONE:])
-    times[~zulu], valid[~zulu] = local - offset, local_valid & offset_valid
+    times[~zulu], valid[~zulu] = _nanoseconds(local - offset, fraction, local_valid & offset_valid)
     return times, valid
 
 
-def _parse_local(text: _Bytes) -> tuple[_Ints, _Bools]:
-    """`YYYY-MM-DDTHH:MM:SS[.f{1,9}]` as if it were UTC."""
+def _nanoseconds(seconds: _Ints, fraction: _Ints, valid: _Bools) -> tuple[_Ints, _Bools]:
+    valid = valid & (np.abs(seconds) <= _MAX_SECONDS)
+    return np.where(valid, seconds, 0) * 1_000_000_000 + fraction, valid
+
+
+def _parse_local(text: _Bytes) -> tuple[_Ints, _Ints, _Bools]:
+    """(seconds, nanoseconds, validity) of `YYYY-MM-DDTHH:MM:SS[.f{1,9}]` as if it were UTC."""
     length, rows = text.shape
     fraction_digits = length - _SECONDS_PART - 1
     if length < _SECONDS_PART or fraction_digits == 0 or fraction_digits > 9:
-        return np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
+        return np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
     valid = np.ones(rows, np.bool_)
     for position, character in _SEPARATORS.items():
         valid &= text[position] == ord(character)
@@ -93,22 +102,21 @@ def _parse_local(text: _Bytes) -> tuple[_Ints, _Bools]:
     month_length = _DAYS_IN_MONTH[np.where(valid, month, 0)] - ((month == 2) & ~leap)
     valid &= (day >= 1) & (day <= month_length)
     seconds = _days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second
-    valid &= np.abs(seconds) <= _MAX_SECONDS
-    nanoseconds = np.zeros(rows, np.int64)
+    fraction = np.zeros(rows, np.int64)
     if fraction_digits > 0:
         valid &= text[_SECONDS_PART] == ord(".")
-        nanoseconds = _number(text, (_SECONDS_PART + 1, length), valid) * 10 ** (9 - fraction_digits)
-    return np.where(valid, seconds, 0) * 1_000_000_000 + nanoseconds, valid
+        fraction = _number(text, (_SECONDS_PART + 1, length), valid) * 10 ** (9 - fraction_digits)
+    return seconds, fraction, valid
 
 
 def _parse_zone(text: _Bytes) -> tuple[_Ints, _Bools]:
-    """`±HH:MM` in nanoseconds."""
+    """`±HH:MM` in seconds."""
     sign = text[0]
     valid = ((sign == ord("+")) | (sign == ord("-"))) & (text[3] == ord(":"))
     hours, minutes = _number(text, (1, 3), valid), _number(text, (4, 6), valid)
     valid &= (hours < 24) & (minutes < 60)
-    nanoseconds = (hours * 60 + minutes) * 60_000_000_000
-    return np.where(sign == ord("-"), -nanoseconds, nanoseconds), valid
+    seconds = (hours * 60 + minutes) * 60
+    return np.where(sign == ord("-"), -seconds, seconds), valid
 
 
 def _number(text: _Bytes, span: tuple[int, int], valid: _Bools) -> _Ints:

@@ -38,26 +38,56 @@ _SCALE: Final = 1e9
 
 
 def contributions(rows: pl.DataFrame) -> pl.DataFrame:
-    """What each event (KEY, kind, src_ts, o, h, l, c, v, seq, offset, row) adds: an accumulator of one event each."""
+    """What each event (KEY, kind, src_ts, o, h, l, c, v, seq, offset, row) adds to its bar, and its place in order."""
     is_bar = pl.col("kind") == "bar"
     typical = _divided(rows.select(pl.col("h") + pl.col("l") + pl.col("c")).to_series(), 3.0)
     price = pl.when(is_bar).then(typical).otherwise("c")
-    first = [pl.col(name).alias(f"first_{name}") for name in ("seq", "offset", "row")]
-    last = [pl.col(name).alias(f"last_{name}") for name in ("seq", "offset", "row")]
     return rows.select(
         *KEY,
-        pl.col("src_ts").alias("first_ts"),
-        *first,
+        pl.col("src_ts").alias("ts"),
+        "seq",
+        "offset",
+        "row",
         pl.when(is_bar).then("o").otherwise("c").alias("open"),
-        pl.col("src_ts").alias("last_ts"),
-        *last,
         pl.col("c").alias("close"),
         pl.when(is_bar).then("h").otherwise("c").alias("high"),
         pl.when(is_bar).then("l").otherwise("c").alias("low"),
         _fixed_point(pl.col("v")).alias("volume"),
         _fixed_point(price * pl.col("v")).alias("turnover"),
-        pl.lit(1, pl.Int64).alias("trades"),
-        pl.lit(0, pl.Int64).alias("revision"),
+    )
+
+
+def gathered(added: pl.DataFrame) -> pl.DataFrame:
+    """One accumulator per KEY out of contributions."""
+    # The rows come in (offset, row) order, and a stable sort keeps it among equals.
+    ordered = added.sort("ts", "seq", maintain_order=True)
+    return (
+        ordered.group_by(KEY)
+        .agg(
+            *(pl.col(name).first().alias(f"first_{name}") for name in _ORDER),
+            pl.col("open").first(),
+            *(pl.col(name).last().alias(f"last_{name}") for name in _ORDER),
+            pl.col("close").last(),
+            pl.col("high").max(),
+            pl.col("low").min(),
+            pl.col("volume").sum(),
+            pl.col("turnover").sum(),
+            pl.len().cast(pl.Int64).alias("trades"),
+        )
+        .with_columns(revision=pl.lit(0, pl.Int64))
+        .select(BARS_IN_MAKING.names())
+    )
+
+
+def _one_each(added: pl.DataFrame) -> pl.DataFrame:
+    """Each contribution as an accumulator of its own, with a revision of 1."""
+    return added.select(
+        *KEY,
+        *(pl.col(name).alias(f"first_{name}") for name in _ORDER),
+        "open",
+        *(pl.col(name).alias(f"last_{name}") for name in _ORDER),
+        *("close", "high", "low", "volume", "turnover"),
+        *(pl.lit(1, pl.Int64).alias(name) for name in ("trades", "revision")),
     )
 
 
@@ -92,7 +122,7 @@ def amendments(closed: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
     Running sums and extremes over the contributions of a bar, its closed state first: no step per event.
     """
-    added = contributions(rows).with_columns(revision=pl.lit(1, pl.Int64))
+    added = _one_each(contributions(rows))
     before = closed.join(added.select(KEY).unique(), on=KEY, how="semi").select(BARS_IN_MAKING.names())
     together = pl.concat([before, added]).with_row_index("step")
     firsts, lasts = together.sort(_FIRST), together.sort(_LAST)

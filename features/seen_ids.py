@@ -74,7 +74,8 @@ class SeenIds:
         """Adds ids that are not yet in the set, each with its expiry and the index of its provider in `watermarks`."""
         if not len(high):
             return
-        run = _merged([_Run(high, low, expiry, provider)], watermarks)
+        order = np.argsort(high)
+        run = _Run(high[order], low[order], expiry[order], provider[order])
         runs = list(self._runs)
         while runs and len(runs[-1].high) < 2 * len(run.high):
             run = _merged([runs.pop(), run], watermarks)
@@ -99,6 +100,6 @@ class SeenIds:
 def _merged(runs: list[_Run], watermarks: _Ints) -> _Run:
     high, low = (np.concatenate([getattr(run, name) for run in runs]) for name in ("high", "low"))
     expiry, provider = (np.concatenate([getattr(run, name) for run in runs]) for name in ("expiry", "provider"))
-    order = np.argsort(high, kind="stable")
+    order = np.argsort(high, kind="stable")  # which makes use of the order there is
     kept = order[~(expiry < watermarks[provider])[order]]
     return _Run(high[kept], low[kept], expiry[kept], provider[kept])

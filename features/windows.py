@@ -18,7 +18,7 @@ import polars as pl
 from contracts.batch import MicroBatch, Outcomes, Quiet
 from contracts.decode import refused_rows
 from contracts.frames import BARS, HEARTBEATS
-from features.accumulate import BARS_IN_MAKING, KEY, amendments, combine, contributions, finished
+from features.accumulate import BARS_IN_MAKING, KEY, amendments, combine, contributions, finished, gathered
 from features.seen_ids import SeenIds, fingerprints
 from features.window_config import WindowConfig
 
@@ -136,7 +136,7 @@ class Windows:
         accepted = rows.filter(pl.col("outcome") == "accepted")
         amending = rows.filter(pl.col("outcome") == "amending")
         if accepted.height:
-            self._opened = combine(self._opened, combine(contributions(accepted)))
+            self._opened = combine(self._opened, gathered(contributions(accepted)))
         self._advance(rows)
         leaving = [frame for frame in (self._close(rows), self._amend(amending)) if frame.height]
         self._remember(rows)
@@ -161,7 +161,7 @@ class Windows:
         if not closes.any():
             return pl.DataFrame()
         self._opened = ends.filter(~closes).select(BARS_IN_MAKING.names())
-        reached = rows.group_by("provider", "watermark").agg(pl.col("index").min()).sort("watermark")
+        reached = rows.select("provider", "watermark", "index").sort("watermark", maintain_order=True)
         closing = (
             ends.filter(closes)
             .sort("end")

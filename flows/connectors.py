@@ -18,7 +18,8 @@ def source(settings: Settings, topic: str) -> KafkaSource:
     run, window = settings.run, settings.micro_batch
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
     ends = None if run.bounded else EndOffsets(settings.bus.kafka, topic, window.flush_timeout_ms * 1_000_000)
-    return KafkaSource(settings.bus.kafka, topic, window.max_batch_size, Bounds(from_ns, run.bounded), ends)
+    bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
+    return KafkaSource(settings.bus.kafka, topic, window.max_batch_size, bounds, ends)
 
 
 def decoder(settings: Settings) -> Decoder:
@@ -38,7 +39,7 @@ def timescale(settings: Settings, topic: str, flow: str) -> TimescaleSink:
 
     def open_writer() -> StoreWriter:
         migrate(url, names, retention=store.retention, compress_after=store.compress_after)
-        writer = TimescaleWriter(url, flow=settings.state_id(flow), features=names, overwrite=settings.run.overwrite)
+        writer = TimescaleWriter(url, flow=settings.progress_id(flow), features=names, overwrite=settings.run.overwrite)
         return StoreWriter(writer, settings.bus.kafka)
 
     return TimescaleSink(open_writer, lambda: _parts(settings, topic))

@@ -26,7 +26,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     bars = op.map_value("decode", fetches, decode_bars)
     features = op.stateful_batch("rolling", bars, steps.rolling(settings))
     signals = op.stateful_batch("inference", features, steps.inference(settings))
-    results = op.map_value("within", signals, steps.within(settings.run))
+    results = op.map_value("within", signals, steps.within(settings))
     counted = op.map_value("observe", op.map_value("without_bars", results, without_bars), observe)
     op.output("timescale", counted, connectors.timescale(settings, topic, NAME))
     op.output("kafka", counted, connectors.kafka(settings, topic, NAME, signals=True))

@@ -27,7 +27,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     op.output("heartbeats", bars, connectors.heartbeats(settings))
     features = op.stateful_batch("rolling", bars, steps.rolling(settings))
     signals = op.stateful_batch("inference", features, steps.inference(settings))
-    results = op.map_value("within", signals, steps.within(settings.run))
+    results = op.map_value("within", signals, steps.within(settings))
     counted = op.map_value("observe", results, observe)
     op.output("timescale", counted, connectors.timescale(settings, topic, NAME))
     op.output("kafka", counted, connectors.kafka(settings, topic, NAME, signals=True))

@@ -25,7 +25,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     decoded = op.map_value("decode", fetches, connectors.decoder(settings).decode)
     bars = op.stateful_batch("windows", decoded, steps.windows(settings))
     op.output("heartbeats", bars, connectors.heartbeats(settings))
-    results = op.map_value("within", bars, steps.within(settings.run))
+    results = op.map_value("within", bars, steps.within(settings))
     counted = op.map_value("observe", results, observe)
     op.output("timescale", counted, connectors.timescale(settings, topic, NAME))
     op.output("kafka", counted, connectors.kafka(settings, topic, NAME, bars=True))

@@ -66,7 +66,13 @@ class RunSection(_Section):
 
     @property
     def bounded(self) -> bool:
+        """Whether the run ends by itself."""
         return self.until_end or self.to_ns is not None
+
+    @property
+    def is_span(self) -> bool:
+        """Whether the run is about a part of the log only: it keeps no state, and moves nobody's progress."""
+        return self.from_ns is not None or self.to_ns is not None
 
 
 class Settings(_Section):
@@ -94,6 +100,10 @@ class Settings(_Section):
         shape = self.bus.kafka.topic, self.micro_batch.shape, self.features.windows
         digest = hashlib.sha256(repr(shape).encode()).hexdigest()[:8]
         return f"{self.name}-{flow}-{digest}"
+
+    def progress_id(self, flow: str) -> str:
+        """Names the progress that a run makes through the log."""
+        return self.state_id(flow) + ("-span" if self.run.is_span else "")
 
     @property
     def span_ns(self) -> int:

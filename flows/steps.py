@@ -12,7 +12,7 @@ from bytewax.operators import StatefulBatchLogic
 from contracts.batch import MicroBatch
 from features.rolling import RollingFeatures
 from features.windows import Windows
-from flows.settings import RunSection, Settings
+from flows.settings import Settings
 from inference.engine import build
 
 
@@ -86,23 +86,23 @@ def _resumed(machine: Any, state: Any | None) -> Any:
     return machine
 
 
-def within(run: RunSection) -> Callable[[MicroBatch], MicroBatch]:
+def within(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:
     """Leaves only the windows inside [from, to) to be written."""
-    if run.from_ns is None and run.to_ns is None:
+    run, window_ns = settings.run, settings.micro_batch.window_ns
+    if not run.is_span:
         return lambda batch: batch
+    lowest = run.from_ns if run.from_ns is not None else -(2**63)
+    highest = run.to_ns if run.to_ns is not None else 2**63 - 1
+
+    def inside(frame: pl.DataFrame, end: str) -> pl.DataFrame:
+        return frame.filter(pl.col(end) - window_ns >= lowest, pl.col(end) <= highest)
 
     def narrowed(batch: MicroBatch) -> MicroBatch:
         return replace(
             batch,
-            bars=batch.bars.filter(_inside(run, "window_end")),
-            features=None if batch.features is None else batch.features.filter(_inside(run, "ts")),
-            signals=batch.signals.filter(_inside(run, "ts")),
+            bars=inside(batch.bars, "window_end"),
+            features=None if batch.features is None else inside(batch.features, "ts"),
+            signals=inside(batch.signals, "ts"),
         )
 
     return narrowed
-
-
-def _inside(run: RunSection, end: str) -> pl.Expr:
-    lowest, highest = run.from_ns, run.to_ns
-    after = pl.lit(value=True) if lowest is None else pl.col(end) > lowest
-    return after if highest is None else after & (pl.col(end) <= highest)

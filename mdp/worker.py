@@ -60,7 +60,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
         error = one_line(failure)
         raise
     finally:
-        finish_run(conninfo, run_id, ending, progress_of(conninfo, settings.state_id(flow)), error)
+        finish_run(conninfo, run_id, ending, progress_of(conninfo, settings.progress_id(flow)), error)
     return code
 
 
@@ -100,7 +100,7 @@ def _recovery(settings: Settings, flow: Flow) -> RecoveryConfig | None:
 
 
 def _recovery_folder(settings: Settings, flow: Flow) -> Path | None:
-    if settings.run.from_ns is not None or settings.run.to_ns is not None:
+    if settings.run.is_span:
         return None
     base = Path(settings.recovery.directory) if settings.recovery.directory else home() / "recovery"
     return base / settings.state_id(flow)

@@ -77,9 +77,9 @@ WITH RECURSIVE series AS (
 )""").format(table=sql.Identifier(table))
 
 
-def latest_bars(conninfo: str) -> pl.DataFrame:
-    """The newest bar of every (provider, symbol, interval)."""
-    return _latest(conninfo, "bars_ohlcv", 1)
+def latest_bars(conninfo: str, limit: int = 1) -> pl.DataFrame:
+    """The newest `limit` bars of every (provider, symbol, interval), newest first."""
+    return _latest(conninfo, "bars_ohlcv", limit)
 
 
 def latest_features(conninfo: str) -> pl.DataFrame:
@@ -110,6 +110,15 @@ SELECT 'bars_ohlcv' AS name, count(*) AS rows FROM bars_ohlcv
 UNION ALL SELECT 'features', count(*) FROM features
 UNION ALL SELECT 'signals', count(*) FROM signals""")
     return dict(_frame(conninfo, query, {}).iter_rows())
+
+
+def bar_sums(conninfo: str) -> dict[str, int]:
+    """Sums of `trades` and `revision` over all bars: the events that bars were made of, and those that amended one."""
+    query = sql.SQL(
+        "SELECT coalesce(sum(trades), 0)::bigint AS trades, coalesce(sum(revision), 0)::bigint AS revision"
+        " FROM bars_ohlcv"
+    )
+    return dict(_frame(conninfo, query, {}).row(0, named=True))
 
 
 def progress_totals(conninfo: str) -> pl.DataFrame:

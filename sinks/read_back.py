@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from contracts.bus_config import KafkaConfig
 from sinks.records import Cause, Identity
@@ -26,6 +26,7 @@ def last_cause(config: KafkaConfig, topic: str, writer: Identity) -> Cause:
             enable_auto_commit=False,
             enable_partition_eof=True,
             isolation_level="read_committed",
+            fetch_wait_max_ms=10,  # at the end of a partition there is nothing to wait for
         )
     )
     try:
@@ -46,14 +47,14 @@ def _last_between(consumer: Consumer, start: TopicPartition, end: int, writer: I
     consumer.assign([start])
     last: Cause | None = None
     while True:
-        for message in consumer.consume(_FIRST_STEP, timeout=_SECONDS) or _silent(start):
-            error = message.error()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaException(error)
-            if error is not None or int(message.offset() or 0) >= end:
-                return last
-            last = writer.cause_of(message.headers()) or last
-
-
-def _silent(start: TopicPartition) -> list[Message]:
-    raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{start.topic}[{start.partition}] gave no answer"))
+        message = consumer.poll(_SECONDS)
+        if message is None:
+            raise KafkaException(
+                KafkaError(KafkaError._TIMED_OUT, f"{start.topic}[{start.partition}] cannot be read back")
+            )
+        error = message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise KafkaException(error)
+        if error is not None or int(message.offset() or 0) >= end:
+            return last
+        last = writer.cause_of(message.headers()) or last

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -28,7 +30,8 @@ from sinks.retry import until_written
 from sinks.timescale import RefusedRow, TimescaleWriter
 from telemetry.metrics import ERRORS
 
-_SECONDS = 30.0
+_SECONDS: Final = 30.0
+_PROGRESS_SECONDS: Final = 1.0
 
 log = logging.getLogger("mdp.sinks")
 
@@ -39,9 +42,23 @@ class StoreWriter:
 
     writer: TimescaleWriter
     kafka: KafkaConfig
+    _held: list[MicroBatch] = field(default_factory=list, init=False)
+    _written_at: float = field(default=0.0, init=False)
 
     def write(self, batches: Sequence[MicroBatch], stop: threading.Event) -> None:
-        result = until_written(lambda: self.writer.write(batches), StoreUnavailable, "the database", stop)
+        """Writes rows at once. Progress without rows is worth a transaction of its own only every so often."""
+        self._held += batches
+        if any(map(_has_rows, batches)) or time.monotonic() - self._written_at > _PROGRESS_SECONDS:
+            self._write_held(stop)
+
+    def close(self) -> None:
+        if self._held:
+            self._write_held(threading.Event())
+        self.writer.close()
+
+    def _write_held(self, stop: threading.Event) -> None:
+        result = until_written(lambda: self.writer.write(self._held), StoreUnavailable, "the database", stop)
+        self._held, self._written_at = [], time.monotonic()
         if result.conflicts:
             ERRORS.labels("store", "partition_conflict").inc(result.conflicts)
             log.error(
@@ -50,9 +67,6 @@ class StoreWriter:
         if result.refused:
             ERRORS.labels("store", "refused").inc(len(result.refused))
             until_written(lambda: self._send_to_dlq(result.refused), KafkaException, "Kafka", stop)
-
-    def close(self) -> None:
-        self.writer.close()
 
     def _send_to_dlq(self, rows: Sequence[RefusedRow]) -> None:
         """Rows that the database refuses are rare: a producer for the occasion is good enough."""
@@ -70,6 +84,11 @@ class StoreWriter:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the DLQ did not acknowledge"))
         if failures:
             raise KafkaException(failures[0])
+
+
+def _has_rows(batch: MicroBatch) -> bool:
+    features = 0 if batch.features is None else batch.features.height
+    return bool(batch.bars.height or features or batch.signals.height)
 
 
 def _headers(row: RefusedRow) -> Headers:

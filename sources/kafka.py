@@ -43,10 +43,12 @@ class Bounds:
     Attributes:
         from_ns: begin at the first record with this timestamp or a later one, whatever state was saved.
         until_end: stop at the end that the partition has when the run starts.
+        is_span: the run is about a part of the log only, and commits no offsets.
     """
 
     from_ns: int | None = None
     until_end: bool = False
+    is_span: bool = False
 
 
 def partition_key(partition: int) -> str:
@@ -186,8 +188,9 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, Fetch], int]):
 
     def snapshot(self) -> int:
         """The next offset; also committed to the consumer group, for the eyes of lag tools only."""
-        place = TopicPartition(self._source.topic, self._partition, self._next)
-        self._consumer.commit(offsets=[place], asynchronous=True)
+        if not self._source.bounds.is_span:
+            place = TopicPartition(self._source.topic, self._partition, self._next)
+            self._consumer.commit(offsets=[place], asynchronous=True)
         return self._next
 
     def close(self) -> None:

@@ -87,15 +87,17 @@ def logs(draw: st.DrawFn, amendable: int, steps: int = 40) -> list[dict[str, Any
     """Closes and amendments, none older than `amendable` windows before the watermark; some windows close twice."""
     watermark = {"p": 1_000, "q": 2_000}
     rows: list[dict[str, Any]] = []
-    for offset in range(draw(st.integers(1, steps))):
+    offset = 0
+    for step in range(draw(st.integers(1, steps))):
         provider = draw(st.sampled_from(["p", "p", "p", "q"]))
         slot, revision = watermark[provider], 0
         action = draw(st.sampled_from(["close"] * 5 + ["close nothing", "close again", "amend", "amend"]))
         if action in ("amend", "close again"):
-            slot, revision = slot - draw(st.integers(0, amendable)), offset + 1 if action == "amend" else 0
+            slot, revision = slot - draw(st.integers(0, amendable)), step + 1 if action == "amend" else 0
         else:
             slot += draw(st.sampled_from([1] * 12 + [2, 3, 9, 13, 14, 15, 40]))
             watermark[provider] = slot
+        offset += action == "close again" or step % 2  # one event can close several windows
         closing = "" if action == "close nothing" else draw(symbols)
         rows += [_bar(slot, provider, symbol, revision, offset, draw(numbers)) for symbol in closing]
     return rows

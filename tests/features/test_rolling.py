@@ -135,6 +135,13 @@ def test_amendments_far_apart_in_time_between_two_closes_all_count():
     assert last(rows, features)["rsi_40"] == expected(rows, features)[-1]["rsi_40"]
 
 
+def test_amendment_too_old_for_another_one_before_it_does_not_count():
+    rows = walk(range(1, 20))
+    newer, too_old = row(40, 1.0, revision=1), row(40 - AMENDABLE - 1, 2.0, revision=1)
+    assert last([*rows, newer, too_old, row(41, 3.0)]) == last([*rows, newer, row(41, 3.0)])
+    assert last([*rows, too_old, newer, row(41, 3.0)]) != last([*rows, newer, row(41, 3.0)])
+
+
 def test_window_closed_again_replaces_the_bar():
     rows = walk(range(1, 10))
     again = last([*rows, row(10, 1.0, offset=10), row(10, 2.0, offset=11)])
