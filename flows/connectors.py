@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contracts.decode import Decoder
 from flows.settings import Settings
+from flows.stop import STOP
 from sinks.kafka import outputs
 from sinks.migrate import migrate
 from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
@@ -19,7 +20,7 @@ def source(settings: Settings, topic: str) -> KafkaSource:
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
     ends = None if run.bounded else EndOffsets(settings.bus.kafka, topic, window.flush_timeout_ms * 1_000_000)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
-    return KafkaSource(settings.bus.kafka, topic, window.max_batch_size, bounds, ends)
+    return KafkaSource(settings.bus.kafka, topic, window.max_batch_size, STOP, bounds, ends)
 
 
 def decoder(settings: Settings) -> Decoder:

@@ -13,6 +13,7 @@ from contracts.batch import MicroBatch
 from features.rolling import RollingFeatures
 from features.windows import Windows
 from flows.settings import Settings
+from flows.stop import STOP
 from inference.engine import build
 
 
@@ -38,14 +39,14 @@ class Step(StatefulBatchLogic[MicroBatch, MicroBatch, Any]):
 
 
 class WindowsStep(Step):
-    """Windows also answer the end of a bounded run, the only one that Bytewax calls an end of file."""
+    """Windows also answer the end of a bounded run. To Bytewax a stop is an end of file too: it emits nothing."""
 
     def __init__(self, windows: Windows) -> None:
         super().__init__(windows)
         self._windows = windows
 
     def on_eof(self) -> tuple[Iterable[MicroBatch], bool]:
-        last = self._windows.flush()
+        last = None if STOP.is_set() else self._windows.flush()
         return [last] if last else [], StatefulBatchLogic.RETAIN
 
 

@@ -9,10 +9,11 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from flows import stop
 from mdp.local import ports
 
 _PORTS: Final = range(15_000, 20_000)
-_STOP_SECONDS: Final = 10.0
+_STOP_SECONDS: Final = 4.8
 _LOOK_SECONDS: Final = 0.1
 
 
@@ -24,17 +25,21 @@ def run(flow: str, workers: int) -> int:
     """
     addresses = ";".join(f"{ports.HOST}:{port}" for port in ports.choose(_PORTS, workers))
     command = [sys.executable, "-m", "mdp.worker", flow]
-    processes = [subprocess.Popen([*command, str(number), addresses]) for number in range(workers)]  # noqa: S603
+    processes = [_start([*command, str(number), addresses]) for number in range(workers)]
+    stop.on_signals()
     try:
         return _wait(processes)
-    except KeyboardInterrupt:
-        return 130
     finally:
         _stop(processes)
 
 
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """In a session of its own, so that a signal from the terminal comes once, and through here."""
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+
+
 def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int:
-    while True:
+    while not stop.STOP.is_set():
         codes = [process.poll() for process in processes]
         failed = [code for code in codes if code]
         if failed:
@@ -42,6 +47,8 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int:
         if None not in codes:
             return 0
         time.sleep(_LOOK_SECONDS)
+    _stop(processes)
+    return next((process.returncode for process in processes if process.returncode), 0)
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import sys
 import uuid
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from bytewax._bytewax import cluster_main  # bytewax.testing exports it too, wit
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
-from flows import infer, market, micro_batch
+from flows import infer, market, micro_batch, stop
 from flows.config_file import CONFIG, OVERRIDES, config_path, connected, home, load
 from flows.settings import Settings
 from mdp import cluster
@@ -33,7 +32,6 @@ FLOWS: Final[dict[Flow, Callable[[Settings], Dataflow]]] = {
     "micro_batch": micro_batch.flow,
     "infer": infer.flow,
 }
-INTERRUPTED: Final = 130
 
 
 def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int) -> int:
@@ -55,7 +53,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
     error: str | None = None
     try:
         code = run_process(flow, settings, 0, []) if workers == 1 else cluster.run(flow, workers)
-        ending = {0: "finished", INTERRUPTED: "stopped"}.get(code, "failed")  # type: ignore[assignment]
+        ending = "failed" if code else "stopped" if stop.STOP.is_set() else "finished"
     except BaseException as failure:
         error = one_line(failure)
         raise
@@ -67,7 +65,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
 def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequence[str]) -> int:
     """Runs one process of a cluster, or the only one; the exit code."""
     logging.basicConfig(level=settings.telemetry.log_level, format="%(asctime)s %(levelname)s %(message)s")
-    signal.signal(signal.SIGTERM, _interrupt)
+    stop.on_signals()
     metrics.serve(settings.telemetry, process)
     try:
         cluster_main(
@@ -77,13 +75,9 @@ def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequenc
             epoch_interval=timedelta(seconds=settings.recovery.interval_s),
             recovery_config=_recovery(settings, flow),
         )
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt:  # Bytewax makes one of any signal that it sees
+        return stop.STUCK
     return 0
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def prepare_recovery(settings: Settings, flow: Flow) -> None:
@@ -116,6 +110,7 @@ def one_line(failure: BaseException) -> str:
 def main() -> NoReturn:
     """`python -m mdp.worker FLOW PROCESS ADDRESSES`: one process of a cluster that `mdp.cluster` has started."""
     flow, process, addresses = sys.argv[1:]
+    stop.with_parent()
     try:
         code = run_process(flow, connected(load()), int(process), addresses.split(";"))  # type: ignore[arg-type]
     except Exception as failure:

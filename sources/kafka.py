@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
@@ -79,12 +80,14 @@ class KafkaSource(FixedPartitionedSource[tuple[str, Fetch], int]):
     """Reads all partitions of `topic`; emits (partition key, Fetch). The state of a partition is its next offset.
 
     Attributes:
+        stop: ends the reading when it is set.
         ends: confirms silence; None where nothing has to be known of it.
     """
 
     config: KafkaConfig
     topic: str
     max_batch_size: int
+    stop: threading.Event = field(default_factory=threading.Event)
     bounds: Bounds = Bounds()
     ends: EndOffsets | None = None
 
@@ -141,7 +144,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, Fetch], int]):
         self._reported = 0
 
     def next_batch(self) -> Iterable[tuple[str, Fetch]]:
-        if self._end is not None and self._next >= self._end:
+        if self._source.stop.is_set() or (self._end is not None and self._next >= self._end):
             raise StopIteration
         messages = self._consumer.consume(self._source.max_batch_size, timeout=0)
         records = [message for message in messages if message.error() is None]

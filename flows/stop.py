@@ -1,0 +1,38 @@
+"""A stop that was asked for: the sources end, Bytewax takes a last snapshot, and no window is closed by it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Final
+
+STOP: Final = threading.Event()
+
+STUCK: Final = 75  # the exit code of a run that could not stop in time; it resumes from its last snapshot
+_STOP_SECONDS: Final = 4.5
+
+
+def on_signals() -> None:
+    """Makes SIGINT and SIGTERM ask for a stop; a second one, or one that takes too long, ends the process at once."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _ask)
+
+
+def with_parent() -> None:
+    """Makes the end of the standard input, a pipe from the parent, ask for a stop: no worker outlives who started it."""
+
+    def wait() -> None:
+        os.read(0, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def _ask(*_: object) -> None:
+    if STOP.is_set():
+        os._exit(STUCK)
+    STOP.set()
+    deadline = threading.Timer(_STOP_SECONDS, os._exit, [STUCK])
+    deadline.daemon = True
+    deadline.start()
