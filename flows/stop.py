@@ -20,7 +20,7 @@ def on_signals() -> None:
 
 
 def with_parent() -> None:
-    """Makes the end of the standard input, a pipe from the parent, ask for a stop: no worker outlives who started it."""
+    """Makes the end of standard input, a pipe from the parent, ask for a stop: no worker outlives who started it."""
 
     def wait() -> None:
         os.read(0, 1)

@@ -48,7 +48,8 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int:
             return 0
         time.sleep(_LOOK_SECONDS)
     _stop(processes)
-    return next((process.returncode for process in processes if process.returncode), 0)
+    unstarted = -signal.SIGTERM  # had not come so far as to heed the signal: there was nothing to save
+    return next((code for process in processes if (code := process.returncode) not in (0, unstarted)), 0)
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
