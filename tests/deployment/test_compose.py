@@ -1,0 +1,118 @@
+import re
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+import yaml
+from compose_file import COMPOSE, PROJECT, compose, host_of, ours, services, variables
+
+from flows.config_file import load
+from flows.settings import Settings
+
+SERVICES = sorted(services())
+OURS = sorted(ours())
+
+
+def streaming(service: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings that a service of ours runs with."""
+    for name, value in ours()[service]["environment"].items():
+        monkeypatch.setenv(name, str(value))
+    command = ours()[service]["command"]
+    overrides = [value for flag, value in pairwise(command) if flag == "--set"]
+    return load(PROJECT / "configs" / "streaming.yaml", overrides)
+
+
+def test_the_file_keeps_to_the_compose_specification():
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_waits_for_services_that_there_are(name: str):
+    for other, wait in services()[name].get("depends_on", {}).items():
+        service = services()[other]
+        assert set(service.get("profiles", [])) <= set(services()[name].get("profiles", []))
+        if wait["condition"] == "service_healthy":
+            assert service["healthcheck"]["test"][0] == "CMD"
+        else:
+            assert wait["condition"] == "service_completed_successfully"
+            assert service.get("restart", "no") == "no", "a service that starts again never completes"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_mounts_volumes_that_there_are(name: str):
+    mounts = [mount.split(":") for mount in services()[name].get("volumes", [])]
+    assert {volume for volume, _ in mounts} <= set(compose()["volumes"])
+    assert all(target.startswith("/") for _, target in mounts)
+
+
+def test_every_volume_is_mounted_once():
+    mounted = [mount.split(":")[0] for service in services().values() for mount in service.get("volumes", [])]
+    assert sorted(mounted) == sorted(compose()["volumes"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_reached_from_this_machine_only(name: str):
+    assert all(port.startswith("127.0.0.1:") for port in services()[name].get("ports", []))
+    assert services()[name].get("network_mode") is None
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_has_a_version_or_is_built_here(name: str):
+    service = services()[name]
+    if "build" in service:
+        assert (PROJECT / service["build"] / "Dockerfile").is_file()
+    else:
+        assert re.search(r":\d+\.\d+\.\d+(-\w+)?$", service["image"])
+
+
+def test_the_password_has_no_default_and_is_in_no_url():
+    text = COMPOSE.read_text(encoding="utf-8")
+    assert variables(text) == {"POSTGRES_PASSWORD"}
+    assert all("${POSTGRES_PASSWORD:?" in line for line in text.splitlines() if "${" in line)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_are_given_every_variable_of_the_config(name: str):
+    asked = variables((PROJECT / "configs" / "streaming.yaml").read_text(encoding="utf-8"))
+    assert asked <= set(ours()[name]["environment"])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_find_kafka_and_the_database(name: str, monkeypatch: pytest.MonkeyPatch):
+    settings = streaming(name, monkeypatch)
+    kafka, database = services()["kafka"]["environment"], services()["timescaledb"]["environment"]
+    advertised = {listener.partition("://")[2] for listener in kafka["KAFKA_ADVERTISED_LISTENERS"].split(",")}
+    assert settings.bus.kafka.brokers in advertised
+    assert host_of(settings.bus.kafka.brokers) == "kafka"
+    url = settings.store.url.get_secret_value()
+    assert url == f"postgresql://{database['POSTGRES_USER']}@timescaledb:5432/{database['POSTGRES_DB']}"
+    assert ours()[name]["environment"]["PGPASSWORD"] == database["POSTGRES_PASSWORD"]
+
+
+def test_every_listener_of_kafka_has_a_protocol_and_the_published_one_leads_back_to_this_machine():
+    kafka = services()["kafka"]["environment"]
+    listeners = {entry.split("://")[0] for entry in kafka["KAFKA_LISTENERS"].split(",")}
+    assert {entry.split(":")[0] for entry in kafka["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")} == listeners
+    [published] = services()["kafka"]["ports"]
+    assert f"OUTSIDE://{published.rpartition(':')[0]}" in kafka["KAFKA_ADVERTISED_LISTENERS"].split(",")
+
+
+def test_the_worker_shows_its_metrics_and_keeps_its_state(monkeypatch: pytest.MonkeyPatch):
+    worker = services()["worker"]
+    telemetry = streaming("worker", monkeypatch).telemetry
+    [published] = worker["ports"]
+    assert telemetry.metrics_host == "0.0.0.0"
+    assert published.endswith(f":{telemetry.metrics_port}")
+    home = re.search(r"MDP_HOME=(\S+)", (PROJECT / "Dockerfile").read_text(encoding="utf-8"))
+    assert home is not None
+    assert worker["volumes"] == [f"recovery:{home[1]}"]
+
+
+def test_topics_of_the_config_are_created(monkeypatch: pytest.MonkeyPatch):
+    created = yaml.safe_load((PROJECT / "configs" / "topics.yaml").read_text(encoding="utf-8"))["topics"]
+    kafka = streaming("worker", monkeypatch).bus.kafka
+    used = {kafka.topic, kafka.signals_topic, kafka.bars_topic, kafka.dlq_topic, kafka.late_topic, kafka.replay_topic}
+    assert used <= set(created)
