@@ -152,7 +152,8 @@ def test_whatever_the_pipeline_accepts_is_valid(event: dict[str, Any], changes: 
 
 
 @pytest.mark.parametrize(
-    "signal", [SIGNAL, changed(SIGNAL, meta=..., signal_id="x", interval="1m", adapter="rules"), changed(SIGNAL, meta=None)]
+    "signal",
+    [SIGNAL, changed(SIGNAL, meta=..., signal_id="x", interval="1m", adapter="rules"), changed(SIGNAL, meta=None)],
 )
 def test_a_good_signal_is_good_both_ways(signal: dict[str, Any]) -> None:
     SIGNALS.validate(signal)

@@ -1,0 +1,61 @@
+"""The command line, `mdp`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from mdp.cli import demo, stack, store, stream, topics, validate
+from mdp.cli.errors import explain
+from mdp.cli.options import examples
+
+_FAILED = 2
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="mdp",
+    help="Market data pipeline: Kafka ticks in; exact event-time bars, rolling features and signals out.",
+    epilog=examples(
+        "mdp up && mdp topics apply && mdp store migrate",
+        "mdp stream produce --provider synthetic --rate 1000",
+        "mdp stream run",
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+demo.register(app)
+stack.register(app)
+app.add_typer(topics.app, name="topics")
+app.add_typer(store.app, name="store")
+app.add_typer(stream.app, name="stream")
+validate.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 1 something to look at, 2 an error of one line, 130 interrupted.
+
+    In Python's development mode (-X dev) errors keep their tracebacks.
+    """
+    try:
+        command = typer.main.get_command(app)
+        code = command.main(args=arguments, prog_name="mdp", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        line = explain(error)
+        if line is None or sys.flags.dev_mode:
+            raise
+        if line:
+            typer.echo(f"error: {line}", err=True)
+        code = _FAILED
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)

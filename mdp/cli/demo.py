@@ -1,0 +1,45 @@
+"""`mdp demo`."""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdp.cli.options import examples
+
+Seconds = Annotated[
+    float | None,
+    typer.Option("--seconds", min=1, show_default="until Ctrl-C", help="End after so many seconds of market."),
+]
+Rate = Annotated[float, typer.Option("--rate", min=1, max=100_000, help="Events per second, of all symbols together.")]
+Symbols = Annotated[int, typer.Option("--symbols", min=1, max=1_000, help="How many symbols are traded.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed makes other prices.")]
+Picture = Annotated[Path | None, typer.Option("--save-svg", hidden=True, help="Save the last view as a picture.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application itself."""
+    app.command(epilog=examples("mdp demo", "mdp demo --seconds 20 --symbols 40 --rate 10000"))(demo)
+
+
+def demo(
+    seconds: Seconds = None, rate: Rate = 2_000, symbols: Symbols = 12, seed: Seed = 0, picture: Picture = None
+) -> None:
+    """Show the pipeline at work on a synthetic market, then check its results against what was sent.
+
+    Duplicates, delayed and malformed events are part of it. It starts the local stack unless it runs, keeps to topics
+    and a database of its own, and leaves no process behind. The exit code is 0 if every event is accounted for.
+    """
+    from rich.console import Console
+
+    from mdp.demo.run import Options, run
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without the signs of the view shows others for them
+    options = Options(seconds=seconds, rate=rate, symbols=symbols, seed=seed, picture=picture)
+    raise typer.Exit(run(options, Console(highlight=False, markup=False, emoji=False)))

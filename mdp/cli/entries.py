@@ -1,0 +1,116 @@
+"""Entries of a topic as lines: coloured for people, JSON for programs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from rich.text import Text
+
+from mdp.cli.output import printable
+from mdp.tail import Entry
+from sinks.records import DLQ_ERROR, DLQ_REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
+
+_LONGEST_PAYLOAD: Final = 120
+_LONGEST_VALUE: Final = 64
+
+# What to show of each kind of record, in which order, and the style of its label.
+_EVENT: Final = ("o", "h", "l", "c", "v", "interval", "seq", "provider")
+_BAR: Final = ("interval", "open", "high", "low", "close", "volume", "vwap", "trades", "revision", "provider")
+_SIGNAL: Final = ("name", "value", "score", "adapter", "interval", "provider")
+_STYLES: Final = {"tick": "green", "bar": "blue", "signal": "magenta", "heartbeat": "dim", "refused": "bold red"}
+
+
+def json_line(entry: Entry) -> str:
+    """One JSON object; `payload`, with everything but ASCII escaped, stands in for a value that cannot be decoded."""
+    fields: dict[str, Any] = {
+        "topic": entry.topic,
+        "partition": entry.partition,
+        "offset": entry.offset,
+        "row": entry.row,
+        "timestamp": _time(entry.timestamp_ms),
+        "key": entry.key,
+        "headers": entry.headers,
+    }
+    try:
+        return msgspec.json.encode({**fields, "value": entry.value, **_payload(entry)}).decode()
+    except (TypeError, ValueError):  # MessagePack has values that JSON has not
+        return msgspec.json.encode({**fields, "value": None, "payload": _escaped(entry.payload)}).decode()
+
+
+def _payload(entry: Entry) -> dict[str, str]:
+    return {"payload": _escaped(entry.payload)} if entry.value is None and entry.payload is not None else {}
+
+
+def line(entry: Entry) -> Text:
+    """When, what, of which symbol, its fields, and where it stands in the log."""
+    value = entry.value if isinstance(entry.value, dict) else None
+    place = f"[{entry.partition}]@{entry.offset}" + (f".{entry.row}" if entry.row else "")
+    if DLQ_REASON in entry.headers:
+        parts = _refused(entry)
+    elif value is None:
+        parts = [("unreadable", "bold red"), (_shortened(entry.payload), "")]
+    else:
+        parts = _known(value)
+    time = _time(entry.timestamp_ms) if value is None or DLQ_REASON in entry.headers else _time_of(entry, value)
+    text = Text(f"{time} ", style="dim")
+    for content, style in parts:
+        text.append(f" {printable(content)}", style=style or "not dim")
+    return text.append(f"  {place}", style="dim")
+
+
+def _known(value: dict[str, Any]) -> list[tuple[str, str]]:
+    label, names = _kind(value)
+    fields = [f"{name}={_short(value[name])}" for name in names if value.get(name) is not None]
+    symbol = _short(value.get("symbol") or "")
+    return [
+        (f"{label:<9}", f"not dim {_STYLES.get(label, '')}"),
+        (f"{symbol:<8}", "not dim bold"),
+        (" ".join(fields), ""),
+    ]
+
+
+def _kind(value: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    if "window_start" in value:
+        return "bar", _BAR
+    if "name" in value and "value" in value:
+        return "signal", _SIGNAL
+    return _short(value.get("kind") or "?"), _EVENT
+
+
+def _refused(entry: Entry) -> list[tuple[str, str]]:
+    headers = entry.headers
+    origin = f"{headers.get(SOURCE_TOPIC)}[{headers.get(SOURCE_PARTITION)}]@{headers.get(SOURCE_OFFSET)}"
+    why = f"{headers[DLQ_REASON]}: {headers.get(DLQ_ERROR, '')}"
+    return [
+        (why, f"not dim {_STYLES['refused']}"),
+        (f"from {origin}", ""),
+        (_shortened(entry.payload), "italic not dim"),
+    ]
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.10g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _shortened(payload: bytes | None) -> str:
+    if not payload:
+        return "no value" if payload is None else "no bytes"
+    return _escaped(payload[:_LONGEST_PAYLOAD]) + ("…" if len(payload) > _LONGEST_PAYLOAD else "")
+
+
+def _escaped(payload: bytes | None) -> str:
+    return (payload or b"").decode("ascii", "backslashreplace")
+
+
+def _time_of(entry: Entry, value: dict[str, Any]) -> str:
+    """The time that the record tells of, else its own."""
+    told = next((value[name] for name in ("src_ts", "ts", "window_start") if isinstance(value.get(name), str)), None)
+    return printable(told[:_LONGEST_VALUE]) if told else _time(entry.timestamp_ms)
+
+
+def _time(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=max(milliseconds, 0))
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

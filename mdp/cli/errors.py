@@ -1,0 +1,72 @@
+"""What went wrong, in one line: for those who can mend it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+_LONGEST: Final = 600
+
+
+def explain(error: BaseException) -> str | None:
+    """One line for an error that a user can cause, empty if all is said; None for a fault of the program."""
+    for cause in _causes(error):
+        line = _line(cause)
+        if line is not None:
+            return " ".join(line.split())[:_LONGEST]
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what caused it: Bytewax wraps what a step raises."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _line(error: BaseException) -> str | None:
+    for module, name, message in _MESSAGES:
+        # What has not been imported cannot have been raised.
+        if module in sys.modules and isinstance(error, getattr(sys.modules[module], name, ())):
+            return message(error)
+    return None
+
+
+def _usage(error: Any) -> str:
+    """Empty where help has been printed for a lack of arguments."""
+    message = str(error.format_message()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{message}; see `{context.command_path} --help`" if message and context is not None else message
+
+
+def _invalid(error: Any) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _database(error: BaseException) -> str:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    missing = type(error).__name__ in ("UndefinedTable", "UndefinedColumn")
+    return f"the database: {first}" + ("; run `mdp store migrate` first" if missing else "")
+
+
+def _file(error: Any) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+
+
+_MESSAGES: Final[tuple[tuple[str, str, Callable[[Any], str]], ...]] = (
+    ("typer", "TyperException", _usage),
+    ("pydantic", "ValidationError", _invalid),
+    ("confluent_kafka", "KafkaException", lambda error: f"Kafka: {error.args[0].str()}"),
+    ("sinks.kafka", "KafkaUnavailable", lambda error: f"Kafka: {error}"),
+    (
+        "sinks.connection",
+        "StoreUnavailable",
+        lambda error: f"the database cannot be used: {error}; start it, or set store.url",
+    ),
+    ("psycopg", "Error", _database),
+    ("builtins", "OSError", _file),
+    ("builtins", "ValueError", str),
+)

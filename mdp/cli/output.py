@@ -1,0 +1,116 @@
+"""What commands print: results on stdout, progress and remarks on stderr."""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Console
+    from rich.text import Text
+
+Format = Literal["table", "csv", "json"]
+
+_WIDTH_OF_FILES: Final = 240  # tables in a file or pipe are not squeezed into a terminal's width
+_HIDDEN: Final = ("signal_id", "source_topic", "source_partition", "source_offset", "source_row", "partition")
+
+
+def stdout() -> Console:
+    """Where results go: a terminal, or a file as wide as it takes."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH_OF_FILES)
+
+
+def remark(text: str) -> None:
+    """Say something that is no result."""
+    typer.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON text on stdout."""
+    typer.echo(json.dumps(value))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table; numbers stand on the right. Texts are shown as they are, never read as markup."""
+    from rich.table import Table
+
+    rows = [list(row) for row in rows]
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for index, name in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float | None) for row in rows)
+        table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(cell, row))
+    stdout().print(table)
+
+
+def cell(value: object) -> Text:
+    """A value for people."""
+    from rich.text import Text
+
+    if value is None:
+        return Text("-", style="dim")
+    if isinstance(value, float):
+        return Text(f"{value:.10g}")
+    return Text(printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """`text` with everything escaped that a terminal could take for a command."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def print_frame(frame: pl.DataFrame, form: Format) -> None:
+    """Rows of a query: all columns as CSV or JSON, those of interest to people as a table."""
+    if form == "csv":
+        typer.echo(frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ"), nl=False)
+    elif form == "json":
+        typer.echo(_json_rows(frame))
+    else:
+        shown = frame.select(name for name in frame.columns if name not in _HIDDEN)
+        times = shown.with_columns(_time_texts(shown))
+        print_table(times.columns, times.iter_rows())
+
+
+def _json_rows(frame: pl.DataFrame) -> str:
+    """An array with a row on each line."""
+    import msgspec
+
+    rows = []
+    for row in frame.iter_rows(named=True):
+        if row.get("meta") is not None:
+            row["meta"] = msgspec.Raw(row["meta"].encode())
+        rows.append(msgspec.json.encode(row).decode())
+    return "[" + ",".join(f"\n{row}" for row in rows) + ("\n]" if rows else "]")
+
+
+def _time_texts(frame: pl.DataFrame) -> list[pl.Expr]:
+    import polars as pl
+
+    names = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
+    return [pl.col(name).dt.to_string("%Y-%m-%dT%H:%M:%S%.fZ") for name in names]
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how far it has come; yields what to call with the number so far."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn(what), TextColumn("{task.completed:,}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)

@@ -1,0 +1,136 @@
+"""`mdp stream produce`."""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from mdp.cli.options import AsJson, Config, Set, examples, settings_of
+from mdp.cli.output import print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from sources.outgoing import Sent
+
+_EXAMPLES = examples(
+    "mdp stream produce --provider synthetic --symbols 50 --rate 5000",
+    "mdp stream produce --provider synthetic --count 1000000 --duplicates 0.02 --out-of-order 0.05",
+    "mdp stream produce --provider file --path ticks.parquet --topic mdp.events",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group."""
+    app.command(epilog=_EXAMPLES)(produce)
+
+
+def produce(
+    *,
+    provider: Annotated[Literal["synthetic", "file"], typer.Option("--provider", help="Where events come from.")],
+    path: Annotated[
+        Path | None, typer.Option("--path", metavar="FILE", help="NDJSON, CSV, Parquet, or Kraken's trades as JSON.")
+    ] = None,
+    symbols: Annotated[int | None, typer.Option("--symbols", min=1, help="How many symbols the market has.")] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", min=0.001, help="Events per second, made or sent as time passes.")
+    ] = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="How many events, faults not counted.")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=0.001, help="Stop after so long.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed is another market.")] = None,
+    duplicates: Annotated[
+        float | None, typer.Option("--duplicates", min=0, max=1, help="Probability that an event is sent twice.")
+    ] = None,
+    out_of_order: Annotated[
+        float | None, typer.Option("--out-of-order", min=0, max=1, help="Probability that an event comes late.")
+    ] = None,
+    max_delay: Annotated[
+        int | None, typer.Option("--max-delay", min=1, metavar="MS", help="The longest delay, in milliseconds.")
+    ] = None,
+    malformed: Annotated[
+        float | None, typer.Option("--malformed", min=0, max=1, help="Probability of a broken record after an event.")
+    ] = None,
+    encoding: Annotated[
+        Literal["json", "msgpack", "arrow"], typer.Option("--encoding", help="Lines of NDJSON stay what they are.")
+    ] = "json",
+    topic: Annotated[str | None, typer.Option("--topic", show_default="bus.kafka.topic", help="Where to.")] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+    overrides: Set = None,
+) -> None:
+    """Send events of a synthetic market or of a file, and print exactly what was sent.
+
+    The market runs in real time, at --rate or at the rate of the config;
+    with --count alone it is sent at once, and has just been. A file is sent
+    at once, unless --rate says how fast. Ctrl-C ends it and counts what was
+    sent.
+    """
+    from mdp.produce import Load, send, stopped_by_signals
+
+    market = {
+        "symbols": symbols,
+        "seed": seed,
+        "duplicates": duplicates,
+        "out_of_order": out_of_order,
+        "max_delay_ms": max_delay,
+        "malformed": malformed,
+    }
+    _check(provider, path, market)
+    changes = [f"producers.synthetic.{key}={value}" for key, value in market.items() if value is not None]
+    settings = settings_of(config, overrides, *changes)
+    target = topic or settings.bus.kafka.topic
+    load = Load(path=path, rate=rate, count=count, seconds=seconds)
+    with stopped_by_signals() as stop, progress("events", count) as show:
+        sent = send(settings, load, target, encoding, stop=stop.event, on_progress=lambda so_far: show(so_far.total))
+    _print_json(target, sent) if as_json else _print(target, sent)
+    if stop.signal is not None:
+        raise typer.Exit(128 + stop.signal)
+
+
+def _check(provider: str, path: Path | None, market: dict[str, Any]) -> None:
+    if provider == "file":
+        if path is None:
+            raise typer.BadParameter("name the file that --provider file sends", param_hint="--path")
+        given = [name for name, value in market.items() if value is not None]
+        if given:
+            option = "--" + given[0].removesuffix("_ms").replace("_", "-")
+            raise typer.BadParameter("it describes a market: a file is sent as it is", param_hint=option)
+    elif path is not None:
+        raise typer.BadParameter("it is for --provider file", param_hint="--path")
+
+
+def _print(topic: str, sent: Sent) -> None:
+    rows: list[tuple[str, object]] = [(label.replace("_", " "), count) for label, count in sent.by_kind.items()]
+    print_table(("sent", "events"), [*rows, ("total", sent.total)], title=f"to {topic}")
+    if sent.first_src_ts is not None:
+        typer.echo(f"event times {_time(sent.first_src_ts)} to {_time(sent.last_src_ts)}")
+    if sent.max_disorder_ns:
+        typer.echo(f"an event came up to {sent.max_disorder_ns / 1e6:.3f} ms after a newer one")
+
+
+def _print_json(topic: str, sent: Sent) -> None:
+    disorder = sent.max_disorder_ns
+    print_json(
+        {
+            "topic": topic,
+            "total": sent.total,
+            "good": sent.good,
+            "out_of_order": sent.out_of_order,
+            "duplicates": sent.duplicates,
+            "malformed": sent.malformed,
+            "unchecked": sent.unchecked,
+            "by_kind": dict(sent.by_kind),
+            "first_src_ts": _time(sent.first_src_ts),
+            "last_src_ts": _time(sent.last_src_ts),
+            "max_disorder_ms": None if disorder is None else disorder / 1e6,
+        }
+    )
+
+
+def _time(nanoseconds: int | None) -> str | None:
+    import polars as pl
+
+    from contracts.timestamps import format_timestamps
+
+    return None if nanoseconds is None else str(format_timestamps(pl.Series([nanoseconds]))[0])

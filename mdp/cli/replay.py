@@ -1,0 +1,65 @@
+"""`mdp stream replay`."""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdp.cli.options import AsJson, Config, Set, check_span, examples, parse_time, settings_of
+from mdp.cli.output import print_json, print_table, progress
+
+_EXAMPLES = examples(
+    "mdp stream replay --from 2025-10-24T14:00:00Z --to 2025-10-24T15:00:00Z",
+    "mdp stream replay --from 2025-10-01 --to 2025-10-02 --from-file spy.parquet --to-topic backtest",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group."""
+    app.command(epilog=_EXAMPLES)(replay)
+
+
+def replay(
+    *,
+    start: Annotated[int, typer.Option("--from", parser=parse_time, metavar="TIME", help="The first event time.")],
+    end: Annotated[int, typer.Option("--to", parser=parse_time, metavar="TIME", help="The one after the last.")],
+    to_topic: Annotated[
+        str | None, typer.Option("--to-topic", show_default="bus.kafka.replay_topic", help="Where to.")
+    ] = None,
+    from_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-file", metavar="FILE", show_default="the events topic", help="NDJSON, CSV, Parquet or JSON."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+    overrides: Set = None,
+) -> None:
+    """Send the events of a time range again, into another topic.
+
+    Records of the events topic keep their bytes, headers, partition and order;
+    heartbeats come along. To work on the copy, run
+    mdp stream run --name replayed --set bus.kafka.topic=mdp.replay
+    """
+    from contracts.decode import Decoder
+    from mdp.replay import Span, replay_file, replay_topic
+
+    check_span(start, end)
+    settings = settings_of(config, overrides)
+    bus, window, span = settings.bus.kafka, settings.micro_batch, Span(start, end)
+    decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
+    target = to_topic or bus.replay_topic
+    with progress("events") as show:
+        if from_file is None:
+            done = replay_topic(bus, decoder, span, target, on_progress=lambda so_far: show(so_far.events))
+        else:
+            done = replay_file(from_file, bus, decoder, span, target, on_progress=lambda so_far: show(so_far.events))
+    if as_json:
+        print_json({"topic": target, **asdict(done)})
+    else:
+        print_table(("replayed", "number"), asdict(done).items(), title=f"to {target}")

@@ -1,0 +1,150 @@
+"""`mdp stream run`, `micro-batch` and `infer`: the dataflows."""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mdp.cli.options import Config, From, Set, To, check_span, examples, parse_window
+
+UntilEnd = Annotated[
+    bool, typer.Option("--until-end", help="Stop at the end that the topic has now, with the open windows written.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace rows of the database that differ: a deliberate recomputation.")
+]
+Workers = Annotated[int, typer.Option("--workers", "-w", min=1, max=256, help="Processes on this machine.")]
+Name = Annotated[
+    str | None, typer.Option("--name", show_default="of the config", help="Under which state and progress are kept.")
+]
+Adapter = Annotated[
+    str | None,
+    typer.Option(
+        "--adapter",
+        show_default="as configured",
+        help="Only this evaluator: rules, sklearn, an installed one, or none.",
+    ),
+]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        "--window",
+        parser=parse_window,
+        metavar="DURATION",
+        show_default="of the config",
+        help="Such as 500ms, 2s or 1m.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group."""
+    app.command(
+        epilog=examples(
+            "mdp stream run",
+            "mdp stream run --until-end --workers 2",
+            "mdp stream run --from 2025-10-24T14:00:00Z --to 2025-10-24T15:00:00Z --overwrite --adapter rules",
+        )
+    )(run)
+    app.command("micro-batch", epilog=examples("mdp stream micro-batch --window 2s"))(micro_batch)
+    app.command(epilog=examples("mdp stream infer --adapter sklearn"))(infer)
+
+
+def run(
+    *,
+    config: Config = None,
+    overrides: Set = None,
+    start: From = None,
+    end: To = None,
+    until_end: UntilEnd = False,
+    workers: Workers = 1,
+    adapter: Adapter = None,
+    overwrite: Overwrite = False,
+    name: Name = None,
+) -> None:
+    """Turn events into bars, features and signals, in the database and on the signals topic.
+
+    It runs until Ctrl-C, and continues where it stopped. With --from or --to
+    it writes only the windows in between, and reads the log from early enough
+    to know them.
+    """
+    changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
+    _start("market", config, [*(overrides or []), *changes], workers, adapter)
+
+
+def micro_batch(
+    *,
+    config: Config = None,
+    overrides: Set = None,
+    window: Window = None,
+    start: From = None,
+    end: To = None,
+    until_end: UntilEnd = False,
+    workers: Workers = 1,
+    overwrite: Overwrite = False,
+    name: Name = None,
+) -> None:
+    """Turn events into bars, in the database and on the bars topic: the first half of `run`."""
+    changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
+    if window is not None:
+        changes.append(f"micro_batch.window_ms={window}")
+    _start("micro_batch", config, [*(overrides or []), *changes], workers, None)
+
+
+def infer(
+    *,
+    config: Config = None,
+    overrides: Set = None,
+    start: From = None,
+    end: To = None,
+    until_end: UntilEnd = False,
+    workers: Workers = 1,
+    adapter: Adapter = None,
+    overwrite: Overwrite = False,
+    name: Name = None,
+) -> None:
+    """Turn the bars topic into features and signals: the second half of `run`."""
+    changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
+    _start("infer", config, [*(overrides or []), *changes], workers, adapter)
+
+
+def _run_changes(
+    start: int | None, end: int | None, *, until_end: bool, overwrite: bool, name: str | None
+) -> list[str]:
+    check_span(start, end)
+    values = {
+        "run.from_ns": start,
+        "run.to_ns": end,
+        "run.until_end": "true" if until_end else None,
+        "run.overwrite": "true" if overwrite else None,
+        "name": name,
+    }
+    return [f"{key}={value}" for key, value in values.items() if value is not None]
+
+
+def _start(
+    flow: Literal["market", "micro_batch", "infer"],
+    config: Path | None,
+    overrides: list[str],
+    workers: int,
+    adapter: str | None,
+) -> None:
+    from mdp import worker
+
+    chosen = [] if adapter is None else _adapter_changes(config, overrides, adapter)
+    raise typer.Exit(worker.run(flow, config, [*overrides, *chosen], workers))
+
+
+def _adapter_changes(config: Path | None, overrides: list[str], adapter: str) -> list[str]:
+    """Settings that enable this adapter and no other, so that every worker process learns of it."""
+    from flows.config_file import load
+    from inference.config import select_adapter
+
+    adapters = select_adapter(load(config, overrides).inference, adapter).adapters
+    enabled = {"sklearn": adapters.sklearn.enabled, **{name: one.enabled for name, one in adapters.installed.items()}}
+    if adapters.rules is not None:
+        enabled["rules"] = adapters.rules.enabled
+    return [f"inference.adapters.{name}.enabled={str(value).lower()}" for name, value in enabled.items()]

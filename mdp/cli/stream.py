@@ -1,0 +1,14 @@
+"""`mdp stream`: the commands that move events."""
+
+from __future__ import annotations
+
+import typer
+
+from mdp.cli import produce, replay, run, tail
+
+app = typer.Typer(help="Events in, and bars, features and signals out.", no_args_is_help=True)
+
+produce.register(app)
+run.register(app)
+tail.register(app)
+replay.register(app)

@@ -1,0 +1,143 @@
+"""Looks at a running pipeline from outside: at its database, its metrics and its output topics."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import polars as pl
+from confluent_kafka import Message
+from prometheus_client.parser import text_string_to_metric_families
+
+from contracts.batch import Outcomes
+from flows.settings import Settings
+from mdp.demo.account import Found
+from mdp.demo.feed import Feed
+from mdp.topic_reader import TopicReader
+from sinks import queries
+from sources.outgoing import Sent
+
+HISTORY: Final = 60  # bars of each symbol
+SIGNALS: Final = 20  # of each symbol
+_RATE_SECONDS: Final = 3.0
+_SECONDS: Final = 2.0
+_DELAY: Final = "stream_watermark_delay_seconds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What there is to see at one moment.
+
+    Attributes:
+        sent: by the feed so far.
+        rate: events sent per second, lately.
+        delay: seconds of the wall clock since the watermark that is furthest behind; None before there is one.
+        outcomes: what the worker has counted and stored.
+        rows: of bars, features and signals, in the database.
+        bars, features, signals: the newest of each symbol, newest first.
+    """
+
+    sent: Sent = field(default_factory=Sent)
+    rate: float = 0.0
+    delay: float | None = None
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    rows: dict[str, int] = field(default_factory=dict)
+    bars: pl.DataFrame = field(default_factory=pl.DataFrame)
+    features: pl.DataFrame = field(default_factory=pl.DataFrame)
+    signals: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    @property
+    def in_flight(self) -> int:
+        """Events sent whose results are not stored yet."""
+        return max(0, self.sent.total - self.outcomes.events)
+
+
+class Observer:
+    """Takes snapshots.
+
+    All of its methods raise StoreUnavailable or SourceError when the database or Kafka cannot be reached.
+    """
+
+    def __init__(self, settings: Settings, feed: Feed) -> None:
+        self._settings = settings
+        self._url = settings.store.url.get_secret_value()
+        self._feed = feed
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def snapshot(self) -> Snapshot:
+        """What there is to see now; a few milliseconds of the database's time."""
+        outcomes = self.outcomes()  # before what was sent: nothing is counted that was not sent
+        sent = self._feed.sent
+        return Snapshot(
+            sent=sent,
+            rate=self._rate(sent.total),
+            delay=_watermark_delay(self.metrics() or ""),
+            outcomes=outcomes,
+            rows=queries.totals(self._url),
+            bars=queries.latest_bars(self._url, HISTORY),
+            features=queries.latest_features(self._url),
+            signals=queries.latest_signals(self._url, SIGNALS),
+        )
+
+    def outcomes(self) -> Outcomes:
+        """What the worker has counted and stored."""
+        return Outcomes(**queries.progress_of(self._url, self._settings.state_id("market")))
+
+    def found(self) -> Found:
+        """What there is in the database and in the topics, counted one by one."""
+        kafka = self._settings.bus.kafka
+        outcomes, sums, rows = self.outcomes(), queries.bar_sums(self._url), queries.totals(self._url)
+        late = [message.value() or b"" for message in self._records(kafka.late_topic)]
+        event_ids = pl.Series([msgspec.json.decode(value)["event_id"] for value in late], dtype=pl.String)
+        return Found(
+            outcomes=outcomes,
+            trades=sums["trades"],
+            revisions=sums["revision"],
+            bars=rows["bars_ohlcv"],
+            features=rows["features"],
+            signals=rows["signals"],
+            signal_records=self._count(kafka.signals_topic),
+            rejected_records=self._count(kafka.dlq_topic),
+            late_records=len(late),
+            # An event comes before its copy, so of two late ones one is the copy, and a single one is.
+            late_copies=int(self._feed.are_copies(event_ids.unique()).sum()),
+        )
+
+    def metrics(self) -> str | None:
+        """The worker's metrics as it serves them; None while it does not."""
+        telemetry = self._settings.telemetry
+        connection = http.client.HTTPConnection(telemetry.metrics_host, telemetry.metrics_port, timeout=_SECONDS)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    def _rate(self, total: int) -> float:
+        now = time.monotonic()
+        self._seen.append((now, total))
+        while now - self._seen[0][0] > _RATE_SECONDS:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        return (total - before) / (now - since) if now > since else 0.0
+
+    def _count(self, topic: str) -> int:
+        return sum(1 for _ in self._records(topic))
+
+    def _records(self, topic: str) -> Iterator[Message]:
+        with TopicReader(self._settings.bus.kafka, topic) as reader:
+            for partition in reader.partitions:
+                for messages in reader.span(partition, *reader.bounds(partition)):
+                    yield from messages
+
+
+def _watermark_delay(metrics: str) -> float | None:
+    families = (family for family in text_string_to_metric_families(metrics) if family.name == _DELAY)
+    return max((sample.value for family in families for sample in family.samples), default=None)

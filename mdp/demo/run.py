@@ -1,0 +1,141 @@
+"""One run of the demo: start everything, show it, bring it to its end, and check the result."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from flows.config_file import ConfigError, connected, home, load
+from flows.settings import Settings
+from mdp.demo import ground, summary
+from mdp.demo.account import checks, verdict
+from mdp.demo.feed import Feed
+from mdp.demo.interrupts import Interrupts
+from mdp.demo.observer import Observer
+from mdp.demo.picture import save_svg
+from mdp.demo.screen import Screen
+from mdp.demo.session import Session
+from mdp.demo.worker import Worker
+from mdp.local import LocalStack, ports
+
+CONFIG: Final = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
+INTERRUPTED: Final = 130
+
+_METRICS_PORTS: Final = range(10_000, 15_000)
+_WORKER_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says. Without `seconds` the run goes on until a signal."""
+
+    seconds: float | None
+    rate: float
+    symbols: int
+    seed: int
+    picture: Path | None = None
+
+
+def run(options: Options, console: Console) -> int:
+    """Run the demo, and leave no process behind; 0 if every event is accounted for, else 1, or 130 if interrupted.
+
+    Raises:
+        ValueError: the demo cannot run; one line says what to do.
+    """
+    with Interrupts() as interrupts:
+        last_line, code = "interrupted, so nothing was checked", INTERRUPTED
+        with ExitStack() as cleanup:
+            try:
+                last_line, code = _run(options, console, interrupts, cleanup)
+            except KeyboardInterrupt:
+                console.print("Stopping at once", style="dim")
+            finally:
+                interrupts.ignored = True
+        console.print(last_line, style="bold green" if code == 0 else "bold red")
+        return code
+
+
+def _run(options: Options, console: Console, interrupts: Interrupts, cleanup: ExitStack) -> tuple[str, int]:
+    """The last line and the exit code; what has to be stopped is left to `cleanup`."""
+    settings, overrides = _prepare(options, console, cleanup)
+    worker = Worker(CONFIG, overrides, home() / "logs" / "demo-worker.log")
+    cleanup.callback(worker.kill)
+    feed = Feed(settings.producers.synthetic, options.rate, settings.bus.kafka)
+    cleanup.callback(feed.abandon)
+    observer = Observer(settings, feed)
+    _await_metrics(worker, observer, console)
+    interrupts.polite = True
+    with Screen(console, settings.features.windows) as screen:
+        session = Session(worker, feed, observer, screen, interrupts)
+        view = session.watch(options.seconds)
+        found = session.drain()
+    worker.stop()
+    if options.picture is not None:
+        save_svg(view, options.picture)
+    results = checks(feed.sent, found)
+    summary.show(console, feed.sent, found, results, settings.store.url.get_secret_value())
+    return verdict(feed.sent, found, results), 0 if all(check.holds for check in results) else 1
+
+
+def _prepare(options: Options, console: Console, cleanup: ExitStack) -> tuple[Settings, list[str]]:
+    """The local stack with empty topics and tables; the settings, and the overrides that lead to them."""
+    cleanup.enter_context(_alone(home()))
+    stack = LocalStack(home())
+    if not any(service.pid for service in stack.status()):  # what runs already is somebody's, and runs on
+        cleanup.callback(stack.down)
+    with console.status("Starting the local stack"):
+        stack.up(lambda line: console.print(line, style="dim"))
+    with console.status("Creating topics and tables"):
+        recovery = ground.recovery_folder(home())
+        shutil.rmtree(recovery, ignore_errors=True)
+        cleanup.callback(shutil.rmtree, recovery, ignore_errors=True)
+        overrides = [
+            f"store.url={ground.database_url(stack)}",
+            f"recovery.directory={recovery}",
+            f"telemetry.metrics_port={ports.choose(_METRICS_PORTS, 1)[0]}",
+            f"producers.synthetic.symbols={options.symbols}",
+            f"producers.synthetic.seed={options.seed}",
+        ]
+        settings = connected(load(CONFIG, overrides))
+        ground.empty_database(stack)
+        ground.create_tables(settings)
+        ground.empty_topics(settings.bus.kafka)
+    console.print("Topics and tables: empty", style="dim")
+    return settings, overrides
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the demo's topics and database against another demo; the system lets go of it when the process ends.
+
+    Raises:
+        ConfigError: another demo has them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another demo runs in {folder}: end it, or set MDP_HOME to another folder") from None
+        yield
+
+
+def _await_metrics(worker: Worker, observer: Observer, console: Console) -> None:
+    """Wait until the worker has everything and begins."""
+    deadline = time.monotonic() + _WORKER_SECONDS
+    with console.status("Starting the worker"):
+        while observer.metrics() is None:
+            worker.check()
+            if time.monotonic() > deadline:
+                raise ConfigError(f"the worker does not begin; its log is {worker.log}")
+            time.sleep(_LOOK_SECONDS)
+    console.print("Worker: ready", style="dim")

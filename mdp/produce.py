@@ -1,0 +1,133 @@
+"""What `mdp stream produce` sends: a synthetic market or a file, at once or in time, until its end or a stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import polars as pl
+
+from contracts.encode import Encoding
+from flows.settings import Settings
+from sources import files, pacing
+from sources.outgoing import Sent
+from sources.producer import produce
+from sources.synthetic import SyntheticMarket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How much to send, and how fast.
+
+    Attributes:
+        path: the file to send; None for the synthetic market.
+        rate: events per second; None: a file at once, the market at once if there is a count, else at its own rate.
+        count: how many events, not counting what faults add; None: all of the file, or the market for ever.
+        seconds: when to stop; None: never.
+    """
+
+    path: Path | None = None
+    rate: float | None = None
+    count: int | None = None
+    seconds: float | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether events are made at the time they tell."""
+        return self.path is None and (self.rate is not None or self.count is None)
+
+
+class Stop:
+    """Asks the pacing to end: at SIGINT or SIGTERM, or when the time is over."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.signal: int | None = None
+
+    def heed(self, number: int, _: FrameType | None) -> None:
+        self.signal = number
+        # Not here: the handler runs in the thread that may hold the event's lock right now.
+        threading.Thread(target=self.event.set).start()
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Stop]:
+    """A stop that SIGINT and SIGTERM ask for; a second signal does what it always did."""
+    stop = Stop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        stop.heed(number, frame)
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in numbers:
+        signal.signal(number, heed)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def send(
+    settings: Settings,
+    load: Load,
+    topic: str,
+    encoding: Encoding,
+    *,
+    stop: threading.Event,
+    on_progress: Callable[[Sent], None],
+) -> Sent:
+    """Send the load to `topic`; the account of what Kafka acknowledged.
+
+    Raises:
+        FileError, ProduceError: the file does not hold events, or Kafka does not take them.
+    """
+    timer = None if load.seconds is None or load.is_live else threading.Timer(load.seconds, stop.set)
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        chunks = _chunks(settings, load, pacing.WallClock(stop))
+        return produce(chunks, settings.bus.kafka.client(), topic, encoding, on_progress)
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+def _chunks(settings: Settings, load: Load, clock: pacing.Clock) -> Iterator[pl.DataFrame]:
+    if load.path is not None:
+        rows = _head(files.read(load.path), load.count)
+        return pacing.at_once(rows, clock) if load.rate is None else pacing.at_rate(rows, load.rate, clock)
+    config, now = settings.producers.synthetic, time.time_ns()
+    if load.is_live:
+        market = SyntheticMarket(config, now, load.rate)
+        return pacing.at_arrival(market.chunks(_live_count(load, market.rate)), clock)
+    # A market that has just been: its last event is of now.
+    length = (load.count or 0) / SyntheticMarket(config, now).rate
+    return pacing.at_once(SyntheticMarket(config, now - int(length * 1e9)).chunks(load.count), clock)
+
+
+def _live_count(load: Load, rate: float) -> int | None:
+    """What the market yields within the time: known beforehand, however busy the machine."""
+    if load.seconds is None:
+        return load.count
+    in_time = max(1, round(load.seconds * rate))
+    return in_time if load.count is None else min(load.count, in_time)
+
+
+def _head(chunks: Iterator[pl.DataFrame], count: int | None) -> Iterator[pl.DataFrame]:
+    left = count
+    for chunk in chunks:
+        yield chunk if left is None else chunk.head(left)
+        if left is not None:
+            left -= chunk.height
+            if left <= 0:
+                return

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Mdp = Callable[..., Result]
+Config = Callable[..., Path]
+Topic = Callable[..., str]

@@ -1,0 +1,56 @@
+import subprocess
+import sys
+
+import pytest
+from cli_result import Mdp
+
+COMMANDS = [
+    "up",
+    "down",
+    "status",
+    "topics apply",
+    "store migrate",
+    "store bars",
+    "store features",
+    "store signals",
+    "stream produce",
+    "stream run",
+    "stream micro-batch",
+    "stream infer",
+    "stream tail",
+    "stream replay",
+    "validate",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_what_it_does(mdp: Mdp, command: str) -> None:
+    result = mdp(*command.split(), "--help")
+    assert result.code == 0
+    assert f"Usage: mdp {command}" in result.out
+
+
+@pytest.mark.parametrize("command", ["", *(c for c in COMMANDS if c != "down")])
+def test_help_ends_with_examples(mdp: Mdp, command: str) -> None:
+    assert f"$ mdp {command}".strip() in mdp(*command.split(), "--help").out.partition("Examples")[2]
+
+
+@pytest.mark.parametrize("group", ["", "topics", "store", "stream"])
+def test_a_group_alone_shows_its_help(mdp: Mdp, group: str) -> None:
+    result = mdp(*group.split())
+    assert f"Usage: mdp {group}".strip() in result.out
+    assert (result.code, result.err) == (2, "")
+
+
+def test_help_and_completion_wait_for_no_heavy_import() -> None:
+    heavy = "{'polars', 'pyarrow', 'numpy', 'confluent_kafka', 'bytewax', 'psycopg', 'pydantic', 'sklearn'}"
+    code = f"import sys, mdp.cli; sys.exit(', '.join({heavy} & sys.modules.keys()))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert loaded.stderr.strip() == ""
+
+
+def test_the_shell_completes_commands(mdp: Mdp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_MDP_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "mdp stream re")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert mdp().out.split() == ["replay"]

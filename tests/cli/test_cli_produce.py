@@ -1,0 +1,91 @@
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cli_result import Config, Mdp, Topic
+
+TICK = '{"ver":1,"provider":"p","symbol":"SPY","kind":"tick","src_ts":"2025-10-24T14:02:01Z","c":1.5,"v":2}'
+MARKET = ("--provider", "synthetic", "--seed", "7", "--symbols", "5")
+FAULTS = ("--duplicates", "0.1", "--out-of-order", "0.1", "--max-delay", "3000", "--malformed", "0.1")
+
+
+def entries(mdp: Mdp, config: Path, topic: str) -> list[dict[str, object]]:
+    result = mdp("stream", "tail", "--topic", topic, "--limit", "10000", "--json", "--config", config)
+    assert (result.code, result.err) == (0, "")
+    return [json.loads(line) for line in result.out.splitlines()]
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack", "arrow"])
+def test_what_was_sent_is_what_tail_shows(mdp: Mdp, config: Config, kafka: str, topic: Topic, encoding: str) -> None:
+    path, name = config(brokers=kafka), topic(partitions=3)
+    count = ("--count", "500", "--encoding", encoding, "--topic", name, "--json")
+    result = mdp("stream", "produce", *MARKET, *FAULTS, *count, "--config", path)
+    sent = json.loads(result.out)
+    assert (result.code, result.err, sent["topic"], sent["good"]) == (0, "", name, 500)
+    assert sent["total"] == sent["good"] + sent["duplicates"] + sent["malformed"]
+    assert sent["out_of_order"] > 0
+    assert 0 < sent["max_disorder_ms"] <= 3000
+    found = entries(mdp, path, name)
+    assert len(found) == sent["total"]
+    values = [entry["value"] for entry in found if isinstance(entry["value"], dict)]
+    distinct = {value["event_id"] for value in values if value.get("event_id") and value.get("ver", 1) == 1}
+    assert len(distinct) >= 500
+    assert min(value["src_ts"] for value in values) == sent["first_src_ts"]
+
+
+def test_a_market_of_the_past_ends_now_at_the_rate_of_the_config(
+    mdp: Mdp, config: Config, kafka: str, topic: Topic
+) -> None:
+    rate = ("--set", "producers.synthetic.tick_rate=10", "--config", config(brokers=kafka))
+    sent = json.loads(mdp("stream", "produce", *MARKET, "--count", "1000", "--topic", topic(), "--json", *rate).out)
+    first, last = (datetime.fromisoformat(sent[f"{end}_src_ts"]) for end in ("first", "last"))
+    assert last - first == timedelta(seconds=999 / 50)
+    assert first < last < datetime.now(UTC) < last + timedelta(hours=1)
+
+
+def test_a_live_market_sends_as_many_as_fit_into_its_time(mdp: Mdp, config: Config, kafka: str, topic: Topic) -> None:
+    pace = ("--rate", "2000", "--seconds", "0.5", "--topic", topic(), "--json", "--config", config(brokers=kafka))
+    assert json.loads(mdp("stream", "produce", *MARKET, *pace).out)["good"] == 1000
+
+
+def test_a_table_of_what_was_sent_ends_with_the_total(mdp: Mdp, config: Config, kafka: str, topic: Topic) -> None:
+    result = mdp("stream", "produce", *MARKET, "--count", "20", "--topic", topic(), "--config", config(brokers=kafka))
+    cells = [[cell.strip() for cell in line.split("│")[1:3]] for line in result.out.splitlines() if "│" in line]
+    assert cells == [["good", "20"], ["total", "20"]]
+    assert "event times 20" in result.out
+
+
+def test_a_file_is_sent_as_it_is_up_to_the_count(
+    mdp: Mdp, config: Config, kafka: str, topic: Topic, tmp_path: Path
+) -> None:
+    file, path, name = tmp_path / "ticks.ndjson", config(brokers=kafka), topic()
+    file.write_text(f"{TICK}\nnot an event\n{TICK}\n{TICK}\n")
+    options = ("--count", "3", "--topic", name, "--json", "--config", path)
+    result = mdp("stream", "produce", "--provider", "file", "--path", file, *options)
+    assert json.loads(result.out)["unchecked"] == 3
+    assert [entry["value"] for entry in entries(mdp, path, name)] == [json.loads(TICK), None, json.loads(TICK)]
+
+
+def test_a_topic_that_does_not_exist_is_told_in_one_line(mdp: Mdp, config: Config, kafka: str) -> None:
+    path = config(brokers=kafka, topic="no-such-topic")
+    result = mdp("stream", "produce", *MARKET, "--count", "1", "--config", path)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "topic no-such-topic cannot be written to" in result.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_all_that_was_sent_accounted_for(
+    mdp: Mdp, start: Callable[..., subprocess.Popen[str]], config: Config, kafka: str, topic: Topic, number: int
+) -> None:
+    path, name = config(brokers=kafka), topic()
+    process = start("stream", "produce", *MARKET, "--rate", "500", "--topic", name, "--json", "--config", path)
+    while not entries(mdp, path, name):
+        assert process.poll() is None
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (128 + number, "")
+    assert json.loads(out)["total"] == len(entries(mdp, path, name))

@@ -1,0 +1,74 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from cli_result import Config, Mdp
+
+from flows.config_file import load
+from flows.settings import Settings
+from mdp import worker
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Settings, int]]:
+    """What the worker was asked to run: flow, settings and number of processes. It answers with code 7."""
+    calls: list[tuple[str, Settings, int]] = []
+
+    def run(flow: str, config: Path | None, overrides: Sequence[str], workers: int) -> int:
+        calls.append((flow, load(config, overrides), workers))
+        return 7
+
+    monkeypatch.setattr(worker, "run", run)
+    return calls
+
+
+def test_what_the_worker_says_is_the_exit_code(
+    mdp: Mdp, config: Config, asked: list[tuple[str, Settings, int]]
+) -> None:
+    path = config()
+    assert [mdp("stream", flow, "--config", path).code for flow in ("run", "micro-batch", "infer")] == [7] * 3
+    assert asked == [(flow, load(path, []), 1) for flow in ("market", "micro_batch", "infer")]
+
+
+def test_options_of_a_run_become_settings(mdp: Mdp, config: Config, asked: list[tuple[str, Settings, int]]) -> None:
+    span = ("--from", "2025-10-24", "--to", "2025-10-24T12:00:00.5+02:00")
+    mdp("stream", "run", *span, "--overwrite", "--name", "again", "--workers", "3", "--config", config())
+    ((_, settings, workers),) = asked
+    assert (settings.name, workers) == ("again", 3)
+    run = settings.run
+    assert (run.from_ns, run.to_ns) == (1_761_264_000_000_000_000, 1_761_300_000_500_000_000)
+    assert (run.overwrite, run.until_end) == (True, False)
+
+
+def test_a_window_is_a_duration(mdp: Mdp, config: Config, asked: list[tuple[str, Settings, int]]) -> None:
+    mdp("stream", "micro-batch", "--window", "4s", "--until-end", "--config", config())
+    ((_, settings, _),) = asked
+    assert (settings.micro_batch.window_ms, settings.run.until_end) == (4_000, True)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "enabled"),
+    [
+        ("none", {"rules": False, "sklearn": False, "breakout": False}),
+        ("rules", {"rules": True, "sklearn": False, "breakout": False}),
+        ("sklearn", {"rules": False, "sklearn": True, "breakout": False}),
+        ("breakout", {"rules": False, "sklearn": False, "breakout": True}),
+    ],
+)
+def test_an_adapter_runs_alone(
+    mdp: Mdp, config: Config, asked: list[tuple[str, Settings, int]], adapter: str, enabled: dict[str, bool]
+) -> None:
+    installed = ("--set", "inference.adapters.breakout={enabled: true, lookback: 3}")
+    mdp("stream", "run", *installed, "--adapter", adapter, "--config", config())
+    ((_, settings, _),) = asked
+    adapters = settings.inference.adapters
+    found = {"rules": adapters.rules, "sklearn": adapters.sklearn, **adapters.installed}
+    assert {name: one.enabled for name, one in found.items() if one is not None} == enabled
+    assert adapters.installed["breakout"].options == {"lookback": 3}
+
+
+def test_no_adapter_needs_no_rules_file(mdp: Mdp, asked: list[tuple[str, Settings, int]], tmp_path: Path) -> None:
+    path = tmp_path / "bare.yaml"
+    path.write_text("version: 1\n")
+    assert mdp("stream", "run", "--adapter", "none", "--config", path).code == 7
+    assert mdp("stream", "run", "--adapter", "rules", "--config", path).code == 2
