@@ -9,25 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Final
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter, itemgetter
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from contracts import arrow_events
 from contracts.batch import MicroBatch, Outcomes
-from contracts.event import FIELDS, PARSED, Event, accepted, explain, with_interval_lengths
+from contracts.event import FIELDS, PARSED, PLACE, Event, accepted, explain, with_interval_lengths
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import joined_id
-from contracts.record import ARROW, CONTENT_TYPE_NAMES, JSON, MSGPACK, Fetch, Record, header
+from contracts.record import ARROW, CONTENT_TYPE_NAMES, JSON, MSGPACK, Fetch, Record, header, is_arrow
 from contracts.timestamps import format_timestamps, parse_timestamps
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 UNDECODABLE: Final = "undecodable"
 
 _json: Final = msgspec.json.Decoder(Event)
-_msgpack: Final = msgspec.msgpack.Decoder(Event)
+_DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
+    JSON: _json.decode,
+    MSGPACK: msgspec.msgpack.Decoder(Event).decode,
+    ARROW: lambda payload: _arrow_events().read(payload),
+}
+_Ints = npt.NDArray[np.int64]
+
 _PLAIN_FIELDS: Final = [name for name in FIELDS if name != "src_ts"]
 _MAX_MILLISECONDS: Final = 2**63 // 1_000_000 - 86_400_000 * 366
 
@@ -74,10 +86,10 @@ def refused_rows(rows: pl.DataFrame, payloads: Sequence[bytes | None], why: pl.D
 
     A row of an Arrow batch comes as a batch of one, so that sending it again brings none of its neighbours.
     """
-    originals = [
-        arrow_events.slice_row(payload, row) if arrow_events.is_stream(payload) else payload
-        for payload, row in ((payloads[record], row) for record, row in rows.select("record", "row").iter_rows())
-    ]
+    by_record = groupby(rows.select("record", "row").iter_rows(), key=itemgetter(0))
+    originals: list[bytes | None] = []
+    for record, places in by_record:
+        originals += _originals(payloads[record], [row for _, row in places])
     return pl.DataFrame(
         {
             "offset": rows["offset"],
@@ -92,10 +104,18 @@ def refused_rows(rows: pl.DataFrame, payloads: Sequence[bytes | None], why: pl.D
     )
 
 
+def _originals(payload: bytes | None, rows: list[int]) -> Sequence[bytes | None]:
+    if payload is not None and is_arrow(payload):
+        alone: list[bytes | None] = _arrow_events().slice_rows(payload, rows)
+        return alone
+    return [payload] * len(rows)
+
+
 def _sniffed_type(payload: bytes | None) -> str:
-    if arrow_events.is_stream(payload):
+    """Of a value that could be decoded: a map in msgpack starts with a byte that no JSON text has."""
+    if is_arrow(payload):
         return ARROW
-    return JSON if payload is None or payload[:1] == b"{" else MSGPACK
+    return MSGPACK if payload is not None and payload[:1] >= b"\x80" else JSON
 
 
 def _read(records: Sequence[Record], payloads: Sequence[bytes | None]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -108,58 +128,66 @@ def _read(records: Sequence[Record], payloads: Sequence[bytes | None]) -> tuple[
 
 
 def _read_mixed(records: Sequence[Record], payloads: Sequence[bytes | None]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    indices: list[int] = []
-    events: list[Event] = []
-    batches: list[pl.DataFrame] = []
+    events: dict[int, Event] = {}
+    tables: dict[int, pa.Table] = {}
     broken: list[tuple[object, ...]] = []
     for index, (record, payload) in enumerate(zip(records, payloads, strict=True)):
         kind = JSON if payload is None or payload[:1] == b"{" else header(record, *CONTENT_TYPE_NAMES) or JSON
         try:
-            if kind == ARROW:
-                batches.append(arrow_events.read(payload or b"").with_columns(_origin(record, index)))
-            else:
-                events.append(_decoder(kind)(payload or b""))
-                indices.append(index)
+            decoded = _decoder(kind)(payload or b"")
         except Exception as error:
             broken.append((record.offset(), 0, UNDECODABLE, _one_line(error), kind, record.key(), payload))
-    frames = [_parsed(records, np.array(indices, np.int64), events), *batches]
-    parsed = pl.concat([frame.select(PARSED.names()) for frame in frames])
+        else:
+            (events if isinstance(decoded, Event) else tables)[index] = decoded
+    singles = _parsed(records, np.fromiter(events, np.int64), list(events.values()))
     return (
-        parsed.sort(["record", "row"]) if batches else parsed,
+        pl.concat([singles, _parsed_tables(records, tables)]).sort("record", "row") if tables else singles,
         pl.DataFrame(broken, schema=REFUSED, orient="row"),
     )
 
 
-def _decoder(content_type: str) -> Callable[[bytes], Event]:
-    if content_type.partition(";")[0].strip().lower() == JSON:
-        return _json.decode
-    if content_type == MSGPACK:
-        return _msgpack.decode
-    raise ValueError(f"content type {content_type[:100]!r} is none of {JSON}, {MSGPACK}, {ARROW}")
+@lru_cache(maxsize=100)
+def _decoder(content_type: str) -> Callable[[bytes], Any]:
+    """Gives an Event, or a table of many."""
+    decoder = _DECODERS.get(content_type.partition(";")[0].strip().lower())
+    if decoder is None:
+        raise ValueError(f"content type {content_type[:100]!r} is none of {', '.join(_DECODERS)}")
+    return decoder
+
+
+def _arrow_events() -> ModuleType:
+    from contracts import arrow_events  # noqa: PLC0415 - PyArrow costs a fifth of a start, and most topics hold no Arrow
+
+    return arrow_events
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:500] or type(error).__name__
 
 
-def _origin(record: Record, index: int) -> list[pl.Expr]:
-    timestamp = _nanoseconds([record])[0]
-    return [
-        pl.lit(index, pl.Int64).alias("record"),
-        pl.lit(record.offset(), pl.Int64).alias("offset"),
-        pl.lit(timestamp, pl.Int64).alias("record_ts"),
-    ]
+def _places(records: Sequence[Record], indices: _Ints, counts: _Ints) -> dict[str, _Ints]:
+    """The PLACE columns of `records`, which have these indices in the fetch and so many rows each."""
+    offsets = np.array([record.offset() for record in records], np.int64)
+    columns = (indices, offsets, np.cumsum(counts) - counts, _nanoseconds(records))
+    repeated = {name: np.repeat(column, counts) for name, column in zip(PLACE, columns, strict=True)}
+    return repeated | {"row": np.arange(counts.sum()) - repeated["row"]}
 
 
-def _nanoseconds(records: Sequence[Record]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _nanoseconds(records: Sequence[Record]) -> _Ints:
     """The records' own timestamps; a CreateTime is the producer's word and may be anything, so it is bounded."""
     milliseconds = np.array([record.timestamp()[1] for record in records], np.int64)
     return np.clip(milliseconds, -1, _MAX_MILLISECONDS) * 1_000_000
 
 
-def _parsed(
-    records: Sequence[Record], indices: np.ndarray[tuple[int], np.dtype[np.int64]], events: Sequence[Event]
-) -> pl.DataFrame:
+def _parsed_tables(records: Sequence[Record], tables: dict[int, pa.Table]) -> pl.DataFrame:
+    indices = np.fromiter(tables, np.int64)
+    counts = np.array([table.num_rows for table in tables.values()], np.int64)
+    places = _places([records[index] for index in tables], indices, counts)
+    rows: pl.DataFrame = _arrow_events().frame(list(tables.values()))
+    return rows.with_columns(**places).select(PARSED.names())
+
+
+def _parsed(records: Sequence[Record], indices: _Ints, events: Sequence[Event]) -> pl.DataFrame:
     """One-event records as a PARSED frame; `indices` say which of `records` each event came from."""
     if not events:
         return pl.DataFrame(schema=PARSED)
@@ -169,15 +197,12 @@ def _parsed(
     data = {name: pl.Series(name, list(map(attrgetter(name), events)), PARSED[name]) for name in _PLAIN_FIELDS}
     return pl.DataFrame(
         {
-            "record": indices,
-            "offset": np.array([record.offset() for record in chosen], np.int64),
-            "row": np.zeros(len(chosen), np.int64),
-            "record_ts": _nanoseconds(chosen),
+            **_places(chosen, indices, np.ones(len(chosen), np.int64)),
             "src_text": texts,
             "src_ts": parse_timestamps(texts),
             **data,
-        }
-    ).select(PARSED.names())
+        },
+    ).select(*PARSED.names()[:-1], flaw=pl.lit(None, pl.String))
 
 
 def _keys(records: Sequence[Record], indices: pl.Series) -> pl.Series:
@@ -189,11 +214,12 @@ def _with_ids(events: pl.DataFrame) -> pl.DataFrame:
     if events["event_id"].null_count() == 0:
         return events
     place = pl.concat_str(pl.lit("@"), "offset", pl.lit("."), "row")
-    parts = [
-        pl.col("provider"),
-        pl.col("symbol").fill_null(""),
-        pl.Series(format_timestamps(events["src_ts"])),
-        pl.col("seq").cast(pl.String).fill_null(place),
-    ]
-    derived = joined_id([part if isinstance(part, pl.Expr) else pl.lit(part) for part in parts])
+    derived = joined_id(
+        [
+            pl.col("provider"),
+            pl.col("symbol").fill_null(""),
+            pl.lit(format_timestamps(events["src_ts"])),
+            pl.col("seq").cast(pl.String).fill_null(place),
+        ]
+    )
     return events.with_columns(pl.col("event_id").fill_null(derived))

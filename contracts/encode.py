@@ -8,14 +8,13 @@ from typing import Final, Literal, get_args
 import msgspec
 import polars as pl
 
+from contracts.event import VERSION
 from contracts.record import ARROW, JSON, MSGPACK
 from contracts.timestamps import format_timestamps
 
 Encoding = Literal["json", "msgpack", "arrow"]
 
 CONTENT_TYPES: Final[dict[Encoding, str]] = {"json": JSON, "msgpack": MSGPACK, "arrow": ARROW}
-
-VERSION: Final = 1
 
 # In the order in which Event v1 is written down.
 WIRE: Final = pl.Schema(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -9,6 +10,7 @@ import polars as pl
 
 from contracts.duration import parse_duration
 
+VERSION: Final = 1
 MAX_MAGNITUDE: Final = 1e12
 MAX_TEXT_BYTES: Final = 256
 KINDS: Final = ("tick", "bar", "heartbeat")
@@ -43,13 +45,14 @@ class Event(msgspec.Struct, gc=False):
 
 FIELDS: Final = Event.__struct_fields__[:-1]
 
-# Of the columns below, `src_ts` holds nanoseconds, and null where the text of the record, in `src_text`, is no time.
+# Where a row came from: the index of its record in the fetch, its place in the log, the record's own timestamp.
+PLACE: Final = {"record": pl.Int64, "offset": pl.Int64, "row": pl.Int64, "record_ts": pl.Int64}
+
+# Of the columns below, `src_ts` holds nanoseconds, and null where the text of the record, in `src_text`, is no time;
+# `flaw` says what the other columns cannot show to be wrong.
 PARSED: Final = pl.Schema(
     {
-        "record": pl.Int64,
-        "offset": pl.Int64,
-        "row": pl.Int64,
-        "record_ts": pl.Int64,
+        **PLACE,
         "provider": pl.String,
         "symbol": pl.String,
         "kind": pl.String,
@@ -63,6 +66,7 @@ PARSED: Final = pl.Schema(
         "v": pl.Float64,
         "seq": pl.Int64,
         "event_id": pl.String,
+        "flaw": pl.String,
     }
 )
 
@@ -70,6 +74,7 @@ CONTRACT: Final = "contract"
 FUTURE: Final = "future"
 
 
+@cache
 def accepted(window_ns: int, max_future_ns: int) -> pl.Expr:
     """True for the rows of a PARSED frame, with interval lengths, that may enter the pipeline."""
     violations = [broken for broken, _ in _contract(window_ns)]
@@ -94,15 +99,19 @@ def _contract(window_ns: int) -> list[tuple[pl.Expr, pl.Expr]]:
     kind = pl.col("kind")
     is_event, is_bar = kind.ne_missing("heartbeat"), kind.eq_missing("bar")
     rules = [
+        (pl.col("flaw").is_not_null(), pl.col("flaw")),
         (kind.is_null(), pl.lit("kind is missing")),
         (~kind.is_in(KINDS), pl.lit("kind is none of tick, bar, heartbeat")),
-        *(_required(name, pl.lit(value=True)) for name in ("provider",)),
+        (pl.col("provider").is_null(), pl.lit("provider is missing")),
         *(_required(name, is_event) for name in ("symbol", "c", "v")),
         *(_required(name, is_bar) for name in ("o", "h", "l", "interval")),
         *(_text(name) for name in ("provider", "symbol", "event_id")),
         (pl.col("src_ts").is_null() & pl.col("src_text").is_null(), pl.lit("src_ts is missing")),
         (pl.col("src_ts").is_null(), pl.lit("src_ts is not an ISO 8601 time with a zone, within 64-bit nanoseconds")),
-        (pl.col("src_ts").abs() > _TIME_BOUND, pl.lit("src_ts lies within a year of the end of 64-bit nanoseconds")),
+        (
+            ~pl.col("src_ts").is_between(-_TIME_BOUND, _TIME_BOUND),
+            pl.lit("src_ts lies within a year of the end of 64-bit nanoseconds"),
+        ),
         *(_number(name) for name in ("o", "h", "l", "c", "v")),
         (pl.col("v") < 0, pl.lit("v is negative")),
         (pl.col("l") > pl.min_horizontal("o", "c", "h"), pl.lit("l is above o, c or h")),
@@ -149,10 +158,12 @@ def with_interval_lengths(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _length(interval: str | None) -> int | None:
+    """Nanoseconds; None for what is no duration, and for one beyond int64, which is longer than any window."""
     try:
-        return None if interval is None else parse_duration(interval)
+        length = parse_duration(interval or "")
     except ValueError:
         return None
+    return length if length < 2**63 else None
 
 
 def _ahead(max_future_ns: int) -> pl.Expr:

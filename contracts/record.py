@@ -8,6 +8,8 @@ from typing import Protocol
 
 from contracts.batch import Quiet
 
+_CONTINUATION = b"\xff\xff\xff\xff"  # every message of an Arrow IPC stream starts with it
+
 Headers = list[tuple[str, str | bytes | None]]
 RecordHeaders = Headers | dict[str, str | bytes | None] | None  # of a record that was read
 
@@ -38,6 +40,11 @@ class Fetch:
     records: Sequence[Record] = ()
     read_at: int = 0
     quiet: Quiet | None = None
+
+
+def is_arrow(payload: bytes | None) -> bool:
+    """Whether the bytes claim to be an Arrow IPC stream."""
+    return payload is not None and payload.startswith(_CONTINUATION)
 
 
 def header(record: Record, *names: str) -> str | None:

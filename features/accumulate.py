@@ -39,6 +39,8 @@ _SCALE: Final = 1e9
 
 def contributions(rows: pl.DataFrame) -> pl.DataFrame:
     """What each event (KEY, kind, src_ts, o, h, l, c, v, seq, offset, row) adds to its bar, and its place in order."""
+    # -0.0 equals 0.0, so which of them is the extreme would depend on how the log was cut.
+    rows = rows.with_columns(pl.when(pl.col(name) == 0).then(0.0).otherwise(name).alias(name) for name in "ohlc")
     is_bar = pl.col("kind") == "bar"
     typical = _divided(rows.select(pl.col("h") + pl.col("l") + pl.col("c")).to_series(), 3.0)
     price = pl.when(is_bar).then(typical).otherwise("c")

@@ -47,9 +47,9 @@ def timescale(settings: Settings, topic: str, flow: str) -> TimescaleSink:
 
 
 def kafka(settings: Settings, topic: str, flow: str, *, signals: bool = False, bars: bool = False) -> KafkaSink:
-    """Signals or bars, and always what was rejected or late, to their topics."""
+    """Signals or bars, and always what was rejected or late, to their topics; nothing at all in a backtest."""
     config = settings.bus.kafka
-    topics = outputs(config, signals=signals, bars=bars)
+    topics = {} if settings.run.is_backtest else outputs(config, signals=signals, bars=bars)
     return KafkaSink(
         config, f"{settings.name}-{flow}", settings.state_id(flow), topic, topics, lambda: _parts(settings, topic)
     )

@@ -74,6 +74,15 @@ class RunSection(_Section):
         """Whether the run is about a part of the log only: it keeps no state, and moves nobody's progress."""
         return self.from_ns is not None or self.to_ns is not None
 
+    @property
+    def is_backtest(self) -> bool:
+        """Whether the run is about a part of the log that ends: it writes tables only.
+
+        An output topic says by its last record how far the log has come, and has one writer per partition: a part of
+        the log in it would make the whole run leave out what lies before, and take the topic away from a live run.
+        """
+        return self.is_span and self.bounded
+
 
 class Settings(_Section):
     """configs/streaming.yaml, with environment variables and --set applied."""
@@ -113,7 +122,11 @@ class Settings(_Section):
 
     @property
     def warm_up_ns(self) -> int:
-        """How far before a time the log has to be read so that the windows from then on are known."""
+        """How far before a time the log has to be read so that the windows from then on are known.
+
+        Their features look back one span. Whether a rule on an edge held before them is told by a symbol's last window,
+        which may lie a span back and has features of its own.
+        """
         window = self.micro_batch
         waits = window.window_ms + window.allow_late_ms + window.amend_ms + window.max_future_ms
-        return self.span_ns + waits * 1_000_000
+        return 2 * self.span_ns + waits * 1_000_000

@@ -15,7 +15,7 @@ from confluent_kafka import Message
 from contracts import arrow_events
 from contracts.bus_config import KafkaConfig
 from contracts.encode import WIRE
-from contracts.record import ARROW, CONTENT_TYPE_NAMES, MSGPACK, Record, header
+from contracts.record import ARROW, CONTENT_TYPE_NAMES, MSGPACK, Record, header, is_arrow
 from contracts.timestamps import format_timestamps
 from mdp.topic_reader import TopicReader
 
@@ -92,7 +92,7 @@ def entries_of(message: Message) -> list[Entry]:
 def _decoded(message: Message, payload: bytes | None) -> list[Any]:
     if payload is None:
         return [None]
-    if arrow_events.is_stream(payload):
+    if is_arrow(payload):
         return _rows(payload)
     content_type = None if payload[:1] == b"{" else header(cast(Record, message), *CONTENT_TYPE_NAMES)
     if content_type == ARROW:

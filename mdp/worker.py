@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -10,13 +11,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from bytewax._bytewax import cluster_main  # bytewax.testing exports it too, with test tools
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
-from flows import infer, market, micro_batch, stop
+from flows import stop
 from flows.config_file import CONFIG, OVERRIDES, config_path, connected, home, load
 from flows.settings import Settings
 from mdp import cluster
@@ -27,11 +28,11 @@ from telemetry import metrics
 
 Flow = Literal["market", "micro_batch", "infer"]
 
-FLOWS: Final[dict[Flow, Callable[[Settings], Dataflow]]] = {
-    "market": market.flow,
-    "micro_batch": micro_batch.flow,
-    "infer": infer.flow,
-}
+
+def dataflow(flow: Flow) -> Callable[[Settings], Dataflow]:
+    """What builds a flow: `flows.market.flow` for `market`, and so on."""
+    build: Callable[[Settings], Dataflow] = importlib.import_module(f"flows.{flow}").flow
+    return build
 
 
 def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int) -> int:
@@ -45,7 +46,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
     os.environ[CONFIG] = str(config or config_path())
     os.environ[OVERRIDES] = json.dumps(list(overrides))
     settings = connected(load())
-    check(settings, FLOWS[flow])
+    check(settings, dataflow(flow))
     prepare_recovery(settings, flow)
     conninfo, run_id = settings.store.url.get_secret_value(), uuid.uuid4()
     start_run(conninfo, run_id, settings.state_id(flow), settings.model_dump(mode="json"))
@@ -69,7 +70,7 @@ def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequenc
     metrics.serve(settings.telemetry, process)
     try:
         cluster_main(
-            FLOWS[flow](settings),
+            dataflow(flow)(settings),
             list(addresses),
             process,
             epoch_interval=timedelta(seconds=settings.recovery.interval_s),

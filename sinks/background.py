@@ -44,20 +44,25 @@ class BackgroundWriter:
     def barrier(self) -> None:
         """Returns when everything submitted so far has been written."""
         with self._changed:
-            self._changed.wait_for(lambda: self._failure or not (self._waiting or self._busy))
+            self._changed.wait_for(self._is_idle)
             self._raise_failure()
 
     def close(self) -> None:
-        """Writes what still waits, and lets go of the connection."""
-        try:
-            self.barrier()
-        finally:
-            with self._changed:
-                self._ended = True
-                self._stop.set()
-                self._changed.notify_all()
-            self._thread.join()
-            self._close()
+        """Writes what still waits, and lets go of the connection.
+
+        A failure is not raised here: a barrier has told of it, or the dataflow is ending because of one, and Bytewax
+        aborts the process when something is raised while it does.
+        """
+        with self._changed:
+            self._changed.wait_for(self._is_idle)
+            self._ended = True
+            self._stop.set()
+            self._changed.notify_all()
+        self._thread.join()
+        self._close()
+
+    def _is_idle(self) -> bool:
+        return self._failure is not None or not (self._waiting or self._busy)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

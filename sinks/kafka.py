@@ -13,12 +13,18 @@ from itertools import chain
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.batch import MicroBatch
-from contracts.bus_config import KafkaConfig
+from contracts.bus_config import ClientOption, KafkaConfig
 from sinks.read_back import last_cause
 from sinks.records import Cause, Identity, OutRecord, bar_records, refused_records, signal_records
 from sinks.retry import until_written
 
 _SECONDS = 30.0
+_PRODUCER: dict[str, ClientOption] = {
+    "compression_type": "lz4",
+    "linger_ms": 0,
+    # How large a record may be is for the topic to say: what came in has to fit, and is longer now by its headers.
+    "message_max_bytes": 1_000_000_000,
+}
 
 Records = Callable[[MicroBatch], Iterator[OutRecord]]
 
@@ -54,7 +60,7 @@ class TransactionalWriter:
 
     def write(self, batches: Sequence[MicroBatch], stop: threading.Event) -> None:
         """Commits the records of all batches that are not yet in the topics; waits while Kafka is away."""
-        if any(
+        if self._topics and any(
             batch.rejects.height or batch.late.height or batch.signals.height or batch.bars.height for batch in batches
         ):
             until_written(lambda: self._write(batches), KafkaUnavailable, "Kafka", stop)
@@ -69,7 +75,7 @@ class TransactionalWriter:
             KafkaUnavailable: Kafka did not answer.
         """
         identity = self._identity.transactional_id
-        producer = Producer(self._config.client(transactional_id=identity, compression_type="lz4", linger_ms=0))
+        producer = Producer(self._config.client(transactional_id=identity, **_PRODUCER))
         with _translated_errors():
             producer.init_transactions(_SECONDS)
             self._written = {topic: last_cause(self._config, topic, self._identity) for topic in self._topics}

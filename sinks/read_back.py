@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
 
 from contracts.bus_config import KafkaConfig
 from sinks.records import Cause, Identity
@@ -12,6 +15,8 @@ from sinks.records import Cause, Identity
 NOTHING: Final[Cause] = (-1, -1)
 _FIRST_STEP: Final = 64
 _SECONDS: Final = 10.0
+_OPEN_SECONDS: Final = 1.0  # far longer than a transaction takes whose writer is alive
+_LOOK_SECONDS: Final = 0.02
 
 
 def last_cause(config: KafkaConfig, topic: str, writer: Identity) -> Cause:
@@ -30,7 +35,7 @@ def last_cause(config: KafkaConfig, topic: str, writer: Identity) -> Cause:
         )
     )
     try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, writer.partition), timeout=_SECONDS)
+        low, high = _bounds(config, consumer, TopicPartition(topic, writer.partition))
         step, end = _FIRST_STEP, high
         while end > low:
             start = max(low, end - step)
@@ -41,6 +46,34 @@ def last_cause(config: KafkaConfig, topic: str, writer: Identity) -> Cause:
         return NOTHING
     finally:
         consumer.close()
+
+
+def _bounds(config: KafkaConfig, consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """The first offset and the end of a partition, all transactions up to there having come to theirs.
+
+    As long as one is open, nothing after its first record can be read, our own records neither. One whose writer has
+    died is given up by Kafka after a minute.
+    """
+    end = _end(config, place)
+    deadline = time.monotonic() + _OPEN_SECONDS
+    while True:
+        low, high = consumer.get_watermark_offsets(place, timeout=_SECONDS)
+        if high >= end:
+            return low, high
+        if time.monotonic() > deadline:
+            where = f"{place.topic}[{place.partition}]"
+            raise KafkaException(
+                KafkaError(KafkaError._TIMED_OUT, f"a transaction of another writer is open in {where}")
+            )
+        time.sleep(_LOOK_SECONDS)
+
+
+def _end(config: KafkaConfig, place: TopicPartition) -> int:
+    """The end of a partition, open transactions and all."""
+    admin = AdminClient(config.client())
+    asked = admin.list_offsets({place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED)
+    offset: int = asked[place].result(_SECONDS).offset
+    return offset
 
 
 def _last_between(consumer: Consumer, start: TopicPartition, end: int, writer: Identity) -> Cause | None:

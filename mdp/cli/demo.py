@@ -32,8 +32,9 @@ def demo(
 ) -> None:
     """Show the pipeline at work on a synthetic market, then check its results against what was sent.
 
-    Duplicates, delayed and malformed events are part of it. It starts the local stack unless it runs, keeps to topics
-    and a database of its own, and leaves no process behind. The exit code is 0 if every event is accounted for.
+    It starts the local stack unless that runs, has topics and a database of
+    its own, and leaves no process behind. The exit code is 0 if every event
+    is accounted for: duplicates, delayed and malformed ones are among them.
     """
     from rich.console import Console
 

@@ -74,6 +74,7 @@ def _run(options: Options, console: Console, interrupts: Interrupts, cleanup: Ex
     observer = Observer(settings, feed)
     _await_metrics(worker, observer, console)
     interrupts.polite = True
+    console.print("Worker: ready", style="dim")
     with Screen(console, settings.features.windows) as screen:
         session = Session(worker, feed, observer, screen, interrupts)
         view = session.watch(options.seconds)
@@ -138,4 +139,3 @@ def _await_metrics(worker: Worker, observer: Observer, console: Console) -> None
             if time.monotonic() > deadline:
                 raise ConfigError(f"the worker does not begin; its log is {worker.log}")
             time.sleep(_LOOK_SECONDS)
-    console.print("Worker: ready", style="dim")

@@ -15,7 +15,7 @@ from features.feature_config import FeatureConfig
 from mdp.demo.observer import Snapshot
 from mdp.demo.view import View
 
-_LINE_SECONDS: Final = 5.0
+_LINE_SECONDS: Final = 3.0
 
 
 class Screen:

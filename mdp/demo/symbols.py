@@ -16,6 +16,7 @@ _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _ROOMY: Final = 100  # cells from which on columns stand two apart
 _SHORTEST_LINE: Final = 8  # of closes
 _LONGEST_LINE: Final = 60
+_MILLION: Final = 1_000_000
 
 Row = dict[str, Any]
 
@@ -105,6 +106,10 @@ def _close(row: Row) -> Text:
     return number(row["close"], ",.2f", f"bold {tone(row['close'] - row['open'])}")
 
 
+def _volume(value: float) -> Text:
+    return number(value, ",.0f") if value < _MILLION else Text(f"{value / _MILLION:,.1f}M")
+
+
 def _revision(row: Row) -> Text:
     return number(row["revision"], "d", "magenta" if row["revision"] else "dim")
 
@@ -115,7 +120,7 @@ _BAR: Final = (
     Column("high", 9, 9, _price("high")),
     Column("low", 9, 9, _price("low")),
     Column("close", 9, 1, _close),
-    Column("volume", 7, 5, lambda row: number(row["volume"], ",.0f")),
+    Column("volume", 7, 5, lambda row: _volume(row["volume"])),
     Column("vwap", 9, 4, _price("vwap")),
     Column("trades", 6, 6, lambda row: number(row["trades"], ",d")),
     Column("rev", 3, 7, _revision),

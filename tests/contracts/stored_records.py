@@ -1,0 +1,85 @@
+"""Records as a consumer gets them, and what is made of them."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from contracts.batch import MicroBatch
+from contracts.decode import Decoder
+from contracts.record import ARROW, MSGPACK, Fetch, Headers
+
+SECOND = 1_000_000_000
+WINDOW = 2 * SECOND
+MAX_FUTURE = 5 * SECOND
+NOW_MS = 1_761_314_521_000  # 2025-10-24T14:02:01Z
+
+TICK: dict[str, Any] = {
+    "provider": "feed",
+    "symbol": "SPY",
+    "kind": "tick",
+    "src_ts": "2025-10-24T14:02:01Z",
+    "c": 425.15,
+    "v": 1200.0,
+    "event_id": "e1",
+}
+BAR: dict[str, Any] = {**TICK, "kind": "bar", "interval": "1s", "o": 425.1, "h": 425.2, "l": 425.0}
+HEARTBEAT: dict[str, Any] = {"provider": "feed", "kind": "heartbeat", "src_ts": "2025-10-24T14:02:01Z"}
+
+
+@dataclass
+class Stored:
+    """A record; the offset is given by its place."""
+
+    payload: bytes | None
+    content_type: str | bytes | None = None
+    header_name: str = "content-type"
+    milliseconds: int = NOW_MS
+    place: int = 0
+
+    def value(self) -> bytes | None:
+        return self.payload
+
+    def key(self) -> bytes | None:
+        return None if self.place % 2 else b"\xff key"
+
+    def offset(self) -> int:
+        return self.place
+
+    def timestamp(self) -> tuple[int, int]:
+        return 2, self.milliseconds
+
+    def headers(self) -> Headers | None:
+        return [(self.header_name, self.content_type)] if self.content_type else None
+
+
+def as_json(event: Any, **more: Any) -> Stored:
+    return Stored(json.dumps(event).encode(), **more)
+
+
+def as_msgpack(event: Any, **more: Any) -> Stored:
+    return Stored(msgspec.msgpack.encode(event), MSGPACK, **more)
+
+
+def as_arrow(table: pa.Table | list[dict[str, Any]], **more: Any) -> Stored:
+    table = table if isinstance(table, pa.Table) else pa.Table.from_pylist(table)
+    return Stored(stream(table), ARROW, **more)
+
+
+def stream(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def decode(*records: Stored) -> MicroBatch:
+    for place, record in enumerate(records):
+        record.place = place
+    fetch = Fetch(topic="events", partition=3, next_offset=len(records), records=records)
+    return Decoder(WINDOW, MAX_FUTURE).decode(fetch)

@@ -1,0 +1,310 @@
+"""What is accepted, what is rejected and why; the formats agree; a bad record costs none of its neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.batch import MicroBatch
+from contracts.frames import EVENTS, REFUSED
+from contracts.record import ARROW, JSON, MSGPACK
+from tests.contracts.stored_records import (
+    BAR,
+    HEARTBEAT,
+    NOW_MS,
+    SECOND,
+    TICK,
+    Stored,
+    as_json,
+    as_msgpack,
+    decode,
+)
+
+BROKEN: list[tuple[dict[str, Any], str]] = [
+    ({"kind": None}, "kind is missing"),
+    ({"kind": "quote"}, "kind is none of tick, bar, heartbeat"),
+    ({"kind": "Tick"}, "kind is none of tick, bar, heartbeat"),
+    *(({name: None}, f"{name} is missing") for name in ("provider", "symbol", "c", "v", "src_ts")),
+    *((BAR | {name: None}, f"{name} is missing") for name in ("o", "h", "l", "interval")),
+    *(
+        ({name: text}, f"{name} is empty, longer than 256 bytes or holds a NUL")
+        for name in ("provider", "symbol", "event_id")
+        for text in ("", "S" * 257, "é" * 129, "S" * 10_000, "S\0", "\0")
+    ),
+    *(
+        ({"src_ts": text}, "src_ts is not an ISO 8601 time with a zone, within 64-bit nanoseconds")
+        for text in (
+            "2025-10-24T14:02:01",
+            "2025-10-24",
+            "yesterday",
+            "",
+            "2025-13-24T14:02:01Z",
+            "2999-01-01T00:00:00Z",
+        )
+    ),
+    ({"src_ts": "2262-01-01T00:00:00Z"}, "src_ts lies within a year of the end of 64-bit nanoseconds"),
+    ({"src_ts": "1677-12-31T00:00:00Z"}, "src_ts lies within a year of the end of 64-bit nanoseconds"),
+    (
+        {"src_ts": "2262-04-11T23:46:16.854775808-00:01"},
+        "src_ts is not an ISO 8601 time with a zone, within 64-bit nanoseconds",
+    ),
+    *(({"c": number}, "c is not a finite number of at most 1e12") for number in (1.0000001e12, -1.0000001e12, 1e300)),
+    *((BAR | {name: 2e12}, f"{name} is not a finite number of at most 1e12") for name in "ohl"),
+    ({"o": -2e12}, "o is not a finite number of at most 1e12"),
+    ({"v": 2e12}, "v is not a finite number of at most 1e12"),
+    ({"v": -1e-300}, "v is negative"),
+    ({"v": -1}, "v is negative"),
+    (BAR | {"l": 425.11}, "l is above o, c or h"),
+    (BAR | {"l": 425.16, "o": 425.17}, "l is above o, c or h"),
+    (BAR | {"h": 425.14}, "h is below o or c"),
+    (BAR | {"h": 425.16, "o": 425.17}, "h is below o or c"),
+    (TICK | {"h": 1.0, "l": 2.0}, "l is above o, c or h"),
+    *(
+        (BAR | {"interval": text}, "interval does not divide the window of 2000 ms")
+        for text in ("3s", "1500ms", "4s", "1m", "soon", "", "0s", "2", "999999999d", "١s")  # noqa: RUF001
+    ),
+]
+
+GOOD: list[dict[str, Any]] = [
+    {"c": 0},
+    {"c": -0.0},
+    {"c": -37.63, "v": 0},
+    {"c": 1e12, "v": 1e12},
+    {"c": -1e12},
+    {"c": 5e-324, "v": 5e-324},
+    {"c": 425, "v": 1200, "seq": 2**63 - 1},
+    {"seq": -(2**63)},
+    {"symbol": "S" * 256},
+    {"symbol": "é" * 128},
+    {"symbol": "BRK|B \\ 株 😀"},
+    {"event_id": None},
+    {"o": None, "h": None, "l": None},
+    {"o": 1.0, "h": None, "l": None},  # a tick's own o, h and l are not looked at further than the rules go
+    {"interval": "any", "ingest_ts": 5, "more": {"nested": [1, {}]}},
+    {"ver": 1},
+    {"src_ts": "2025-10-24T14:02:06Z"},  # max_future_ms ahead, and no more
+    {"src_ts": "2025-10-24T16:02:01.000000001+02:00"},
+    {"src_ts": "1970-01-01T00:00:00Z"},
+    {"src_ts": "1680-01-01T00:00:00Z"},
+    *(BAR | {"interval": text} for text in ("1s", "2s", "500ms", "1ms", "2000ms", "250ms")),
+    BAR | dict.fromkeys("ohlc", -1.5),
+    BAR | {"event_id": None, "v": 0.0},
+    HEARTBEAT,
+    HEARTBEAT | {"symbol": None, "c": None, "v": None},
+]
+
+
+def outcome(batch: MicroBatch) -> list[tuple[str, str]]:
+    return batch.rejects.select("reason", "error").rows()
+
+
+@pytest.mark.parametrize("encoded", [as_json, as_msgpack])
+@pytest.mark.parametrize(("change", "error"), BROKEN)
+def test_what_breaks_the_contract_is_rejected_with_its_reason(change: dict[str, Any], error: str, encoded: Any) -> None:
+    record = encoded(TICK | change)
+    batch = decode(as_json(TICK), record, as_json(BAR))
+    assert outcome(batch) == [("contract", error)]
+    assert batch.rejects["value"].to_list() == [record.payload]
+    assert batch.events["offset"].to_list() == [0, 2]
+    assert batch.outcomes.rejected == 1
+
+
+def test_everything_broken_at_once_leaves_every_neighbour_and_every_reason() -> None:
+    records = [record for change, _ in BROKEN for record in (as_json(TICK | change), as_msgpack(BAR))]
+    batch = decode(*records)
+    assert outcome(batch) == [("contract", error) for _, error in BROKEN]
+    assert batch.events["offset"].to_list() == list(range(1, len(records), 2))
+    assert batch.rejects["offset"].to_list() == list(range(0, len(records), 2))
+
+
+@pytest.mark.parametrize("encoded", [as_json, as_msgpack])
+@pytest.mark.parametrize("change", GOOD)
+def test_what_keeps_the_contract_is_accepted_as_it_is(change: dict[str, Any], encoded: Any) -> None:
+    event = change if change.get("kind") == "heartbeat" else TICK | change
+    batch = decode(encoded(event))
+    assert outcome(batch) == []
+    row = batch.events.row(0, named=True)
+    for name in (*"ohlcv", "seq", "provider", "symbol", "kind"):
+        assert row[name] == event.get(name)
+    assert batch.events.schema == EVENTS
+    assert batch.rejects.schema == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("src_ts", "milliseconds", "is_future"),
+    [
+        ("2025-10-24T14:02:06Z", NOW_MS, False),
+        ("2025-10-24T14:02:06.000000001Z", NOW_MS, True),
+        ("2025-10-24T14:02:06Z", NOW_MS - 1, True),
+        ("2100-01-01T00:00:00Z", NOW_MS, True),
+        ("2100-01-01T00:00:00Z", -1, False),  # a record without a timestamp cannot judge
+        ("2100-01-01T00:00:00Z", 0, False),
+        ("2100-01-01T00:00:00Z", 2**63 - 1, False),
+        ("2100-01-01T00:00:00Z", -(2**63), False),
+        ("1970-01-01T00:00:05.001Z", 1, False),
+        ("1970-01-01T00:00:05.001000001Z", 1, True),
+    ],
+)
+def test_the_future_is_measured_by_the_records_own_time(src_ts: str, milliseconds: int, is_future: bool) -> None:
+    batch = decode(as_json(TICK | {"src_ts": src_ts}, milliseconds=milliseconds))
+    ahead = [("future", "src_ts is too far ahead of the record's own timestamp")]
+    assert outcome(batch) == (ahead if is_future else [])
+
+
+@pytest.mark.parametrize("kind", [HEARTBEAT, BAR])
+def test_a_heartbeat_or_a_bar_from_the_future_is_refused_as_well(kind: dict[str, Any]) -> None:
+    assert decode(as_json(kind | {"src_ts": "2025-10-24T14:02:07Z"})).rejects["reason"].to_list() == ["future"]
+
+
+UNDECODABLE: list[Any] = [
+    None,
+    b"",
+    b"{",
+    b'{"c": 1.0',
+    b'{"c": NaN}',
+    b'{"c": Infinity}',
+    b'{"c": 1e999}',
+    b'{"c": "1.0"}',
+    b'{"c": true}',
+    b'{"seq": 1.5}',
+    b'{"seq": 9223372036854775808}',
+    b'{"symbol": 5}',
+    b'{"symbol": "\xff\xfe"}',
+    b'{"symbol": "\\ud800"}',
+    b'{"src_ts": 1761314521}',
+    b'{"ver": 2}',
+    b"{} {}",
+    b"[]",
+    b"null",
+    b"42",
+    b"\xef\xbb\xbf{}",
+    b"\x00\x01\x02junk",
+    b'{"x":' + b"[" * 100_000,
+    b"x" * 1_000_000,
+]
+
+
+@pytest.mark.parametrize("payload", UNDECODABLE)
+@pytest.mark.parametrize("content_type", [None, JSON, MSGPACK, ARROW, "text/plain", "", "\udcff"])
+def test_what_cannot_be_decoded_is_rejected_as_it_came(payload: bytes | None, content_type: str | None) -> None:
+    header = content_type.encode("utf-8", "surrogateescape") if content_type else None
+    bad = [Stored(payload, header) for _ in range(2)]
+    batch = decode(as_json(TICK), bad[0], as_msgpack(TICK), bad[1], as_json(HEARTBEAT))
+    assert batch.rejects["reason"].to_list() == ["undecodable", "undecodable"]
+    assert batch.rejects["value"].to_list() == [payload, payload]
+    assert batch.rejects["key"].to_list() == [None, None]
+    assert batch.events["offset"].to_list() == [0, 2, 4]
+    assert all(error and "\n" not in error and len(error) <= 500 for error in batch.rejects["error"])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", list("ohlcv"))
+def test_a_number_that_is_not_finite_is_rejected(name: str, value: float) -> None:
+    batch = decode(as_msgpack(BAR | {name: value}), as_msgpack(BAR))
+    assert outcome(batch) == [("contract", f"{name} is not a finite number of at most 1e12")]
+    assert batch.events.height == 1
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "Application/JSON", "application/json; charset=utf-8", " application/json ", None],
+)
+def test_json_goes_by_many_spellings(content_type: str | None) -> None:
+    payload = b" " + msgspec.json.encode(TICK)  # does not start with a brace, so the header is asked
+    assert decode(Stored(payload, content_type)).events.height == 1
+
+
+@pytest.mark.parametrize("content_type", [MSGPACK, "APPLICATION/MSGPACK", "application/msgpack; version=5"])
+@pytest.mark.parametrize("name", ["content-type", "content_type"])
+def test_the_header_may_be_spelled_in_two_ways_and_its_value_in_more(name: str, content_type: str) -> None:
+    assert decode(Stored(msgspec.msgpack.encode(TICK), content_type, name)).events.height == 1
+
+
+@pytest.mark.parametrize("content_type", [MSGPACK, ARROW, "avro"])
+def test_a_brace_means_json_whatever_the_header_says(content_type: str) -> None:
+    assert decode(Stored(msgspec.json.encode(TICK), content_type)).events.height == 1
+
+
+def test_an_unknown_content_type_is_named() -> None:
+    batch = decode(Stored(b"\x00\x00\x00\x00\x01avro", "application/avro"))
+    assert batch.rejects["error"][0].startswith("content type 'application/avro' is none of application/json")
+    assert batch.rejects["content_type"].to_list() == ["application/avro"]
+
+
+def test_a_reject_says_how_to_read_it() -> None:
+    spaced = Stored(b"\n" + msgspec.json.encode(TICK | {"v": -1}))
+    batch = decode(as_json(TICK | {"v": -1}), as_msgpack(TICK | {"v": -1}), spaced)
+    assert batch.rejects["content_type"].to_list() == [JSON, MSGPACK, JSON]
+    assert batch.rejects["key"].to_list() == [b"\xff key", None, b"\xff key"]
+
+
+def test_an_absent_id_is_derived_from_what_there_is() -> None:
+    without = {name: value for name, value in TICK.items() if name != "event_id"} | {"symbol": "A|B"}
+    batch = decode(
+        as_json(without | {"seq": 7}),
+        as_json(without),
+        as_json(without | {"seq": 7, "src_ts": "2025-10-24T14:02:01.000000001Z"}),
+        as_json(HEARTBEAT),
+        as_json(TICK),
+    )
+    assert batch.events["event_id"].to_list() == [
+        "feed|A\\|B|2025-10-24T14:02:01.000000Z|7",
+        "feed|A\\|B|2025-10-24T14:02:01.000000Z|@1.0",
+        "feed|A\\|B|2025-10-24T14:02:01.000000001Z|7",
+        "feed||2025-10-24T14:02:01.000000Z|@3.0",
+        "e1",
+    ]
+
+
+def test_an_empty_fetch_makes_an_empty_batch() -> None:
+    batch = decode()
+    assert (batch.events.height, batch.rejects.height, batch.topic, batch.partition) == (0, 0, "events", 3)
+    assert batch.events.schema == EVENTS
+
+
+_leaf = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5)
+_anything = _leaf | st.lists(_leaf, max_size=2) | st.dictionaries(st.text(max_size=3), _leaf, max_size=2)
+_changes = st.dictionaries(st.sampled_from([*BAR, "seq", "ver"]), _anything, max_size=3)
+_bytes = st.builds(
+    lambda data, place, junk: data[: place % (len(data) + 1)] + junk + data[place % (len(data) + 1) + len(junk) :],
+    st.sampled_from([msgspec.json.encode(BAR), msgspec.msgpack.encode(BAR)]),
+    st.integers(0, 400),
+    st.binary(max_size=4),
+)
+_types = st.sampled_from([None, JSON, MSGPACK, ARROW, "x"])
+
+
+def _encoded(change: dict[str, Any], is_json: bool) -> bytes:
+    event = {name: value for name, value in (BAR | change).items() if not isinstance(value, int) or abs(value) < 2**63}
+    return msgspec.json.encode(event) if is_json else msgspec.msgpack.encode(event)
+
+
+_payloads = st.none() | _bytes | st.binary(max_size=30) | st.builds(_encoded, _changes, st.booleans())
+
+
+@given(st.lists(st.builds(Stored, _payloads, _types), max_size=12))
+def test_whatever_comes_is_accepted_or_rejected_exactly_once(records: list[Stored]) -> None:
+    batch = decode(*records)
+    accepted, rejected = batch.events["offset"].to_list(), batch.rejects["offset"].to_list()
+    assert sorted(accepted + rejected) == list(range(len(records)))
+    assert accepted == sorted(accepted)
+    assert rejected == sorted(rejected)
+    assert batch.rejects["value"].to_list() == [records[offset].payload for offset in rejected]
+    assert batch.outcomes.rejected == len(rejected)
+    assert batch.events.select("provider", "kind", "src_ts", "event_id").null_count().sum_horizontal()[0] == 0
+    alone = [decode(record).events.height for record in records]  # a neighbour changes nothing
+    assert [offset for offset, height in enumerate(alone) if height] == accepted
+
+
+def test_numbers_are_read_to_the_last_bit() -> None:
+    numbers = [0.1, 1 / 3, 123456.789012345, 5e-324, 999_999_999_999.9999, 1e-9]
+    assert decode(*(as_json(TICK | {"c": number}) for number in numbers)).events["c"].to_list() == numbers
+
+
+def test_times_are_nanoseconds() -> None:
+    batch = decode(as_json(TICK | {"src_ts": "2025-10-24T16:02:01.123456789+02:00"}))
+    assert batch.events["src_ts"].to_list() == [NOW_MS // 1_000 * SECOND + 123_456_789]
