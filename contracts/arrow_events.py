@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from contracts.event import PARSED, PLACE, VERSION
 from contracts.record import is_arrow
-from contracts.timestamps import parse_timestamps
 
 MAX_ROWS: Final = 1_000_000  # of a record: columns of nothing but nulls are short, however many rows they claim
 
@@ -38,11 +37,7 @@ def read(payload: bytes) -> pa.Table:
 
 def frame(tables: Sequence[pa.Table]) -> pl.DataFrame:
     """The rows of all tables that `read` gave, one after the other."""
-    rows = pl.DataFrame(pl.from_arrow(pa.concat_tables(tables)))
-    texts = rows["src_text"]
-    if texts.null_count() == rows.height:
-        return rows
-    return rows.with_columns(pl.coalesce("src_ts", parse_timestamps(texts)))
+    return pl.DataFrame(pl.from_arrow(pa.concat_tables(tables)))
 
 
 def slice_rows(payload: bytes, rows: Sequence[int]) -> list[bytes]:
@@ -106,7 +101,8 @@ def _times(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     units, factor = table.column("src_ts").cast(pa.int64()), _NANOSECONDS[kind.unit]
     if factor == 1:
         return nothing | {"src_ts": units}
-    fits = pc.less_equal(pc.abs(units), (2**63 - 1) // factor)
+    limit = (2**63 - 1) // factor
+    fits = pc.and_(pc.less_equal(units, limit), pc.greater_equal(units, -limit))
     return {
         "src_ts": pc.multiply(pc.if_else(fits, units, None), factor),
         "src_text": pc.if_else(fits, None, units.cast(pa.large_string())),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -37,12 +39,13 @@ class Bar(msgspec.Struct, gc=False):
 _decoder: Final = msgspec.json.Decoder(Bar)
 
 
-def decode_bars(fetch: Fetch) -> MicroBatch:
-    """The bars of a fetch, caused by their own records; what cannot be read is rejected."""
+def decode_bars(fetches: Iterable[Fetch]) -> MicroBatch:
+    """The bars of at least one fetch, caused by their own records; what cannot be read is rejected."""
     bars: list[Bar] = []
     offsets: list[int] = []
     rejects: list[tuple[object, ...]] = []
-    for record in fetch.records:
+    parts = list(fetches)
+    for record in chain.from_iterable(part.records for part in parts):
         value = record.value()
         try:
             bars.append(_decoder.decode(value or b""))
@@ -50,10 +53,10 @@ def decode_bars(fetch: Fetch) -> MicroBatch:
         except Exception as error:
             rejects.append((record.offset(), 0, UNDECODABLE, str(error), JSON, record.key(), value))
     return MicroBatch(
-        topic=fetch.topic,
-        partition=fetch.partition,
-        next_offset=fetch.next_offset,
-        read_at=fetch.read_at,
+        topic=parts[-1].topic,
+        partition=parts[-1].partition,
+        next_offset=parts[-1].next_offset,
+        read_at=parts[-1].read_at,
         bars=_frame(bars, offsets) if bars else empty(BARS),
         rejects=pl.DataFrame(rejects, schema=REFUSED, orient="row"),
     )

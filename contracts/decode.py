@@ -7,8 +7,8 @@ so the common case never looks at headers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter, itemgetter
@@ -21,11 +21,11 @@ import numpy.typing as npt
 import polars as pl
 
 from contracts.batch import MicroBatch, Outcomes
-from contracts.event import FIELDS, PARSED, PLACE, Event, accepted, explain, with_interval_lengths
+from contracts.event import FIELDS, PARSED, PLACE, Event, accepted, explain, with_interval_lengths, with_times
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import joined_id
 from contracts.record import ARROW, CONTENT_TYPE_NAMES, JSON, MSGPACK, Fetch, Record, header, is_arrow
-from contracts.timestamps import format_timestamps, parse_timestamps
+from contracts.timestamps import format_timestamps
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +40,7 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
 }
 _Ints = npt.NDArray[np.int64]
 
-_PLAIN_FIELDS: Final = [name for name in FIELDS if name != "src_ts"]
+_COLUMNS: Final = [(field, "src_text" if field == "src_ts" else field) for field in FIELDS]
 _MAX_MILLISECONDS: Final = 2**63 // 1_000_000 - 86_400_000 * 366
 
 
@@ -58,27 +58,53 @@ class Decoder:
 
     def decode(self, fetch: Fetch) -> MicroBatch:
         """The events of a fetch, and its rejects with their reasons. Nothing that a topic can hold makes it raise."""
-        payloads = [record.value() for record in fetch.records]
-        parsed, broken = _read(fetch.records, payloads)
-        parsed = with_interval_lengths(parsed)
+        return self.decode_all([fetch])
+
+    def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
+        """One micro-batch out of at least one fetch; each is read before the next is asked for."""
+        read = _Read()
+        for fetch in fetches:
+            read.add(fetch.records)
+        parsed = with_interval_lengths(with_times(pl.concat(read.parsed)))
         is_accepted = parsed.select(accepted(self.window_ns, self.max_future_ns)).to_series()
-        rejects = [broken] if broken.height else []
+        rejects = read.broken
         if not is_accepted.all():
             refused = parsed.filter(~is_accepted)
             parsed = parsed.filter(is_accepted)
-            originals = refused_rows(refused, payloads, explain(refused, self.window_ns))
-            rejects.append(originals.with_columns(key=_keys(fetch.records, refused["record"])))
+            originals = refused_rows(refused, read.payloads, explain(refused, self.window_ns))
+            keys = pl.Series([read.keys[record] for record in refused["record"]], dtype=pl.Binary)
+            rejects = [*rejects, originals.with_columns(key=keys)]
         return MicroBatch(
             topic=fetch.topic,
             partition=fetch.partition,
             next_offset=fetch.next_offset,
             read_at=fetch.read_at,
-            quiet=fetch.quiet,
             events=_with_ids(parsed).select(EVENTS.names()),
-            payloads=payloads,
+            payloads=read.payloads,
             rejects=pl.concat(rejects).sort(["offset", "row"]) if rejects else pl.DataFrame(schema=REFUSED),
             outcomes=Outcomes(rejected=sum(frame.height for frame in rejects)),
         )
+
+
+@dataclass(slots=True)
+class _Read:
+    """What has been read of records so far: everything that is a Python object per event happens in here."""
+
+    payloads: list[bytes | None] = field(default_factory=list)
+    keys: list[bytes | None] = field(default_factory=list)
+    parsed: list[pl.DataFrame] = field(default_factory=list)  # PARSED, `record` counting all payloads
+    broken: list[pl.DataFrame] = field(default_factory=list)  # REFUSED
+
+    def add(self, records: Sequence[Record]) -> None:
+        payloads = [record.value() for record in records]
+        parsed, broken = _read(records, payloads)
+        if self.payloads:
+            parsed = parsed.with_columns(pl.col("record") + len(self.payloads))
+        self.parsed.append(parsed)
+        if broken.height:
+            self.broken.append(broken)
+        self.payloads += payloads
+        self.keys += [record.key() for record in records]
 
 
 def refused_rows(rows: pl.DataFrame, payloads: Sequence[bytes | None], why: pl.DataFrame) -> pl.DataFrame:
@@ -193,20 +219,13 @@ def _parsed(records: Sequence[Record], indices: _Ints, events: Sequence[Event]) 
         return pl.DataFrame(schema=PARSED)
     chosen = records if len(events) == len(records) else [records[int(index)] for index in indices]
     # Field by field: a tuple per event would cost three times as much, most of it in the garbage collector.
-    texts = pl.Series("src_text", list(map(attrgetter("src_ts"), events)), pl.String)
-    data = {name: pl.Series(name, list(map(attrgetter(name), events)), PARSED[name]) for name in _PLAIN_FIELDS}
+    data = {name: pl.Series(name, list(map(attrgetter(field), events)), PARSED[name]) for field, name in _COLUMNS}
     return pl.DataFrame(
         {
             **_places(chosen, indices, np.ones(len(chosen), np.int64)),
-            "src_text": texts,
-            "src_ts": parse_timestamps(texts),
             **data,
         },
-    ).select(*PARSED.names()[:-1], flaw=pl.lit(None, pl.String))
-
-
-def _keys(records: Sequence[Record], indices: pl.Series) -> pl.Series:
-    return pl.Series([records[index].key() for index in indices], dtype=pl.Binary)
+    ).select(*PARSED.names()[:-2], flaw=pl.lit(None, pl.String), src_ts=pl.lit(None, pl.Int64))
 
 
 def _with_ids(events: pl.DataFrame) -> pl.DataFrame:

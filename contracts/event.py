@@ -9,6 +9,7 @@ import msgspec
 import polars as pl
 
 from contracts.duration import parse_duration
+from contracts.timestamps import parse_timestamps
 
 VERSION: Final = 1
 MAX_MAGNITUDE: Final = 1e12
@@ -58,7 +59,6 @@ PARSED: Final = pl.Schema(
         "kind": pl.String,
         "interval": pl.String,
         "src_text": pl.String,
-        "src_ts": pl.Int64,
         "o": pl.Float64,
         "h": pl.Float64,
         "l": pl.Float64,
@@ -67,6 +67,7 @@ PARSED: Final = pl.Schema(
         "seq": pl.Int64,
         "event_id": pl.String,
         "flaw": pl.String,
+        "src_ts": pl.Int64,
     }
 )
 
@@ -142,6 +143,14 @@ def _number(name: str) -> tuple[pl.Expr, pl.Expr]:
 
 def _divides(window_ns: int) -> pl.Expr:
     return (pl.lit(window_ns, pl.Int64) % pl.col("interval_ns") == 0).fill_null(value=False)
+
+
+def with_times(rows: pl.DataFrame) -> pl.DataFrame:
+    """Fills `src_ts` from `src_text`."""
+    texts = rows["src_text"]
+    if texts.null_count() == rows.height:
+        return rows
+    return rows.with_columns(src_ts=pl.coalesce("src_ts", parse_timestamps(texts)))
 
 
 def with_interval_lengths(rows: pl.DataFrame) -> pl.DataFrame:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from contracts.batch import Quiet
-
 _CONTINUATION = b"\xff\xff\xff\xff"  # every message of an Arrow IPC stream starts with it
 
 Headers = list[tuple[str, str | bytes | None]]
@@ -32,14 +30,13 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """Records of one partition in offset order; possibly none, when all there is to say is that it is quiet."""
+    """Records of one partition, in offset order."""
 
     topic: str
     partition: int
     next_offset: int
     records: Sequence[Record] = ()
     read_at: int = 0
-    quiet: Quiet | None = None
 
 
 def is_arrow(payload: bytes | None) -> bool:

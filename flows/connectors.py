@@ -11,21 +11,21 @@ from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
 from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
 from sources.end_offsets import EndOffsets
-from sources.kafka import Bounds, KafkaSource, partition_key, partitions_of
+from sources.kafka import Bounds, Decode, KafkaSource, partition_key, partitions_of
 
 
-def source(settings: Settings, topic: str) -> KafkaSource:
-    """The partitions of a topic, from where the run is to begin."""
+def source(settings: Settings, topic: str, decode: Decode) -> KafkaSource:
+    """The partitions of a topic, from where the run is to begin, decoded."""
     run, window = settings.run, settings.micro_batch
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
     ends = None if run.bounded else EndOffsets(settings.bus.kafka, topic, window.flush_timeout_ms * 1_000_000)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
-    return KafkaSource(settings.bus.kafka, topic, window.max_batch_size, STOP, bounds, ends)
+    return KafkaSource(settings.bus.kafka, topic, decode, window.max_batch_size, STOP, bounds, ends)
 
 
-def decoder(settings: Settings) -> Decoder:
+def events(settings: Settings) -> Decode:
     """Records to events."""
-    return Decoder(settings.micro_batch.window_ns, settings.micro_batch.max_future_ms * 1_000_000)
+    return Decoder(settings.micro_batch.window_ns, settings.micro_batch.max_future_ms * 1_000_000).decode_all
 
 
 def heartbeats(settings: Settings) -> HeartbeatSink:

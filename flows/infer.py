@@ -22,8 +22,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     topic = settings.bus.kafka.bars_topic
     dataflow = Dataflow(NAME)
 
-    fetches = op.input("bars", dataflow, connectors.source(settings, topic))
-    bars = op.map_value("decode", fetches, decode_bars)
+    bars = op.input("bars", dataflow, connectors.source(settings, topic, decode_bars))
     features = op.stateful_batch("rolling", bars, steps.rolling(settings))
     signals = op.stateful_batch("inference", features, steps.inference(settings))
     results = op.map_value("within", signals, steps.within(settings))

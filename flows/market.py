@@ -21,9 +21,8 @@ def flow(settings: Settings | None = None) -> Dataflow:
     topic = settings.bus.kafka.topic
     dataflow = Dataflow(NAME)
 
-    fetches = op.input("events", dataflow, connectors.source(settings, topic))
-    decoded = op.map_value("decode", fetches, connectors.decoder(settings).decode)
-    bars = op.stateful_batch("windows", decoded, steps.windows(settings))
+    events = op.input("events", dataflow, connectors.source(settings, topic, connectors.events(settings)))
+    bars = op.stateful_batch("windows", events, steps.windows(settings))
     op.output("heartbeats", bars, connectors.heartbeats(settings))
     features = op.stateful_batch("rolling", bars, steps.rolling(settings))
     signals = op.stateful_batch("inference", features, steps.inference(settings))

@@ -21,9 +21,8 @@ def flow(settings: Settings | None = None) -> Dataflow:
     topic = settings.bus.kafka.topic
     dataflow = Dataflow(NAME)
 
-    fetches = op.input("events", dataflow, connectors.source(settings, topic))
-    decoded = op.map_value("decode", fetches, connectors.decoder(settings).decode)
-    bars = op.stateful_batch("windows", decoded, steps.windows(settings))
+    events = op.input("events", dataflow, connectors.source(settings, topic, connectors.events(settings)))
+    bars = op.stateful_batch("windows", events, steps.windows(settings))
     op.output("heartbeats", bars, connectors.heartbeats(settings))
     results = op.map_value("within", bars, steps.within(settings))
     counted = op.map_value("observe", results, observe)

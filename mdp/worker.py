@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import logging
@@ -68,6 +69,9 @@ def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequenc
     logging.basicConfig(level=settings.telemetry.log_level, format="%(asctime)s %(levelname)s %(message)s")
     stop.on_signals()
     metrics.serve(settings.telemetry, process)
+    # A batch is thousands of objects that die together and hold no cycles: looking for some costs a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
     try:
         cluster_main(
             dataflow(flow)(settings),

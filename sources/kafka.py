@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Final, cast
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from contracts.batch import Quiet
+from contracts.batch import MicroBatch, Quiet
 from contracts.bus_config import KafkaConfig
 from contracts.record import Fetch, Record
 from contracts.timestamps import parse_timestamp
 from sources.end_offsets import EndOffsets
 
 _TIMEOUT: Final = 10.0
+_PART: Final = 4000  # records, with all that is made of them, that still fit a core's cache together
 _POLL: Final = timedelta(milliseconds=3)
 _WAIT_IT_OUT: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
 _CONSUMER: Final = {
@@ -31,6 +33,9 @@ _CONSUMER: Final = {
     "queued.max.messages.kbytes": 16_384,
     "fetch.queue.backoff.ms": 5,  # the default of 1 s halves the rate of a replay
 }
+
+
+Decode = Callable[[Iterable[Fetch]], MicroBatch]
 
 
 class SourceError(ValueError):
@@ -76,16 +81,19 @@ def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class KafkaSource(FixedPartitionedSource[tuple[str, Fetch], int]):
-    """Reads all partitions of `topic`; emits (partition key, Fetch). The state of a partition is its next offset.
+class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
+    """Reads all partitions of `topic`; emits (partition key, MicroBatch). The state of a partition is its next offset.
 
     Attributes:
+        decode: what is made of what is fetched. It is handed part after part, because fetching a whole batch first and
+            reading it later costs half as much again: each step would find the memory cold.
         stop: ends the reading when it is set.
         ends: confirms silence; None where nothing has to be known of it.
     """
 
     config: KafkaConfig
     topic: str
+    decode: Decode
     max_batch_size: int
     stop: threading.Event = field(default_factory=threading.Event)
     bounds: Bounds = Bounds()
@@ -130,7 +138,7 @@ def _offset_at(consumer: Consumer, place: TopicPartition, time_ns: int, high: in
     return high if offset < 0 else offset
 
 
-class KafkaPartition(StatefulSourcePartition[tuple[str, Fetch], int]):
+class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     """One partition, read by a consumer of its own, whose queue is bounded."""
 
     def __init__(self, source: KafkaSource, consumer: Consumer, partition: int, start: int, end: int | None) -> None:
@@ -143,28 +151,40 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, Fetch], int]):
         self._awake: datetime | None = None
         self._reported = 0
 
-    def next_batch(self) -> Iterable[tuple[str, Fetch]]:
+    def next_batch(self) -> Iterable[tuple[str, MicroBatch]]:
         if self._source.stop.is_set() or (self._end is not None and self._next >= self._end):
             raise StopIteration
-        messages = self._consumer.consume(self._source.max_batch_size, timeout=0)
-        records = [message for message in messages if message.error() is None]
-        if len(records) < len(messages):
-            self._heed([message for message in messages if message.error() is not None])
-        if records:
-            self._next = max(self._next, int(records[-1].offset() or 0) + 1)
-        self._awake = None if records else datetime.now(UTC) + _POLL
+        parts = self._parts()
+        first = next(parts, None)
+        batch = None if first is None else self._source.decode(chain([first], parts))
+        self._awake = None if first else datetime.now(UTC) + _POLL
         quiet = self._confirmed_quiet()
-        if not records and quiet is None:
-            return []
-        fetch = Fetch(
-            topic=self._source.topic,
-            partition=self._partition,
-            next_offset=self._next,
-            records=cast(Sequence[Record], records),
-            read_at=time.monotonic_ns(),
-            quiet=quiet,
+        if quiet is not None:
+            nothing = MicroBatch(topic=self._source.topic, partition=self._partition, next_offset=self._next)
+            batch = replace(batch or nothing, quiet=quiet)
+        return [(self._key, batch)] if batch else []
+
+    def _parts(self) -> Iterator[Fetch]:
+        """What is there, at most a batch."""
+        room = self._source.max_batch_size
+        while room > 0:
+            asked = min(room, _PART)
+            messages = self._consumer.consume(asked, timeout=0)
+            records = [message for message in messages if message.error() is None]
+            if len(records) < len(messages):
+                self._heed([message for message in messages if message.error() is not None])
+            if records:
+                self._next = max(self._next, int(records[-1].offset() or 0) + 1)
+                yield self._fetch(cast(list[Record], records))
+            if len(messages) < asked:
+                return
+            room -= asked
+
+    def _fetch(self, records: Sequence[Record]) -> Fetch:
+        topic, partition = self._source.topic, self._partition
+        return Fetch(
+            topic=topic, partition=partition, next_offset=self._next, records=records, read_at=time.monotonic_ns()
         )
-        return [(self._key, fetch)]
 
     def _heed(self, events: list[Message]) -> None:
         for event in events:

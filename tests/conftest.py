@@ -49,7 +49,9 @@ def topic(admin: AdminClient) -> Callable[..., str]:
 
     def create(partitions: int = 1, config: dict[str, str] | None = None, prefix: str = "topic") -> str:
         name = f"{prefix}-{uuid.uuid4().hex}"
-        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
+        # Tests write records with times of long ago, which Kafka would delete when it comes to look.
+        kept = {"retention.ms": "-1", **(config or {})}
+        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=kept)
         admin.create_topics([new])[name].result(30)
         # The controller has it; clients that assign partitions at once need the broker to have it, too.
         while len(admin.list_topics(name, timeout=30).topics[name].partitions) != partitions:

@@ -79,7 +79,7 @@ def test_aware_timestamps_of_every_unit_are_read(unit: str, factor: int, zone: s
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-@pytest.mark.parametrize("wrong", [2**63 - 1, -(2**63), -(2**63) + 1, 2**62 + 2**61 + 2**60 + 2**59 + 2**58 + 2**57])
+@pytest.mark.parametrize("wrong", [2**63 - 1, -(2**63), -(2**63) + 1])
 def test_a_timestamp_out_of_range_costs_no_neighbour(unit: str, wrong: int) -> None:
     right = AT // SECOND * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
     times = pa.array([right, wrong, right], pa.int64()).cast(pa.timestamp(unit, "UTC"))
@@ -97,7 +97,7 @@ def test_a_timestamp_out_of_range_costs_no_neighbour(unit: str, wrong: int) -> N
         {"symbol": pa.array(["SPY"] * 2, pa.string_view())},
         {"symbol": pa.chunked_array([["SPY"], ["SPY"]])},
         {"src_ts": pa.array(["2025-10-24T14:02:01Z"] * 2).dictionary_encode()},
-        {"c": pa.array([425, 426], pa.int8().to_pandas_dtype() and pa.int16())},
+        {"c": pa.array([425, 426], pa.int16())},
         {"c": pa.array([425, 2**39], pa.uint64()), "v": pa.array([1.5, 2.5], pa.float32())},
         {"c": pa.array(np.array([1.5, 2.5], np.float16))},
         {"seq": pa.array([1, 255], pa.uint8())},

@@ -28,10 +28,10 @@ def test_units(text: str, nanoseconds: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    (
+    [
         *("", "s", "1", "0s", "01s", "-1s", "+1s", "1.5s", "1e3s", "1000000000s"),
         *("1 s", " 1s", "1s ", "1s\n", "1S", "1us", "1w", "1sm", "1s1s", "\u0661s"),
-    ),
+    ],
 )
 def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration such as 500ms"):
