@@ -71,8 +71,10 @@ def _bounds(config: KafkaConfig, consumer: Consumer, place: TopicPartition) -> t
 def _end(config: KafkaConfig, place: TopicPartition) -> int:
     """The end of a partition, open transactions and all."""
     admin = AdminClient(config.client())
-    asked = admin.list_offsets({place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED)
-    offset: int = asked[place].result(_SECONDS).offset
+    asked = admin.list_offsets(
+        {place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
+    )
+    offset: int = asked[place].result().offset
     return offset
 
 

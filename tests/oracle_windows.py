@@ -24,7 +24,7 @@ class OracleBar:
             seq = event["seq"]
             return event["src_ts"], seq is not None, seq or 0, event["offset"], event["row"]
 
-        ordered = sorted(self.events, key=place)
+        ordered = [without_signed_zeros(event) for event in sorted(self.events, key=place)]
         is_bar = [event["kind"] == "bar" for event in ordered]
         highs = [event["h"] if bar else event["c"] for event, bar in zip(ordered, is_bar, strict=True)]
         lows = [event["l"] if bar else event["c"] for event, bar in zip(ordered, is_bar, strict=True)]
@@ -49,6 +49,11 @@ class OracleBar:
             "trades": len(ordered),
             "revision": self.revision,
         }
+
+
+def without_signed_zeros(event: Row) -> Row:
+    """-0.0 equals 0.0, so it counts as 0.0: which of the two is the highest price is nobody's question."""
+    return event | {name: event[name] + 0.0 for name in "ohlc" if event[name] is not None}
 
 
 class WindowOracle:
