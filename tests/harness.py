@@ -251,6 +251,12 @@ class Deployment:
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         return int(self.query(query)[0][0])
 
+    def has_caught_up(self) -> bool:
+        """Whether a live worker has turned all of the log into rows, and into records on the signals topic."""
+        if self.progress != len(records(self.kafka, self.events)):
+            return False
+        return self.query("SELECT count(*) FROM signals") == [(len(self.records("signals")),)]
+
     @property
     def progress(self) -> int:
         """How many records of the log have been turned into rows: the sum over the partitions."""

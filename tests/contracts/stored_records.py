@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from contracts.record import ARROW, MSGPACK, Fetch, Headers
 SECOND = 1_000_000_000
 WINDOW = 2 * SECOND
 MAX_FUTURE = 5 * SECOND
+DECODER = Decoder(WINDOW, MAX_FUTURE)
 NOW_MS = 1_761_314_521_000  # 2025-10-24T14:02:01Z
 
 TICK: dict[str, Any] = {
@@ -78,8 +80,11 @@ def stream(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def fetch(records: Sequence[Stored]) -> Fetch:
+    return Fetch(topic="events", partition=3, next_offset=len(records), records=records)
+
+
 def decode(*records: Stored) -> MicroBatch:
     for place, record in enumerate(records):
         record.place = place
-    fetch = Fetch(topic="events", partition=3, next_offset=len(records), records=records)
-    return Decoder(WINDOW, MAX_FUTURE).decode(fetch)
+    return DECODER.decode(fetch(records))

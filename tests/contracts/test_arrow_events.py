@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.arrow_events import MAX_ROWS
 from contracts.record import ARROW
+from tests.contracts.event_cases import BROKEN, GOOD
 from tests.contracts.stored_records import (
     BAR,
     HEARTBEAT,
@@ -25,7 +26,6 @@ from tests.contracts.stored_records import (
     decode,
     stream,
 )
-from tests.contracts.test_decode import BROKEN, GOOD
 
 AT = 1_761_314_521 * SECOND  # 2025-10-24T14:02:01Z
 NAMES = ("provider", "symbol", "kind", "interval", "src_ts", "o", "h", "l", "c", "v", "seq", "event_id")

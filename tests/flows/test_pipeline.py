@@ -68,7 +68,7 @@ def _with_trouble(row: Row, fault: str | None, ahead: int | None, encoding: str)
 
 _ROWS = st.builds(_with_trouble, ROWS, _FAULTS, _AHEAD, _ENCODINGS)
 LOGS = logs(40, _ROWS).map(as_records)
-LONG_LOGS = logs(50, _ROWS, least=20).map(as_records)
+LONG_LOGS = logs(40, _ROWS, least=20).map(as_records)
 PLACES = st.integers(0, 40)
 
 
@@ -152,14 +152,14 @@ def test_a_crash_leaves_no_trace(records: list[StoredRecord], places: list[int],
     first = Chain()
     known = first.step(before)
     saved = first.snapshot()
-    forgotten = first.step(lost)
+    forgotten = [first.step(lost)] if written else []  # must not change what was saved
     again = Chain(pickle.dumps(saved)).step([*lost, *after])
 
     expected, stored, right = oracle(), Database(), Database()
     taken(records, expected)
     assert made(known, again) == expected.made
     assert again.outcomes.events + again.outcomes.heartbeat == len(expected.outcomes)
-    for batch in (known, *([forgotten] if written else []), again):
+    for batch in (known, *forgotten, again):
         stored.write(made(batch))
     right.write(expected.made)
     assert stored == right

@@ -3,7 +3,7 @@
 import pytest
 
 from mdp.local import LocalStack
-from tests.harness import Deployment, Deployments, assert_same, produce_on_time, records, until
+from tests.harness import Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, START, chunks, market_topic
 
 SECOND = 1_000_000_000
@@ -74,7 +74,7 @@ def test_a_live_run_goes_on_beside_it(stack: LocalStack, deploy: Deployments) ->
     events = market_topic(stack.kafka.bootstrap, 20_000, symbols=4)
     live = deploy(events, partitions=PARTITIONS, rules=RULES, features=FEATURES, name="live")
     worker = live.start("micro_batch.flush_timeout_ms=3600000")
-    until(lambda: live.progress == len(records(live.kafka, events)), "all of the log")
+    until(live.has_caught_up, "all of the log")
     versions, output = result_versions(live), live.output()
     assert output["signals"]
     live.ends_well(live.start(f"run.from_ns={START + 8 * SECOND}", f"run.to_ns={START + 14 * SECOND}"))

@@ -51,7 +51,7 @@ def bars(deployment: Deployment) -> list[tuple[int, int]]:
 
 
 def caught_up(deployment: Deployment) -> None:
-    until(lambda: deployment.progress == len(log(deployment)), "all of the log")
+    until(deployment.has_caught_up, "all of the log")
 
 
 def stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:

@@ -29,11 +29,12 @@ def halfway(deploy: Deployments) -> Deployment:
     return deployed(deploy, events, "halfway")
 
 
-def started(deployment: Deployment) -> subprocess.Popen[bytes]:
+def started(deployment: Deployment, *overrides: str) -> subprocess.Popen[bytes]:
     """A live worker that has written all of the first half, and sent signals of every partition."""
-    worker = deployment.start("micro_batch.flush_timeout_ms=3600000")
-    until(lambda: deployment.progress == HALF or worker.poll() is not None, "the first half")
+    worker = deployment.start("micro_batch.flush_timeout_ms=3600000", *overrides)
+    until(lambda: deployment.has_caught_up() or worker.poll() is not None, "the first half")
     assert worker.poll() is None, deployment.said.read_text()[-5_000:]
+    assert deployment.progress == HALF
     assert {record.partition for record in deployment.records("signals")} == set(range(PARTITIONS))
     return worker
 
@@ -59,10 +60,10 @@ def test_a_crash_in_the_first_epoch_repeats_nothing(deploy: Deployments, halfway
 
 
 def test_a_worker_that_comes_back_after_it_was_replaced_is_fenced(deploy: Deployments, halfway: Deployment) -> None:
-    zombie = started(halfway)
+    zombie = started(halfway, "recovery.interval_s=1")
     os.kill(zombie.pid, signal.SIGSTOP)
     produce_the_rest(halfway)
-    halfway.run()
+    halfway.run(f"recovery.directory={halfway.folder / 'elsewhere'}")
     assert_as_if_undisturbed(deploy, halfway)
     versions, output = halfway.row_versions(), halfway.output()
     os.kill(zombie.pid, signal.SIGCONT)

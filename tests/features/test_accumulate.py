@@ -1,0 +1,81 @@
+"""Bars in the making add up exactly: to the last unit of 1e-9, and in whatever pieces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.frames import EVENTS
+from features.accumulate import combine, contributions, finished, gathered
+from tests.event_logs import ROWS, Row, as_log, cut
+from tests.features.rolling_logs import bits
+from tests.oracle_windows import OracleBar
+
+WINDOW_NS = 10_000_000
+
+
+def events(rows: list[Row]) -> pl.DataFrame:
+    frame = pl.DataFrame([{name: row[name] for name in EVENTS} for row in rows], schema=EVENTS)
+    return frame.with_columns(window=pl.col("src_ts") - pl.col("src_ts") % WINDOW_NS)
+
+
+def tick(offset: int, **changes: Any) -> Row:
+    place = {"record": 0, "offset": offset, "row": 0, "src_ts": 5, "seq": None, "event_id": str(offset)}
+    prices = dict.fromkeys("ohl") | {"c": 1.0, "v": 1.0}
+    return {"provider": "a", "symbol": "X", "kind": "tick", **place, **prices, **changes}
+
+
+def bar(rows: list[Row]) -> dict[str, Any]:
+    cause = pl.lit(0, pl.Int64).alias("offset"), pl.lit(0, pl.Int64).alias("row")
+    (made,) = finished(gathered(contributions(events(rows))).with_columns(cause), WINDOW_NS, "10ms").to_dicts()
+    return made
+
+
+@given(st.lists(ROWS, min_size=1, max_size=30), st.lists(st.integers(0, 30), max_size=3))
+def test_the_pieces_of_a_log_add_up_to_the_whole(rows: list[Row], places: list[int]) -> None:
+    log = as_log([row | {"kind": "tick" if row["kind"] == "heartbeat" else row["kind"]} for row in rows], -60)
+    pieces = [gathered(contributions(events(piece))) for piece in cut(log, places)]
+    added = combine(*reversed(pieces)).sort("provider", "symbol", "window")
+    whole = gathered(contributions(events(log))).sort("provider", "symbol", "window")
+    assert bits(added) == bits(whole)
+
+
+def test_sums_are_exact_far_beyond_64_bits() -> None:
+    rows = [tick(offset, c=1e12 * (-1) ** offset, v=1e12) for offset in range(1_001)] + [tick(2_000, c=1e-9, v=1.0)]
+    made = bar(rows)
+    exact = OracleBar("a", "X", 0, rows)
+    turnover = sum(round(row["c"] * row["v"] * 1e9) for row in exact.events)
+    volume = sum(round(row["v"] * 1e9) for row in exact.events)
+    assert (made["volume"], made["vwap"]) == (float(volume) / 1e9, float(turnover) / float(volume))
+
+
+def test_a_bar_without_volume_has_no_vwap() -> None:
+    assert bar([tick(0, v=0.0), tick(1, v=4e-10)])["vwap"] is None
+
+
+def test_half_a_unit_is_rounded_to_even() -> None:
+    assert bar([tick(0, v=5e-10)])["volume"] == 0.0
+    assert bar([tick(0, v=1.5e-9)])["volume"] == 2e-9
+
+
+def test_the_typical_price_of_a_bar_event_is_correctly_rounded() -> None:
+    prices = {"o": 0.1, "h": 0.1, "l": 0.1, "c": 0.1}
+    made = bar([tick(0, kind="bar", v=1e9, **prices)])
+    assert made["vwap"] == round((0.1 + 0.1 + 0.1) / 3 * 1e9 * 1e9) / 1e18
+
+
+def test_open_and_close_follow_time_then_seq_then_place_in_the_log() -> None:
+    rows = [
+        tick(3, c=1.0, seq=2),
+        tick(4, c=2.0),
+        tick(5, c=3.0, seq=1),
+        tick(6, c=4.0, seq=2),
+        tick(7, c=5.0, src_ts=4),
+    ]
+    made = bar(rows)
+    assert (made["open"], made["close"]) == (5.0, 4.0)
+    made = bar(rows[:-1])
+    assert (made["open"], made["close"]) == (2.0, 4.0)
