@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Literal, Self
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.bus_config import KafkaConfig
@@ -105,8 +106,11 @@ class Settings(_Section):
         return self
 
     def state_id(self, flow: str) -> str:
-        """Names the state of a flow and what it has written: another window or feature makes another state."""
-        shape = self.bus.kafka.topic, self.micro_batch.shape, self.features.windows
+        """Names the state of a flow and what it has written: another window or feature makes another state.
+
+        So does another Polars: the ids in a state are its hashes, which it promises to keep within a version only.
+        """
+        shape = self.bus.kafka.topic, self.micro_batch.shape, self.features.windows, pl.__version__
         digest = hashlib.sha256(repr(shape).encode()).hexdigest()[:8]
         return f"{self.name}-{flow}-{digest}"
 
