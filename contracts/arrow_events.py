@@ -41,8 +41,13 @@ def frame(tables: Sequence[pa.Table]) -> pl.DataFrame:
 
 
 def slice_rows(payload: bytes, rows: Sequence[int]) -> list[bytes]:
-    """For each of `rows` the stream with nothing but that row."""
+    """For each of `rows` the stream with nothing but that row: no dictionary of all the others' values either."""
     table = _table(payload)
+    plain = [
+        pa.field(field.name, field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in table.schema
+    ]
+    table = table.cast(pa.schema(plain))
     return [_written(table.slice(row, 1)) for row in rows]
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from contracts.batch import MicroBatch, empty
+from contracts.batch import MicroBatch, Outcomes, empty
 from contracts.decode import UNDECODABLE
+from contracts.duration import format_duration
+from contracts.event import CONTRACT
 from contracts.frames import BARS, REFUSED
-from contracts.record import JSON, Fetch
+from contracts.record import JSON, Fetch, Record
 from contracts.timestamps import parse_timestamps
 
 
@@ -39,27 +40,58 @@ class Bar(msgspec.Struct, gc=False):
 _decoder: Final = msgspec.json.Decoder(Bar)
 
 
-def decode_bars(fetches: Iterable[Fetch]) -> MicroBatch:
-    """The bars of at least one fetch, caused by their own records; what cannot be read is rejected."""
-    bars: list[Bar] = []
-    offsets: list[int] = []
-    rejects: list[tuple[object, ...]] = []
-    parts = list(fetches)
-    for record in chain.from_iterable(part.records for part in parts):
-        value = record.value()
-        try:
-            bars.append(_decoder.decode(value or b""))
-            offsets.append(record.offset())
-        except Exception as error:
-            rejects.append((record.offset(), 0, UNDECODABLE, str(error), JSON, record.key(), value))
-    return MicroBatch(
-        topic=parts[-1].topic,
-        partition=parts[-1].partition,
-        next_offset=parts[-1].next_offset,
-        read_at=parts[-1].read_at,
-        bars=_frame(bars, offsets) if bars else empty(BARS),
-        rejects=pl.DataFrame(rejects, schema=REFUSED, orient="row"),
-    )
+@dataclass(frozen=True, slots=True)
+class BarDecoder:
+    """Turns records of the bars topic into micro-batches.
+
+    Attributes:
+        window_ns: length of a window; bars of other windows are rejected.
+    """
+
+    window_ns: int
+
+    def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
+        """The bars of at least one fetch, caused by their own records; what is no bar of this window is rejected."""
+        parts = list(fetches)
+        records = [record for part in parts for record in part.records]
+        bars, rejects = self._read(records)
+        return MicroBatch(
+            topic=parts[-1].topic,
+            partition=parts[-1].partition,
+            next_offset=parts[-1].next_offset,
+            read_at=parts[-1].read_at,
+            bars=bars,
+            rejects=rejects,
+            outcomes=Outcomes(accepted=bars.height, rejected=rejects.height),
+        )
+
+    def _read(self, records: Sequence[Record]) -> tuple[pl.DataFrame, pl.DataFrame]:
+        bars: dict[int, Bar] = {}
+        broken: list[tuple[object, ...]] = []
+        for index, record in enumerate(records):
+            try:
+                bars[index] = _decoder.decode(record.value() or b"")
+            except Exception as error:
+                broken.append(_refused(record, UNDECODABLE, " ".join(str(error).split())))
+        if not bars:
+            return empty(BARS), pl.DataFrame(broken, schema=REFUSED, orient="row")
+        frame = _frame(list(bars.values()), [records[index].offset() for index in bars])
+        fits = frame.select(self._fits()).to_series()
+        broken += [
+            _refused(records[index], CONTRACT, f"no bar of a window of {format_duration(self.window_ns)}")
+            for index, fit in zip(bars, fits, strict=True)
+            if not fit
+        ]
+        return frame.filter(fits), pl.DataFrame(broken, schema=REFUSED, orient="row").sort("offset")
+
+    def _fits(self) -> pl.Expr:
+        start, end = pl.col("window_start"), pl.col("window_end")
+        aligned = (end - start == self.window_ns) & (start % self.window_ns == 0)
+        return (aligned & (pl.col("interval") == format_duration(self.window_ns))).fill_null(value=False)
+
+
+def _refused(record: Record, reason: str, error: str) -> tuple[object, ...]:
+    return record.offset(), 0, reason, error, JSON, record.key(), record.value()
 
 
 def _frame(bars: list[Bar], offsets: list[int]) -> pl.DataFrame:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from contracts.timestamps import parse_timestamp
 
 ClientOption = str | int | float | bool
 
 _OWNED: Final = frozenset({"bootstrap.servers", "enable.auto.commit", "isolation.level", "transactional.id"})
+
+
+def _text(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, (int, float)) else value
 
 
 class KafkaConfig(BaseModel):
@@ -33,6 +39,21 @@ class KafkaConfig(BaseModel):
     consumer_group: str = "mdp-consumers"
     start: str = "earliest"
     options: dict[str, SecretStr] = Field(default_factory=dict)
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _as_text(cls, options: Any) -> Any:
+        """YAML reads some values as numbers; librdkafka takes text for all."""
+        if not isinstance(options, dict):
+            return options
+        return {name: _text(value) for name, value in options.items()}
+
+    @field_validator("start")
+    @classmethod
+    def _is_a_start(cls, start: str) -> str:
+        if start not in ("earliest", "latest", "group"):
+            parse_timestamp(start)
+        return start
 
     def client(self, **more: ClientOption) -> dict[str, ClientOption]:
         """Options of a librdkafka client: the connection, and `more` with dots for underscores."""

@@ -32,6 +32,7 @@ _NEVER: Final = -(2**63) + 180 * 86_400 * 10**9  # before every valid time, and 
 class WindowsState:
     """Everything a partition's windows remember; frames and arrays in it are never written to again."""
 
+    shape: tuple[int, ...]  # of the config that it was made with
     newest: pl.DataFrame  # provider, newest: largest accepted src_ts
     opened: pl.DataFrame  # BARS_IN_MAKING of open windows
     closed: pl.DataFrame  # BARS_IN_MAKING of closed windows that can still be amended
@@ -91,10 +92,23 @@ class Windows:
 
     def snapshot(self) -> WindowsState:
         return WindowsState(
-            self._newest, self._opened, self._closed, self._seen.snapshot(), self._outcomes, self._position
+            self._config.shape,
+            self._newest,
+            self._opened,
+            self._closed,
+            self._seen.snapshot(),
+            self._outcomes,
+            self._position,
         )
 
     def restore(self, state: WindowsState) -> None:
+        """Go on from a snapshot.
+
+        Raises:
+            ValueError: it was made with other windows.
+        """
+        if state.shape != self._config.shape:
+            raise ValueError("the saved state is of other windows; start from a new recovery store")
         self._newest, self._opened, self._closed = state.newest, state.opened, state.closed
         self._seen.restore(state.seen)  # type: ignore[arg-type]
         self._outcomes, self._position = state.outcomes, state.position

@@ -22,6 +22,7 @@ HOME: Final = "MDP_HOME"
 _DEFAULT: Final = Path("configs/streaming.yaml")
 _PROJECT: Final = Path(__file__).resolve().parent.parent
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_SECRETS: Final = frozenset({"url", "options"})  # keys whose values may be passwords
 _EMBEDDED: Final = "embedded"
 
 
@@ -123,7 +124,7 @@ def _set(tree: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"--set {override!r}: write it as key.path=value")
-    *parents, last = key.split(".")
+    *parents, last = _split(key)
     for parent in parents:
         tree = tree.setdefault(parent, {})
         if not isinstance(tree, dict):
@@ -132,6 +133,12 @@ def _set(tree: dict[str, Any], override: str) -> None:
         tree[last] = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"--set {override!r}: the value is not YAML") from None
+
+
+def _split(key: str) -> list[str]:
+    """The parts of a key; the name of a Kafka option has dots of its own."""
+    before, separator, option = key.partition(".options.")
+    return [*before.split("."), "options", option] if separator else key.split(".")
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -143,7 +150,8 @@ def _first_problem(error: ValidationError) -> str:
     elif not key:
         text = first["msg"].removeprefix("Value error, ")
     else:
-        shown = "" if isinstance(first["input"], dict) or "url" in key else f" = {first['input']!r}"
+        hidden = isinstance(first["input"], dict) or _SECRETS.intersection(first["loc"])
+        shown = "" if hidden else f" = {first['input']!r}"
         text = f"{key}{shown}: {first['msg'].removeprefix('Value error, ')}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return " ".join(text.split()) + more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts.bars import BarDecoder
 from contracts.decode import Decoder
 from flows.settings import Settings
 from flows.stop import STOP
@@ -28,6 +29,11 @@ def events(settings: Settings) -> Decode:
     return Decoder(settings.micro_batch.window_ns, settings.micro_batch.max_future_ms * 1_000_000).decode_all
 
 
+def bars(settings: Settings) -> Decode:
+    """Records to bars."""
+    return BarDecoder(settings.micro_batch.window_ns).decode_all
+
+
 def heartbeats(settings: Settings) -> HeartbeatSink:
     """Back to the topic that was read."""
     return HeartbeatSink(settings.bus.kafka)
@@ -50,9 +56,8 @@ def kafka(settings: Settings, topic: str, flow: str, *, signals: bool = False, b
     """Signals or bars, and always what was rejected or late, to their topics; nothing at all in a backtest."""
     config = settings.bus.kafka
     topics = {} if settings.run.is_backtest else outputs(config, signals=signals, bars=bars)
-    return KafkaSink(
-        config, f"{settings.name}-{flow}", settings.state_id(flow), topic, topics, lambda: _parts(settings, topic)
-    )
+    owner, state_id, progress_id = f"{settings.name}-{flow}", settings.state_id(flow), settings.progress_id(flow)
+    return KafkaSink(config, owner, state_id, progress_id, topic, topics, lambda: _parts(settings, topic))
 
 
 def _parts(settings: Settings, topic: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Final
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
-from contracts.bars import decode_bars, without_bars
+from contracts.bars import without_bars
 from flows import connectors, steps
 from flows.config_file import connected, load
 from flows.settings import Settings
@@ -22,7 +22,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     topic = settings.bus.kafka.bars_topic
     dataflow = Dataflow(NAME)
 
-    bars = op.input("bars", dataflow, connectors.source(settings, topic, decode_bars))
+    bars = op.input("bars", dataflow, connectors.source(settings, topic, connectors.bars(settings)))
     features = op.stateful_batch("rolling", bars, steps.rolling(settings))
     signals = op.stateful_batch("inference", features, steps.inference(settings))
     results = op.map_value("within", signals, steps.within(settings))

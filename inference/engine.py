@@ -6,12 +6,14 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import polars as pl
 
 from contracts import frames
 from contracts.batch import MicroBatch
+from contracts.ids import joined_id
+from contracts.timestamps import format_timestamps
 from inference.config import InferenceConfig, InferenceConfigError
 from inference.evaluator import ENTRY_POINTS, EVALUATED, Evaluator, EvaluatorFactory
 from inference.model import ModelEvaluator, load_model
@@ -48,7 +50,8 @@ class Inference:
             for evaluator in self._evaluators
         ]
         signals = parts[0] if len(parts) == 1 else _in_row_order(features, pl.concat(parts))
-        return signals.with_columns(_SIGNAL_ID).select(frames.SIGNALS.names())
+        complete = signals.with_columns(pl.col("meta").fill_null("{}"))
+        return _with_ids(complete).select(frames.SIGNALS.names())
 
     def snapshot(self) -> Mapping[str, object]:
         """Take the state of each adapter."""
@@ -68,19 +71,10 @@ def _in_row_order(features: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame
     return placed.sort("position", maintain_order=True).drop("position")
 
 
-def _escaped(component: pl.Expr) -> pl.Expr:
-    return component.str.replace_all("\\", "\\\\", literal=True).str.replace_all("|", "\\|", literal=True)
-
-
-_SIGNAL_ID: Final = pl.concat_str(
-    _escaped(pl.col("provider")),
-    _escaped(pl.col("symbol")),
-    _escaped(pl.col("interval")),
-    pl.col("ts").cast(pl.Datetime("ns")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"),
-    _escaped(pl.col("name")),
-    _escaped(pl.col("adapter")),
-    separator="|",
-).alias("signal_id")
+def _with_ids(signals: pl.DataFrame) -> pl.DataFrame:
+    parts = [pl.col(name) for name in ("provider", "symbol", "interval")]
+    time = pl.lit(format_timestamps(signals["ts"]))
+    return signals.with_columns(signal_id=joined_id([*parts, time, pl.col("name"), pl.col("adapter")]))
 
 
 def build(config: InferenceConfig, features: Sequence[str], span_ns: int) -> Inference:

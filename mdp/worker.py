@@ -22,12 +22,16 @@ from flows import stop
 from flows.config_file import CONFIG, OVERRIDES, config_path, connected, home, load
 from flows.settings import Settings
 from mdp import cluster
+from mdp.cli.errors import explain
 from mdp.preflight import check
+from sinks.connection import StoreUnavailable
 from sinks.job_runs import Ending, finish_run, start_run
 from sinks.queries import progress_of
 from telemetry import metrics
 
 Flow = Literal["market", "micro_batch", "infer"]
+
+log = logging.getLogger("mdp.worker")
 
 
 def dataflow(flow: Flow) -> Callable[[Settings], Dataflow]:
@@ -60,7 +64,10 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
         error = one_line(failure)
         raise
     finally:
-        finish_run(conninfo, run_id, ending, progress_of(conninfo, settings.progress_id(flow)), error)
+        try:
+            finish_run(conninfo, run_id, ending, progress_of(conninfo, settings.progress_id(flow)), error)
+        except StoreUnavailable as away:  # must not hide how the run ended
+            log.warning("job_runs does not say how the run ended: %s", away)
     return code
 
 
@@ -119,9 +126,10 @@ def main() -> NoReturn:
     try:
         code = run_process(flow, connected(load()), int(process), addresses.split(";"))  # type: ignore[arg-type]
     except Exception as failure:
-        if not isinstance(failure.__cause__ or failure, ValueError):
+        line = explain(failure)
+        if line is None:
             raise
-        sys.stderr.write(f"error: {one_line(failure)}\n")
+        sys.stderr.write(f"error: {line}\n")
         code = 2
     sys.exit(code)
 

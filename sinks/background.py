@@ -8,18 +8,17 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from contracts.batch import MicroBatch
-from sinks.retry import Stopped
 
 _MOST_WAITING: Final = 16
 
-Write = Callable[[Sequence[MicroBatch], threading.Event], None]
+Write = Callable[[Sequence[MicroBatch]], None]
 
 
 class BackgroundWriter:
     """Hands micro-batches to `write` in order, all that have gathered meanwhile at once.
 
-    `write` gets the batches and an event that is set when it should give up waiting. What it raises is raised again in
-    the dataflow by the next call, and ends it: the run resumes from its last snapshot.
+    What `write` raises is raised again in the dataflow by the next call, and ends it: the run resumes from its last
+    snapshot.
     """
 
     def __init__(self, name: str, write: Write, close: Callable[[], None]) -> None:
@@ -27,7 +26,6 @@ class BackgroundWriter:
         self._waiting: deque[MicroBatch] = deque()
         self._busy = False
         self._ended = False
-        self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -56,7 +54,6 @@ class BackgroundWriter:
         with self._changed:
             self._changed.wait_for(self._is_idle)
             self._ended = True
-            self._stop.set()
             self._changed.notify_all()
         self._thread.join()
         self._close()
@@ -71,9 +68,7 @@ class BackgroundWriter:
     def _run(self) -> None:
         try:
             while batches := self._take():
-                self._write(batches, self._stop)
-        except Stopped:
-            return
+                self._write(batches)
         except BaseException as error:
             with self._changed:
                 self._failure = error

@@ -6,7 +6,6 @@ owner fences the old one; then it reads back what is already there and leaves it
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
@@ -31,6 +30,10 @@ Records = Callable[[MicroBatch], Iterator[OutRecord]]
 
 class Fenced(ValueError):  # noqa: N818 - says what happened
     """Another worker has taken over this partition."""
+
+
+class RecordTooLarge(ValueError):  # noqa: N818 - says what is wrong
+    """A topic does not take what the events topic took; waiting would not help."""
 
 
 class KafkaUnavailable(Exception):  # noqa: N818 - says what is wrong
@@ -58,12 +61,12 @@ class TransactionalWriter:
         self._producer: Producer | None = None
         self._written: dict[str, Cause] = {}
 
-    def write(self, batches: Sequence[MicroBatch], stop: threading.Event) -> None:
+    def write(self, batches: Sequence[MicroBatch]) -> None:
         """Commits the records of all batches that are not yet in the topics; waits while Kafka is away."""
         if self._topics and any(
             batch.rejects.height or batch.late.height or batch.signals.height or batch.bars.height for batch in batches
         ):
-            until_written(lambda: self._write(batches), KafkaUnavailable, "Kafka", stop)
+            until_written(lambda: self._write(batches), KafkaUnavailable, "Kafka")
 
     def close(self) -> None:
         self._producer = None
@@ -133,4 +136,9 @@ class _translated_errors:  # noqa: N801 - used as a statement
             KafkaError.INVALID_PRODUCER_EPOCH,
         ):
             raise Fenced("another worker of this flow has taken over; only one may run at a time") from None
+        if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            raise RecordTooLarge(
+                "an output topic refuses a record for its size; "
+                "give it a max.message.bytes above that of the events topic, as configs/topics.yaml does"
+            ) from None
         raise KafkaUnavailable(cause.str()) from None

@@ -46,6 +46,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
     config: KafkaConfig
     owner: str
     state_id: str
+    progress_id: str
     source_topic: str
     topics: dict[str, Records]
     parts: _Parts
@@ -57,7 +58,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
         return int(item_key)
 
     def _identity(self, partition: int) -> Identity:
-        return Identity(self.owner, self.state_id, self.source_topic, partition)
+        return Identity(self.owner, self.state_id, self.progress_id, self.source_topic, partition)
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
         writer = TransactionalWriter(self.config, self._identity(int(for_part)), self.topics)

@@ -33,10 +33,13 @@ class Identity:
     Attributes:
         owner: the flow; only one worker at a time may write for it.
         state_id: the flow and the shape of its state; what another shape has written is somebody else's.
+        progress_id: as which it writes. Of a run of a part of the log it is another than `state_id`, so that the whole
+            run does not take that part's end for its own; what either has written is left out.
     """
 
     owner: str
     state_id: str
+    progress_id: str
     topic: str
     partition: int
 
@@ -47,7 +50,7 @@ class Identity:
     def headers(self, cause: Cause) -> Headers:
         """Where a record comes from."""
         return [
-            (FLOW, self.state_id.encode()),
+            (FLOW, self.progress_id.encode()),
             (SOURCE_TOPIC, self.topic.encode()),
             (SOURCE_PARTITION, b"%d" % self.partition),
             (SOURCE_OFFSET, b"%d" % cause[0]),
@@ -60,7 +63,9 @@ class Identity:
         if found.get(DLQ_REASON) == STORE.encode():
             return None
         mine = dict(self.headers((0, 0)))
-        if any(found.get(name) != mine[name] for name in (FLOW, SOURCE_TOPIC, SOURCE_PARTITION)):
+        if any(found.get(name) != mine[name] for name in (SOURCE_TOPIC, SOURCE_PARTITION)):
+            return None
+        if found.get(FLOW) not in (self.state_id.encode(), self.progress_id.encode()):
             return None
         return int(found[SOURCE_OFFSET] or 0), int(found[SOURCE_ROW] or 0)
 

@@ -1,10 +1,9 @@
-"""Waiting for a sink that cannot write: exponential backoff with full jitter, and one line in the log per incident."""
+"""Waiting for a sink that cannot write: exponential backoff with jitter, and one line in the log per incident."""
 
 from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -16,16 +15,8 @@ _LONGEST_WAIT: Final = 5.0
 log = logging.getLogger("mdp.sinks")
 
 
-class Stopped(Exception):  # noqa: N818 - nothing is wrong: the run is over
-    """The writer was told to stop while it waited."""
-
-
-def until_written(write: Callable[[], _T], unavailable: type[Exception], sink: str, stop: threading.Event) -> _T:
-    """Calls `write` until it no longer raises `unavailable`; nothing is ever dropped, the caller is held back instead.
-
-    Raises:
-        Stopped: `stop` was set before the write went through.
-    """
+def until_written(write: Callable[[], _T], unavailable: type[Exception], sink: str) -> _T:
+    """Calls `write` until it no longer raises `unavailable`: nothing is dropped, the caller is held back."""
     wait, since = _FIRST_WAIT, 0.0
     while True:
         try:
@@ -38,6 +29,5 @@ def until_written(write: Callable[[], _T], unavailable: type[Exception], sink: s
             if since:
                 log.warning("%s is back after %.1f s", sink, time.monotonic() - since)
             return result
-        if stop.wait(random.uniform(wait / 2, wait)):  # noqa: S311 - jitter
-            raise Stopped
+        time.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - jitter
         wait = min(2 * wait, _LONGEST_WAIT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,19 +44,19 @@ class StoreWriter:
     _held: list[MicroBatch] = field(default_factory=list, init=False)
     _written_at: float = field(default=0.0, init=False)
 
-    def write(self, batches: Sequence[MicroBatch], stop: threading.Event) -> None:
+    def write(self, batches: Sequence[MicroBatch]) -> None:
         """Writes rows at once. Progress without rows is worth a transaction of its own only every so often."""
         self._held += batches
         if any(map(_has_rows, batches)) or time.monotonic() - self._written_at > _PROGRESS_SECONDS:
-            self._write_held(stop)
+            self._write_held()
 
     def close(self) -> None:
         if self._held:
-            self._write_held(threading.Event())
+            self._write_held()
         self.writer.close()
 
-    def _write_held(self, stop: threading.Event) -> None:
-        result = until_written(lambda: self.writer.write(self._held), StoreUnavailable, "the database", stop)
+    def _write_held(self) -> None:
+        result = until_written(lambda: self.writer.write(self._held), StoreUnavailable, "the database")
         self._held, self._written_at = [], time.monotonic()
         if result.conflicts:
             ERRORS.labels("store", "partition_conflict").inc(result.conflicts)
@@ -66,7 +65,7 @@ class StoreWriter:
             )
         if result.refused:
             ERRORS.labels("store", "refused").inc(len(result.refused))
-            until_written(lambda: self._send_to_dlq(result.refused), KafkaException, "Kafka", stop)
+            until_written(lambda: self._send_to_dlq(result.refused), KafkaException, "Kafka")
 
     def _send_to_dlq(self, rows: Sequence[RefusedRow]) -> None:
         """Rows that the database refuses are rare: a producer for the occasion is good enough."""

@@ -41,13 +41,16 @@ class EndOffsets:
     timeout_ns: int
     _latest: dict[int, Confirmation] = field(default_factory=dict, init=False)
     _partitions: tuple[int, ...] = field(default=(), init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _stopped: threading.Event = field(default_factory=threading.Event, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
 
     def watch(self, partition: int) -> None:
         """Adds a partition; the first one starts the thread."""
-        self._partitions = (*self._partitions, partition)
-        if self._thread is None:
+        with self._lock:  # worker threads of one process share the source
+            self._partitions = (*self._partitions, partition)
+            if self._thread is not None:
+                return
             self._thread = threading.Thread(target=self._run, name="end-offsets", daemon=True)
             self._thread.start()
 

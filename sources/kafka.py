@@ -22,6 +22,7 @@ from sources.end_offsets import EndOffsets
 
 _TIMEOUT: Final = 10.0
 _PART: Final = 4000  # records, with all that is made of them, that still fit a core's cache together
+_NO_END: Final = 2**63 - 1
 _POLL: Final = timedelta(milliseconds=3)
 _WAIT_IT_OUT: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
 _CONSUMER: Final = {
@@ -170,7 +171,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         while room > 0:
             asked = min(room, _PART)
             messages = self._consumer.consume(asked, timeout=0)
-            records = [message for message in messages if message.error() is None]
+            records = self._before_end([message for message in messages if message.error() is None])
             if len(records) < len(messages):
                 self._heed([message for message in messages if message.error() is not None])
             if records:
@@ -179,6 +180,13 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             if len(messages) < asked:
                 return
             room -= asked
+
+    def _before_end(self, records: list[Message]) -> list[Message]:
+        """Without what came in after a bounded run had begun."""
+        if self._end is None or not records or int(records[-1].offset() or 0) < self._end:
+            return records
+        self._next = self._end
+        return [record for record in records if int(record.offset() or 0) < self._end]
 
     def _fetch(self, records: Sequence[Record]) -> Fetch:
         topic, partition = self._source.topic, self._partition
@@ -192,7 +200,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             if error is None:
                 continue
             if error.code() == KafkaError._PARTITION_EOF:
-                self._next = max(self._next, event.offset() or 0)
+                self._next = max(self._next, min(event.offset() or 0, self._end or _NO_END))
             elif error.code() not in _WAIT_IT_OUT and not error.retriable():
                 raise SourceError(
                     f"{self._source.topic}[{self._partition}] cannot be read at {self._next}: {error.str()}"

@@ -74,7 +74,7 @@ def database(stack: LocalStack) -> Iterator[str]:
 
 @pytest.fixture
 def closed_folder(tmp_path: Path) -> Path:
-    """A folder that only its owner can enter, as /root is."""
+    """A folder that only its owner can enter, as a home folder may be."""
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o700)
     return folder
