@@ -72,6 +72,8 @@ def test_markers_of_transactions_do_not_hide_records(lines: Callable[..., list[s
     for number in range(60):
         producer.begin_transaction()
         producer.produce(name, json.dumps({**TICK, "seq": number}))
+        producer.flush(30)  # a transaction whose record has not left cannot be aborted
+        producer.flush(30)  # a transaction whose record has not left cannot be aborted
         producer.abort_transaction(30) if number >= 5 else producer.commit_transaction(30)
     found = [json.loads(line)["value"]["seq"] for line in lines(name, "--limit", "3", "--json")]
     assert found == [2, 3, 4]
