@@ -51,6 +51,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
     os.environ[CONFIG] = str(config or config_path())
     os.environ[OVERRIDES] = json.dumps(list(overrides))
     settings = connected(load())
+    _start_logging(settings)
     check(settings, dataflow(flow))
     prepare_recovery(settings, flow)
     conninfo, run_id = settings.store.url.get_secret_value(), uuid.uuid4()
@@ -65,7 +66,9 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
         raise
     finally:
         try:
-            finish_run(conninfo, run_id, ending, progress_of(conninfo, settings.progress_id(flow)), error)
+            counts = progress_of(conninfo, settings.progress_id(flow))
+            finish_run(conninfo, run_id, ending, counts, error)
+            log.info("%s; so far %s", ending, ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items()))
         except StoreUnavailable as away:  # must not hide how the run ended
             log.warning("job_runs does not say how the run ended: %s", away)
     return code
@@ -73,7 +76,6 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
 
 def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequence[str]) -> int:
     """Runs one process of a cluster, or the only one; the exit code."""
-    logging.basicConfig(level=settings.telemetry.log_level, format="%(asctime)s %(levelname)s %(message)s")
     stop.on_signals()
     metrics.serve(settings.telemetry, process)
     # A batch is thousands of objects that die together and hold no cycles: looking for some costs a tenth of the time.
@@ -90,6 +92,10 @@ def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequenc
     except KeyboardInterrupt:  # Bytewax makes one of any signal that it sees
         return stop.STUCK
     return 0
+
+
+def _start_logging(settings: Settings) -> None:
+    logging.basicConfig(level=settings.telemetry.log_level, format="%(asctime)s %(levelname)s %(message)s")
 
 
 def prepare_recovery(settings: Settings, flow: Flow) -> None:
@@ -124,7 +130,9 @@ def main() -> NoReturn:
     flow, process, addresses = sys.argv[1:]
     stop.with_parent()
     try:
-        code = run_process(flow, connected(load()), int(process), addresses.split(";"))  # type: ignore[arg-type]
+        settings = connected(load())
+        _start_logging(settings)
+        code = run_process(flow, settings, int(process), addresses.split(";"))  # type: ignore[arg-type]
     except Exception as failure:
         line = explain(failure)
         if line is None:
