@@ -51,6 +51,11 @@ def slice_rows(payload: bytes, rows: Sequence[int]) -> list[bytes]:
     return [_written(table.slice(row, 1)) for row in rows]
 
 
+def take_rows(payload: bytes, rows: Sequence[int]) -> bytes:
+    """The stream with these of its rows, as they are."""
+    return _written(_table(payload).take(rows))
+
+
 def _written(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import polars as pl
-import pyarrow as pa
 from confluent_kafka import Message
 
+from contracts import arrow_events
 from contracts.batch import MicroBatch
 from contracts.bus_config import KafkaConfig
 from contracts.decode import Decoder
@@ -116,7 +115,7 @@ def _send_inside(messages: Sequence[Message], decoder: Decoder, span: Span, prod
     for record, rows, whole in chosen.select("record", "rows", pl.col("whole").list.all()).iter_rows():
         if rows:
             payload = batch.payloads[record]
-            producer.send(messages[record], payload if whole else _with_rows(payload, rows))
+            producer.send(messages[record], payload if whole else arrow_events.take_rows(payload or b"", rows))
             sent += 1
     producer.poll()
     return _account(batch, inside, sent)
@@ -127,16 +126,6 @@ def _account(batch: MicroBatch, inside: pl.DataFrame, sent: int) -> Replayed:
     heartbeats = int((chosen["kind"] == "heartbeat").sum())
     events, outside = chosen.height - heartbeats, inside.height - chosen.height
     return Replayed(sent, events, heartbeats, outside, batch.rejects.height)
-
-
-def _with_rows(payload: bytes | None, rows: list[int]) -> bytes:
-    """The Arrow stream with these of its rows."""
-    with pa.ipc.open_stream(io.BytesIO(payload or b"")) as reader:
-        table = reader.read_all().take(rows)
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
 
 
 def replay_file(
