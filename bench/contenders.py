@@ -106,8 +106,9 @@ class Site:
 
     def _environment(self, database: str) -> dict[str, str]:
         postgres = self._stack.postgres
+        compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {
-            **os.environ,
+            **compiled,
             "KAFKA_BROKERS": self._stack.kafka.bootstrap,
             "DATABASE_URL": postgres.url.rpartition("/")[0] + f"/{database}",
             "PGPASSFILE": str(postgres.passfile),

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contracts.event import PARSED, PLACE, VERSION
+from contracts.event import BAR, PARSED, PLACE, VERSION
 from contracts.record import is_arrow
 
 MAX_ROWS: Final = 1_000_000  # of a record: columns of nothing but nulls are short, however many rows they claim
@@ -36,15 +36,17 @@ def read(payload: bytes) -> pa.Table:
 
 
 def frame(tables: Sequence[pa.Table]) -> pl.DataFrame:
-    """The rows of all tables that `read` gave, one after the other."""
-    return pl.DataFrame(pl.from_arrow(pa.concat_tables(tables)))
+    """The rows of all tables that `read` gave, one after the other; o, h, l and interval only of bars."""
+    rows = pl.DataFrame(pl.from_arrow(pa.concat_tables(tables)))
+    return rows.with_columns(pl.when(pl.col("kind") == BAR).then(name).alias(name) for name in (*"ohl", "interval"))
 
 
 def slice_rows(payload: bytes, rows: Sequence[int]) -> list[bytes]:
     """For each of `rows` the stream with nothing but that row: no dictionary of all the others' values either."""
     table = _table(payload)
+    # A column may call itself free of nulls and hold some: nothing but a later cast would mind.
     plain = [
-        pa.field(field.name, field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        pa.field(field.name, field.type.value_type if pa.types.is_dictionary(field.type) else field.type)
         for field in table.schema
     ]
     table = table.cast(pa.schema(plain))

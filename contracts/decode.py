@@ -2,16 +2,16 @@
 
 The content type says how to read a record: JSON (also where there is none), msgpack, or an Arrow IPC stream that
 carries many events. A value that starts with `{` is JSON whatever its header says, as it can be neither of the others;
-so the common case never looks at headers.
+so the common case never looks at headers. The most common case of all, a plain tick, has a path of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,27 +21,32 @@ import numpy.typing as npt
 import polars as pl
 
 from contracts.batch import MicroBatch, Outcomes
-from contracts.event import FIELDS, PARSED, PLACE, Event, accepted, explain, with_interval_lengths, with_times
+from contracts.event import BAR, PARSED, PLACE, BarEvent, Event, accepted, explain, with_interval_lengths, with_times
 from contracts.frames import EVENTS, REFUSED
-from contracts.ids import joined_id
-from contracts.record import ARROW, CONTENT_TYPE_NAMES, JSON, MSGPACK, Fetch, Record, header, is_arrow
-from contracts.timestamps import format_timestamps
+from contracts.ids import with_event_ids
+from contracts.record import (
+    ARROW,
+    CONTENT_TYPE_NAMES,
+    JSON,
+    MSGPACK,
+    Fetch,
+    Record,
+    header,
+    is_arrow,
+    offsets,
+    timestamps,
+)
+from contracts.ticks import TickReader
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 UNDECODABLE: Final = "undecodable"
 
-_json: Final = msgspec.json.Decoder(Event)
-_DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
-    JSON: _json.decode,
-    MSGPACK: msgspec.msgpack.Decoder(Event).decode,
-    ARROW: lambda payload: _arrow_events().read(payload),
-}
+_FIELDS: Final = [
+    (name, "src_text" if name == "src_ts" else name) for name in BarEvent.__struct_fields__ if name != "ver"
+]
 _Ints = npt.NDArray[np.int64]
-
-_COLUMNS: Final = [(field, "src_text" if field == "src_ts" else field) for field in FIELDS]
-_MAX_MILLISECONDS: Final = 2**63 // 1_000_000 - 86_400_000 * 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,49 +67,49 @@ class Decoder:
 
     def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
         """One micro-batch out of at least one fetch; each is read before the next is asked for."""
-        read = _Read()
+        payloads: list[bytes | None] = []
+        ticks = TickReader(self.max_future_ns)
+        others: list[pl.DataFrame] = []
+        rejects: list[pl.DataFrame] = []
         for fetch in fetches:
-            read.add(fetch.records)
-        parsed = with_interval_lengths(with_times(pl.concat(read.parsed)))
-        is_accepted = parsed.select(accepted(self.window_ns, self.max_future_ns)).to_series()
-        rejects = read.broken
-        if not is_accepted.all():
-            refused = parsed.filter(~is_accepted)
-            parsed = parsed.filter(is_accepted)
-            originals = refused_rows(refused, read.payloads, explain(refused, self.window_ns))
-            keys = pl.Series([read.keys[record] for record in refused["record"]], dtype=pl.Binary)
-            rejects = [*rejects, originals.with_columns(key=keys)]
+            start, mine = len(payloads), [record.value() for record in fetch.records]
+            payloads += mine
+            rest = ticks.read(fetch.records, mine, start)
+            if rest:
+                good, bad = self._read(fetch.records, mine, rest)
+                others.append(good.with_columns(pl.col("record") + start))
+                rejects.append(bad)
+        events = ticks.frame()
+        refused = pl.concat([REFUSED.to_frame(), *rejects])
         return MicroBatch(
             topic=fetch.topic,
             partition=fetch.partition,
             next_offset=fetch.next_offset,
             read_at=fetch.read_at,
-            events=_with_ids(parsed).select(EVENTS.names()),
-            payloads=read.payloads,
-            rejects=pl.concat(rejects).sort(["offset", "row"]) if rejects else pl.DataFrame(schema=REFUSED),
-            outcomes=Outcomes(rejected=sum(frame.height for frame in rejects)),
+            events=pl.concat([events, *others]).sort("record", "row") if others else events,
+            payloads=payloads,
+            rejects=refused,
+            outcomes=Outcomes(rejected=refused.height),
         )
 
+    def _read(
+        self, records: Sequence[Record], payloads: Sequence[bytes | None], chosen: Sequence[int]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """(EVENTS, REFUSED) of the chosen records, by the rules of the contract, in the order of the log."""
+        parsed, undecodable = _parsed(records, payloads, chosen)
+        events, refused = self._judged(records, payloads, parsed)
+        return events, pl.concat([undecodable, refused]).sort("offset", "row")
 
-@dataclass(slots=True)
-class _Read:
-    """What has been read of records so far: everything that is a Python object per event happens in here."""
-
-    payloads: list[bytes | None] = field(default_factory=list)
-    keys: list[bytes | None] = field(default_factory=list)
-    parsed: list[pl.DataFrame] = field(default_factory=list)  # PARSED, `record` counting all payloads
-    broken: list[pl.DataFrame] = field(default_factory=list)  # REFUSED
-
-    def add(self, records: Sequence[Record]) -> None:
-        payloads = [record.value() for record in records]
-        parsed, broken = _read(records, payloads)
-        if self.payloads:
-            parsed = parsed.with_columns(pl.col("record") + len(self.payloads))
-        self.parsed.append(parsed)
-        if broken.height:
-            self.broken.append(broken)
-        self.payloads += payloads
-        self.keys += [record.key() for record in records]
+    def _judged(
+        self, records: Sequence[Record], payloads: Sequence[bytes | None], parsed: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """(EVENTS, REFUSED) of a PARSED frame: what keeps the contract, and what does not."""
+        parsed = with_interval_lengths(with_times(parsed))
+        is_accepted = parsed.select(accepted(self.window_ns, self.max_future_ns)).to_series()
+        refused = parsed.filter(~is_accepted)
+        originals = refused_rows(refused, payloads, explain(refused, self.window_ns))
+        keys = pl.Series([records[record].key() for record in refused["record"]], dtype=pl.Binary)
+        return with_event_ids(parsed.filter(is_accepted)).select(EVENTS.names()), originals.with_columns(key=keys)
 
 
 def refused_rows(rows: pl.DataFrame, payloads: Sequence[bytes | None], why: pl.DataFrame) -> pl.DataFrame:
@@ -144,20 +149,15 @@ def _sniffed_type(payload: bytes | None) -> str:
     return MSGPACK if payload is not None and payload[:1] >= b"\x80" else JSON
 
 
-def _read(records: Sequence[Record], payloads: Sequence[bytes | None]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(PARSED frame, REFUSED frame of what cannot be decoded)."""
-    try:
-        events = [_json.decode(payload) for payload in payloads]  # type: ignore[arg-type]
-    except Exception:
-        return _read_mixed(records, payloads)
-    return _parsed(records, np.arange(len(events)), events), pl.DataFrame(schema=REFUSED)
-
-
-def _read_mixed(records: Sequence[Record], payloads: Sequence[bytes | None]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _parsed(
+    records: Sequence[Record], payloads: Sequence[bytes | None], chosen: Sequence[int]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(PARSED frame, REFUSED frame of what cannot be decoded) of the chosen records."""
     events: dict[int, Event] = {}
     tables: dict[int, pa.Table] = {}
     broken: list[tuple[object, ...]] = []
-    for index, (record, payload) in enumerate(zip(records, payloads, strict=True)):
+    for index in chosen:
+        record, payload = records[index], payloads[index]
         kind = JSON if payload is None or payload[:1] == b"{" else header(record, *CONTENT_TYPE_NAMES) or JSON
         try:
             decoded = _decoder(kind)(payload or b"")
@@ -165,9 +165,11 @@ def _read_mixed(records: Sequence[Record], payloads: Sequence[bytes | None]) -> 
             broken.append((record.offset(), 0, UNDECODABLE, _one_line(error), kind, record.key(), payload))
         else:
             (events if isinstance(decoded, Event) else tables)[index] = decoded
-    singles = _parsed(records, np.fromiter(events, np.int64), list(events.values()))
+    parsed = [_parsed_events(records, events)] if events else []
+    if tables:
+        parsed.append(_parsed_tables(records, tables))
     return (
-        pl.concat([singles, _parsed_tables(records, tables)]).sort("record", "row") if tables else singles,
+        pl.concat([PARSED.to_frame(), *parsed]).sort("record", "row"),
         pl.DataFrame(broken, schema=REFUSED, orient="row"),
     )
 
@@ -181,6 +183,23 @@ def _decoder(content_type: str) -> Callable[[bytes], Any]:
     return decoder
 
 
+def _by_kind(event: Callable[[bytes], Event], bar: Callable[[bytes], BarEvent]) -> Callable[[bytes], Event]:
+    """Reads a second time what turns out to be a bar: others may hold anything in the fields that only bars have."""
+
+    def decode(payload: bytes) -> Event:
+        decoded = event(payload)
+        return bar(payload) if decoded.kind == BAR else decoded
+
+    return decode
+
+
+_DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
+    JSON: _by_kind(msgspec.json.Decoder(Event).decode, msgspec.json.Decoder(BarEvent).decode),
+    MSGPACK: _by_kind(msgspec.msgpack.Decoder(Event).decode, msgspec.msgpack.Decoder(BarEvent).decode),
+    ARROW: lambda payload: _arrow_events().read(payload),
+}
+
+
 def _arrow_events() -> ModuleType:
     from contracts import arrow_events  # noqa: PLC0415 - PyArrow costs a fifth of a start, and most topics hold no Arrow
 
@@ -192,53 +211,26 @@ def _one_line(error: Exception) -> str:
 
 
 def _places(records: Sequence[Record], indices: _Ints, counts: _Ints) -> dict[str, _Ints]:
-    """The PLACE columns of `records`, which have these indices in the fetch and so many rows each."""
-    offsets = np.array([record.offset() for record in records], np.int64)
-    columns = (indices, offsets, np.cumsum(counts) - counts, _nanoseconds(records))
+    """The PLACE columns of the records that have these indices in the fetch and so many rows each."""
+    chosen = [records[index] for index in indices]
+    columns = (indices, offsets(chosen), np.cumsum(counts) - counts, timestamps(chosen))
     repeated = {name: np.repeat(column, counts) for name, column in zip(PLACE, columns, strict=True)}
     return repeated | {"row": np.arange(counts.sum()) - repeated["row"]}
 
 
-def _nanoseconds(records: Sequence[Record]) -> _Ints:
-    """The records' own timestamps; a CreateTime is the producer's word and may be anything, so it is bounded."""
-    milliseconds = np.array([record.timestamp()[1] for record in records], np.int64)
-    return np.clip(milliseconds, -1, _MAX_MILLISECONDS) * 1_000_000
-
-
 def _parsed_tables(records: Sequence[Record], tables: dict[int, pa.Table]) -> pl.DataFrame:
-    indices = np.fromiter(tables, np.int64)
     counts = np.array([table.num_rows for table in tables.values()], np.int64)
-    places = _places([records[index] for index in tables], indices, counts)
+    places = _places(records, np.fromiter(tables, np.int64), counts)
     rows: pl.DataFrame = _arrow_events().frame(list(tables.values()))
     return rows.with_columns(**places).select(PARSED.names())
 
 
-def _parsed(records: Sequence[Record], indices: _Ints, events: Sequence[Event]) -> pl.DataFrame:
-    """One-event records as a PARSED frame; `indices` say which of `records` each event came from."""
-    if not events:
-        return pl.DataFrame(schema=PARSED)
-    chosen = records if len(events) == len(records) else [records[int(index)] for index in indices]
-    # Field by field: a tuple per event would cost three times as much, most of it in the garbage collector.
-    data = {name: pl.Series(name, list(map(attrgetter(field), events)), PARSED[name]) for field, name in _COLUMNS}
-    return pl.DataFrame(
-        {
-            **_places(chosen, indices, np.ones(len(chosen), np.int64)),
-            **data,
-        },
-    ).select(*PARSED.names()[:-2], flaw=pl.lit(None, pl.String), src_ts=pl.lit(None, pl.Int64))
-
-
-def _with_ids(events: pl.DataFrame) -> pl.DataFrame:
-    """Fills event_id where it is absent: provider|symbol|src_ts|seq, with the place in the log for an absent seq."""
-    if events["event_id"].null_count() == 0:
-        return events
-    place = pl.concat_str(pl.lit("@"), "offset", pl.lit("."), "row")
-    derived = joined_id(
-        [
-            pl.col("provider"),
-            pl.col("symbol").fill_null(""),
-            pl.lit(format_timestamps(events["src_ts"])),
-            pl.col("seq").cast(pl.String).fill_null(place),
-        ]
-    )
-    return events.with_columns(pl.col("event_id").fill_null(derived))
+def _parsed_events(records: Sequence[Record], events: dict[int, Event]) -> pl.DataFrame:
+    """One-event records as a PARSED frame."""
+    places = _places(records, np.fromiter(events, np.int64), np.ones(len(events), np.int64))
+    data = {
+        name: pl.Series([getattr(event, field, None) for event in events.values()], dtype=PARSED[name])
+        for field, name in _FIELDS
+    }
+    unset = {"flaw": pl.lit(None, pl.String), "src_ts": pl.lit(None, pl.Int64)}
+    return pl.DataFrame({**places, **data}).with_columns(**unset).select(PARSED.names())

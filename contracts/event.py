@@ -14,16 +14,17 @@ from contracts.timestamps import parse_timestamps
 VERSION: Final = 1
 MAX_MAGNITUDE: Final = 1e12
 MAX_TEXT_BYTES: Final = 256
-KINDS: Final = ("tick", "bar", "heartbeat")
+BAR: Final = "bar"
+KINDS: Final = ("tick", BAR, "heartbeat")
 
 # A window around a time this close to the end of int64 would not fit: a year is far more than any window.
-_TIME_BOUND: Final = 2**63 - 1 - 366 * 86_400 * 10**9
+TIME_BOUND: Final = 2**63 - 1 - 366 * 86_400 * 10**9
 
-_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Event(msgspec.Struct, gc=False):
-    """The fields of Event v1 that the pipeline reads; others are skipped unread.
+    """The fields of Event v1 that the pipeline reads of every kind; others are skipped unread.
 
     Everything is optional here, so that a missing field is reported by name, together with whatever else is wrong,
     by the rules below, which look at whole columns.
@@ -32,19 +33,22 @@ class Event(msgspec.Struct, gc=False):
     provider: str | None = None
     symbol: str | None = None
     kind: str | None = None
-    interval: str | None = None
     src_ts: str | None = None
-    o: float | None = None
-    h: float | None = None
-    l: float | None = None
     c: float | None = None
     v: float | None = None
-    seq: _Int64 | None = None
+    seq: Int64 | None = None
     event_id: str | None = None
     ver: Literal[1] = 1
 
 
-FIELDS: Final = Event.__struct_fields__[:-1]
+class BarEvent(Event, gc=False):
+    """What is read of an event of kind bar. Other kinds may carry these fields: nothing looks at them."""
+
+    interval: str | None = None
+    o: float | None = None
+    h: float | None = None
+    l: float | None = None
+
 
 # Where a row came from: the index of its record in the fetch, its place in the log, the record's own timestamp.
 PLACE: Final = {"record": pl.Int64, "offset": pl.Int64, "row": pl.Int64, "record_ts": pl.Int64}
@@ -57,7 +61,7 @@ PARSED: Final = pl.Schema(
         "provider": pl.String,
         "symbol": pl.String,
         "kind": pl.String,
-        "interval": pl.String,
+        "interval": pl.String,  # like o, h and l, of bars only
         "src_text": pl.String,
         "o": pl.Float64,
         "h": pl.Float64,
@@ -110,7 +114,7 @@ def _contract(window_ns: int) -> list[tuple[pl.Expr, pl.Expr]]:
         (pl.col("src_ts").is_null() & pl.col("src_text").is_null(), pl.lit("src_ts is missing")),
         (pl.col("src_ts").is_null(), pl.lit("src_ts is not an ISO 8601 time with a zone, within 64-bit nanoseconds")),
         (
-            ~pl.col("src_ts").is_between(-_TIME_BOUND, _TIME_BOUND),
+            ~pl.col("src_ts").is_between(-TIME_BOUND, TIME_BOUND),
             pl.lit("src_ts lies within a year of the end of 64-bit nanoseconds"),
         ),
         *(_number(name) for name in ("o", "h", "l", "c", "v")),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from contracts.event import KINDS, MAX_MAGNITUDE, MAX_TEXT_BYTES, Event
+from contracts.event import BAR, KINDS, MAX_MAGNITUDE, MAX_TEXT_BYTES, BarEvent, Event
 from contracts.signal import Signal
 
 FOLDER: Final = Path(__file__).with_name("schemas")
@@ -29,39 +29,43 @@ _EVENT_RULES: Final[dict[str, dict[str, Any]]] = {
     "event_id": _TEXT,
     "kind": {"enum": list(KINDS)},
     "src_ts": {"pattern": TIME_PATTERN},
-    **dict.fromkeys("ohlc", _PRICE),
+    "c": _PRICE,
     "v": {"minimum": 0, "maximum": MAX_MAGNITUDE},
 }
+_BAR_RULES: Final[dict[str, dict[str, Any]]] = {
+    "interval": {"pattern": _DURATION_PATTERN},
+    **dict.fromkeys("ohl", _PRICE),
+}
 _EVENT_DESCRIPTION: Final = (
-    "A tick, a bar or a heartbeat. A field that is null counts as missing, and other fields are ignored. Not said "
-    "here: l <= o, c <= h; the interval of a bar divides the window; texts have at most 256 bytes of UTF-8; src_ts "
-    "exists in the calendar, and is not too far ahead of the record's own timestamp."
+    "A tick, a bar or a heartbeat. A field that is null counts as missing; other fields are ignored, so are o, h, l "
+    "and interval of what is no bar. Not said here: l <= o, c <= h; the interval of a bar divides the window; texts "
+    "have at most 256 bytes of UTF-8; src_ts exists in the calendar, and is not too far ahead of the record's own "
+    "timestamp."
 )
 
 
 def event_schema() -> dict[str, Any]:
     """What a JSON record on the events topic has to look like."""
-    properties = _properties(Event)
-    for name, rule in _EVENT_RULES.items():
-        properties[name] = {**properties[name], **rule}
+    common, all_properties = _properties(Event, _EVENT_RULES), _properties(BarEvent, _BAR_RULES)
+    of_bars = {name: schema for name, schema in all_properties.items() if name not in common}
     return {
         "$schema": _DIALECT,
         "title": "Event v1",
         "description": _EVENT_DESCRIPTION,
         "type": "object",
-        "properties": properties,
+        "properties": common,
         "allOf": [
             _present("provider", "kind", "src_ts"),
             {"if": _is_kind("heartbeat"), "else": _present("symbol", "c", "v")},
-            {"if": _is_kind("bar"), "then": _present("o", "h", "l", "interval")},
-            {"if": _is_kind("bar"), "then": {"properties": {"interval": {"pattern": _DURATION_PATTERN}}}},
+            {"if": _is_kind(BAR), "then": {"properties": of_bars}},
+            {"if": _is_kind(BAR), "then": _present(*of_bars)},
         ],
     }
 
 
 def signal_schema() -> dict[str, Any]:
     """What a JSON record on the signals topic has to look like."""
-    properties = _properties(Signal)
+    properties = _properties(Signal, {})
     properties["ts"] = {**properties["ts"], "pattern": TIME_PATTERN}
     return {
         "$schema": _DIALECT,
@@ -74,10 +78,10 @@ def signal_schema() -> dict[str, Any]:
     }
 
 
-def _properties(contract: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
-    """The properties as msgspec generates them, with `{type: [string, null]}` for its wordier anyOf."""
+def _properties(contract: type[msgspec.Struct], rules: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The properties as msgspec generates them, with `{type: [string, null]}` for its wordier anyOf, and the rules."""
     generated = msgspec.json.schema(contract)["$defs"][contract.__name__]["properties"]
-    return {name: _flat(schema) for name, schema in generated.items()}
+    return {name: {**_flat(schema), **rules.get(name, {})} for name, schema in generated.items()}
 
 
 def _flat(schema: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+_MAX_MILLISECONDS: Final = 2**63 // 1_000_000 - 86_400_000 * 366
 
 _CONTINUATION = b"\xff\xff\xff\xff"  # every message of an Arrow IPC stream starts with it
 
@@ -50,3 +55,17 @@ def header(record: Record, *names: str) -> str | None:
         if key in names and value is not None:
             return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return None
+
+
+def offsets(records: Sequence[Record]) -> npt.NDArray[np.int64]:
+    """The offset of each record of a partition."""
+    first, last = records[0].offset(), records[-1].offset()
+    if last - first == len(records) - 1:  # they ascend, so none is missing in between
+        return np.arange(first, last + 1)
+    return np.array([record.offset() for record in records], np.int64)
+
+
+def timestamps(records: Sequence[Record]) -> npt.NDArray[np.int64]:
+    """The records' own times in nanoseconds; a CreateTime is the producer's word and may be anything: it is bounded."""
+    milliseconds = np.array([record.timestamp()[1] for record in records], np.int64)
+    return np.clip(milliseconds, -1, _MAX_MILLISECONDS) * 1_000_000

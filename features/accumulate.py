@@ -6,11 +6,17 @@ the place of its first and last event in the order (src_ts, seq, offset, row), a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from contracts.frames import BARS
+from features.feeds import Ints, codes
+
+Floats = npt.NDArray[np.float64]
 
 KEY: Final = ("provider", "symbol", "window")
 _ORDER: Final = {"ts": pl.Int64, "seq": pl.Int64, "offset": pl.Int64, "row": pl.Int64}
@@ -35,71 +41,131 @@ BARS_IN_MAKING: Final = pl.Schema(
     }
 )
 _SCALE: Final = 1e9
+_LIMB: Final = pl.Series([2**40], dtype=pl.Int128)
 
 
-def contributions(rows: pl.DataFrame) -> pl.DataFrame:
-    """What each event (KEY, kind, src_ts, o, h, l, c, v, seq, offset, row) adds to its bar, and its place in order."""
-    # -0.0 equals 0.0, so which of them is the extreme would depend on how the log was cut.
-    rows = rows.with_columns(pl.when(pl.col(name) == 0).then(0.0).otherwise(name).alias(name) for name in "ohlc")
-    is_bar = pl.col("kind") == "bar"
-    typical = _divided(rows.select(pl.col("h") + pl.col("l") + pl.col("c")).to_series(), 3.0)
-    price = pl.when(is_bar).then(typical).otherwise("c")
-    return rows.select(
-        *KEY,
-        pl.col("src_ts").alias("ts"),
-        "seq",
-        "offset",
-        "row",
-        pl.when(is_bar).then("o").otherwise("c").alias("open"),
-        pl.col("c").alias("close"),
-        pl.when(is_bar).then("h").otherwise("c").alias("high"),
-        pl.when(is_bar).then("l").otherwise("c").alias("low"),
-        _fixed_point(pl.col("v")).alias("volume"),
-        _fixed_point(price * pl.col("v")).alias("turnover"),
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """What each event adds to its bar, and its place in the order; arrays of one length, in (offset, row) order.
+
+    `volume` and `turnover` are whole numbers, in units of 1e-9.
+    """
+
+    events: pl.DataFrame
+    window: Ints
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    turnover: Floats
+
+
+def contributions(events: pl.DataFrame, window: Ints) -> Contributions:
+    """The contributions of events (schema EVENTS, no heartbeats), each to its window."""
+    close, volume = _price(events["c"]), events["v"].to_numpy()
+    opening, high, low, price = close, close, close, close
+    is_bar = (events["kind"] == "bar").to_numpy()
+    if is_bar.any():
+        opening, high, low = (np.where(is_bar, _price(events[name]), close) for name in "ohl")
+        price = np.where(is_bar, (high + low + close) / 3.0, close)
+    return Contributions(
+        events, window, opening, high, low, close, np.rint(volume * _SCALE), np.rint(price * volume * _SCALE)
     )
 
 
-def gathered(added: pl.DataFrame) -> pl.DataFrame:
+def _price(prices: pl.Series) -> Floats:
+    # -0.0 equals 0.0, so which of them is the extreme would depend on how the log was cut; adding 0.0 makes it 0.0.
+    numbers: Floats = prices.to_numpy() + 0.0
+    return numbers
+
+
+def gathered(added: Contributions) -> pl.DataFrame:
     """One accumulator per KEY out of contributions."""
-    # The rows come in (offset, row) order, and a stable sort keeps it among equals.
-    ordered = added.sort("ts", "seq", maintain_order=True)
-    return (
-        ordered.group_by(KEY)
-        .agg(
-            *(pl.col(name).first().alias(f"first_{name}") for name in _ORDER),
-            pl.col("open").first(),
-            *(pl.col(name).last().alias(f"last_{name}") for name in _ORDER),
-            pl.col("close").last(),
-            pl.col("high").max(),
-            pl.col("low").min(),
-            pl.col("volume").sum(),
-            pl.col("turnover").sum(),
-            pl.len().cast(pl.Int64).alias("trades"),
-        )
-        .with_columns(revision=pl.lit(0, pl.Int64))
-        .select(BARS_IN_MAKING.names())
+    order, starts, counts = _groups(added)
+    ts, seq = added.events["src_ts"].to_numpy()[order], added.events["seq"].gather(order)
+    first = order[_outermost(ts, seq, starts, counts, np.minimum)]
+    last = order[_outermost(ts, seq, starts, counts, np.maximum)]
+    ends = added.events.select("src_ts", "seq", "offset", "row")
+    return pl.DataFrame(
+        {
+            "provider": added.events["provider"].gather(first),
+            "symbol": added.events["symbol"].gather(first),
+            "window": added.window[first],
+            **dict(zip(_FIRST, ends[first], strict=True)),
+            "open": added.open[first],
+            **dict(zip(_LAST, ends[last], strict=True)),
+            "close": added.close[last],
+            "high": np.maximum.reduceat(added.high[order], starts),
+            "low": np.minimum.reduceat(added.low[order], starts),
+            "volume": _sums(added.volume[order], starts),
+            "turnover": _sums(added.turnover[order], starts),
+            "trades": counts,
+            "revision": np.zeros(len(starts), np.int64),
+        },
+        schema=BARS_IN_MAKING,
     )
 
 
-def _one_each(added: pl.DataFrame) -> pl.DataFrame:
+def _groups(added: Contributions) -> tuple[Ints, Ints, Ints]:
+    """(rows of one KEY after the other, each in log order; where each KEY begins among them; how many rows it has)."""
+    width = added.window.max() - added.window.min() + 1
+    _, provider = codes(added.events["provider"])
+    symbols, symbol = codes(added.events["symbol"])
+    _, window = np.unique(added.window, return_inverse=True) if width > 1 else (None, np.zeros_like(symbol))
+    key = (provider * len(symbols) + symbol) * (window.max() + 1) + window
+    order = np.argsort(key.astype(np.min_scalar_type(key.max())), kind="stable")  # short numbers are sorted by radix
+    ascending = key[order]
+    starts = np.flatnonzero(np.diff(ascending, prepend=-1))
+    return order, starts, np.diff(starts, append=len(order))
+
+
+def _outermost(ts: Ints, seq: pl.Series, starts: Ints, counts: Ints, extreme: np.ufunc) -> Ints:
+    """The first (by np.minimum) or last (by np.maximum) row of each group in the order (ts, seq, place)."""
+    candidates = np.flatnonzero(ts == np.repeat(extreme.reduceat(ts, starts), counts))
+    if len(candidates) == len(starts):
+        return candidates
+    group = np.repeat(np.arange(len(starts)), counts)[candidates]
+    numbers = seq.gather(candidates)
+    order = np.lexsort((numbers.fill_null(0).to_numpy(), numbers.is_not_null().to_numpy(), group))
+    edge = np.diff(group, prepend=-1) if extreme is np.minimum else np.diff(group, append=len(starts))
+    return candidates[order[np.flatnonzero(edge)]]
+
+
+def _sums(numbers: Floats, starts: Ints) -> pl.Series:
+    """Exact sums of whole numbers, group by group, as Int128: each number is cut, exactly, into three of 40 bits."""
+    top = np.trunc(numbers * 2.0**-80)
+    rest = numbers - top * 2.0**80
+    middle = np.trunc(rest * 2.0**-40)
+    low = rest - middle * 2.0**40
+    total = pl.Series(np.add.reduceat(top.astype(np.int64), starts)).cast(pl.Int128)
+    for part in (middle, low):
+        total = total * _LIMB + pl.Series(np.add.reduceat(part.astype(np.int64), starts)).cast(pl.Int128)
+    return total
+
+
+def _one_each(added: Contributions) -> pl.DataFrame:
     """Each contribution as an accumulator of its own, with a revision of 1."""
-    return added.select(
-        *KEY,
-        *(pl.col(name).alias(f"first_{name}") for name in _ORDER),
-        "open",
-        *(pl.col(name).alias(f"last_{name}") for name in _ORDER),
-        *("close", "high", "low", "volume", "turnover"),
-        *(pl.lit(1, pl.Int64).alias(name) for name in ("trades", "revision")),
+    events, one = added.events, np.ones(len(added.window), np.int64)
+    place = [events[name] for name in ("src_ts", "seq", "offset", "row")]
+    return pl.DataFrame(
+        {
+            "provider": events["provider"],
+            "symbol": events["symbol"],
+            "window": added.window,
+            **dict(zip(_FIRST, place, strict=True)),
+            "open": added.open,
+            **dict(zip(_LAST, place, strict=True)),
+            "close": added.close,
+            "high": added.high,
+            "low": added.low,
+            "volume": pl.Series(added.volume).cast(pl.Int128),
+            "turnover": pl.Series(added.turnover).cast(pl.Int128),
+            "trades": one,
+            "revision": one,
+        },
+        schema=BARS_IN_MAKING,
     )
-
-
-def _divided(numbers: pl.Series, divisor: float) -> pl.Series:
-    """Correctly rounded: Polars would multiply by the divisor's reciprocal, which differs in the last bit."""
-    return pl.Series(numbers.to_numpy() / divisor, dtype=pl.Float64)
-
-
-def _fixed_point(number: pl.Expr) -> pl.Expr:
-    return (number * _SCALE).round(mode="half_to_even").cast(pl.Int128)
 
 
 def combine(*parts: pl.DataFrame) -> pl.DataFrame:
@@ -119,12 +185,12 @@ def combine(*parts: pl.DataFrame) -> pl.DataFrame:
     return ends.join(lasts, on=KEY).select(BARS_IN_MAKING.names())
 
 
-def amendments(closed: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def amendments(closed: pl.DataFrame, events: Contributions) -> pl.DataFrame:
     """The accumulator after each amending event, in the events' order, revision counted on.
 
     Running sums and extremes over the contributions of a bar, its closed state first: no step per event.
     """
-    added = _one_each(contributions(rows))
+    added = _one_each(events)
     before = closed.join(added.select(KEY).unique(), on=KEY, how="semi").select(BARS_IN_MAKING.names())
     together = pl.concat([before, added]).with_row_index("step")
     firsts, lasts = together.sort(_FIRST), together.sort(_LAST)
@@ -148,8 +214,12 @@ def amendments(closed: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def finished(bars: pl.DataFrame, window_ns: int, interval: str) -> pl.DataFrame:
-    """Accumulators with their cause (offset, row) as bars: the integers become floats here, and nowhere else."""
-    volume, turnover = bars["volume"].cast(pl.Float64), pl.col("turnover").cast(pl.Float64)
+    """Accumulators with their cause (offset, row) as bars: the integers become floats here, and nowhere else.
+
+    NumPy divides: Polars multiplies by the reciprocal of what is one number, which differs in the last bit.
+    """
+    volume, turnover = (bars[name].cast(pl.Float64).to_numpy() for name in ("volume", "turnover"))
+    vwap = np.divide(turnover, volume, out=np.full(len(volume), np.nan), where=volume != 0)
     return bars.select(
         "provider",
         "symbol",
@@ -160,8 +230,8 @@ def finished(bars: pl.DataFrame, window_ns: int, interval: str) -> pl.DataFrame:
         "high",
         "low",
         "close",
-        _divided(volume, _SCALE).alias("volume"),
-        pl.when(pl.col("volume") != 0).then(turnover / pl.col("volume").cast(pl.Float64)).alias("vwap"),
+        pl.Series("volume", volume / _SCALE),
+        pl.Series("vwap", vwap, nan_to_null=True),
         "trades",
         "revision",
         "offset",

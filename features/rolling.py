@@ -62,6 +62,8 @@ class RollingFeatures:
         """
         closing = (bars["revision"] == 0).to_numpy()
         values = np.full((len(self._features), bars.height), np.nan)
+        if not self._features:
+            return self._frame(bars.filter(closing), values[:, closing])
         with np.errstate(all="ignore"):  # undefined values are NaN until the end
             for (provider,), rows in bars.with_row_index("position").group_by("provider", maintain_order=True):
                 self._update_provider(str(provider), rows, values)

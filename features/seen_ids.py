@@ -22,13 +22,22 @@ _HIGH_SEED: Final = 0x6D6470
 _LOW_SEED: Final = 0x626172
 
 
-def fingerprints(rows: pl.DataFrame) -> pl.DataFrame:
-    """Columns high and low, 64 bits each, of rows with provider, symbol, window and event_id."""
-    scope = pl.struct("provider", "symbol", "window")
-    return rows.select(
-        high=pl.col("event_id").hash(_HIGH_SEED) ^ scope.hash(_HIGH_SEED),
-        low=pl.col("event_id").hash(_LOW_SEED) ^ scope.hash(_LOW_SEED),
-    )
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Event ids by 128 bits of hash over (provider, symbol, window, event_id)."""
+
+    high: _Hashes
+    low: _Hashes
+
+    @classmethod
+    def of(cls, events: pl.DataFrame, window: _Ints) -> Ids:
+        """The ids of events, each in its window."""
+        named = events.select("provider", "symbol", "event_id").with_columns(window=window)
+        return cls(named.hash_rows(_HIGH_SEED).to_numpy(), named.hash_rows(_LOW_SEED).to_numpy())
+
+    def take(self, rows: _Ints) -> Ids:
+        """Those of some rows."""
+        return Ids(self.high[rows], self.low[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +72,31 @@ class SeenIds:
     def __len__(self) -> int:
         return sum(len(run.high) for run in self._runs)
 
-    def contains(self, high: _Hashes, low: _Hashes) -> _Bools:
-        """Which of the ids are in the set (an id may linger after its expiry)."""
-        found = np.zeros(len(high), np.bool_)
+    def fresh(self, ids: Ids, rows: _Ints) -> _Bools:
+        """Which of the ids are among `rows`, come for the first time there, and are not in the set.
+
+        An id may linger in the set after its expiry.
+        """
+        fresh = np.zeros(len(ids.high), np.bool_)
+        order = rows[np.argsort(ids.high[rows])]  # one lookup after the other meets warm memory
+        high, low = ids.high[order], ids.low[order]
+        found = np.zeros(len(order), np.bool_)
         for run in self._runs:
             found |= run.contains(high, low)
-        return found
+        fresh[order] = ~found
+        equal = high[1:] == high[:-1]
+        if equal.any():
+            again = np.sort(order[np.append(equal, False) | np.append(False, equal)])
+            pairs = pl.DataFrame({"high": ids.high[again], "low": ids.low[again]})
+            fresh[again] &= pairs.select(pl.struct("high", "low").is_first_distinct()).to_series().to_numpy()
+        return fresh
 
-    def add(self, high: _Hashes, low: _Hashes, expiry: _Ints, provider: _Ints, watermarks: _Ints) -> None:
+    def add(self, ids: Ids, expiry: _Ints, provider: _Ints, watermarks: _Ints) -> None:
         """Adds ids that are not yet in the set, each with its expiry and the index of its provider in `watermarks`."""
-        if not len(high):
+        if not len(ids.high):
             return
-        order = np.argsort(high)
-        run = _Run(high[order], low[order], expiry[order], provider[order])
+        order = np.argsort(ids.high)
+        run = _Run(ids.high[order], ids.low[order], expiry[order], provider[order])
         runs = list(self._runs)
         while runs and len(runs[-1].high) < 2 * len(run.high):
             run = _merged([runs.pop(), run], watermarks)

@@ -13,19 +13,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from contracts.batch import MicroBatch, Outcomes, Quiet
 from contracts.decode import refused_rows
 from contracts.frames import BARS, HEARTBEATS
 from features.accumulate import BARS_IN_MAKING, KEY, amendments, combine, contributions, finished, gathered
-from features.seen_ids import SeenIds, fingerprints
+from features.feeds import NEVER, Feeds, Ints, codes
+from features.seen_ids import Ids, SeenIds
 from features.window_config import WindowConfig
 
 LATE: Final = "late"
 END_OF_RUN_ROW: Final = 2**31 - 1  # after every row of the last record
-
-_NEVER: Final = -(2**63) + 180 * 86_400 * 10**9  # before every valid time, and room to subtract a wait from it
+OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, "heartbeat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class WindowsState:
     """Everything a partition's windows remember; frames and arrays in it are never written to again."""
 
     shape: tuple[int, ...]  # of the config that it was made with
-    newest: pl.DataFrame  # provider, newest: largest accepted src_ts
+    newest: dict[str, int]
     opened: pl.DataFrame  # BARS_IN_MAKING of open windows
     closed: pl.DataFrame  # BARS_IN_MAKING of closed windows that can still be amended
     seen: object
@@ -41,12 +43,27 @@ class WindowsState:
     position: tuple[str, int, int] | None  # topic, partition, next offset
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Events, and what has been found out about each of them."""
+
+    events: pl.DataFrame
+    feed: Ints
+    window: Ints
+    ids: Ids
+    watermark: Ints
+    outcome: npt.NDArray[np.int8]  # index into OUTCOMES
+
+    def that_are(self, outcome: str) -> Ints:
+        return np.flatnonzero(self.outcome == OUTCOMES.index(outcome))
+
+
 class Windows:
     """Closes, amends and dedupes; `step` once per micro-batch, `flush` at the end of a bounded run."""
 
     def __init__(self, config: WindowConfig) -> None:
         self._config = config
-        self._newest = pl.DataFrame(schema={"provider": pl.String, "newest": pl.Int64})
+        self._feeds = Feeds()
         self._opened = pl.DataFrame(schema=BARS_IN_MAKING)
         self._closed = pl.DataFrame(schema=BARS_IN_MAKING)
         self._seen = SeenIds()
@@ -60,18 +77,17 @@ class Windows:
         self._outcomes = _added(self._outcomes, batch.outcomes)
         result = replace(batch, events=batch.events.clear(), payloads=(), outcomes=self._outcomes)
         if batch.events.height:
-            rows = self._classified(batch.events)
-            self._count(rows)
+            rows = self._judged(batch.events)
+            self._outcomes = _added(self._outcomes, _counted(rows))
             result = replace(
                 result,
                 bars=self._bars(rows),
                 late=_late(rows, batch),
                 outcomes=self._outcomes,
             )
-            self._heard |= dict.fromkeys(rows["provider"].unique(), batch.read_at)
-        if self._newest.height:
-            newest = int(self._newest["newest"].to_numpy().max())
-            result = replace(result, watermark=newest - self._config.allow_late_ns)
+            self._heard |= dict.fromkeys(codes(batch.events["provider"])[0], batch.read_at)
+        if len(self._feeds.newest):
+            result = replace(result, watermark=int(self._feeds.newest.max()) - self._config.allow_late_ns)
         return replace(result, heartbeats=self._due_heartbeats(batch.quiet)) if batch.quiet else result
 
     def flush(self) -> MicroBatch | None:
@@ -93,7 +109,7 @@ class Windows:
     def snapshot(self) -> WindowsState:
         return WindowsState(
             self._config.shape,
-            self._newest,
+            self._feeds.state(),
             self._opened,
             self._closed,
             self._seen.snapshot(),
@@ -109,111 +125,86 @@ class Windows:
         """
         if state.shape != self._config.shape:
             raise ValueError("the saved state is of other windows; start from a new recovery store")
-        self._newest, self._opened, self._closed = state.newest, state.opened, state.closed
+        self._feeds, self._opened, self._closed = Feeds(state.newest), state.opened, state.closed
         self._seen.restore(state.seen)  # type: ignore[arg-type]
         self._outcomes, self._position = state.outcomes, state.position
 
-    def _classified(self, events: pl.DataFrame) -> pl.DataFrame:
-        """Events with index, window, watermark and one of late, duplicate, amending, accepted, heartbeat."""
+    def _judged(self, events: pl.DataFrame) -> _Rows:
+        """The events with window, watermark and outcome of each."""
         window_ns, amend_ns = self._config.window_ns, self._config.amend_ns
-        rows = events.with_columns(window=pl.col("src_ts") - pl.col("src_ts") % window_ns).with_row_index("index")
-        ids = fingerprints(rows)
-        known = self._seen.contains(ids["high"].to_numpy(), ids["low"].to_numpy())
-        is_heartbeat = pl.col("kind") == "heartbeat"
-        first = rows.select(is_heartbeat).hstack(ids).select(pl.struct(pl.all()).is_first_distinct()).to_series()
-        rows = rows.with_columns(ids, fresh=first & ~pl.Series(known)).join(
-            self._newest, on="provider", how="left", maintain_order="left"
-        )
-        moves = pl.when(pl.col("fresh") | is_heartbeat).then("src_ts").otherwise(_NEVER)
-        newest = pl.max_horizontal(moves.cum_max().over("provider"), "newest")
-        rows = rows.with_columns(watermark=newest - self._config.allow_late_ns)
-        end = pl.col("window") + window_ns
-        outcome = (
-            pl.when(is_heartbeat)
-            .then(pl.lit("heartbeat"))
-            .when(end + amend_ns < pl.col("watermark"))
-            .then(pl.lit("late"))
-            .when(~pl.col("fresh"))
-            .then(pl.lit("duplicate"))
-            .when(end <= pl.col("watermark"))
-            .then(pl.lit("amending"))
-            .otherwise(pl.lit("accepted"))
-        )
-        return rows.with_columns(outcome=outcome)
+        times = events["src_ts"].to_numpy()
+        window = times - times % window_ns
+        end = window + window_ns
+        feed = self._feeds.numbers(events["provider"])
+        is_heartbeat = (events["kind"] == "heartbeat").to_numpy()
+        ids = Ids.of(events, window)
+        fresh = self._seen.fresh(ids, np.flatnonzero(~is_heartbeat))
+        newest = self._feeds.running(feed, np.where(fresh | is_heartbeat, times, NEVER))
+        watermark = newest - self._config.allow_late_ns
+        outcome = np.zeros(len(times), np.int8)
+        outcome[end <= watermark] = OUTCOMES.index("amending")
+        outcome[~fresh] = OUTCOMES.index("duplicate")
+        outcome[end + amend_ns < watermark] = OUTCOMES.index(LATE)
+        outcome[is_heartbeat] = OUTCOMES.index("heartbeat")
+        return _Rows(events, feed, window, ids, watermark, outcome)
 
-    def _count(self, rows: pl.DataFrame) -> None:
-        counts = dict(rows["outcome"].value_counts().iter_rows())
-        self._outcomes = _added(self._outcomes, Outcomes(**counts))
-
-    def _bars(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _bars(self, rows: _Rows) -> pl.DataFrame:
         """Closes and amendments that the rows cause, in row order; moves the state on past them."""
-        accepted = rows.filter(pl.col("outcome") == "accepted")
-        amending = rows.filter(pl.col("outcome") == "amending")
-        if accepted.height:
-            self._opened = combine(self._opened, gathered(contributions(accepted)))
-        self._advance(rows)
-        leaving = [frame for frame in (self._close(rows), self._amend(amending)) if frame.height]
-        self._remember(rows)
+        accepted, amending = rows.that_are("accepted"), rows.that_are("amending")
+        if len(accepted):
+            added = gathered(contributions(rows.events[accepted], rows.window[accepted]))
+            self._opened = combine(self._opened, added)
+        self._feeds.advance(rows.feed, rows.watermark + self._config.allow_late_ns)
+        leaving = [frame for frame in (self._close(rows), self._amend(rows, amending)) if frame.height]
+        self._remember(rows, np.sort(np.concatenate([accepted, amending])))
         if not leaving:
             return pl.DataFrame(schema=BARS)
         ordered = pl.concat(leaving).sort("index", "window", "provider", "symbol")
-        caused = ordered.join(rows.select("index", "offset", "row"), on="index", how="left", maintain_order="left")
-        return finished(caused, self._config.window_ns, self._config.interval)
+        causes = rows.events.select("offset", "row")[ordered["index"]]
+        return finished(ordered.hstack(causes), self._config.window_ns, self._config.interval)
 
-    def _advance(self, rows: pl.DataFrame) -> None:
-        """Moves each provider's newest time on. Providers keep their place: ids refer to it."""
-        moved = rows.group_by("provider").agg(moved=pl.col("watermark").max() + self._config.allow_late_ns)
-        both = self._newest.join(moved, on="provider", how="full", coalesce=True, maintain_order="left_right")
-        self._newest = both.select("provider", newest=pl.coalesce("moved", "newest"))
+    def _watermarks(self, bars: pl.DataFrame) -> Ints:
+        """The watermark of each bar's provider."""
+        return self._feeds.newest[self._feeds.numbers(bars["provider"])] - self._config.allow_late_ns
 
-    def _close(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _close(self, rows: _Rows) -> pl.DataFrame:
         """Moves the windows that the rows close from opened to closed; they, with the index of the closing row."""
-        ends = self._opened.join(self._newest, on="provider", how="left").with_columns(
-            end=pl.col("window") + self._config.window_ns
-        )
-        closes = ends["end"] <= ends["newest"] - self._config.allow_late_ns
+        end = self._opened["window"].to_numpy() + self._config.window_ns
+        closes = end <= self._watermarks(self._opened)
         if not closes.any():
             return pl.DataFrame()
-        self._opened = ends.filter(~closes).select(BARS_IN_MAKING.names())
-        reached = rows.select("provider", "watermark", "index").sort("watermark", maintain_order=True)
-        closing = (
-            ends.filter(closes)
-            .sort("end")
-            .join_asof(
-                reached, left_on="end", right_on="watermark", by="provider", strategy="forward", check_sortedness=False
-            )
-        )
-        self._closed = pl.concat([self._closed, closing.select(BARS_IN_MAKING.names())])
-        return closing.select(*BARS_IN_MAKING.names(), "index")
+        closing = self._opened.filter(closes)
+        self._opened = self._opened.filter(~closes)
+        self._closed = pl.concat([self._closed, closing])
+        return closing.with_columns(index=self._closing_rows(rows, closing, end[closes]))
 
-    def _amend(self, amending: pl.DataFrame) -> pl.DataFrame:
+    def _closing_rows(self, rows: _Rows, closing: pl.DataFrame, end: Ints) -> Ints:
+        """For each closing window the first row of its provider that brought the watermark to its end."""
+        index = np.zeros(len(end), np.int64)
+        feed = self._feeds.numbers(closing["provider"])
+        for provider in np.unique(feed):
+            mine, theirs = np.flatnonzero(feed == provider), np.flatnonzero(rows.feed == provider)
+            index[mine] = theirs[np.searchsorted(rows.watermark[theirs], end[mine])]
+        return index
+
+    def _amend(self, rows: _Rows, amending: Ints) -> pl.DataFrame:
         """Bars after each amending row; the closed windows take over the last state of each."""
-        if amending.is_empty():
+        if not len(amending):
             return pl.DataFrame()
-        amended = amendments(self._closed, amending)
+        amended = amendments(self._closed, contributions(rows.events[amending], rows.window[amending]))
         latest = amended.unique(KEY, keep="last")
         self._closed = pl.concat([self._closed.join(latest, on=KEY, how="anti"), latest])
-        return amended.with_columns(index=amending["index"])
+        return amended.with_columns(index=amending)
 
-    def _remember(self, rows: pl.DataFrame) -> None:
-        """Adds the new ids, and drops ids and bars that nothing can change any more."""
-        new = rows.filter(pl.col("outcome").is_in(["accepted", "amending"]))
-        order = self._newest.with_row_index("code")
-        watermarks = (order["newest"] - self._config.allow_late_ns).to_numpy()
-        codes = new.select("provider").join(order, on="provider", how="left", maintain_order="left")["code"]
-        expiry = new["window"] + (self._config.window_ns + self._config.amend_ns)
-        self._seen.add(
-            new["high"].to_numpy(),
-            new["low"].to_numpy(),
-            expiry.to_numpy(),
-            codes.cast(pl.Int64).to_numpy(),
-            watermarks,
-        )
+    def _remember(self, rows: _Rows, new: Ints) -> None:
+        """Adds the ids of new rows, and drops ids and bars that nothing can change any more."""
+        watermarks = self._feeds.newest - self._config.allow_late_ns
+        wait = self._config.window_ns + self._config.amend_ns
+        self._seen.add(rows.ids.take(new), rows.window[new] + wait, rows.feed[new], watermarks)
         self._seen.forget(watermarks)
         if self._closed.height:
-            oldest = pl.col("newest") - (self._config.allow_late_ns + self._config.amend_ns + self._config.window_ns)
-            kept = self._closed.join(self._newest, on="provider", how="left").filter(pl.col("window") >= oldest)
-            self._closed = kept.select(BARS_IN_MAKING.names())
+            alive = self._closed["window"].to_numpy() + wait >= self._watermarks(self._closed)
+            self._closed = self._closed if alive.all() else self._closed.filter(alive)
 
     def _due_heartbeats(self, quiet: Quiet) -> pl.DataFrame:
         """A heartbeat for each provider whose silence, added to its newest event, closes a window."""
@@ -221,9 +212,9 @@ class Windows:
             return pl.DataFrame(schema=HEARTBEATS)
         waiting = self._opened.group_by("provider").agg(end=pl.col("window").min() + self._config.window_ns)
         silence = [quiet.until - max(quiet.since, self._heard.get(name, quiet.since)) for name in waiting["provider"]]
+        newest = self._feeds.newest[self._feeds.numbers(waiting["provider"])]
         due = (
-            waiting.with_columns(silence=pl.Series(silence, dtype=pl.Int64))
-            .join(self._newest, on="provider")
+            waiting.with_columns(silence=pl.Series(silence, dtype=pl.Int64), newest=newest)
             .with_columns(src_ts=pl.col("newest") + pl.col("silence"))
             .filter(pl.col("silence") >= self._config.flush_timeout_ms * 1_000_000)
             .filter(pl.col("src_ts") - self._config.allow_late_ns >= pl.col("end"))
@@ -232,12 +223,17 @@ class Windows:
         return due.select(HEARTBEATS.names())
 
 
-def _late(rows: pl.DataFrame, batch: MicroBatch) -> pl.DataFrame:
-    late = rows.filter(pl.col("outcome") == LATE)
+def _late(rows: _Rows, batch: MicroBatch) -> pl.DataFrame:
+    late = rows.events[rows.that_are(LATE)]
     if late.is_empty():
         return batch.late
     why = late.with_columns(reason=pl.lit(LATE), error=pl.lit("its window can no longer change"))
     return refused_rows(late, batch.payloads, why)
+
+
+def _counted(rows: _Rows) -> Outcomes:
+    counts = np.bincount(rows.outcome, minlength=len(OUTCOMES)).tolist()
+    return Outcomes(**dict(zip(OUTCOMES, counts, strict=True)))
 
 
 def _added(total: Outcomes, more: Outcomes) -> Outcomes:

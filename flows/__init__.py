@@ -3,4 +3,5 @@
 import os
 
 # A worker is one core's worth of work, and scales out by processes: more threads would only wait for each other.
-os.environ.setdefault("POLARS_MAX_THREADS", "1")
+for library in ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(library, "1")

@@ -21,8 +21,6 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from flows import stop
 from flows.config_file import CONFIG, OVERRIDES, config_path, connected, home, load
 from flows.settings import Settings
-from mdp import cluster
-from mdp.cli.errors import explain
 from mdp.preflight import check
 from sinks.connection import StoreUnavailable
 from sinks.job_runs import Ending, finish_run, start_run
@@ -59,7 +57,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
     ending: Ending = "failed"
     error: str | None = None
     try:
-        code = run_process(flow, settings, 0, []) if workers == 1 else cluster.run(flow, workers)
+        code = run_process(flow, settings, 0, []) if workers == 1 else _run_cluster(flow, workers)
         ending = "failed" if code else "stopped" if stop.STOP.is_set() else "finished"
     except BaseException as failure:
         error = one_line(failure)
@@ -72,6 +70,12 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
         except StoreUnavailable as away:  # must not hide how the run ended
             log.warning("job_runs does not say how the run ended: %s", away)
     return code
+
+
+def _run_cluster(flow: Flow, workers: int) -> int:
+    from mdp import cluster  # noqa: PLC0415 - a worker that runs alone starts sooner without it
+
+    return cluster.run(flow, workers)
 
 
 def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequence[str]) -> int:
@@ -134,6 +138,8 @@ def main() -> NoReturn:
         _start_logging(settings)
         code = run_process(flow, settings, int(process), addresses.split(";"))  # type: ignore[arg-type]
     except Exception as failure:
+        from mdp.cli.errors import explain  # noqa: PLC0415 - only a worker that fails needs the command line
+
         line = explain(failure)
         if line is None:
             raise

@@ -31,7 +31,8 @@ _CONSUMER: Final = {
     "enable.partition.eof": True,  # says where a partition ends even if its last records are transaction markers
     "isolation.level": "read_committed",
     "auto.offset.reset": "error",
-    "queued.max.messages.kbytes": 16_384,
+    "queued.max.messages.kbytes": 4_096,  # of each partition; what is fetched and not yet wanted is cold when it is
+    "max.partition.fetch.bytes": 524_288,
     "fetch.queue.backoff.ms": 5,  # the default of 1 s halves the rate of a replay
 }
 

@@ -55,6 +55,14 @@ def test_all_three_formats_make_the_same_events() -> None:
     assert one_by_one[0].equals(together)
 
 
+def test_nulls_in_a_column_that_must_not_have_any_cost_their_rows_alone() -> None:
+    events = pa.Table.from_pylist([full(TICK | {"kind": None}), full(TICK)])
+    strict = pa.schema([field.with_nullable(False) for field in events.schema])
+    batch = decode(as_arrow(pa.Table.from_arrays(events.columns, schema=strict)))
+    assert batch.rejects.select("row", "error").rows() == [(0, "kind is missing")]
+    assert batch.events["row"].to_list() == [1]
+
+
 def test_a_bad_row_is_rejected_alone_and_comes_as_a_batch_of_one() -> None:
     rows = [row for change, _ in BROKEN for row in (full(TICK | change), full(BAR))]
     batch = decode(as_json(TICK), as_arrow(rows), as_json(TICK))

@@ -59,8 +59,9 @@ def test_what_keeps_the_contract_is_accepted_as_it_is(change: dict[str, Any], en
     batch = decode(encoded(event))
     assert outcome(batch) == []
     row = batch.events.row(0, named=True)
-    for name in (*"ohlcv", "seq", "provider", "symbol", "kind"):
+    for name in (*"cv", "seq", "provider", "symbol", "kind"):
         assert row[name] == event.get(name)
+    assert [row[name] for name in "ohl"] == [event[name] if event["kind"] == "bar" else None for name in "ohl"]
     assert batch.events.schema == EVENTS
     assert batch.rejects.schema == REFUSED
 

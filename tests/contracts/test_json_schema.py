@@ -79,6 +79,7 @@ GOOD = [
     changed(TICK, src_ts="2025-10-24T16:02:01.123456789+02:00", interval="whatever"),
     changed(TICK, c=1e12, v=0),
     changed(TICK, symbol="é" * 128),
+    changed(TICK, o="junk", h=1e300, l=[], interval=7),  # of a tick, nobody reads them
 ]
 BAD = [
     {},
@@ -94,7 +95,8 @@ BAD = [
     changed(TICK, c="425.15"),
     changed(TICK, c=True),
     changed(TICK, c=1.1e12),
-    changed(TICK, h=-1.1e12),
+    changed(BAR, h=1.1e12),
+    changed(BAR, l="low"),
     changed(TICK, v=-1),
     changed(TICK, seq=1.5),
     changed(TICK, seq=2**63),

@@ -1,0 +1,58 @@
+"""How far each provider of a partition has come: its newest accepted event, from which its watermark follows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Ints = npt.NDArray[np.int64]
+
+NEVER: Final = -(2**63) + 180 * 86_400 * 10**9  # before every valid time, and room to subtract a wait from it
+
+
+class Feeds:
+    """Providers by number, in the order in which they were first seen, which they keep."""
+
+    def __init__(self, newest: dict[str, int] | None = None) -> None:
+        self._numbers = {provider: number for number, provider in enumerate(newest or {})}
+        self.newest: Ints = np.fromiter((newest or {}).values(), np.int64)  # never written to: snapshots may hold it
+
+    def state(self) -> dict[str, int]:
+        """The newest time of each provider."""
+        return dict(zip(self._numbers, self.newest.tolist(), strict=True))
+
+    def numbers(self, providers: pl.Series) -> Ints:
+        """The number of each row's provider; new ones get one."""
+        names, rows = codes(providers)
+        known = [self._numbers.setdefault(provider, len(self._numbers)) for provider in names]
+        self.newest = np.append(self.newest, np.full(len(self._numbers) - len(self.newest), NEVER))
+        return np.array(known, np.int64)[rows]
+
+    def running(self, feeds: Ints, times: Ints) -> Ints:
+        """At each row, the newest time of its provider so far, that row's included."""
+        if (feeds == feeds[0]).all():
+            so_far = np.maximum.accumulate(times)
+        else:
+            rows = pl.DataFrame({"feed": feeds, "time": times})
+            so_far = rows.select(pl.col("time").cum_max().over("feed")).to_series().to_numpy()
+        return np.maximum(so_far, self.newest[feeds])
+
+    def advance(self, feeds: Ints, times: Ints) -> None:
+        """Takes in times; those that are older than the newest change nothing."""
+        newest = self.newest.copy()
+        np.maximum.at(newest, feeds, times)
+        self.newest = newest
+
+
+def codes(texts: pl.Series) -> tuple[pl.Series, Ints]:
+    """(the distinct texts, for each row the place of its text among them)."""
+    if texts.is_empty() or (texts == texts[0]).all():
+        return texts.head(1), np.zeros(len(texts), np.int64)
+    coded = texts.cast(pl.Categorical(pl.Categories.random()))  # of their own, so that they are forgotten with it
+    distinct = coded.unique(maintain_order=True)
+    place = np.empty(len(distinct), np.int64)
+    place[distinct.to_physical().to_numpy()] = np.arange(len(distinct))
+    return distinct.cast(pl.String), place[coded.to_physical().to_numpy()]
