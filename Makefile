@@ -2,6 +2,9 @@
 
 PYTHON ?=
 SECONDS ?=
+SEED ?=
+FAULTS ?=
+RATE ?=
 ARGS ?=
 
 VENV := .venv
@@ -12,8 +15,11 @@ STAMP := $(VENV)/.installed
 UV := $(BIN)/uv
 UV_PIP := $(UV) pip install --quiet --python $(BIN)/python
 
+# Each process has a Kafka and a PostgreSQL of its own; tests of one file share them and their topics.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-nightly check bench lock clean
+.PHONY: help setup demo test test-nightly chaos check bench lock clean
 
 help:  ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -25,10 +31,14 @@ demo: $(STAMP)  ## Start a local stack and show the pipeline at work; SECONDS=20
 	@$(BIN)/mdp demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 test: $(STAMP)  ## Run every test, against a real Kafka and a real PostgreSQL; ARGS="-k late" is passed on
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-nightly: $(STAMP)  ## The same, with ten times as many examples of each property
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(ARGS)
+	@HYPOTHESIS_PROFILE=nightly $(PYTEST) $(ARGS)
+
+chaos: $(STAMP)  ## Break a pipeline under load for 20 minutes, and compare with an oracle; FAULTS=200 goes on longer
+	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
 check: $(STAMP)  ## Lint, check the format, the types and the direction of imports
 	@$(BIN)/ruff check .

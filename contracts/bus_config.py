@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -23,7 +23,8 @@ class KafkaConfig(BaseModel):
     Attributes:
         brokers: host:port, several with commas, or `embedded` for the local stack.
         consumer_group: group under which offsets are committed, for lag tools only.
-        start: where a run without saved state begins: earliest, latest, group, or an ISO 8601 time.
+        start: where a flow that has not written anything yet begins: earliest, latest, group, or an ISO 8601 time.
+        on_gap: what to do when records were deleted before they were read: stop, or continue with what is left.
         options: further librdkafka client options, such as security.protocol and sasl.password.
     """
 
@@ -38,6 +39,7 @@ class KafkaConfig(BaseModel):
     replay_topic: str = "mdp.replay"
     consumer_group: str = "mdp-consumers"
     start: str = "earliest"
+    on_gap: Literal["stop", "continue"] = "stop"
     options: dict[str, SecretStr] = Field(default_factory=dict)
 
     @field_validator("options", mode="before")

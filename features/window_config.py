@@ -34,11 +34,6 @@ class WindowConfig(BaseModel):
     max_batch_size: int = Field(default=30_000, ge=1, le=1_000_000)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """What decides results; the rest only decides when they appear."""
-        return self.window_ms, self.allow_late_ms, self.amend_ms, self.max_future_ms
-
-    @property
     def window_ns(self) -> int:
         return self.window_ms * 1_000_000
 

@@ -34,7 +34,6 @@ OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, "heartbeat")
 class WindowsState:
     """Everything a partition's windows remember; frames and arrays in it are never written to again."""
 
-    shape: tuple[int, ...]  # of the config that it was made with
     newest: dict[str, int]
     opened: pl.DataFrame  # BARS_IN_MAKING of open windows
     closed: pl.DataFrame  # BARS_IN_MAKING of closed windows that can still be amended
@@ -108,7 +107,6 @@ class Windows:
 
     def snapshot(self) -> WindowsState:
         return WindowsState(
-            self._config.shape,
             self._feeds.state(),
             self._opened,
             self._closed,
@@ -118,13 +116,7 @@ class Windows:
         )
 
     def restore(self, state: WindowsState) -> None:
-        """Go on from a snapshot.
-
-        Raises:
-            ValueError: it was made with other windows.
-        """
-        if state.shape != self._config.shape:
-            raise ValueError("the saved state is of other windows; start from a new recovery store")
+        """Go on from a snapshot that windows of the same config have made."""
         self._feeds, self._opened, self._closed = Feeds(state.newest), state.opened, state.closed
         self._seen.restore(state.seen)  # type: ignore[arg-type]
         self._outcomes, self._position = state.outcomes, state.position

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr, ValidationError
 
+from flows import secrets
 from flows.settings import Settings
 
 CONFIG: Final = "MDP_CONFIG"  # environment variables: how a worker process learns what the command line said
@@ -22,6 +23,8 @@ HOME: Final = "MDP_HOME"
 _DEFAULT: Final = Path("configs/streaming.yaml")
 _PROJECT: Final = Path(__file__).resolve().parent.parent
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_URL_PASSWORD: Final = re.compile(r"(?:://[^:/@?]*:|[?&]password=)([^@&]*)")
+_NO_KEY: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]")  # from there on it may be a value, and that a password
 _SECRETS: Final = frozenset({"url", "options"})  # keys whose values may be passwords
 _EMBEDDED: Final = "embedded"
 
@@ -39,16 +42,29 @@ def load(path: Path | None = None, overrides: Sequence[str] | None = None) -> Se
 
     Raises:
         ConfigError: a file that cannot be read, an unknown key, or a value that is not allowed.
+        SecretsError: the file of secrets cannot be used.
     """
     path = path or config_path()
-    tree = _expanded(_read(path))
+    variables = secrets.read()
+    tree = _expanded(_read(path), variables)
     for override in json.loads(os.environ.get(OVERRIDES, "[]")) if overrides is None else overrides:
         _set(tree, override)
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(f"{path}: {_first_problem(error)}") from None
+    _remember_secrets(settings)
     return _with_files(settings, path)
+
+
+def _remember_secrets(settings: Settings) -> None:
+    """What must not be shown even where a library puts it into a message of its own."""
+    url = settings.store.url.get_secret_value()
+    connection = {} if url == _EMBEDDED else conninfo_to_dict(url)
+    options = {name: value.get_secret_value() for name, value in settings.bus.kafka.options.items()}
+    named = {**connection, **options, "PGPASSWORD": os.environ.get("PGPASSWORD", "")}
+    secrets.remember(*(str(value) for name, value in named.items() if secrets.is_telling(name)))
+    secrets.remember(*_URL_PASSWORD.findall(url))  # as it is written there
 
 
 def config_path() -> Path:
@@ -98,41 +114,55 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; name a config file with --config") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{path} is not YAML: {_fault(error)}") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} holds no mapping of sections")
     return tree
 
 
-def _expanded(value: Any) -> Any:
-    """`${NAME}` and `${NAME:-default}` replaced by what the environment says."""
+def _fault(error: yaml.YAMLError | UnicodeDecodeError) -> str:
+    """What is wrong, and where: without the line itself, which may hold a password."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else type(error).__name__
+
+
+def _expanded(value: Any, variables: Mapping[str, str]) -> Any:
+    """`${NAME}` and `${NAME:-default}` replaced by what the environment says, or else the file of secrets."""
     if isinstance(value, Mapping):
-        return {key: _expanded(part) for key, part in value.items()}
+        return {key: _expanded(part, variables) for key, part in value.items()}
     if isinstance(value, list):
-        return [_expanded(part) for part in value]
-    return _VARIABLE.sub(_environment, value) if isinstance(value, str) else value
+        return [_expanded(part, variables) for part in value]
+    return _VARIABLE.sub(lambda match: _variable(match, variables), value) if isinstance(value, str) else value
 
 
-def _environment(match: re.Match[str]) -> str:
-    found = os.environ.get(match[1]) or match[2]
+def _variable(match: re.Match[str], variables: Mapping[str, str]) -> str:
+    name = match[1]
+    given = os.environ.get(name)
+    if given and secrets.is_telling(name):
+        secrets.remember(given)
+    found = given or variables.get(name) or match[2]
     if found is None:
-        raise ConfigError(f"environment variable {match[1]} is not set, and the config gives no default for it")
+        raise ConfigError(
+            f"environment variable {name} is not set, nor is it in a file of secrets ({secrets.FILE}), and the config "
+            "gives no default for it"
+        )
     return found
 
 
 def _set(tree: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
-        raise ConfigError(f"--set {override!r}: write it as key.path=value")
+        raise ConfigError(f"--set {_NO_KEY.split(key)[0]!r}: write it as key.path=value")
     *parents, last = _split(key)
     for parent in parents:
         tree = tree.setdefault(parent, {})
         if not isinstance(tree, dict):
-            raise ConfigError(f"--set {override!r}: {parent} is no section")
+            raise ConfigError(f"--set {key!r}: {parent} is no section")
     try:
         tree[last] = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ConfigError(f"--set {override!r}: the value is not YAML") from None
+        raise ConfigError(f"--set {key!r}: the value is not YAML") from None
 
 
 def _split(key: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from contracts.bars import BarDecoder
 from contracts.decode import Decoder
 from flows.settings import Settings
@@ -9,19 +11,27 @@ from flows.stop import STOP
 from sinks.kafka import outputs
 from sinks.migrate import migrate
 from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
+from sinks.queries import has_progress
 from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
 from sources.end_offsets import EndOffsets
 from sources.kafka import Bounds, Decode, KafkaSource, partition_key, partitions_of
+from telemetry.outage import Outage
 
 
-def source(settings: Settings, topic: str, decode: Decode) -> KafkaSource:
+def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
     """The partitions of a topic, from where the run is to begin, decoded."""
-    run, window = settings.run, settings.micro_batch
+    kafka, run, window, topic = settings.bus.kafka, settings.run, settings.micro_batch, settings.source_topic(flow)
+    outage = Outage("Kafka")
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
-    ends = None if run.bounded else EndOffsets(settings.bus.kafka, topic, window.flush_timeout_ms * 1_000_000)
+    ends = None if run.bounded else EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
-    return KafkaSource(settings.bus.kafka, topic, decode, window.max_batch_size, STOP, bounds, ends)
+
+    @cache
+    def has_begun() -> bool:
+        return has_progress(settings.store.url.get_secret_value(), settings.progress_id(flow), topic)
+
+    return KafkaSource(kafka, topic, decode, window.max_batch_size, STOP, has_begun, outage, bounds, ends)
 
 
 def events(settings: Settings) -> Decode:
@@ -39,7 +49,7 @@ def heartbeats(settings: Settings) -> HeartbeatSink:
     return HeartbeatSink(settings.bus.kafka)
 
 
-def timescale(settings: Settings, topic: str, flow: str) -> TimescaleSink:
+def timescale(settings: Settings, flow: str) -> TimescaleSink:
     """Bars, features and signals to the database."""
     store, names = settings.store, settings.features.names
     url = store.url.get_secret_value()
@@ -49,16 +59,17 @@ def timescale(settings: Settings, topic: str, flow: str) -> TimescaleSink:
         writer = TimescaleWriter(url, flow=settings.progress_id(flow), features=names, overwrite=settings.run.overwrite)
         return StoreWriter(writer, settings.bus.kafka)
 
-    return TimescaleSink(open_writer, lambda: _parts(settings, topic))
+    return TimescaleSink(open_writer, lambda: _parts(settings, flow))
 
 
-def kafka(settings: Settings, topic: str, flow: str, *, signals: bool = False, bars: bool = False) -> KafkaSink:
+def kafka(settings: Settings, flow: str, *, signals: bool = False, bars: bool = False) -> KafkaSink:
     """Signals or bars, and always what was rejected or late, to their topics; nothing at all in a backtest."""
-    config = settings.bus.kafka
-    topics = {} if settings.run.is_backtest else outputs(config, signals=signals, bars=bars)
-    owner, state_id, progress_id = f"{settings.name}-{flow}", settings.state_id(flow), settings.progress_id(flow)
-    return KafkaSink(config, owner, state_id, progress_id, topic, topics, lambda: _parts(settings, topic))
+    config, run = settings.bus.kafka, settings.run
+    topics = {} if run.is_backtest else outputs(config, signals=signals, bars=bars)
+    owner, topic = f"{settings.name}-{flow}", settings.source_topic(flow)
+    flow_id, progress_id = settings.flow_id(flow), settings.progress_id(flow)
+    return KafkaSink(config, owner, flow_id, progress_id, topic, topics, lambda: _parts(settings, flow))
 
 
-def _parts(settings: Settings, topic: str) -> list[str]:
-    return [partition_key(partition) for partition in partitions_of(settings.bus.kafka, topic)]
+def _parts(settings: Settings, flow: str) -> list[str]:
+    return [partition_key(partition) for partition in partitions_of(settings.bus.kafka, settings.source_topic(flow))]

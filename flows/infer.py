@@ -19,14 +19,13 @@ NAME: Final = "infer"
 def flow(settings: Settings | None = None) -> Dataflow:
     """From the bars topic to the database and the signals topic."""
     settings = settings or connected(load())
-    topic = settings.bus.kafka.bars_topic
     dataflow = Dataflow(NAME)
 
-    bars = op.input("bars", dataflow, connectors.source(settings, topic, connectors.bars(settings)))
-    features = op.stateful_batch("rolling", bars, steps.rolling(settings))
-    signals = op.stateful_batch("inference", features, steps.inference(settings))
+    bars = op.input("bars", dataflow, connectors.source(settings, NAME, connectors.bars(settings)))
+    features = op.stateful_batch("rolling", bars, steps.rolling(settings, NAME))
+    signals = op.stateful_batch("inference", features, steps.inference(settings, NAME))
     results = op.map_value("within", signals, steps.within(settings))
     counted = op.map_value("observe", op.map_value("without_bars", results, without_bars), observe)
-    op.output("timescale", counted, connectors.timescale(settings, topic, NAME))
-    op.output("kafka", counted, connectors.kafka(settings, topic, NAME, signals=True))
+    op.output("timescale", counted, connectors.timescale(settings, NAME))
+    op.output("kafka", counted, connectors.kafka(settings, NAME, signals=True))
     return dataflow

@@ -18,16 +18,15 @@ NAME: Final = "market"
 def flow(settings: Settings | None = None) -> Dataflow:
     """Everything, from the events topic to the database and the signals topic."""
     settings = settings or connected(load())
-    topic = settings.bus.kafka.topic
     dataflow = Dataflow(NAME)
 
-    events = op.input("events", dataflow, connectors.source(settings, topic, connectors.events(settings)))
-    bars = op.stateful_batch("windows", events, steps.windows(settings))
+    events = op.input("events", dataflow, connectors.source(settings, NAME, connectors.events(settings)))
+    bars = op.stateful_batch("windows", events, steps.windows(settings, NAME))
     op.output("heartbeats", bars, connectors.heartbeats(settings))
-    features = op.stateful_batch("rolling", bars, steps.rolling(settings))
-    signals = op.stateful_batch("inference", features, steps.inference(settings))
+    features = op.stateful_batch("rolling", bars, steps.rolling(settings, NAME))
+    signals = op.stateful_batch("inference", features, steps.inference(settings, NAME))
     results = op.map_value("within", signals, steps.within(settings))
     counted = op.map_value("observe", results, observe)
-    op.output("timescale", counted, connectors.timescale(settings, topic, NAME))
-    op.output("kafka", counted, connectors.kafka(settings, topic, NAME, signals=True))
+    op.output("timescale", counted, connectors.timescale(settings, NAME))
+    op.output("kafka", counted, connectors.kafka(settings, NAME, signals=True))
     return dataflow

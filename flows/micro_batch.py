@@ -18,14 +18,13 @@ NAME: Final = "micro_batch"
 def flow(settings: Settings | None = None) -> Dataflow:
     """From the events topic to the bars topic."""
     settings = settings or connected(load())
-    topic = settings.bus.kafka.topic
     dataflow = Dataflow(NAME)
 
-    events = op.input("events", dataflow, connectors.source(settings, topic, connectors.events(settings)))
-    bars = op.stateful_batch("windows", events, steps.windows(settings))
+    events = op.input("events", dataflow, connectors.source(settings, NAME, connectors.events(settings)))
+    bars = op.stateful_batch("windows", events, steps.windows(settings, NAME))
     op.output("heartbeats", bars, connectors.heartbeats(settings))
     results = op.map_value("within", bars, steps.within(settings))
     counted = op.map_value("observe", results, observe)
-    op.output("timescale", counted, connectors.timescale(settings, topic, NAME))
-    op.output("kafka", counted, connectors.kafka(settings, topic, NAME, bars=True))
+    op.output("timescale", counted, connectors.timescale(settings, NAME))
+    op.output("kafka", counted, connectors.kafka(settings, NAME, bars=True))
     return dataflow

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Literal, Self
 
-import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.bus_config import KafkaConfig
@@ -105,18 +103,17 @@ class Settings(_Section):
         check_features(self.features.windows, self.micro_batch.window_ns)
         return self
 
-    def state_id(self, flow: str) -> str:
-        """Names the state of a flow and what it has written: another window or feature makes another state.
+    def source_topic(self, flow: str) -> str:
+        """The topic that a flow reads."""
+        return self.bus.kafka.bars_topic if flow == "infer" else self.bus.kafka.topic
 
-        So does another Polars: the ids in a state are its hashes, which it promises to keep within a version only.
-        """
-        shape = self.bus.kafka.topic, self.micro_batch.shape, self.features.windows, pl.__version__
-        digest = hashlib.sha256(repr(shape).encode()).hexdigest()[:8]
-        return f"{self.name}-{flow}-{digest}"
+    def flow_id(self, flow: str) -> str:
+        """Names a flow in its outputs and its progress; with another window it makes other bars and signals."""
+        return f"{self.name}-{flow}-{self.micro_batch.interval}"
 
     def progress_id(self, flow: str) -> str:
         """Names the progress that a run makes through the log."""
-        return self.state_id(flow) + ("-span" if self.run.is_span else "")
+        return self.flow_id(flow) + ("-span" if self.run.is_span else "")
 
     @property
     def span_ns(self) -> int:

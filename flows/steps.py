@@ -13,6 +13,7 @@ from contracts.batch import MicroBatch
 from features.rolling import RollingFeatures
 from features.windows import Windows
 from flows.settings import Settings
+from flows.state_shape import Shape, check_shape, state_shape
 from flows.stop import STOP
 from inference.engine import build
 
@@ -25,24 +26,32 @@ class Machine(Protocol):
     def restore(self, state: Any) -> None: ...
 
 
-class Step(StatefulBatchLogic[MicroBatch, MicroBatch, Any]):
-    """Runs a state machine inside Bytewax."""
+Saved = tuple[Shape, Any]
 
-    def __init__(self, machine: Machine) -> None:
+
+class Step(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
+    """Runs a state machine inside Bytewax. What it saves says which config it belongs to."""
+
+    def __init__(self, machine: Machine, shape: Shape, saved: Saved | None) -> None:
         self._machine = machine
+        self._shape = shape
+        if saved is not None:
+            saved_shape, state = saved
+            check_shape(saved_shape, shape)
+            machine.restore(state)
 
     def on_batch(self, values: list[MicroBatch]) -> tuple[Iterable[MicroBatch], bool]:
         return [self._machine.step(batch) for batch in values], StatefulBatchLogic.RETAIN
 
-    def snapshot(self) -> Any:
-        return self._machine.snapshot()
+    def snapshot(self) -> Saved:
+        return self._shape, self._machine.snapshot()
 
 
 class WindowsStep(Step):
     """Windows also answer the end of a bounded run. To Bytewax a stop is an end of file too: it emits nothing."""
 
-    def __init__(self, windows: Windows) -> None:
-        super().__init__(windows)
+    def __init__(self, windows: Windows, shape: Shape, saved: Saved | None) -> None:
+        super().__init__(windows, shape, saved)
         self._windows = windows
 
     def on_eof(self) -> tuple[Iterable[MicroBatch], bool]:
@@ -50,41 +59,25 @@ class WindowsStep(Step):
         return [last] if last else [], StatefulBatchLogic.RETAIN
 
 
-Logic = Callable[[Any | None], Step]
+Logic = Callable[[Saved | None], Step]
 
 
-def windows(settings: Settings) -> Logic:
+def windows(settings: Settings, flow: str) -> Logic:
     """Events to bars."""
-
-    def logic(state: Any | None) -> Step:
-        return WindowsStep(_resumed(Windows(settings.micro_batch), state))
-
-    return logic
+    shape = state_shape(settings, flow)
+    return lambda saved: WindowsStep(Windows(settings.micro_batch), shape, saved)
 
 
-def rolling(settings: Settings) -> Logic:
+def rolling(settings: Settings, flow: str) -> Logic:
     """Bars to features."""
-    features, window = settings.features.windows, settings.micro_batch
-
-    def logic(state: Any | None) -> Step:
-        return Step(_resumed(RollingFeatures(features, window.window_ns, window.amend_ns), state))
-
-    return logic
+    features, window, shape = settings.features.windows, settings.micro_batch, state_shape(settings, flow)
+    return lambda saved: Step(RollingFeatures(features, window.window_ns, window.amend_ns), shape, saved)
 
 
-def inference(settings: Settings) -> Logic:
+def inference(settings: Settings, flow: str) -> Logic:
     """Features to signals."""
-
-    def logic(state: Any | None) -> Step:
-        return Step(_resumed(build(settings.inference, settings.features.names, settings.span_ns), state))
-
-    return logic
-
-
-def _resumed(machine: Any, state: Any | None) -> Any:
-    if state is not None:
-        machine.restore(state)
-    return machine
+    names, shape = settings.features.names, state_shape(settings, flow)
+    return lambda saved: Step(build(settings.inference, names, settings.span_ns), shape, saved)
 
 
 def within(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:

@@ -36,6 +36,7 @@ class SklearnConfig(BaseModel):
     enabled: bool = False
     model_path: str = ""
     allow_pickle: bool = False  # .pkl and .joblib files run code when they are loaded
+    trusted: tuple[str, ...] = ()  # types in a .skops file that the user vouches for, beyond those that skops knows
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     name: str = ""  # of the signals; empty: the stem of the model's file
 

@@ -8,8 +8,9 @@ What a row becomes:
 
 A row with a feature that is null (or not finite), and a prediction that is not finite, become no signal.
 
-Models are read from skops files, which run no code when they are loaded, or from pickles if `allow_pickle` says so. The
-model takes its inputs by name if it was fitted on named columns, otherwise the configured features in their order.
+Models are read from skops files, which run no code when they are loaded, or from pickles if `allow_pickle` says so. A
+skops file with types beyond those that skops knows to be harmless is refused unless `trusted` names them. The model
+takes its inputs by name if it was fitted on named columns, otherwise the configured features in their order.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def load_model(config: SklearnConfig, features: Sequence[str]) -> Model:
         raise InferenceConfigError("adapter sklearn: name the model's file in inference.adapters.sklearn.model_path")
     if not path.is_file():
         raise InferenceConfigError(f"{path}: there is no such model file")
-    estimator = _load(path, allow_pickle=config.allow_pickle)
+    estimator = _load(path, config)
     inputs, named = _inputs(path, estimator, features)
     _require_numbers(path, estimator, config.threshold)
 
@@ -119,12 +120,12 @@ def load_model(config: SklearnConfig, features: Sequence[str]) -> Model:
     return Model(config.name or path.stem, estimator, inputs, named, config.threshold, pools)
 
 
-def _load(path: Path, *, allow_pickle: bool) -> Any:
+def _load(path: Path, config: SklearnConfig) -> Any:
     if path.suffix == ".skops":
-        return _load_skops(path)
+        return _load_skops(path, config.trusted)
     if path.suffix not in _PICKLES:
         raise InferenceConfigError(f"{path}: expected a .skops file, or one of {', '.join(_PICKLES)}")
-    if not allow_pickle:
+    if not config.allow_pickle:
         raise InferenceConfigError(
             f"{path}: loading a pickle can run any code in it: save the model as .skops, "
             "or set inference.adapters.sklearn.allow_pickle: true if you trust the file"
@@ -137,15 +138,18 @@ def _load(path: Path, *, allow_pickle: bool) -> Any:
         raise InferenceConfigError(f"{path}: cannot load the model: {_one_line(error)}") from error
 
 
-def _load_skops(path: Path) -> Any:
+def _load_skops(path: Path, trusted: Sequence[str]) -> Any:
     import skops.io  # noqa: PLC0415 - imports scikit-learn
     from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
 
     try:
-        return skops.io.load(path, trusted=[])
+        return skops.io.load(path, trusted=list(trusted))
     except UntrustedTypesFoundException as error:
-        untrusted = ", ".join(skops.io.get_untrusted_types(file=path))
-        raise InferenceConfigError(f"{path}: refused, because the model holds untrusted types: {untrusted}") from error
+        untrusted = ", ".join(name for name in skops.io.get_untrusted_types(file=path) if name not in trusted)
+        raise InferenceConfigError(
+            f"{path}: refused, because the model holds untrusted types: {untrusted}; "
+            "if you trust the file, name them in inference.adapters.sklearn.trusted"
+        ) from error
     except Exception as error:  # a damaged file can raise anything
         raise InferenceConfigError(f"{path}: cannot load the model: {_one_line(error)}") from error
 

@@ -1,65 +1,103 @@
-"""A Bytewax cluster of worker processes on this machine."""
+"""A cluster that is kept going: when one of its processes dies, all are started again from the last snapshot."""
 
 from __future__ import annotations
 
+import logging
+import os
+import random
 import signal
-import subprocess
-import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
 from flows import stop
-from mdp.local import ports
+from mdp.processes import LOOK_SECONDS, Processes
 
-_PORTS: Final = range(15_000, 20_000)
-_STOP_SECONDS: Final = 4.8
-_LOOK_SECONDS: Final = 0.1
+USER_ERROR: Final = 2
+AWAY: Final = 75  # something that the flow needs is away; it comes back, so this is tried without a limit
+
+_MOST_RESTARTS: Final = 5
+_PERIOD: Final = 60.0
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+_STOP_SECONDS: Final = 4.75
+
+log = logging.getLogger("mdp.cluster")
+
+
+class Restarts:
+    """How long to wait before the next start: longer each time, and not at all after too many crashes in a minute."""
+
+    def __init__(self) -> None:
+        self._crashes: deque[float] = deque()
+        self._away = 0
+
+    def pause(self, now: float, *, crashed: bool) -> float | None:
+        """Seconds to wait; None to give up. `now` is in seconds of any clock that does not jump."""
+        while self._crashes and now - self._crashes[0] > _PERIOD:
+            self._crashes.popleft()
+        if len(self._crashes) == _MOST_RESTARTS and crashed:
+            return None
+        if crashed:
+            self._crashes.append(now)
+        self._away = 0 if crashed else self._away + 1
+        longest = min(_FIRST_PAUSE * 2 ** (len(self._crashes) + self._away - 1), _LONGEST_PAUSE)
+        return random.uniform(longest / 2, longest)  # noqa: S311 - jitter
 
 
 def run(flow: str, workers: int) -> int:
-    """Runs `flow` on so many processes until all have ended; the first exit code that is not 0.
+    """Runs `flow` on so many processes until its end, a stop, or an error that another start would not mend.
 
-    The processes learn the config from the environment. When one ends early, so do the others: Bytewax's clusters work
-    as a whole or not at all.
+    Returns:
+        The exit code: 2 after an error that a user can cause, 75 after a stop that could not be made in time.
     """
-    addresses = ";".join(f"{ports.HOST}:{port}" for port in ports.choose(_PORTS, workers))
-    command = [sys.executable, "-m", "mdp.worker", flow]
-    processes = [_start([*command, str(number), addresses]) for number in range(workers)]
-    stop.on_signals()
-    try:
-        return _wait(processes)
-    finally:
-        _stop(processes)
+    _stop_on_signals()
+    restarts = Restarts()
+    while True:
+        code = verdict(Processes(flow, workers).wait())
+        if stop.STOP.is_set() or code in (0, USER_ERROR):
+            return code
+        pause = restarts.pause(time.monotonic(), crashed=code != AWAY)
+        if pause is None:
+            log.error("the cluster has crashed %d times within a minute: given up", _MOST_RESTARTS + 1)
+            return code
+        why = "cannot go on now" if code == AWAY else f"died ({code})"
+        log.warning("a worker process %s: the cluster starts again from its last snapshot in %.1f s", why, pause)
+        if _stopped_within(pause):
+            return stop.STUCK
 
 
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """In a session of its own, so that a signal from the terminal comes once, and through here."""
-    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+def verdict(codes: Sequence[int]) -> int:
+    """The exit code of a cluster whose processes have ended with these; what explains the others goes first."""
+    unstarted = -signal.SIGTERM if stop.STOP.is_set() else 0  # had not come so far as to heed it: nothing to save
+    failed = [code for code in codes if code not in (0, unstarted)]
+    if USER_ERROR in failed:
+        return USER_ERROR
+    died = next((code for code in failed if code != AWAY), AWAY if failed else 0)
+    if died < 0:  # of a signal; in a stop it was ours
+        return stop.STUCK if stop.STOP.is_set() else 128 - died
+    return died
 
 
-def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int:
-    while not stop.STOP.is_set():
-        codes = [process.poll() for process in processes]
-        failed = [code for code in codes if code]
-        if failed:
-            return failed[0]
-        if None not in codes:
-            return 0
-        time.sleep(_LOOK_SECONDS)
-    _stop(processes)
-    unstarted = -signal.SIGTERM  # had not come so far as to heed the signal: there was nothing to save
-    return next((code for process in processes if (code := process.returncode) not in (0, unstarted)), 0)
+def _stopped_within(seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not stop.STOP.is_set() and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+    return stop.STOP.is_set()
 
 
-def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    running = [process for process in processes if process.poll() is None]
-    for process in running:
-        process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_SECONDS
-    for process in running:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def _stop_on_signals() -> None:
+    """As `flows.stop` does, and a little later, so that the processes end first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _ask)
+
+
+def _ask(*_: object) -> None:
+    if stop.STOP.is_set():
+        os._exit(stop.STUCK)
+    stop.STOP.set()
+    deadline = threading.Timer(_STOP_SECONDS, os._exit, [stop.STUCK])
+    deadline.daemon = True
+    deadline.start()

@@ -11,20 +11,37 @@ from flows.settings import Settings
 from inference.engine import build
 from sinks.connection import StoreUnavailable
 from sinks.migrate import migrate
-from sources.kafka import partitions_of
+from sources.kafka import BrokerUnavailable, partitions_of
+from telemetry.outage import wait_out
 
 
-def check(settings: Settings, flow: Callable[[Settings], Dataflow]) -> None:
+def check(settings: Settings, flow: Callable[[Settings], Dataflow], *, wait: bool) -> None:
     """Reaches for everything that the flow needs, and brings the schema up to date.
+
+    Args:
+        settings: of the run.
+        flow: builds the dataflow.
+        wait: for a broker or a database that does not answer, as it has answered an earlier run; else that is an error.
 
     Raises:
         ValueError: a topic is missing or too narrow, or something cannot be reached or loaded.
     """
     build(settings.inference, settings.features.names, settings.span_ns)
     flow(settings)
+    if wait:
+        wait_out(lambda: _check_topics(settings), BrokerUnavailable, "Kafka")
+        wait_out(lambda: _migrate(settings), StoreUnavailable, "the database")
+        return
     _check_topics(settings)
     try:
-        store = settings.store
+        _migrate(settings)
+    except StoreUnavailable as error:
+        raise ConfigError(f"the database cannot be reached: {error}; {error.remedy}") from None
+
+
+def _migrate(settings: Settings) -> None:
+    store = settings.store
+    try:
         migrate(
             store.url.get_secret_value(),
             settings.features.names,
@@ -32,7 +49,9 @@ def check(settings: Settings, flow: Callable[[Settings], Dataflow]) -> None:
             compress_after=store.compress_after,
         )
     except StoreUnavailable as error:
-        raise ConfigError(f"the database cannot be reached: {error}; start it, or set store.url") from None
+        if error.is_refusal:
+            raise ConfigError(f"the database cannot be reached: {error}; {error.remedy}") from None
+        raise
 
 
 def _check_topics(settings: Settings) -> None:

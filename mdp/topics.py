@@ -17,6 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from contracts.bus_config import KafkaConfig
+from sources import brokers
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
 _FILE: Final = "topics.yaml"
@@ -105,14 +106,15 @@ def apply(bus: KafkaConfig, topics: dict[str, TopicConfig]) -> list[TopicReport]
     """Creates the topics that are missing, changes none, and reports on all, those of the config included.
 
     Raises:
-        TopicsError: no broker answers, or a topic cannot be created.
+        Unreachable: no broker answers.
+        TopicsError: a topic cannot be created.
     """
+    before = _metadata(bus)
     admin = AdminClient(bus.client())
-    before = _metadata(admin, bus)
     wanted = {name: _capped(topic, len(before.brokers)) for name, topic in topics.items()}
     missing = {name: topic for name, topic in wanted.items() if name not in before.topics}
     _create(admin, missing)
-    after = _metadata(admin, bus, set(missing))
+    after = _metadata(bus, set(missing))
     configs = _configs(admin, list(wanted))
     reports = [
         _report(name, topic, topics[name], after.topics[name], configs[name], is_new=name in missing)
@@ -121,21 +123,16 @@ def apply(bus: KafkaConfig, topics: dict[str, TopicConfig]) -> list[TopicReport]
     return [*reports, *_unlisted(bus, topics, after.topics), *_narrow(bus, after.topics)]
 
 
-def _metadata(admin: AdminClient, bus: KafkaConfig, expected: set[str] | None = None) -> ClusterMetadata:
+def _metadata(bus: KafkaConfig, expected: set[str] | None = None) -> ClusterMetadata:
     """What the broker knows, once it knows the `expected` topics: the controller has them a moment earlier."""
     deadline = time.monotonic() + _SECONDS
-    try:
-        while True:
-            metadata = admin.list_topics(timeout=_SECONDS)
-            if not (expected or set()) - metadata.topics.keys():
-                return metadata
-            if time.monotonic() > deadline:
-                raise TopicsError(f"the broker at {bus.brokers} does not show the topics it created: try again later")
-            time.sleep(_LOOK_SECONDS)
-    except KafkaException as error:
-        raise TopicsError(
-            f"no Kafka broker answers at {bus.brokers}: {error.args[0].str()}; start it, or set bus.kafka.brokers"
-        ) from None
+    while True:
+        metadata = brokers.metadata(bus.client())
+        if not (expected or set()) - metadata.topics.keys():
+            return metadata
+        if time.monotonic() > deadline:
+            raise TopicsError(f"the broker at {bus.brokers} does not show the topics it created: try again later")
+        time.sleep(_LOOK_SECONDS)
 
 
 def _capped(topic: TopicConfig, brokers: int) -> TopicConfig:

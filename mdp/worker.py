@@ -10,18 +10,21 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, NoReturn
 
 from bytewax._bytewax import cluster_main  # bytewax.testing exports it too, with test tools
 from bytewax.dataflow import Dataflow
-from bytewax.recovery import RecoveryConfig, init_db_dir
 
 from flows import stop
-from flows.config_file import CONFIG, OVERRIDES, config_path, connected, home, load
+from flows.config_file import CONFIG, OVERRIDES, config_path, connected, load
+from flows.secrets import masked
 from flows.settings import Settings
+from mdp.log_format import LogFormat
 from mdp.preflight import check
+from mdp.saved_state import SavedState
 from sinks.connection import StoreUnavailable
 from sinks.job_runs import Ending, finish_run, start_run
 from sinks.queries import progress_of
@@ -38,7 +41,7 @@ def dataflow(flow: Flow) -> Callable[[Settings], Dataflow]:
     return build
 
 
-def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int) -> int:
+def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int, *, reset_state: bool = False) -> int:
     """Runs `flow` until its end or a signal, and returns the exit code.
 
     Everything that can be wrong with the config, the broker or the database is found before anything is consumed.
@@ -50,10 +53,18 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int)
     os.environ[OVERRIDES] = json.dumps(list(overrides))
     settings = connected(load())
     _start_logging(settings)
-    check(settings, dataflow(flow))
-    prepare_recovery(settings, flow)
+    saved = SavedState.of(settings, flow)
+    with saved.locked() if saved else nullcontext():
+        check(settings, dataflow(flow), wait=saved is not None and saved.exists)
+        if saved:
+            saved.prepare(reset=reset_state)
+        return _recorded(flow, settings, workers)
+
+
+def _recorded(flow: Flow, settings: Settings, workers: int) -> int:
+    """Runs the flow, and keeps a record of it in `job_runs`."""
     conninfo, run_id = settings.store.url.get_secret_value(), uuid.uuid4()
-    start_run(conninfo, run_id, settings.state_id(flow), settings.model_dump(mode="json"))
+    start_run(conninfo, run_id, settings.flow_id(flow), settings.model_dump(mode="json"))
     ending: Ending = "failed"
     error: str | None = None
     try:
@@ -85,13 +96,14 @@ def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequenc
     # A batch is thousands of objects that die together and hold no cycles: looking for some costs a tenth of the time.
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
+    saved = SavedState.of(settings, flow)
     try:
         cluster_main(
             dataflow(flow)(settings),
             list(addresses),
             process,
             epoch_interval=timedelta(seconds=settings.recovery.interval_s),
-            recovery_config=_recovery(settings, flow),
+            recovery_config=saved.config if saved else None,
         )
     except KeyboardInterrupt:  # Bytewax makes one of any signal that it sees
         return stop.STUCK
@@ -99,34 +111,16 @@ def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequenc
 
 
 def _start_logging(settings: Settings) -> None:
-    logging.basicConfig(level=settings.telemetry.log_level, format="%(asctime)s %(levelname)s %(message)s")
-
-
-def prepare_recovery(settings: Settings, flow: Flow) -> None:
-    """Creates the recovery store where there is none. A backtest keeps no state: it must not move a live run's."""
-    folder = _recovery_folder(settings, flow)
-    if folder is not None and not folder.exists():
-        folder.mkdir(parents=True)
-        init_db_dir(folder, 1)
-
-
-def _recovery(settings: Settings, flow: Flow) -> RecoveryConfig | None:
-    folder = _recovery_folder(settings, flow)
-    return None if folder is None else RecoveryConfig(str(folder))
-
-
-def _recovery_folder(settings: Settings, flow: Flow) -> Path | None:
-    if settings.run.is_span:
-        return None
-    base = Path(settings.recovery.directory) if settings.recovery.directory else home() / "recovery"
-    return base / settings.state_id(flow)
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormat())
+    logging.basicConfig(level=settings.telemetry.log_level, handlers=[handler])
 
 
 def one_line(failure: BaseException) -> str:
     """What went wrong at the bottom of a chain of exceptions, in one line."""
     while failure.__cause__ is not None:
         failure = failure.__cause__
-    return " ".join(str(failure).split()) or type(failure).__name__
+    return " ".join(masked(str(failure)).split()) or type(failure).__name__
 
 
 def main() -> NoReturn:
@@ -138,10 +132,11 @@ def main() -> NoReturn:
         _start_logging(settings)
         code = run_process(flow, settings, int(process), addresses.split(";"))  # type: ignore[arg-type]
     except Exception as failure:
-        from mdp.cli.errors import explain  # noqa: PLC0415 - only a worker that fails needs the command line
+        from mdp.cli.errors import explain, print_traceback  # noqa: PLC0415 - only a worker that fails needs them
 
         line = explain(failure)
         if line is None:
+            sys.excepthook = print_traceback
             raise
         sys.stderr.write(f"error: {line}\n")
         code = 2

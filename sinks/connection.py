@@ -32,8 +32,31 @@ _PASSING: Final = (
 )
 
 
+# What libpq and the server say of a connection that cannot be made, and what to do about it.
+_REMEDIES: Final = {
+    "password authentication failed": "correct the user and the password in store.url, PGPASSWORD or PGPASSFILE",
+    "no password supplied": "give a password in store.url, PGPASSWORD or PGPASSFILE",
+    "certificate verify failed": "name the authority that signed the server's certificate as sslrootcert in store.url",
+    "root certificate file": "name the authority that signed the server's certificate as sslrootcert in store.url",
+    "does not match host name": "name the server in store.url as its certificate does",
+    "no encryption": "ask for TLS with sslmode=verify-full in store.url",
+    "does not support SSL": "set TLS up on the server, or ask for another sslmode in store.url",
+}
+_OTHER_REMEDY: Final = "start it, or set store.url"
+
+
 class StoreUnavailable(Exception):  # noqa: N818  a state of the database, not a fault of the program
     """The database cannot do it now; the same call may succeed later. The message is one line."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return next((remedy for sign, remedy in _REMEDIES.items() if sign in str(self)), _OTHER_REMEDY)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the server and we do not trust each other, which waiting does not mend."""
+        return self.remedy != _OTHER_REMEDY
 
 
 def connect(conninfo: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> psycopg.Connection:

@@ -15,7 +15,7 @@ from contracts.batch import MicroBatch
 from contracts.bus_config import ClientOption, KafkaConfig
 from sinks.read_back import last_cause
 from sinks.records import Cause, Identity, OutRecord, bar_records, refused_records, signal_records
-from sinks.retry import until_written
+from telemetry.outage import wait_out
 
 _SECONDS = 30.0
 _PRODUCER: dict[str, ClientOption] = {
@@ -66,7 +66,7 @@ class TransactionalWriter:
         if self._topics and any(
             batch.rejects.height or batch.late.height or batch.signals.height or batch.bars.height for batch in batches
         ):
-            until_written(lambda: self._write(batches), KafkaUnavailable, "Kafka")
+            wait_out(lambda: self._write(batches), KafkaUnavailable, "Kafka")
 
     def close(self) -> None:
         self._producer = None

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from bytewax import errors
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
 from confluent_kafka import Producer
 
@@ -30,7 +31,10 @@ class _Part(StatefulSinkPartition[MicroBatch, None]):
         self._writer, self._release = writer, release
 
     def write_batch(self, values: list[MicroBatch]) -> None:
-        self._writer.submit(values)
+        try:
+            self._writer.submit(values)
+        except Exception as error:  # as Bytewax does with whatever else is raised in a step
+            raise errors.BytewaxRuntimeError("error writing to a sink") from error
 
     def snapshot(self) -> None:
         self._writer.barrier()
@@ -45,7 +49,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
 
     config: KafkaConfig
     owner: str
-    state_id: str
+    flow_id: str
     progress_id: str
     source_topic: str
     topics: dict[str, Records]
@@ -58,7 +62,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
         return int(item_key)
 
     def _identity(self, partition: int) -> Identity:
-        return Identity(self.owner, self.state_id, self.progress_id, self.source_topic, partition)
+        return Identity(self.owner, self.flow_id, self.progress_id, self.source_topic, partition)
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
         writer = TransactionalWriter(self.config, self._identity(int(for_part)), self.topics)

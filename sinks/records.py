@@ -32,13 +32,13 @@ class Identity:
 
     Attributes:
         owner: the flow; only one worker at a time may write for it.
-        state_id: the flow and the shape of its state; what another shape has written is somebody else's.
-        progress_id: as which it writes. Of a run of a part of the log it is another than `state_id`, so that the whole
+        flow_id: the flow and its windows' length; what it wrote with another length is somebody else's.
+        progress_id: as which it writes. Of a run of a part of the log it is another than `flow_id`, so that the whole
             run does not take that part's end for its own; what either has written is left out.
     """
 
     owner: str
-    state_id: str
+    flow_id: str
     progress_id: str
     topic: str
     partition: int
@@ -65,7 +65,7 @@ class Identity:
         mine = dict(self.headers((0, 0)))
         if any(found.get(name) != mine[name] for name in (SOURCE_TOPIC, SOURCE_PARTITION)):
             return None
-        if found.get(FLOW) not in (self.state_id.encode(), self.progress_id.encode()):
+        if found.get(FLOW) not in (self.flow_id.encode(), self.progress_id.encode()):
             return None
         return int(found[SOURCE_OFFSET] or 0), int(found[SOURCE_ROW] or 0)
 

@@ -25,9 +25,9 @@ from sinks.records import (
     SOURCE_TOPIC,
     STORE,
 )
-from sinks.retry import until_written
 from sinks.timescale import RefusedRow, TimescaleWriter
 from telemetry.metrics import ERRORS
+from telemetry.outage import wait_out
 
 _SECONDS: Final = 30.0
 _PROGRESS_SECONDS: Final = 1.0
@@ -56,7 +56,7 @@ class StoreWriter:
         self.writer.close()
 
     def _write_held(self) -> None:
-        result = until_written(lambda: self.writer.write(self._held), StoreUnavailable, "the database")
+        result = wait_out(lambda: self.writer.write(self._held), StoreUnavailable, "the database")
         self._held, self._written_at = [], time.monotonic()
         if result.conflicts:
             ERRORS.labels("store", "partition_conflict").inc(result.conflicts)
@@ -65,7 +65,7 @@ class StoreWriter:
             )
         if result.refused:
             ERRORS.labels("store", "refused").inc(len(result.refused))
-            until_written(lambda: self._send_to_dlq(result.refused), KafkaException, "Kafka")
+            wait_out(lambda: self._send_to_dlq(result.refused), KafkaException, "Kafka")
 
     def _send_to_dlq(self, rows: Sequence[RefusedRow]) -> None:
         """Rows that the database refuses are rare: a producer for the occasion is good enough."""

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
 
 from contracts.bus_config import KafkaConfig
+from telemetry.outage import Outage
 
 _CONFIRMATIONS_PER_TIMEOUT: Final = 4
 
@@ -39,6 +40,7 @@ class EndOffsets:
     config: KafkaConfig
     topic: str
     timeout_ns: int
+    outage: Outage
     _latest: dict[int, Confirmation] = field(default_factory=dict, init=False)
     _partitions: tuple[int, ...] = field(default=(), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -69,7 +71,10 @@ class EndOffsets:
             if asked_at - answered_at > self.timeout_ns:
                 unbroken_since = asked_at
             ends = self._ask(admin, self._partitions)
-            if ends is not None:
+            if ends is None:  # a client that knew a broker before it was restarted may be refused for ever
+                admin = AdminClient(self.config.client())
+            else:
+                self.outage.end()
                 answered_at = time.monotonic_ns()
                 confirmed = {p: Confirmation(unbroken_since, asked_at, end) for p, end in ends.items()}
                 self._latest = {**self._latest, **confirmed}
@@ -81,5 +86,6 @@ class EndOffsets:
                 wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self.timeout_ns / 1e9
             )
             return {place.partition: future.result().offset for place, future in futures.items()}
-        except KafkaException:
+        except KafkaException as error:
+            self.outage.begin(error.args[0].str())
             return None

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final, cast
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, Message, TopicPartition
 
 from contracts.batch import MicroBatch, Quiet
 from contracts.bus_config import KafkaConfig
 from contracts.record import Fetch, Record
 from contracts.timestamps import parse_timestamp
+from sources import brokers
 from sources.end_offsets import EndOffsets
+from telemetry.metrics import GAP_OFFSETS
+from telemetry.outage import Outage
 
 _TIMEOUT: Final = 10.0
 _PART: Final = 4000  # records, with all that is made of them, that still fit a core's cache together
 _NO_END: Final = 2**63 - 1
 _POLL: Final = timedelta(milliseconds=3)
 _WAIT_IT_OUT: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
+_OUT_OF_LOG: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 _CONSUMER: Final = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
@@ -40,8 +44,15 @@ _CONSUMER: Final = {
 Decode = Callable[[Iterable[Fetch]], MicroBatch]
 
 
+log = logging.getLogger("mdp.sources")
+
+
 class SourceError(ValueError):
     """The topic cannot be read as asked; one line says what to do."""
+
+
+class BrokerUnavailable(SourceError):  # noqa: N818 - says what is wrong
+    """No broker answers; the same call may succeed later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +79,15 @@ def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
     """The partitions of a topic.
 
     Raises:
-        SourceError: no broker answers, or there is no such topic.
+        BrokerUnavailable: no broker answers.
+        SourceError: the broker refuses us, or we it; or there is no such topic.
     """
-    admin = AdminClient(config.client(socket_timeout_ms=10_000))
     try:
-        metadata = admin.list_topics(topic, timeout=_TIMEOUT).topics[topic]
-    except KafkaException as error:
-        raise SourceError(
-            f"no Kafka broker answers at {config.brokers}: {error.args[0].str()}; start it, or set bus.kafka.brokers"
-        ) from None
+        metadata = brokers.metadata(config.client(socket_timeout_ms=10_000), topic).topics[topic]
+    except brokers.Refused as error:
+        raise SourceError(str(error)) from None
+    except brokers.Unreachable as error:
+        raise BrokerUnavailable(str(error)) from None
     if metadata.error is not None:
         raise SourceError(f"topic {topic} cannot be read: {metadata.error.str()}; run `mdp topics apply`")
     return sorted(metadata.partitions)
@@ -90,6 +101,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         decode: what is made of what is fetched. It is handed part after part, because fetching a whole batch first and
             reading it later costs half as much again: each step would find the memory cold.
         stop: ends the reading when it is set.
+        has_begun: whether the flow has written anything yet that the topic led to.
         ends: confirms silence; None where nothing has to be known of it.
     """
 
@@ -97,7 +109,9 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
     topic: str
     decode: Decode
     max_batch_size: int
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event
+    has_begun: Callable[[], bool]
+    outage: Outage
     bounds: Bounds = Bounds()
     ends: EndOffsets | None = None
 
@@ -109,10 +123,12 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         place = TopicPartition(self.topic, int(for_part))
         low, high = consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
         start = self._start(consumer, place, resume_state, low, high)
-        if not low <= start <= high:
+        if start < low:
+            start = self.across_gap(place.partition, start, low)
+        elif start > high:
             raise SourceError(
-                f"{self.topic}[{place.partition}] holds offsets {low} to {high}, and saved state continues at {start}: "
-                f"records were deleted; start anew with another `name`, or from what is left with --from"
+                f"{self.topic}[{place.partition}] ends at offset {high}, and saved state continues at {start}: "
+                f"the topic is not the one that was read; read it anew with --reset-state"
             )
         consumer.assign([TopicPartition(self.topic, place.partition, start)])
         if self.ends is not None:
@@ -124,6 +140,10 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
             return _offset_at(consumer, place, self.bounds.from_ns, high)
         if saved is not None:
             return saved
+        if not self.bounds.is_span and self.has_begun():
+            # Its state was lost, or the partition is a new one: to begin anywhere else would leave out events.
+            log.warning("%s[%d] has no saved state: reading it from its first record", self.topic, place.partition)
+            return low
         start = self.config.start
         if start in ("earliest", "latest"):
             return low if start == "earliest" else high
@@ -131,6 +151,21 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
             committed = consumer.committed([place], timeout=_TIMEOUT)[0].offset
             return low if committed == OFFSET_INVALID else max(low, committed)
         return _offset_at(consumer, place, parse_timestamp(start), high)
+
+    def across_gap(self, partition: int, wanted: int, low: int) -> int:
+        """Where to go on when records were deleted before they were read; they are counted.
+
+        Raises:
+            SourceError: the config says to stop.
+        """
+        gap = f"{self.topic}[{partition}]: records {wanted} to {low - 1} were deleted before they were read"
+        if self.config.on_gap == "stop":
+            raise SourceError(
+                f"{gap}: set bus.kafka.on_gap=continue to go on without them, and give the topic a longer retention"
+            )
+        log.error("%s; going on without them (on_gap: continue)", gap)
+        GAP_OFFSETS.labels(self.topic, str(partition)).inc(low - wanted)
+        return low
 
 
 def _offset_at(consumer: Consumer, place: TopicPartition, time_ns: int, high: int) -> int:
@@ -176,6 +211,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             if len(records) < len(messages):
                 self._heed([message for message in messages if message.error() is not None])
             if records:
+                self._source.outage.end()
                 self._next = max(self._next, int(records[-1].offset() or 0) + 1)
                 yield self._fetch(cast(list[Record], records))
             if len(messages) < asked:
@@ -201,11 +237,22 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             if error is None:
                 continue
             if error.code() == KafkaError._PARTITION_EOF:
+                self._source.outage.end()
                 self._next = max(self._next, min(event.offset() or 0, self._end or _NO_END))
-            elif error.code() not in _WAIT_IT_OUT and not error.retriable():
+            elif error.code() in _OUT_OF_LOG:
+                self._go_on_from_low()
+            elif error.code() in _WAIT_IT_OUT or error.retriable():
+                self._source.outage.begin(error.str())
+            else:
                 raise SourceError(
                     f"{self._source.topic}[{self._partition}] cannot be read at {self._next}: {error.str()}"
                 )
+
+    def _go_on_from_low(self) -> None:
+        place = TopicPartition(self._source.topic, self._partition)
+        low, _ = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
+        self._next = self._source.across_gap(self._partition, self._next, low)
+        self._consumer.assign([TopicPartition(place.topic, place.partition, self._next)])
 
     def _confirmed_quiet(self) -> Quiet | None:
         """What the broker last confirmed, once, if everything up to there has been read."""

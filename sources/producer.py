@@ -11,10 +11,10 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.encode import CONTENT_TYPES, Encoding, encode
 from contracts.record import CONTENT_TYPE
+from sources import brokers
 from sources.outgoing import Sent
 from sources.partitioner import Partitioner
 
-_METADATA_SECONDS: Final = 10.0
 _FLUSH_SECONDS: Final = 1.0
 _FULL_QUEUE_SECONDS: Final = 0.05
 
@@ -75,11 +75,10 @@ class _Delivery:
     """A producer that knows what became of its records."""
 
     def __init__(self, producer_config: Mapping[str, Any], topic: str) -> None:
-        config = {**_CONFIG, **producer_config, "on_delivery": self._failed, "error_cb": _ignore}
-        self._bootstrap = producer_config.get("bootstrap.servers", "")
+        self._client = producer_config
         self._topic = topic
-        self._producer = Producer(config)
         self._partitioner = Partitioner(self._partitions())
+        self._producer = Producer({**_CONFIG, **producer_config, "on_delivery": self._failed, "error_cb": _ignore})
         self._failures = 0
         self._reason = ""
 
@@ -139,11 +138,9 @@ class _Delivery:
 
     def _partitions(self) -> int:
         try:
-            metadata = self._producer.list_topics(self._topic, timeout=_METADATA_SECONDS).topics[self._topic]
-        except KafkaException as error:
-            raise ProduceError(
-                f"no Kafka broker answers at {self._bootstrap}: start one or correct the address"
-            ) from error
+            metadata = brokers.metadata(self._client, self._topic).topics[self._topic]
+        except brokers.Unreachable as error:
+            raise ProduceError(str(error)) from None
         if metadata.error is not None:
             raise ProduceError(f"topic {self._topic} cannot be written to, create it first: {metadata.error.str()}")
         return len(metadata.partitions)

@@ -23,6 +23,13 @@ FLUSH_ROWS = Counter("microbatch_flush_rows_total", "Bars that left their window
 SIGNALS = Counter("signals_emitted_total", "Signals that left the evaluators", ["name", "adapter"])
 ERRORS = Counter("errors_total", "What went wrong without stopping the flow", ["component", "reason"])
 
+WAITING = Gauge("stream_waiting", "How many parts of the worker wait for a service that is away", ["service"])
+GAP_OFFSETS = Counter(
+    "stream_gap_offsets_total",
+    "Offsets that were deleted before they were read (on_gap: continue)",
+    ["topic", "partition"],
+)
+
 log = logging.getLogger("mdp.telemetry")
 
 

@@ -187,6 +187,13 @@ class Deployment:
         """Starts a worker, or a cluster of them in a process group of its own."""
         return self.spawn([sys.executable, "-c", WORKER, flow, str(workers), *overrides])
 
+    def mdp(self, *arguments: str) -> tuple[int, str]:
+        """Runs an `mdp` command on this deployment to its end; its exit code, and what it said there."""
+        before = len(self.said.read_bytes()) if self.said.exists() else 0
+        process = self.spawn([sys.executable, "-c", "from mdp.cli import main; main()", *arguments])
+        code = process.wait(SECONDS)
+        return code, self.said.read_bytes()[before:].decode(errors="replace")
+
     def spawn(self, command: Sequence[str], **environment: str) -> subprocess.Popen[bytes]:
         """Starts a program on this deployment; what it says goes to a file."""
         with self.said.open("ab") as said:

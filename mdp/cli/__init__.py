@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from mdp.cli import demo, stack, store, stream, topics, validate
-from mdp.cli.errors import explain
+from mdp.cli.errors import explain, print_traceback
 from mdp.cli.options import examples
 
 _FAILED = 2
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:
         line = explain(error)
         if line is None or sys.flags.dev_mode:
+            sys.excepthook = print_traceback
             raise
         if line:
             typer.echo(f"error: {line}", err=True)

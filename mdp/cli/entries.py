@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from rich.text import Text
 
-from mdp.cli.output import printable
+from mdp.printable import printable, printable_json
 from mdp.tail import Entry
 from sinks.records import DLQ_ERROR, DLQ_REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
 
@@ -29,18 +29,19 @@ def json_line(entry: Entry) -> str:
         "partition": entry.partition,
         "offset": entry.offset,
         "row": entry.row,
-        "timestamp": _time(entry.timestamp_ms),
+        "timestamp": time_text(entry.timestamp_ms),
         "key": entry.key,
         "headers": entry.headers,
     }
     try:
-        return msgspec.json.encode({**fields, "value": entry.value, **_payload(entry)}).decode()
+        encoded = msgspec.json.encode({**fields, "value": entry.value, **_payload(entry)})
     except (TypeError, ValueError):  # MessagePack has values that JSON has not
-        return msgspec.json.encode({**fields, "value": None, "payload": _escaped(entry.payload)}).decode()
+        encoded = msgspec.json.encode({**fields, "value": None, "payload": escaped(entry.payload)})
+    return printable_json(encoded.decode())
 
 
 def _payload(entry: Entry) -> dict[str, str]:
-    return {"payload": _escaped(entry.payload)} if entry.value is None and entry.payload is not None else {}
+    return {"payload": escaped(entry.payload)} if entry.value is None and entry.payload is not None else {}
 
 
 def line(entry: Entry) -> Text:
@@ -50,10 +51,10 @@ def line(entry: Entry) -> Text:
     if DLQ_REASON in entry.headers:
         parts = _refused(entry)
     elif value is None:
-        parts = [("unreadable", "bold red"), (_shortened(entry.payload), "")]
+        parts = [("unreadable", "bold red"), (shortened(entry.payload), "")]
     else:
         parts = _known(value)
-    time = _time(entry.timestamp_ms) if value is None or DLQ_REASON in entry.headers else _time_of(entry, value)
+    time = time_text(entry.timestamp_ms) if value is None or DLQ_REASON in entry.headers else _time_of(entry, value)
     text = Text(f"{time} ", style="dim")
     for content, style in parts:
         text.append(f" {printable(content)}", style=style or "not dim")
@@ -86,7 +87,7 @@ def _refused(entry: Entry) -> list[tuple[str, str]]:
     return [
         (why, f"not dim {_STYLES['refused']}"),
         (f"from {origin}", ""),
-        (_shortened(entry.payload), "italic not dim"),
+        (shortened(entry.payload), "italic not dim"),
     ]
 
 
@@ -95,22 +96,25 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
-def _shortened(payload: bytes | None) -> str:
+def shortened(payload: bytes | None) -> str:
+    """The beginning of a payload in ASCII, everything else escaped."""
     if not payload:
         return "no value" if payload is None else "no bytes"
-    return _escaped(payload[:_LONGEST_PAYLOAD]) + ("…" if len(payload) > _LONGEST_PAYLOAD else "")
+    return escaped(payload[:_LONGEST_PAYLOAD]) + ("…" if len(payload) > _LONGEST_PAYLOAD else "")
 
 
-def _escaped(payload: bytes | None) -> str:
+def escaped(payload: bytes | None) -> str:
+    """All of a payload in ASCII."""
     return (payload or b"").decode("ascii", "backslashreplace")
 
 
 def _time_of(entry: Entry, value: dict[str, Any]) -> str:
     """The time that the record tells of, else its own."""
     told = next((value[name] for name in ("src_ts", "ts", "window_start") if isinstance(value.get(name), str)), None)
-    return printable(told[:_LONGEST_VALUE]) if told else _time(entry.timestamp_ms)
+    return printable(told[:_LONGEST_VALUE]) if told else time_text(entry.timestamp_ms)
 
 
-def _time(milliseconds: int) -> str:
+def time_text(milliseconds: int) -> str:
+    """UTC, to the millisecond, of a time since the epoch."""
     moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=max(milliseconds, 0))
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any, Final
+
+from flows.secrets import masked
+from mdp.printable import printable
 
 _LONGEST: Final = 600
 
 
 def explain(error: BaseException) -> str | None:
-    """One line for an error that a user can cause, empty if all is said; None for a fault of the program."""
+    """One line for an error that a user can cause, empty if all is said; None for a fault of the program.
+
+    It holds no secrets, and nothing that a terminal takes for a command.
+    """
     for cause in _causes(error):
         line = _line(cause)
         if line is not None:
-            return " ".join(line.split())[:_LONGEST]
+            return printable(" ".join(masked(line).split()))[:_LONGEST]
     return None
+
+
+def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python does with a fault of the program, but without secrets."""
+    sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -64,7 +77,7 @@ _MESSAGES: Final[tuple[tuple[str, str, Callable[[Any], str]], ...]] = (
     (
         "sinks.connection",
         "StoreUnavailable",
-        lambda error: f"the database cannot be used: {error}; start it, or set store.url",
+        lambda error: f"the database cannot be used: {error}; {error.remedy}",
     ),
     ("psycopg", "Error", _database),
     ("builtins", "OSError", _file),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import typer
 
+from mdp.printable import printable, printable_json
+
 if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
@@ -32,7 +34,7 @@ def stdout() -> Console:
 
 def remark(text: str) -> None:
     """Say something that is no result."""
-    typer.echo(text, err=True)
+    typer.echo("\n".join(map(printable, text.splitlines())), err=True)
 
 
 def print_json(value: Any) -> None:
@@ -65,15 +67,11 @@ def cell(value: object) -> Text:
     return Text(printable(str(value)))
 
 
-def printable(text: str) -> str:
-    """`text` with everything escaped that a terminal could take for a command."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def print_frame(frame: pl.DataFrame, form: Format) -> None:
     """Rows of a query: all columns as CSV or JSON, those of interest to people as a table."""
     if form == "csv":
-        typer.echo(frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ"), nl=False)
+        # Not by echo, which leaves out of what goes to a file all that looks like a terminal's commands.
+        sys.stdout.write(frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ"))
     elif form == "json":
         typer.echo(_json_rows(frame))
     else:
@@ -90,7 +88,7 @@ def _json_rows(frame: pl.DataFrame) -> str:
     for row in frame.iter_rows(named=True):
         if row.get("meta") is not None:
             row["meta"] = msgspec.Raw(row["meta"].encode())
-        rows.append(msgspec.json.encode(row).decode())
+        rows.append(printable_json(msgspec.json.encode(row).decode()))
     return "[" + ",".join(f"\n{row}" for row in rows) + ("\n]" if rows else "]")
 
 

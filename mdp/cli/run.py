@@ -16,6 +16,9 @@ UntilEnd = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace rows of the database that differ: a deliberate recomputation.")
 ]
+ResetState = Annotated[
+    bool, typer.Option("--reset-state", help="Throw away the saved state, and read the log anew; outputs stay.")
+]
 Workers = Annotated[int, typer.Option("--workers", "-w", min=1, max=256, help="Processes on this machine.")]
 Name = Annotated[
     str | None, typer.Option("--name", show_default="of the config", help="Under which state and progress are kept.")
@@ -64,6 +67,7 @@ def run(
     adapter: Adapter = None,
     overwrite: Overwrite = False,
     name: Name = None,
+    reset_state: ResetState = False,
 ) -> None:
     """Turn events into bars, features and signals, in the database and on the signals topic.
 
@@ -72,7 +76,7 @@ def run(
     to know them.
     """
     changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
-    _start("market", config, [*(overrides or []), *changes], workers, adapter)
+    _start("market", config, [*(overrides or []), *changes], workers, adapter, reset_state=reset_state)
 
 
 def micro_batch(
@@ -86,12 +90,13 @@ def micro_batch(
     workers: Workers = 1,
     overwrite: Overwrite = False,
     name: Name = None,
+    reset_state: ResetState = False,
 ) -> None:
     """Turn events into bars, in the database and on the bars topic: the first half of `run`."""
     changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
     if window is not None:
         changes.append(f"micro_batch.window_ms={window}")
-    _start("micro_batch", config, [*(overrides or []), *changes], workers, None)
+    _start("micro_batch", config, [*(overrides or []), *changes], workers, None, reset_state=reset_state)
 
 
 def infer(
@@ -105,10 +110,11 @@ def infer(
     adapter: Adapter = None,
     overwrite: Overwrite = False,
     name: Name = None,
+    reset_state: ResetState = False,
 ) -> None:
     """Turn the bars topic into features and signals: the second half of `run`."""
     changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
-    _start("infer", config, [*(overrides or []), *changes], workers, adapter)
+    _start("infer", config, [*(overrides or []), *changes], workers, adapter, reset_state=reset_state)
 
 
 def _run_changes(
@@ -131,11 +137,13 @@ def _start(
     overrides: list[str],
     workers: int,
     adapter: str | None,
+    *,
+    reset_state: bool,
 ) -> None:
     from mdp import worker
 
     chosen = [] if adapter is None else _adapter_changes(config, overrides, adapter)
-    raise typer.Exit(worker.run(flow, config, [*overrides, *chosen], workers))
+    raise typer.Exit(worker.run(flow, config, [*overrides, *chosen], workers, reset_state=reset_state))
 
 
 def _adapter_changes(config: Path | None, overrides: list[str], adapter: str) -> list[str]:

@@ -86,7 +86,7 @@ class Observer:
 
     def outcomes(self) -> Outcomes:
         """What the worker has counted and stored."""
-        return Outcomes(**queries.progress_of(self._url, self._settings.state_id("market")))
+        return Outcomes(**queries.progress_of(self._url, self._settings.flow_id("market")))
 
     def found(self) -> Found:
         """What there is in the database and in the topics, counted one by one."""

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from features.feature_config import FeatureConfig, Kind
+from mdp.printable import printable
 
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _ROOMY: Final = 100  # cells from which on columns stand two apart
@@ -115,7 +116,7 @@ def _revision(row: Row) -> Text:
 
 
 _BAR: Final = (
-    Column("symbol", 6, 0, lambda row: Text(row["symbol"], style="bold")),
+    Column("symbol", 6, 0, lambda row: Text(printable(row["symbol"]), style="bold")),
     Column("open", 9, 9, _price("open")),
     Column("high", 9, 9, _price("high")),
     Column("low", 9, 9, _price("low")),

@@ -16,6 +16,7 @@ from rich.text import Text
 from features.feature_config import FeatureConfig
 from mdp.demo.observer import Snapshot
 from mdp.demo.symbols import table
+from mdp.printable import printable
 
 _WIDE: Final = 112  # cells from which on all figures stand in one row
 _AIRY: Final = 28  # lines from which on there is room for empty ones
@@ -145,9 +146,9 @@ def _signal(signal: dict[str, Any]) -> list[Text]:
     sign, style = ("▲", "green") if value > 0 else ("▼", "red") if value < 0 else ("●", "dark_orange3")
     return [
         Text(f"{signal['ts']:%H:%M:%S}", style="dim"),
-        Text(signal["symbol"], style="bold"),
+        Text(printable(signal["symbol"]), style="bold"),
         Text(f"{sign} {value:+.1f}" if value else sign, style=style),
-        Text(signal["name"]),
+        Text(printable(signal["name"])),
         Text("" if price is None else f"{price:,.2f}", style="dim"),
         Text(f"{signal['score']:.2f}", style="dim"),
     ]

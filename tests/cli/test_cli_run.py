@@ -14,7 +14,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Settings, int]]:
     """What the worker was asked to run: flow, settings and number of processes. It answers with code 7."""
     calls: list[tuple[str, Settings, int]] = []
 
-    def run(flow: str, config: Path | None, overrides: Sequence[str], workers: int) -> int:
+    def run(flow: str, config: Path | None, overrides: Sequence[str], workers: int, *, reset_state: bool) -> int:
+        assert not reset_state
         calls.append((flow, load(config, overrides), workers))
         return 7
 

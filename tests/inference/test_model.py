@@ -171,7 +171,21 @@ def test_an_allowed_pickle_predicts_on_one_thread(tmp_path: Path, rows: pl.DataF
 def test_untrusted_types_in_a_skops_file_are_refused_by_name(tmp_path: Path) -> None:
     steps = [("call", FunctionTransformer(joblib.dump)), ("scale", StandardScaler()), ("model", KMeans(2))]
     path = saved(tmp_path, Pipeline(steps))
-    assert refusal(path) == (f"{path}: refused, because the model holds untrusted types: joblib.numpy_pickle.dump")
+    assert refusal(path) == (
+        f"{path}: refused, because the model holds untrusted types: joblib.numpy_pickle.dump; "
+        "if you trust the file, name them in inference.adapters.sklearn.trusted"
+    )
+
+
+def test_types_that_the_user_vouches_for_are_loaded_and_no_others(tmp_path: Path, rows: pl.DataFrame) -> None:
+    forest = RandomForestRegressor(5, random_state=0).fit(TRAINING, TARGET)
+    plain, sly = saved(tmp_path, forest), tmp_path / "sly.skops"
+    assert "sklearn.tree._tree.Tree;" in refusal(plain)
+    result = evaluator(plain, trusted=["sklearn.tree._tree.Tree"]).evaluate(rows)
+    assert result["value"].to_list() == forest.predict(rows.select(NAMES)).tolist()
+    skops.io.dump(Pipeline([("call", FunctionTransformer(joblib.dump)), ("model", forest)]), sly)
+    said = refusal(str(sly), trusted=["sklearn.tree._tree.Tree"])
+    assert "untrusted types: joblib.numpy_pickle.dump;" in said
 
 
 def test_files_that_are_no_models_are_refused_in_one_line(tmp_path: Path) -> None:

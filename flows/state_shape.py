@@ -1,0 +1,55 @@
+"""What decides the shape of saved state: a flow may only continue from state that its config would have made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import polars as pl
+
+from flows.settings import Settings
+
+FORMAT: Final = 1  # of what the state machines save; a change of any of them is another number
+
+Shape = Mapping[str, Any]
+
+
+class StateMismatch(ValueError):  # noqa: N818 - says what is wrong
+    """Saved state belongs to another config; one line names what changed and how to go on."""
+
+
+def state_shape(settings: Settings, flow: str) -> Shape:
+    """By config key, everything that the state of `flow` depends on, as JSON knows it."""
+    window = settings.micro_batch
+    return {
+        "the format of saved state": FORMAT,
+        "the version of Polars": pl.__version__,  # remembered ids are its hashes, which only a version keeps
+        "bus.kafka.topic" if flow != "infer" else "bus.kafka.bars_topic": settings.source_topic(flow),
+        "micro_batch.window_ms": window.window_ms,
+        "micro_batch.allow_late_ms": window.allow_late_ms,
+        "micro_batch.amend_ms": window.amend_ms,
+        "micro_batch.max_future_ms": window.max_future_ms,
+        "features.windows": [f"{f.name} ({f.kind} over {f.horizon})" for f in settings.features.windows],
+    }
+
+
+def check_shape(saved: Shape, current: Shape) -> None:
+    """Compares the shape of saved state with that of the config.
+
+    Raises:
+        StateMismatch: they differ.
+    """
+    changed = [
+        f"{key} was {_text(saved.get(key))} and is {_text(current.get(key))}"
+        for key in {**current, **saved}
+        if saved.get(key) != current.get(key)
+    ]
+    if changed:
+        raise StateMismatch(
+            f"saved state does not fit: {'; '.join(changed)}. "
+            f"Read the log anew with --reset-state, or run beside the old state under another --name"
+        )
+
+
+def _text(value: Any) -> str:
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value)

@@ -1,0 +1,100 @@
+"""`python -m mdp.member FLOW PROCESS ADDRESSES`: one process of a cluster that `mdp.cluster` has started."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from typing import ClassVar, Final, NoReturn
+
+from bytewax import errors
+from confluent_kafka import KafkaException
+
+from flows import stop
+from flows.config_file import connected, load
+from mdp.cli.errors import explain, print_traceback
+from mdp.cluster import AWAY, USER_ERROR
+from mdp.worker import _start_logging, run_process
+from sinks.connection import StoreUnavailable
+from sinks.kafka import KafkaUnavailable
+from sources.kafka import BrokerUnavailable
+
+_FAULT: Final = 1
+
+log = logging.getLogger("mdp.worker")
+
+
+class _Raised(errors.BytewaxRuntimeError):
+    """What a step has raised, wrapped by Bytewax, and kept here.
+
+    In a cluster Bytewax loses it: the threads that talk to the other processes panic while it is on its way, and all
+    that comes out is that panic, as in a process whose neighbour has ended.
+    """
+
+    all: ClassVar[list[_Raised]] = []
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.all.append(self)
+
+
+def main() -> NoReturn:
+    """Ends with the exit code that tells the parent whether to start again."""
+    errors.BytewaxRuntimeError = _Raised  # type: ignore[misc]
+    flow, process, addresses = sys.argv[1:]
+    stop.with_parent()
+    try:
+        settings = connected(load())
+        _start_logging(settings)
+        code = run_process(flow, settings, int(process), addresses.split(";"))  # type: ignore[arg-type]
+    except Exception as failure:
+        code = _told(failure)
+    except BaseException as panic:
+        if type(panic).__name__ != "PanicException":  # Bytewax has it from a crate, and Python cannot import it
+            raise
+        code = _told(_Raised.all[0]) if _Raised.all else _lost_neighbour()
+    _exit(code)
+
+
+def _exit(code: int) -> NoReturn:
+    """At once: after a panic the threads of Bytewax that still run would abort an orderly end, and hide the code."""
+    if code == 0:
+        sys.exit()
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _lost_neighbour() -> int:
+    log.info("another process of the cluster has ended")
+    return AWAY
+
+
+def _told(failure: Exception) -> int:
+    """The exit code; says what happened."""
+    line = explain(failure)
+    if line is None:
+        print_traceback(type(failure), failure, failure.__traceback__)
+        return _FAULT
+    if any(map(_passes, _causes(failure))):
+        log.warning("%s", line)
+        return AWAY
+    sys.stderr.write(f"error: {line}\n")
+    return USER_ERROR
+
+
+def _causes(failure: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = failure
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _passes(cause: BaseException) -> bool:
+    """Whether the same may succeed later."""
+    return isinstance(cause, BrokerUnavailable | KafkaException | KafkaUnavailable | StoreUnavailable)
+
+
+if __name__ == "__main__":
+    main()

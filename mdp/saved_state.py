@@ -1,0 +1,112 @@
+"""The folder where a flow saves its state: made for one config, and used by one run at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from bytewax.recovery import RecoveryConfig, init_db_dir
+
+from flows.config_file import ConfigError, home
+from flows.settings import Settings
+from flows.state_shape import Shape, check_shape, state_shape
+
+_SHAPE: Final = "shape.json"
+_HANDOVER_SECONDS: Final = 6.0  # workers that have lost who started them end within 5 s
+_LOOK_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """The snapshots of one flow under one name.
+
+    Attributes:
+        folder: Bytewax's recovery store, and beside it the shape of the state in it.
+        shape: of the state that the config makes.
+    """
+
+    folder: Path
+    shape: Shape
+
+    @classmethod
+    def of(cls, settings: Settings, flow: str) -> SavedState | None:
+        """None for a run of a part of the log, which keeps no state: it must not move a live run's."""
+        if settings.run.is_span:
+            return None
+        base = Path(settings.recovery.directory) if settings.recovery.directory else home() / "recovery"
+        return cls(base / f"{settings.name}-{flow}", state_shape(settings, flow))
+
+    @property
+    def exists(self) -> bool:
+        """Whether this flow has been started here before."""
+        return (self.folder / _SHAPE).exists()
+
+    @property
+    def config(self) -> RecoveryConfig:
+        """What Bytewax has to know."""
+        return RecoveryConfig(str(self.folder))
+
+    def prepare(self, *, reset: bool) -> None:
+        """Makes the folder if there is none; with `reset`, throws away what is in it.
+
+        Raises:
+            StateMismatch: the state in it was made with another config.
+        """
+        if reset and self.folder.exists():
+            shutil.rmtree(self.folder)
+        if not self.exists:
+            self._create()
+        check_shape(json.loads((self.folder / _SHAPE).read_text(encoding="utf-8")), self.shape)
+
+    def _create(self) -> None:
+        """Under another name first, so that a crash leaves a whole folder or none."""
+        unfinished = self.folder.with_suffix(".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        init_db_dir(unfinished, 1)
+        (unfinished / _SHAPE).write_text(json.dumps(self.shape, indent=1), encoding="utf-8")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        unfinished.rename(self.folder)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps the state to this run, until it and all processes that it has started have ended.
+
+        Two runs that save to one folder would mix their epochs.
+
+        Raises:
+            ConfigError: another run has it, and does not end within a few seconds.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with self.folder.with_suffix(".lock").open("a+", encoding="utf-8") as file:
+            _lock(file, self.folder)
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            os.set_inheritable(file.fileno(), True)
+            yield
+
+
+def _lock(file: IO[str], folder: Path) -> None:
+    deadline = time.monotonic() + _HANDOVER_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                file.seek(0)
+                raise ConfigError(
+                    f"process {file.read()} runs this flow already, on the state in {folder}: "
+                    f"stop it, or give this one another --name"
+                ) from None
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return

@@ -1,0 +1,84 @@
+"""What Kafka's brokers say of their topics; and where they say nothing, why not."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._metadata import ClusterMetadata
+
+_SECONDS: Final = 10.0
+_FIRST_LOOK_SECONDS: Final = 0.5
+_AFTER: Final = re.compile(r" \(after \d+ms in state .*\)$")
+_REMEDIES: Final = {
+    KafkaError._AUTHENTICATION: "correct sasl.mechanism, sasl.username and sasl.password in bus.kafka.options",
+    KafkaError._SSL: "correct ssl.ca.location in bus.kafka.options, or name the brokers in bus.kafka.brokers as their"
+    " certificates do",
+}
+
+
+class Unreachable(ValueError):  # noqa: N818 - says what is wrong
+    """No broker gives an answer; one line says why and what to do."""
+
+
+class Refused(Unreachable):
+    """A broker and we do not trust each other; asking again would not help."""
+
+
+def metadata(client: Mapping[str, Any], topic: str | None = None) -> ClusterMetadata:
+    """What the brokers know of one topic, or of all.
+
+    A broker that does not answer is given ten seconds. That a password or a certificate was refused is told at once.
+
+    Raises:
+        Refused: a password or a certificate is not accepted, or there can be no client with these options.
+        Unreachable: no broker answers.
+    """
+    said: list[KafkaError] = []
+    admin = _admin({**client, "error_cb": said.append})
+    deadline, look = time.monotonic() + _SECONDS, _FIRST_LOOK_SECONDS
+    while True:
+        try:
+            return admin.list_topics(topic, timeout=look) if topic else admin.list_topics(timeout=look)
+        except KafkaException as error:
+            admin.poll(0)  # hands over what the client has said meanwhile
+            refusal = _refusal(said)
+            if refusal is not None:
+                raise Refused(_refused(client, refusal)) from None
+            if time.monotonic() > deadline:
+                raise Unreachable(_silent(client, said, error.args[0])) from None
+        look = min(2 * look, max(deadline - time.monotonic(), _FIRST_LOOK_SECONDS))
+
+
+def _admin(client: dict[str, Any]) -> AdminClient:
+    try:
+        return AdminClient(client)
+    except KafkaException as error:
+        raise Refused(
+            f"there can be no connection to Kafka: {error.args[0].str()}; correct bus.kafka.options"
+        ) from None
+
+
+def _refusal(said: list[KafkaError]) -> KafkaError | None:
+    """Why no broker is left to hope for, if that is so."""
+    if not any(error.code() == KafkaError._ALL_BROKERS_DOWN for error in said):
+        return None
+    return next((error for error in reversed(said) if error.code() in _REMEDIES), None)
+
+
+def _refused(client: Mapping[str, Any], refusal: KafkaError) -> str:
+    reason = _AFTER.sub("", refusal.str())
+    return f"no connection to Kafka at {client['bootstrap.servers']}: {reason}; {_REMEDIES[refusal.code()]}"
+
+
+def _silent(client: Mapping[str, Any], said: list[KafkaError], last: KafkaError) -> str:
+    known = [error for error in said if error.code() != KafkaError._ALL_BROKERS_DOWN]
+    reason = _AFTER.sub("", (known[-1] if known else last).str())
+    # A broker that wants another protocol hangs up without a word.
+    remedy = "" if known else ", or bus.kafka.options if it asks for TLS or a password"
+    where = client["bootstrap.servers"]
+    return f"no Kafka broker answers at {where}: {reason}; start it, or set bus.kafka.brokers{remedy}"
