@@ -86,9 +86,20 @@ CREATE TABLE progress (
 );
 """
 
+_LATE_REPAIRS: Final = """
+CREATE TABLE late_repairs (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    repaired_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, partition, "offset")
+);
+"""
+
 MIGRATIONS: Final = (
     Migration(1, "bars, features and signals", _RESULTS),
     Migration(2, "job runs and progress", _OPERATIONS),
+    Migration(3, "late repairs", _LATE_REPAIRS),
 )
 
 TIME_COLUMN: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts"}

@@ -102,7 +102,7 @@ class TimescaleWriter:
     def _write(self, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
         connection = self._connected()
         try:
-            return self._transact(connection, rows, batches, _merge)
+            return self._transact(connection, rows, batches, merge_rows)
         except DATA_ERRORS:
             return self._transact(connection, rows, batches, _merge_by_halves)
 
@@ -125,7 +125,8 @@ class TimescaleWriter:
         return self._connection
 
 
-def _merge(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) -> WriteResult:
+def merge_rows(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) -> WriteResult:
+    """Takes rows with the target's columns into its table, by way of its staging table."""
     result = WriteResult()
     for number, unique in enumerate(unique_rows(target, rows)):
         if number:
@@ -156,7 +157,7 @@ def _merge_by_halves(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame)
     try:
         with cursor.connection.transaction():
             _clear_stage(cursor, target)
-            return _merge(cursor, target, rows)
+            return merge_rows(cursor, target, rows)
     except DATA_ERRORS as error:
         if rows.height == 1:
             return WriteResult(refused=[_refused(target, rows, error)])

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from mdp.cli import demo, stack, store, stream, topics, validate
+from mdp.cli import demo, dlq, late, stack, store, stream, topics, validate
 from mdp.cli.errors import explain, print_traceback
 from mdp.cli.options import examples
 
@@ -34,6 +34,8 @@ stack.register(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(stream.app, name="stream")
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(late.app, name="late")
 validate.register(app)
 
 

@@ -19,6 +19,10 @@ COMMANDS = [
     "stream infer",
     "stream tail",
     "stream replay",
+    "dlq inspect",
+    "dlq stats",
+    "dlq redrive",
+    "late repair",
     "validate",
 ]
 
@@ -35,7 +39,7 @@ def test_help_ends_with_examples(mdp: Mdp, command: str) -> None:
     assert f"$ mdp {command}".strip() in mdp(*command.split(), "--help").out.partition("Examples")[2]
 
 
-@pytest.mark.parametrize("group", ["", "topics", "store", "stream"])
+@pytest.mark.parametrize("group", ["", "topics", "store", "stream", "dlq", "late"])
 def test_a_group_alone_shows_its_help(mdp: Mdp, group: str) -> None:
     result = mdp(*group.split())
     assert f"Usage: mdp {group}".strip() in result.out

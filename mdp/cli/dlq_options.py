@@ -1,0 +1,24 @@
+"""Options that choose records of the DLQ."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mdp.cli.options import parse_time
+
+Reason = Annotated[
+    str | None, typer.Option("--reason", help="Only of this reason: undecodable, contract, future or store.")
+]
+Contains = Annotated[
+    str | None, typer.Option("--contains", metavar="TEXT", help="Only with this text in the error, key or payload.")
+]
+FailedFrom = Annotated[
+    int | None, typer.Option("--from", parser=parse_time, metavar="TIME", help="Only refused at this time or later.")
+]
+FailedTo = Annotated[
+    int | None, typer.Option("--to", parser=parse_time, metavar="TIME", help="Only refused before this time.")
+]
+Partition = Annotated[int | None, typer.Option("--partition", min=0, help="Only of this partition of the DLQ.")]
+Offset = Annotated[int | None, typer.Option("--offset", min=0, help="Only at this offset of the DLQ.")]

@@ -1,0 +1,77 @@
+"""Marks in the DLQ topic: which of its events have been redriven, and how often an event has been tried again.
+
+A mark is a record beside the refused ones, committed in one Kafka transaction with the event that it tells of. It is
+about the event's origin in the log, not about a record of the DLQ, as two flows may have refused the same event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import msgspec
+from confluent_kafka import Message
+
+from contracts.record import CONTENT_TYPE, JSON, Headers, RecordHeaders
+
+MARK: Final = "dlq_mark"
+RETRY_COUNT: Final = "retry_count"
+REDRIVEN_FROM: Final = "redriven_from"
+_REDRIVEN: Final = b"redriven"
+
+MARK_HEADERS: Final[Headers] = [(CONTENT_TYPE, JSON.encode()), (MARK, _REDRIVEN)]
+
+
+class Origin(NamedTuple):
+    """The row of the log that an event is."""
+
+    topic: str
+    partition: int
+    offset: int
+    row: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}" + (f".{self.row}" if self.row else "")
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """The event at `origin` is in the log again, at `redriven_to`, for the `retry_count`-th time."""
+
+    origin: Origin
+    redriven_to: Origin
+    retry_count: int
+
+
+_decoder: Final = msgspec.json.Decoder(Mark)
+
+
+@dataclass
+class Marks:
+    """What the marks say together; memory grows with the number of events that were redriven."""
+
+    redriven: set[Origin] = field(default_factory=set)
+    _retries: dict[Origin, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Iterable[Message]) -> Marks:
+        """Take in the marks among records of the DLQ."""
+        marks = cls()
+        for record in records:
+            value = record.value()
+            if value is not None and is_mark(record.headers()):
+                marks.add(_decoder.decode(value))
+        return marks
+
+    def add(self, mark: Mark) -> None:
+        self.redriven.add(mark.origin)
+        self._retries[mark.redriven_to] = mark.retry_count
+
+    def retries(self, origin: Origin) -> int:
+        """How often the event that was refused there had been redriven."""
+        return self._retries.get(origin, 0)
+
+
+def is_mark(headers: RecordHeaders) -> bool:
+    """Whether a record of the DLQ is a mark rather than something that was refused."""
+    return dict(headers or ()).get(MARK) == _REDRIVEN

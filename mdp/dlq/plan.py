@@ -1,0 +1,165 @@
+"""What a redrive sends: the chosen records that are events and have not been sent, mended if there is a fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from contracts.record import CONTENT_TYPE, JSON, Headers
+from mdp.dlq.fixes import Fix, as_json
+from mdp.dlq.marks import REDRIVEN_FROM, RETRY_COUNT, Marks, Origin
+from mdp.dlq.records import DlqRecord
+from sinks.records import STORE
+from sources import pacing
+from sources.partitioner import Partitioner
+
+_SLICE: Final = 500  # events of a transaction
+_SLICE_BYTES: Final = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A refused event as it goes out."""
+
+    record: DlqRecord
+    origin: Origin
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def retry_count(self) -> int:
+        return self.record.retries + 1
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the chosen records.
+
+    Attributes:
+        sent: to the events topic, or, in a dry run, as many would be.
+        redriven: left, as they had been sent before.
+        exhausted: left, as they have been tried as often as is allowed.
+        foreign: left, as they are no events of the events topic.
+        unfixed: left by the fix.
+        unfixable: left, as the fix failed; `failure` says how it did so first.
+    """
+
+    sent: int = 0
+    redriven: int = 0
+    exhausted: int = 0
+    foreign: int = 0
+    unfixed: int = 0
+    unfixable: int = 0
+    failure: str = ""
+
+
+@dataclass
+class Plan:
+    """Which records go out, and as what.
+
+    Attributes:
+        topic: the events topic, of so many `partitions`.
+        marks: what has been sent before.
+        fix, max_retries, limit: as ordered.
+    """
+
+    topic: str
+    partitions: int
+    marks: Marks
+    max_retries: int
+    fix: Fix | None = None
+    limit: int | None = None
+    account: Account = field(default_factory=Account)
+
+    def outgoing(self, records: Iterable[DlqRecord]) -> Iterator[Outgoing]:
+        """Yield what is to be sent, and account for the rest."""
+        partitioner, planned = Partitioner(self.partitions), set[Origin]()
+        for record in records:
+            if self.limit is not None and len(planned) >= self.limit:
+                return
+            origin = self._wanted(record, planned)
+            one = None if origin is None else self._fixed(record, origin, partitioner)
+            if one is not None:
+                planned.add(one.origin)
+                yield one
+
+    def _wanted(self, record: DlqRecord, planned: set[Origin]) -> Origin | None:
+        origin, account = record.origin, self.account
+        if origin is None or record.reason == STORE or origin.topic != self.topic:
+            account.foreign += 1
+        elif origin in self.marks.redriven or origin in planned:
+            account.redriven += 1
+        elif record.retries >= self.max_retries:
+            account.exhausted += 1
+        else:
+            return origin
+        return None
+
+    def _fixed(self, record: DlqRecord, origin: Origin, partitioner: Partitioner) -> Outgoing | None:
+        headers = _headers(record, origin)
+        if self.fix is None:
+            kind: Headers = [(CONTENT_TYPE, (record.content_type or JSON).encode())]
+            return Outgoing(record, origin, origin.partition, record.key, record.payload, kind + headers)
+        try:
+            before = as_json(record.payload, record.content_type)
+            after = self.fix(before)
+        except Exception as error:  # whatever is in the record, and whatever the fix makes of it
+            self.account.unfixable += 1
+            self.account.failure = self.account.failure or f"[{record.partition}]@{record.offset}: {error}"
+            return None
+        if after is None:
+            self.account.unfixed += 1
+            return None
+        symbol = _symbol(after)
+        if symbol is None or symbol == _symbol(before):  # it stays where its producer had put it
+            return Outgoing(record, origin, origin.partition, record.key, after, headers)
+        partition = int(partitioner.assign(pl.Series([symbol]))[0])
+        return Outgoing(record, origin, partition, symbol.encode(), after, headers)
+
+
+def _headers(record: DlqRecord, origin: Origin) -> Headers:
+    return [(RETRY_COUNT, b"%d" % (record.retries + 1)), (REDRIVEN_FROM, str(origin).encode())]
+
+
+class _Symbol(msgspec.Struct):
+    symbol: str | None = None
+
+
+def _symbol(text: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(text, type=_Symbol).symbol or None
+    except ValueError:
+        return None
+
+
+def slices(outgoing: Iterator[Outgoing], rate: float | None, clock: pacing.Clock) -> Iterator[Sequence[Outgoing]]:
+    """Cut what is to be sent into transactions, `rate` events per second, until the end or until the clock stops."""
+    held: Sequence[Outgoing] = ()
+
+    def frames() -> Iterator[pl.DataFrame]:
+        nonlocal held
+        for held in _cut(outgoing):
+            yield pl.DataFrame({"place": range(len(held))})
+
+    released = pacing.at_once(frames(), clock) if rate is None else pacing.at_rate(frames(), rate, clock)
+    for rows in released:
+        yield [held[place] for place in rows["place"]]
+
+
+def _cut(outgoing: Iterator[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+    held: list[Outgoing] = []
+    size = 0
+    for one in outgoing:
+        held.append(one)
+        size += len(one.value or b"")
+        if len(held) >= _SLICE or size >= _SLICE_BYTES:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held

@@ -1,0 +1,112 @@
+"""The late topic: which events came too late, and for which windows no repair has been done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import polars as pl
+from confluent_kafka import Message
+
+from contracts.decode import Decoder
+from contracts.record import Fetch, Record, RecordHeaders
+from features.accumulate import KEY
+from flows.settings import Settings
+from mdp.topic_reader import TopicReader
+from sinks.records import FLOW, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
+
+FLOWS: Final = ("market", "micro_batch")  # that make bars of events
+
+# A late event: where it stands in the late topic and in the events topic, its window, and its time.
+LATE: Final = pl.Schema(
+    {
+        "partition": pl.Int64,
+        "offset": pl.Int64,
+        "source_partition": pl.Int64,
+        "source_offset": pl.Int64,
+        "provider": pl.String,
+        "symbol": pl.String,
+        "window": pl.Int64,
+        "src_ts": pl.Int64,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LateEvents:
+    """What the late topic holds that has not been repaired.
+
+    Attributes:
+        events: LATE, of these windows and this events topic.
+        foreign: number of records of other flows, by the name of the flow.
+        first: the first offset of each partition of the topic.
+    """
+
+    events: pl.DataFrame
+    foreign: dict[str, int]
+    first: dict[int, int]
+
+
+def unrepaired(settings: Settings, decoder: Decoder, done: pl.DataFrame) -> LateEvents:
+    """Read the late topic, without the records that are `done` (partition, offset).
+
+    Raises:
+        SourceError: the topic cannot be read.
+    """
+    kafka, foreign, first = settings.bus.kafka, dict[str, int](), dict[int, int]()
+    found = [LATE.to_frame()]
+    repaired = {key[0]: set(rows["offset"]) for key, rows in done.group_by("partition")}
+    with TopicReader(kafka, kafka.late_topic) as reader:
+        for partition in reader.partitions:
+            first[partition], end = reader.bounds(partition)
+            for messages in reader.span(partition, first[partition], end):
+                new = [one for one in messages if one.offset() not in repaired.get(partition, ())]
+                own = list(_own(settings, new, foreign))
+                if own:
+                    found.append(_events(own, decoder))
+    return LateEvents(pl.concat(found), foreign, first)
+
+
+def _own(
+    settings: Settings, messages: Sequence[Message], foreign: dict[str, int]
+) -> Iterator[tuple[Message, int, int]]:
+    """(record, source partition, source offset) of each that a flow of these settings has written."""
+    names = {settings.flow_id(flow) + ending for flow in FLOWS for ending in ("", "-span")}
+    for message in messages:
+        headers = _texts(message.headers())
+        flow = headers.get(FLOW, "unknown")
+        if flow in names and headers.get(SOURCE_TOPIC) == settings.bus.kafka.topic:
+            yield message, int(headers[SOURCE_PARTITION]), int(headers[SOURCE_OFFSET])
+        else:
+            foreign[flow] = foreign.get(flow, 0) + 1
+
+
+def _texts(headers: RecordHeaders) -> dict[str, str]:
+    pairs = dict(headers or ()).items()
+    return {name: data.decode("utf-8", "replace") if isinstance(data, bytes) else data or "" for name, data in pairs}
+
+
+def _events(own: Sequence[tuple[Message, int, int]], decoder: Decoder) -> pl.DataFrame:
+    messages = [message for message, _, _ in own]
+    records = cast(list[Record], messages)
+    partition = messages[0].partition() or 0
+    events = decoder.decode(Fetch(topic="", partition=partition, next_offset=0, records=records)).events
+    record = events["record"].to_list()
+    return events.with_columns(
+        partition=pl.lit(partition, pl.Int64),
+        source_partition=pl.Series([own[index][1] for index in record], dtype=pl.Int64),
+        source_offset=pl.Series([own[index][2] for index in record], dtype=pl.Int64),
+        window=pl.col("src_ts") - pl.col("src_ts") % decoder.window_ns,
+    ).select(LATE.names())
+
+
+def between(events: pl.DataFrame, start: int | None, end: int | None) -> pl.DataFrame:
+    """The events of all windows for which one came with start ≤ src_ts < end."""
+    chosen = events
+    if start is not None:
+        chosen = chosen.filter(pl.col("src_ts") >= start)
+    if end is not None:
+        chosen = chosen.filter(pl.col("src_ts") < end)
+    windows = ["source_partition", *KEY]
+    return events.join(chosen.select(windows).unique(), on=windows, how="semi", maintain_order="left")

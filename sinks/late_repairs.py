@@ -1,0 +1,59 @@
+"""Repaired bars, and which late events they hold: written together, so that a repair is done or still to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from contracts.batch import MicroBatch
+from sinks.connection import connect, passing_errors
+from sinks.merge import targets
+from sinks.staging import table_rows
+from sinks.timescale import WriteResult, merge_rows
+
+POSITION = pl.Schema({"partition": pl.Int64, "offset": pl.Int64})
+
+
+def repaired(conninfo: str, topic: str) -> pl.DataFrame:
+    """The records of a late topic whose windows have been repaired: columns partition and offset.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+    """
+    with passing_errors(), connect(conninfo) as connection:
+        cursor = connection.execute('SELECT partition, "offset" FROM late_repairs WHERE topic = %s', [topic])
+        return pl.DataFrame(cursor.fetchall(), schema=POSITION, orient="row")
+
+
+def write(conninfo: str, topic: str, batch: MicroBatch, done: pl.DataFrame) -> WriteResult:
+    """Merges the bars of a batch, as the flow does, and marks the records `done` (POSITION) of the late topic.
+
+    Raises:
+        StoreUnavailable: nothing was written, or nobody knows; repair again.
+    """
+    bars, *_ = targets((), overwrite=False)
+    with passing_errors(), connect(conninfo) as connection, connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(bars.create_stage)
+        rows = table_rows(bars, [batch])
+        result = merge_rows(cursor, bars, rows) if rows.height else WriteResult()
+        cursor.execute(
+            'INSERT INTO late_repairs (topic, partition, "offset")'
+            " SELECT %s, * FROM unnest(%s::integer[], %s::bigint[]) ON CONFLICT DO NOTHING",
+            [topic, done["partition"].to_list(), done["offset"].to_list()],
+        )
+        return result
+
+
+def forget(conninfo: str, topic: str, first: Mapping[int, int]) -> None:
+    """Drops the marks of records that the topic, whose partitions begin at these offsets, has itself dropped.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+    """
+    with passing_errors(), connect(conninfo) as connection:
+        connection.execute(
+            "DELETE FROM late_repairs USING unnest(%s::integer[], %s::bigint[]) AS kept (partition, first)"
+            ' WHERE topic = %s AND late_repairs.partition = kept.partition AND "offset" < kept.first',
+            [list(first), list(first.values()), topic],
+        )
