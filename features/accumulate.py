@@ -61,17 +61,17 @@ class Contributions:
     turnover: Floats
 
 
-def contributions(events: pl.DataFrame, window: Ints) -> Contributions:
-    """The contributions of events (schema EVENTS, no heartbeats), each to its window."""
-    close, volume = _price(events["c"]), events["v"].to_numpy()
+def contributions(events: pl.DataFrame, window: Ints, rows: Ints) -> Contributions:
+    """The contributions of some rows of events (schema EVENTS; no heartbeats), each to its window."""
+    chosen = events.select("provider", "symbol", "kind", "src_ts", "c", "v", "seq", "offset", "row")[rows]
+    close, volume = _price(chosen["c"]), chosen["v"].to_numpy()
     opening, high, low, price = close, close, close, close
-    is_bar = (events["kind"] == "bar").to_numpy()
+    is_bar = (chosen["kind"] == "bar").to_numpy()
     if is_bar.any():
-        opening, high, low = (np.where(is_bar, _price(events[name]), close) for name in "ohl")
+        opening, high, low = (np.where(is_bar, _price(events[name].gather(rows)), close) for name in "ohl")
         price = np.where(is_bar, (high + low + close) / 3.0, close)
-    return Contributions(
-        events, window, opening, high, low, close, np.rint(volume * _SCALE), np.rint(price * volume * _SCALE)
-    )
+    volumes, turnovers = np.rint(volume * _SCALE), np.rint(price * volume * _SCALE)
+    return Contributions(chosen, window[rows], opening, high, low, close, volumes, turnovers)
 
 
 def _price(prices: pl.Series) -> Floats:

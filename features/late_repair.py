@@ -71,7 +71,7 @@ class LateRepair(Windows):
 
     def _bars(self, rows: _Rows) -> pl.DataFrame:
         self._feeds.advance(rows.feed, rows.watermark + self._config.allow_late_ns)
-        self._remember(rows, np.sort(np.concatenate([rows.that_are("accepted"), rows.that_are("amending")])))
+        self._remember(rows, np.concatenate([rows.that_are("accepted"), rows.that_are("amending")]))
         self._gather(rows)
         return pl.DataFrame(schema=BARS)
 
@@ -83,7 +83,9 @@ class LateRepair(Windows):
         if not len(new):
             return
         progress = _watermark(int(rows.events["offset"][-1]))
-        self._ids.add(rows.ids.take(new), last, np.zeros_like(new), progress)
+        expiry, feed = np.zeros_like(rows.window), np.zeros_like(rows.feed)
+        expiry[new] = last
+        self._ids.add(rows.ids, new, expiry, feed, progress)
         is_closed = rows.window[new] + self._config.window_ns <= rows.watermark[new]
         opened, amending = (_accumulated(rows, new[which]) for which in (~is_closed, is_closed))
         self._making = combine(self._making, opened, amending.with_columns(revision=pl.col("trades")))
@@ -104,7 +106,7 @@ class LateRepair(Windows):
 def _accumulated(rows: _Rows, chosen: Ints) -> pl.DataFrame:
     if not len(chosen):
         return pl.DataFrame(schema=BARS_IN_MAKING)
-    return gathered(contributions(rows.events[chosen], rows.window[chosen]))
+    return gathered(contributions(rows.events, rows.window, chosen))
 
 
 def _watermark(offset: int) -> Ints:

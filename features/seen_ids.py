@@ -8,6 +8,7 @@ a logarithmic number of merges, however small the batches are and however many i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -22,9 +23,9 @@ _HIGH_SEED: Final = 0x6D6470
 _LOW_SEED: Final = 0x626172
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ids:
-    """Event ids by 128 bits of hash over (provider, symbol, window, event_id)."""
+    """Event ids, a row each, by 128 bits of hash over (provider, symbol, window, event_id)."""
 
     high: _Hashes
     low: _Hashes
@@ -35,9 +36,15 @@ class Ids:
         named = events.select("provider", "symbol", "event_id").with_columns(window=window)
         return cls(named.hash_rows(_HIGH_SEED).to_numpy(), named.hash_rows(_LOW_SEED).to_numpy())
 
-    def take(self, rows: _Ints) -> Ids:
-        """Those of some rows."""
-        return Ids(self.high[rows], self.low[rows])
+    @cached_property
+    def _ascending(self) -> _Ints:
+        return np.argsort(self.high)
+
+    def ascending(self, rows: _Ints) -> _Ints:
+        """Some rows, in ascending order of `high`: one look-up after the other meets warm memory."""
+        chosen = np.zeros(len(self.high), np.bool_)
+        chosen[rows] = True
+        return self._ascending[chosen[self._ascending]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class SeenIds:
         An id may linger in the set after its expiry.
         """
         fresh = np.zeros(len(ids.high), np.bool_)
-        order = rows[np.argsort(ids.high[rows])]  # one lookup after the other meets warm memory
+        order = ids.ascending(rows)
         high, low = ids.high[order], ids.low[order]
         found = np.zeros(len(order), np.bool_)
         for run in self._runs:
@@ -91,11 +98,14 @@ class SeenIds:
             fresh[again] &= pairs.select(pl.struct("high", "low").is_first_distinct()).to_series().to_numpy()
         return fresh
 
-    def add(self, ids: Ids, expiry: _Ints, provider: _Ints, watermarks: _Ints) -> None:
-        """Adds ids that are not yet in the set, each with its expiry and the index of its provider in `watermarks`."""
-        if not len(ids.high):
+    def add(self, ids: Ids, rows: _Ints, expiry: _Ints, provider: _Ints, watermarks: _Ints) -> None:
+        """Adds the ids of `rows`, which are not yet in the set.
+
+        `expiry` and `provider`, an index into `watermarks`, are those of all rows.
+        """
+        if not len(rows):
             return
-        order = np.argsort(ids.high)
+        order = ids.ascending(rows)
         run = _Run(ids.high[order], ids.low[order], expiry[order], provider[order])
         runs = list(self._runs)
         while runs and len(runs[-1].high) < 2 * len(run.high):

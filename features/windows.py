@@ -144,11 +144,11 @@ class Windows:
         """Closes and amendments that the rows cause, in row order; moves the state on past them."""
         accepted, amending = rows.that_are("accepted"), rows.that_are("amending")
         if len(accepted):
-            added = gathered(contributions(rows.events[accepted], rows.window[accepted]))
+            added = gathered(contributions(rows.events, rows.window, accepted))
             self._opened = combine(self._opened, added)
         self._feeds.advance(rows.feed, rows.watermark + self._config.allow_late_ns)
         leaving = [frame for frame in (self._close(rows), self._amend(rows, amending)) if frame.height]
-        self._remember(rows, np.sort(np.concatenate([accepted, amending])))
+        self._remember(rows, np.concatenate([accepted, amending]))
         if not leaving:
             return pl.DataFrame(schema=BARS)
         ordered = pl.concat(leaving).sort("index", "window", "provider", "symbol")
@@ -183,7 +183,7 @@ class Windows:
         """Bars after each amending row; the closed windows take over the last state of each."""
         if not len(amending):
             return pl.DataFrame()
-        amended = amendments(self._closed, contributions(rows.events[amending], rows.window[amending]))
+        amended = amendments(self._closed, contributions(rows.events, rows.window, amending))
         latest = amended.unique(KEY, keep="last")
         self._closed = pl.concat([self._closed.join(latest, on=KEY, how="anti"), latest])
         return amended.with_columns(index=amending)
@@ -192,7 +192,7 @@ class Windows:
         """Adds the ids of new rows, and drops ids and bars that nothing can change any more."""
         watermarks = self._feeds.newest - self._config.allow_late_ns
         wait = self._config.window_ns + self._config.amend_ns
-        self._seen.add(rows.ids.take(new), rows.window[new] + wait, rows.feed[new], watermarks)
+        self._seen.add(rows.ids, new, rows.window + wait, rows.feed, watermarks)
         self._seen.forget(watermarks)
         if self._closed.height:
             alive = self._closed["window"].to_numpy() + wait >= self._watermarks(self._closed)

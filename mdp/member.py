@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from typing import ClassVar, Final, NoReturn
 
 from bytewax import errors
@@ -13,9 +12,9 @@ from confluent_kafka import KafkaException
 
 from flows import stop
 from flows.config_file import connected, load
-from mdp.cli.errors import explain, print_traceback
+from mdp.cli.errors import causes, explain, print_traceback
 from mdp.cluster import AWAY, USER_ERROR
-from mdp.worker import _start_logging, run_process
+from mdp.worker import run_process, start_logging
 from sinks.connection import StoreUnavailable
 from sinks.kafka import KafkaUnavailable
 from sources.kafka import BrokerUnavailable
@@ -46,7 +45,7 @@ def main() -> NoReturn:
     stop.with_parent()
     try:
         settings = connected(load())
-        _start_logging(settings)
+        start_logging(settings)
         code = run_process(flow, settings, int(process), addresses.split(";"))  # type: ignore[arg-type]
     except Exception as failure:
         code = _told(failure)
@@ -77,18 +76,11 @@ def _told(failure: Exception) -> int:
     if line is None:
         print_traceback(type(failure), failure, failure.__traceback__)
         return _FAULT
-    if any(map(_passes, _causes(failure))):
+    if any(map(_passes, causes(failure))):
         log.warning("%s", line)
         return AWAY
     sys.stderr.write(f"error: {line}\n")
     return USER_ERROR
-
-
-def _causes(failure: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = failure
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
 
 
 def _passes(cause: BaseException) -> bool:

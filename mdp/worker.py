@@ -7,13 +7,12 @@ import importlib
 import json
 import logging
 import os
-import sys
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 from bytewax._bytewax import cluster_main  # bytewax.testing exports it too, with test tools
 from bytewax.dataflow import Dataflow
@@ -52,7 +51,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int,
     os.environ[CONFIG] = str(config or config_path())
     os.environ[OVERRIDES] = json.dumps(list(overrides))
     settings = connected(load())
-    _start_logging(settings)
+    start_logging(settings)
     saved = SavedState.of(settings, flow)
     with saved.locked() if saved else nullcontext():
         check(settings, dataflow(flow), wait=saved is not None and saved.exists)
@@ -110,7 +109,8 @@ def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequenc
     return 0
 
 
-def _start_logging(settings: Settings) -> None:
+def start_logging(settings: Settings) -> None:
+    """To stderr, from the level that the config names."""
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormat())
     logging.basicConfig(level=settings.telemetry.log_level, handlers=[handler])
@@ -121,27 +121,3 @@ def one_line(failure: BaseException) -> str:
     while failure.__cause__ is not None:
         failure = failure.__cause__
     return " ".join(masked(str(failure)).split()) or type(failure).__name__
-
-
-def main() -> NoReturn:
-    """`python -m mdp.worker FLOW PROCESS ADDRESSES`: one process of a cluster that `mdp.cluster` has started."""
-    flow, process, addresses = sys.argv[1:]
-    stop.with_parent()
-    try:
-        settings = connected(load())
-        _start_logging(settings)
-        code = run_process(flow, settings, int(process), addresses.split(";"))  # type: ignore[arg-type]
-    except Exception as failure:
-        from mdp.cli.errors import explain, print_traceback  # noqa: PLC0415 - only a worker that fails needs them
-
-        line = explain(failure)
-        if line is None:
-            sys.excepthook = print_traceback
-            raise
-        sys.stderr.write(f"error: {line}\n")
-        code = 2
-    sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -19,7 +19,7 @@ def explain(error: BaseException) -> str | None:
 
     It holds no secrets, and nothing that a terminal takes for a command.
     """
-    for cause in _causes(error):
+    for cause in causes(error):
         line = _line(cause)
         if line is not None:
             return printable(" ".join(masked(line).split()))[:_LONGEST]
@@ -31,7 +31,7 @@ def print_traceback(kind: type[BaseException], error: BaseException, trace: Trac
     sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """The error and what caused it: Bytewax wraps what a step raises."""
     cause: BaseException | None = error
     while cause is not None:

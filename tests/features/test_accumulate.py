@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ def events(rows: list[Row]) -> pl.DataFrame:
 
 def gather(rows: list[Row]) -> pl.DataFrame:
     times = events(rows)["src_ts"].to_numpy()
-    return gathered(contributions(events(rows), times - times % WINDOW_NS))
+    return gathered(contributions(events(rows), times - times % WINDOW_NS, np.arange(len(times))))
 
 
 def tick(offset: int, **changes: Any) -> Row:

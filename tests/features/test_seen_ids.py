@@ -31,7 +31,7 @@ def known_to(ids: SeenIds, high: list[int], low: list[int]) -> list[bool]:
 def add(ids: SeenIds, high: list[int], low: list[int], expiry: int, watermark: int = 0, provider: int = 0) -> None:
     count = len(high)
     watermarks = np.full(provider + 1, watermark)
-    ids.add(pairs(high, low), np.full(count, expiry), np.full(count, provider), watermarks)
+    ids.add(pairs(high, low), np.arange(count), np.full(count, expiry), np.full(count, provider), watermarks)
     ids.forget(watermarks)
 
 
@@ -65,7 +65,7 @@ def test_an_id_expires_by_the_watermark_of_its_own_provider() -> None:
     ids = SeenIds()
     slow, fast = 0, 1
     watermarks = np.array([0, 1_000])
-    ids.add(pairs([1, 2, 3], [1, 2, 3]), np.full(3, 500), np.array([slow, fast, fast]), watermarks)
+    ids.add(pairs([1, 2, 3], [1, 2, 3]), np.arange(3), np.full(3, 500), np.array([slow, fast, fast]), watermarks)
     ids.forget(watermarks)
     assert known_to(ids, [1, 2, 3], [1, 2, 3]) == [True, False, False]
 
@@ -93,7 +93,7 @@ def test_nothing_is_known_to_an_empty_set_and_nothing_is_looked_up() -> None:
 def test_ids_that_come_one_by_one_lie_in_a_few_arrays() -> None:
     ids = SeenIds()
     for number in range(3_000):
-        ids.add(pairs([number * 7919 % 3_000], [number]), np.array([1]), np.array([0]), NO_WATERMARK)
+        ids.add(pairs([number * 7919 % 3_000], [number]), np.array([0]), np.array([1]), np.array([0]), NO_WATERMARK)
     assert len(ids) == 3_000
     assert len(ids.snapshot()) <= 12
 

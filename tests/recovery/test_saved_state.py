@@ -8,9 +8,9 @@ import signal
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewPartitions, NewTopic
+from confluent_kafka.cimpl import NewTopic
 
-from tests.harness import Deployment, Deployments, assert_same, kill, produce_on_time, records, until
+from tests.harness import Deployment, Deployments, assert_same, kill, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic, market_topic
 
 COUNTED = "SELECT sum(accepted + amending + duplicate + late + rejected) FROM progress"
@@ -130,23 +130,6 @@ def has_read_every_partition(flow: Deployment) -> bool:
     if flow.query("SELECT to_regclass('progress')") == [(None,)]:
         return False
     return flow.query("SELECT count(*) FROM progress") == [(flow.partitions,)]
-
-
-def test_partitions_that_are_added_are_read_from_their_first_record_after_a_restart(deploy: Deployments) -> None:
-    kafka = deploy.stack.kafka.bootstrap
-    flow = deploy(partitions=1)
-    market = list(chunks(2_000, symbols=20))
-    produce_on_time(kafka, flow.events, market, 1)
-    flow.run()
-    admin = AdminClient({"bootstrap.servers": kafka})
-    for topic in (flow.events, *flow.topics.values()):
-        admin.create_partitions([NewPartitions(topic, 2)])[topic].result(30)
-    until(lambda: len(admin.list_topics(flow.events).topics[flow.events].partitions) == 2, "the second partition")
-    produce_on_time(kafka, flow.events, chunks(2_000, symbols=20, start=market[-1]["arrival"].max()), 2)
-    flow.run("bus.kafka.start=latest")
-    ends = flow.query("SELECT partition, next_offset FROM progress ORDER BY partition")
-    assert [partition for partition, _ in ends] == [0, 1]
-    assert flow.progress == len(records(kafka, flow.events))
 
 
 class TestRecordsThatWereDeletedBeforeTheyWereRead:
