@@ -22,6 +22,7 @@ _MOST_RESTARTS: Final = 5
 _PERIOD: Final = 60.0
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
+_MOST_DOUBLINGS: Final = 10  # far beyond the longest pause
 _STOP_SECONDS: Final = 4.75
 
 log = logging.getLogger("mdp.cluster")
@@ -43,7 +44,8 @@ class Restarts:
         if crashed:
             self._crashes.append(now)
         self._away = 0 if crashed else self._away + 1
-        longest = min(_FIRST_PAUSE * 2 ** (len(self._crashes) + self._away - 1), _LONGEST_PAUSE)
+        doublings = min(len(self._crashes) + self._away - 1, _MOST_DOUBLINGS)
+        longest = min(_FIRST_PAUSE * 2**doublings, _LONGEST_PAUSE)
         return random.uniform(longest / 2, longest)  # noqa: S311 - jitter
 
 

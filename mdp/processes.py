@@ -40,9 +40,9 @@ class Processes:
                 time.sleep(LOOK_SECONDS)
             else:
                 self._stop()
-            return [process.returncode for process in self._processes]
         finally:
             self._kill()
+        return [process.returncode for process in self._processes]
 
     def _codes(self) -> list[int | None]:
         return [process.poll() for process in self._processes]

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Final, cast
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from contracts.batch import MicroBatch, Quiet
 from contracts.bus_config import KafkaConfig
@@ -240,7 +240,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
                 self._source.outage.end()
                 self._next = max(self._next, min(event.offset() or 0, self._end or _NO_END))
             elif error.code() in _OUT_OF_LOG:
-                self._go_on_from_low()
+                self._find_the_log(error)
             elif error.code() in _WAIT_IT_OUT or error.retriable():
                 self._source.outage.begin(error.str())
             else:
@@ -248,11 +248,18 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
                     f"{self._source.topic}[{self._partition}] cannot be read at {self._next}: {error.str()}"
                 )
 
-    def _go_on_from_low(self) -> None:
+    def _find_the_log(self, error: KafkaError) -> None:
+        """Records were deleted before they were read; or the broker, just back, does not yet know all it has."""
         place = TopicPartition(self._source.topic, self._partition)
-        low, _ = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
-        self._next = self._source.across_gap(self._partition, self._next, low)
-        self._consumer.assign([TopicPartition(place.topic, place.partition, self._next)])
+        try:
+            low, _ = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
+        except KafkaException:
+            low = self._next
+        if low > self._next:
+            self._next = self._source.across_gap(self._partition, self._next, low)
+        else:
+            self._source.outage.begin(error.str())
+        self._consumer.assign([TopicPartition(self._source.topic, self._partition, self._next)])
 
     def _confirmed_quiet(self) -> Quiet | None:
         """What the broker last confirmed, once, if everything up to there has been read."""

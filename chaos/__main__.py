@@ -1,0 +1,65 @@
+"""`python -m chaos`: see docs/chaos.md."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from chaos.faults import plan
+from chaos.pipeline import Pipeline, PipelineFailed
+from chaos.report import show
+from chaos.run import CATCH_UP_SECONDS, Result, run
+from mdp.local import LocalStackError
+
+_FAULTS: Final = 55
+_SECONDS_PER_FAULT: Final = 20.5  # so that 55 of them, and what comes before and after, take less than 20 minutes
+_WORKERS: Final = 2
+
+
+def main() -> int:
+    """The exit code: 0 if nothing is missing, wrong or there twice, and every kill was made up for in time."""
+    options = _options()
+    console = Console()
+    console.print(f"seed {options.seed}: SEED={options.seed} repeats these faults and this market", highlight=False)
+    folder = Path(tempfile.mkdtemp(prefix="mdp-chaos-"))
+    seconds = options.seconds or options.faults * _SECONDS_PER_FAULT
+    faults = plan(options.seed, options.faults, seconds)
+    pipeline = Pipeline(folder, _WORKERS)
+    good = False
+    try:
+        result = run(pipeline, faults, rate=options.rate, seconds=seconds, seed=options.seed, say=console.print)
+        show(console, result)
+        good = _is_good(result)
+    except (PipelineFailed, LocalStackError, TimeoutError) as error:
+        console.print(f"failed: {error}", markup=False)
+    except KeyboardInterrupt:
+        console.print("interrupted")
+    if good:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        console.print(f"what the workers said is in {folder}")
+    return 0 if good else 1
+
+
+def _is_good(result: Result) -> bool:
+    return result.findings.are_good and not result.late_stops and result.slowest <= CATCH_UP_SECONDS
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
+    parser.add_argument("--faults", type=int, default=_FAULTS)
+    parser.add_argument("--seconds", type=float, help=f"of load; {_SECONDS_PER_FAULT} for each fault by default")
+    parser.add_argument("--rate", type=float, default=20_000.0, help="events per second")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

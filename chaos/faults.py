@@ -1,0 +1,95 @@
+"""What is done to the pipeline, and when: decided by the seed alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from chaos.pipeline import Pipeline
+from mdp.local import ports
+
+KILL: Final = "worker killed"
+SUSPEND: Final = "worker suspended"
+BROKER: Final = "broker killed"
+DATABASE: Final = "database stopped"
+RESCALE: Final = "rescaled"
+KINDS: Final = (KILL, SUSPEND, BROKER, DATABASE, RESCALE)
+
+_WORKERS: Final = (1, 2, 4)
+_START_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One of KINDS, `at` seconds into the load; `chance` in [0, 1) decides its details."""
+
+    at: float
+    kind: str
+    chance: float
+
+
+def plan(seed: int, count: int, seconds: float) -> list[Fault]:
+    """So many faults, as many of each kind, at random moments; the time is cut evenly, and each part gets one."""
+    draw = random.Random(seed)  # noqa: S311 - to be repeated
+    kinds = [KINDS[number % len(KINDS)] for number in range(count)]
+    draw.shuffle(kinds)
+    length = seconds / (count + 1)
+    return [
+        Fault((number + 0.5 + 0.8 * draw.random()) * length, kind, draw.random()) for number, kind in enumerate(kinds)
+    ]
+
+
+def inject(fault: Fault, pipeline: Pipeline) -> None:
+    """Does it, and undoes what has to be undone: servers run again, and workers go on."""
+    _DOERS[fault.kind](pipeline, fault.chance)
+
+
+def _kill(pipeline: Pipeline, chance: float) -> None:
+    os.kill(_some_worker(pipeline, chance), signal.SIGKILL)
+
+
+def _suspend(pipeline: Pipeline, chance: float) -> None:
+    pid = _some_worker(pipeline, chance)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.5 + 5.5 * chance)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+def _kill_broker(pipeline: Pipeline, chance: float) -> None:
+    pipeline.stack.kafka.kill()
+    time.sleep(2.0 * chance)
+    pipeline.stack.kafka.start()
+
+
+def _stop_database(pipeline: Pipeline, chance: float) -> None:
+    pipeline.stack.postgres.process.stop(signal.SIGQUIT, 30.0)  # "immediate": as a crash, it has to recover
+    time.sleep(4.0 * chance)
+    pipeline.stack.postgres.start()
+
+
+def _rescale(pipeline: Pipeline, chance: float) -> None:
+    others = [workers for workers in _WORKERS if workers != pipeline.workers]
+    pipeline.rescale(others[int(chance * len(others))])
+
+
+def _some_worker(pipeline: Pipeline, chance: float) -> int:
+    """One of those that there are; right after another fault they may only just be coming."""
+    ports.wait_until(lambda: len(pipeline.worker_pids()) == pipeline.workers, _START_SECONDS)
+    pids = pipeline.worker_pids()
+    return pids[int(chance * len(pids))]
+
+
+_DOERS: Final[dict[str, Callable[[Pipeline, float], None]]] = {
+    KILL: _kill,
+    SUSPEND: _suspend,
+    BROKER: _kill_broker,
+    DATABASE: _stop_database,
+    RESCALE: _rescale,
+}

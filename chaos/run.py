@@ -1,0 +1,131 @@
+"""One run from its start to its verdict."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from chaos.faults import KILL, Fault, inject
+from chaos.follow import Follower
+from chaos.market import PARTITIONS
+from chaos.outputs import Findings, judge
+from chaos.pipeline import EVENTS, Pipeline, PipelineFailed
+from chaos.watch import Watch
+
+CATCH_UP_SECONDS: Final = 10.0
+
+_LOOK_SECONDS: Final = 0.1
+_BEHIND_SECONDS: Final = 2.0  # what the log has held for so long is written, in a pipeline that keeps up
+_QUIET_SECONDS: Final = 4.0  # longer than heartbeats take to close the last windows
+_SETTLE_SECONDS: Final = 180.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Result:
+    """What was done, and what came of it.
+
+    Attributes:
+        catch_ups: for each killed worker, seconds from the kill until what the log held two seconds ago was written,
+            and at least what it held a second after the kill; None where another fault came in between.
+    """
+
+    findings: Findings
+    faults: Counter[str] = field(default_factory=Counter)
+    catch_ups: list[float | None] = field(default_factory=list)
+    longest_stall: float = 0.0
+    restarts: int = 0
+    late_stops: int = 0
+
+    @property
+    def slowest(self) -> float:
+        return max((seconds for seconds in self.catch_ups if seconds is not None), default=0.0)
+
+
+@dataclass
+class _Run:
+    pipeline: Pipeline
+    watch: Watch
+    say: Say
+    began: float = field(default_factory=time.monotonic)
+    faults: Counter[str] = field(default_factory=Counter)
+    catch_ups: list[float | None] = field(default_factory=list)
+    killed_at: float | None = None
+
+    def until(self, moment: float) -> None:
+        """Keeps the pipeline going up to so many seconds into the load."""
+        while time.monotonic() - self.began < moment:
+            self.look()
+
+    def look(self) -> None:
+        self.pipeline.keep_going()
+        now = time.monotonic()
+        if self.killed_at is not None and self.watch.has_written_up_to(max(self.killed_at + 1, now - _BEHIND_SECONDS)):
+            self._caught_up(now - self.killed_at)
+        time.sleep(_LOOK_SECONDS)
+
+    def inject(self, fault: Fault) -> None:
+        if self.killed_at is not None:
+            elapsed = time.monotonic() - self.killed_at
+            self._caught_up(elapsed if elapsed > CATCH_UP_SECONDS else None)
+        self.say(f"{time.monotonic() - self.began:7.1f} s  {fault.kind} ({self.pipeline.workers} workers)")
+        inject(fault, self.pipeline)
+        self.faults[fault.kind] += 1
+        self.killed_at = time.monotonic() if fault.kind == KILL else None
+
+    def _caught_up(self, seconds: float | None) -> None:
+        self.catch_ups.append(seconds)
+        self.killed_at = None
+        self.say("           not measured" if seconds is None else f"           caught up after {seconds:.1f} s")
+
+    def settle(self) -> None:
+        """Waits until everything is written, the windows that heartbeats close among it.
+
+        Raises:
+            PipelineFailed: it does not come to that.
+        """
+        moved_at = deadline = time.monotonic()
+        while time.monotonic() - moved_at < _QUIET_SECONDS:
+            self.look()
+            if self.watch.lag or not self.pipeline.load_has_ended:
+                moved_at = time.monotonic()
+            if time.monotonic() - deadline > _SETTLE_SECONDS:
+                raise PipelineFailed(f"{self.watch.lag} records are not written: see {self.pipeline.said}")
+
+
+def run(pipeline: Pipeline, faults: Sequence[Fault], *, rate: float, seconds: float, seed: int, say: Say) -> Result:
+    """Sets the pipeline up, loads it, injects the faults, and compares what came out; tears everything down.
+
+    Raises:
+        PipelineFailed: it has ended for good, or does not catch up.
+    """
+    follower = watch = None
+    try:
+        pipeline.set_up()
+        follower = Follower(pipeline.kafka, EVENTS, PARTITIONS)
+        watch = Watch(pipeline)
+        pipeline.start()
+        pipeline.start_load(rate, seconds, seed)
+        going = _Run(pipeline, watch, say)
+        for fault in faults:
+            going.until(fault.at)
+            going.inject(fault)
+        going.until(seconds)
+        say(f"{seconds:7.1f} s  the load has ended: everything has to be written")
+        going.settle()
+        pipeline.stop()
+        watch.stop()
+        findings = judge(pipeline, follower.expected(watch.ends))
+        return Result(
+            findings, going.faults, going.catch_ups, watch.longest_stall, pipeline.restarts, pipeline.late_stops
+        )
+    finally:
+        if watch is not None:
+            watch.stop()
+        if follower is not None:
+            follower.stop()
+        pipeline.tear_down()

@@ -1,0 +1,86 @@
+"""How far the log and the pipeline have come, looked at again and again from outside."""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_right
+from typing import Final
+
+import psycopg
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
+
+from chaos.market import PARTITIONS
+from chaos.pipeline import EVENTS, Pipeline
+
+_LOOK_SECONDS: Final = 0.2
+_QUERY: Final = "SELECT partition, next_offset FROM progress"
+
+
+class Watch:
+    """A thread that keeps what it has seen: seconds of the monotonic clock, and sums over the partitions."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._admin: AdminClient | None = None
+        self._ended = threading.Event()
+        self._seen_at: list[float] = []
+        self._seen_end: list[int] = []
+        self.ends = dict.fromkeys(range(PARTITIONS), 0)
+        self.written = dict.fromkeys(range(PARTITIONS), 0)
+        self.longest_stall = 0.0
+        self._moved_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def lag(self) -> int:
+        """Records that are not written yet."""
+        return sum(self.ends.values()) - sum(self.written.values())
+
+    def has_written_up_to(self, moment: float) -> bool:
+        """Whether all that the log held at a moment is written; that is known once the log was looked at after it."""
+        place = bisect_right(self._seen_at, moment)
+        return place < len(self._seen_end) and sum(self.written.values()) >= self._seen_end[place]
+
+    def _run(self) -> None:
+        while not self._ended.wait(_LOOK_SECONDS):
+            before = self.lag, sum(self.written.values())
+            self._look_at_log()
+            self._look_at_database()
+            self._judge(*before)
+
+    def _look_at_log(self) -> None:
+        self._admin = self._admin or AdminClient({"bootstrap.servers": self._pipeline.kafka, "log_level": 0})
+        wanted = {TopicPartition(EVENTS, partition): OffsetSpec.latest() for partition in range(PARTITIONS)}
+        try:
+            asked = self._admin.list_offsets(
+                wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=1.0
+            )
+            found = {place.partition: future.result().offset for place, future in asked.items()}
+        except KafkaException:
+            self._admin = None  # one that knew the broker before it was killed may be refused for ever
+            return
+        self.ends = {partition: max(end, self.ends[partition]) for partition, end in found.items()}
+        self._seen_at.append(time.monotonic())
+        self._seen_end.append(sum(self.ends.values()))
+
+    def _look_at_database(self) -> None:
+        try:
+            with psycopg.connect(self._pipeline.conninfo, connect_timeout=2) as connection:
+                self.written |= dict(connection.execute(_QUERY).fetchall())
+        except psycopg.Error:
+            return
+
+    def _judge(self, lag: int, written: int) -> None:
+        """A stall is time in which there is something to write, and nothing is written."""
+        now = time.monotonic()
+        if not lag or sum(self.written.values()) > written:
+            self._moved_at = now
+        self.longest_stall = max(self.longest_stall, now - self._moved_at)
