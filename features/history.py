@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from features.feature_config import FeatureConfig
@@ -71,10 +72,17 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class HistoryState:
-    """What a snapshot keeps of a history: arrays of shape (windows, ..., symbols)."""
+    """What a snapshot keeps of a history: only the bars that there are, as most symbols may trade but now and then.
+
+    Attributes:
+        present: bits of an array of shape (windows, symbols): where there is a bar.
+        bars: of each, window by window.
+        averages: arrays of shape (windows, ..., symbols).
+    """
 
     head: int
     symbols: pl.Series
+    present: npt.NDArray[np.uint8]
     bars: dict[str, Floats]
     averages: dict[str, Floats]
 
@@ -164,10 +172,13 @@ class History:
     def state(self) -> HistoryState:
         """Copy what cannot be worked out again."""
         columns = self._symbols.columns
+        present = ~np.isnan(self.ring.live("close")[:, columns])
+        windows, places = np.nonzero(present)
         return HistoryState(
             self.head,
             self._symbols.symbols,
-            {name: np.take(self.ring.live(name), columns, axis=-1) for name in STORED},
+            np.packbits(present),
+            {name: self.ring.live(name)[windows, columns[places]] for name in STORED},
             self.averages.state(columns),
         )
 
@@ -177,8 +188,10 @@ class History:
         history = cls(memory, state.head - memory.depth)
         columns = history.columns(state.symbols)
         history._advance(state.head)
-        for name, array in state.bars.items():
-            history.ring.live(name)[:, columns] = array
+        present = np.unpackbits(state.present, count=memory.depth * columns.size).reshape(memory.depth, columns.size)
+        windows, places = np.nonzero(present)
+        for name, values in state.bars.items():
+            history.ring.live(name)[windows, columns[places]] = values
         for slot in range(state.head - memory.depth + 1, state.head + 1):
             history._link(slot, columns)
         history.averages.restore(columns, state.averages)

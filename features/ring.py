@@ -30,18 +30,19 @@ class Field:
 class Ring:
     """Arrays of shape (windows, *inner, symbols) for the `depth` windows up to `head`.
 
-    A window is named by its slot: its end divided by its length. Each array has room for twice the depth and slides
-    back when it is full, so that any span of windows is one slice, oldest first.
+    A window is named by its slot: its end divided by its length. Each array has room for a quarter more than the depth
+    and slides back when it is full, so that any span of windows is one slice, oldest first.
     """
 
     def __init__(self, fields: Mapping[str, Field], depth: int, head: int) -> None:
         self._fields = fields
         self._depth = depth
-        self._start = head - depth + 1  # the slot of row 0
+        self._room = depth + depth // 4 + 2
+        self._start = head - depth  # the slot of row 0: the window before the oldest is kept too
         self.head = head
         self.width = LEAST_COLUMNS
         self._arrays = {
-            name: np.full((2 * depth, *field.inner, self.width), field.empty, field.dtype)
+            name: np.full((self._room, *field.inner, self.width), field.empty, field.dtype)
             for name, field in fields.items()
         }
 
@@ -66,7 +67,7 @@ class Ring:
         if slot <= self.head:
             return
         newest = {name: self._arrays[name][self.row(self.head)].copy() for name in self._fields}
-        if self.row(slot) >= 2 * self._depth:
+        if self.row(slot) >= self._room:
             self._slide(slot)
         fresh = slice(max(self.row(self.head) + 1, 0), self.row(slot) + 1)
         for name, field in self._fields.items():
@@ -74,17 +75,17 @@ class Ring:
         self.head = slot
 
     def _slide(self, slot: int) -> None:
-        start = slot - self._depth + 1
+        start = slot - self._depth
         kept = slice(self.row(start), self.row(self.head) + 1)
         for array in self._arrays.values():
             array[: max(kept.stop - kept.start, 0)] = array[kept]
         self._start = start
 
     def widen(self, columns: int) -> None:
-        """Make room for as many columns, at least doubling, so that growth costs little per symbol."""
+        """Make room for as many columns, at least half as many more, so that growth costs little per symbol."""
         if columns <= self.width:
             return
-        width = max(columns, 2 * self.width)
+        width = max(columns, self.width + self.width // 2)
         for name, field in self._fields.items():
             old = self._arrays[name]
             self._arrays[name] = np.full((*old.shape[:-1], width), field.empty, field.dtype)
