@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 FILE: Final = "MDP_SECRETS"  # environment variable: where the file is
@@ -75,3 +76,12 @@ def masked(text: str) -> str:
     for secret in sorted(_known, key=len, reverse=True):  # one may be a part of another
         text = text.replace(secret, MASK)
     return text
+
+
+def masked_tree(value: Any) -> Any:
+    """The same of all texts in a tree of mappings and lists."""
+    if isinstance(value, Mapping):
+        return {key: masked_tree(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked_tree(part) for part in value]
+    return masked(value) if isinstance(value, str) else value

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
-from typing import Final
+from typing import Final, NoReturn
 
 STOP: Final = threading.Event()
 
 STUCK: Final = 75  # the exit code of a run that could not stop in time; it resumes from its last snapshot
 _STOP_SECONDS: Final = 4.5
+
+
+def before_the_start() -> None:
+    """Makes SIGINT and SIGTERM end a process that has not consumed anything yet: there is nothing to save."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
 
 
 def on_signals() -> None:
@@ -29,10 +36,17 @@ def with_parent() -> None:
     threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
+def give_up() -> NoReturn:
+    """Ends the process at once: something that has to be waited for does not answer."""
+    sys.stderr.write("could not stop in time; the next run goes on from the last snapshot\n")
+    sys.stderr.flush()
+    os._exit(STUCK)
+
+
 def _ask(*_: object) -> None:
     if STOP.is_set():
         os._exit(STUCK)
     STOP.set()
-    deadline = threading.Timer(_STOP_SECONDS, os._exit, [STUCK])
+    deadline = threading.Timer(_STOP_SECONDS, give_up)
     deadline.daemon = True
     deadline.start()

@@ -100,6 +100,6 @@ def _ask(*_: object) -> None:
     if stop.STOP.is_set():
         os._exit(stop.STUCK)
     stop.STOP.set()
-    deadline = threading.Timer(_STOP_SECONDS, os._exit, [stop.STUCK])
+    deadline = threading.Timer(_STOP_SECONDS, stop.give_up)
     deadline.daemon = True
     deadline.start()

@@ -16,7 +16,7 @@ from mdp.cli.errors import causes, explain, print_traceback
 from mdp.cluster import AWAY, USER_ERROR
 from mdp.worker import run_process, start_logging
 from sinks.connection import StoreUnavailable
-from sinks.kafka import KafkaUnavailable
+from sinks.kafka import FORBIDDEN, KafkaUnavailable
 from sources.kafka import BrokerUnavailable
 
 _FAULT: Final = 1
@@ -85,7 +85,9 @@ def _told(failure: Exception) -> int:
 
 def _passes(cause: BaseException) -> bool:
     """Whether the same may succeed later."""
-    return isinstance(cause, BrokerUnavailable | KafkaException | KafkaUnavailable | StoreUnavailable)
+    if isinstance(cause, KafkaException):
+        return cause.args[0].code() not in FORBIDDEN
+    return isinstance(cause, BrokerUnavailable | KafkaUnavailable | StoreUnavailable)
 
 
 if __name__ == "__main__":

@@ -10,17 +10,19 @@ from flows.config_file import ConfigError
 from flows.settings import Settings
 from inference.engine import build
 from sinks.connection import StoreUnavailable
+from sinks.flow_topics import is_the_same
 from sinks.migrate import migrate
-from sources.kafka import BrokerUnavailable, partitions_of
+from sources.kafka import BrokerUnavailable, partitions_of, topic_id
 from telemetry.outage import wait_out
 
 
-def check(settings: Settings, flow: Callable[[Settings], Dataflow], *, wait: bool) -> None:
+def check(settings: Settings, name: str, flow: Callable[[Settings], Dataflow], *, wait: bool) -> None:
     """Reaches for everything that the flow needs, and brings the schema up to date.
 
     Args:
         settings: of the run.
-        flow: builds the dataflow.
+        name: of the flow.
+        flow: builds its dataflow.
         wait: for a broker or a database that does not answer, as it has answered an earlier run; else that is an error.
 
     Raises:
@@ -30,13 +32,23 @@ def check(settings: Settings, flow: Callable[[Settings], Dataflow], *, wait: boo
     flow(settings)
     if wait:
         wait_out(lambda: _check_topics(settings), BrokerUnavailable, "Kafka")
-        wait_out(lambda: _migrate(settings), StoreUnavailable, "the database")
+        wait_out(lambda: _check_database(settings, name), StoreUnavailable, "the database")
         return
     _check_topics(settings)
     try:
-        _migrate(settings)
+        _check_database(settings, name)
     except StoreUnavailable as error:
         raise ConfigError(f"the database cannot be reached: {error}; {error.remedy}") from None
+
+
+def _check_database(settings: Settings, flow: str) -> None:
+    _migrate(settings)
+    topic, url = settings.source_topic(flow), settings.store.url.get_secret_value()
+    if not is_the_same(url, settings.flow_id(flow), topic, topic_id(settings.bus.kafka, topic)):
+        raise ConfigError(
+            f"topic {topic} was deleted and made anew since {settings.flow_id(flow)} read it, and the outputs are of "
+            f"the former one: read the new one under another --name"
+        )
 
 
 def _migrate(settings: Settings) -> None:

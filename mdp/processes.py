@@ -65,5 +65,8 @@ class Processes:
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    """In a session of its own, so that a signal from the terminal comes once, and through here."""
-    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+    """In a session of its own, so that a signal from the terminal comes once, and through here.
+
+    It inherits the lock on the saved state, which so is free only when nobody can write there any more.
+    """
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, close_fds=False)  # noqa: S603

@@ -6,9 +6,10 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -47,24 +48,41 @@ class SavedState:
     @property
     def exists(self) -> bool:
         """Whether this flow has been started here before."""
-        return (self.folder / _SHAPE).exists()
+        return self.folder.exists()
 
     @property
     def config(self) -> RecoveryConfig:
         """What Bytewax has to know."""
         return RecoveryConfig(str(self.folder))
 
-    def prepare(self, *, reset: bool) -> None:
-        """Makes the folder if there is none; with `reset`, throws away what is in it.
+    def check(self) -> None:
+        """Makes sure that what is saved, if anything is, can be continued.
 
         Raises:
-            StateMismatch: the state in it was made with another config.
+            StateMismatch: it was made with another config.
+            ConfigError: it is damaged.
         """
+        if self.folder.exists():
+            check_shape(self._saved_shape(), self.shape)
+
+    def prepare(self, *, reset: bool) -> None:
+        """Makes the folder if there is none; with `reset`, throws away what is in it."""
         if reset and self.folder.exists():
             shutil.rmtree(self.folder)
-        if not self.exists:
+        if not self.folder.exists():
             self._create()
-        check_shape(json.loads((self.folder / _SHAPE).read_text(encoding="utf-8")), self.shape)
+
+    def _saved_shape(self) -> Shape:
+        try:
+            shape: Shape = json.loads((self.folder / _SHAPE).read_text(encoding="utf-8"))
+            for part in _parts(self.folder):
+                with closing(sqlite3.connect(f"file:{part}?mode=ro", uri=True)) as database:
+                    database.execute("PRAGMA schema_version")
+        except (OSError, ValueError, sqlite3.Error) as error:
+            raise ConfigError(
+                f"saved state in {self.folder} is damaged ({error}): read the log anew with --reset-state"
+            ) from None
+        return shape
 
     def _create(self) -> None:
         """Under another name first, so that a crash leaves a whole folder or none."""
@@ -73,7 +91,6 @@ class SavedState:
         unfinished.mkdir(parents=True)
         init_db_dir(unfinished, 1)
         (unfinished / _SHAPE).write_text(json.dumps(self.shape, indent=1), encoding="utf-8")
-        shutil.rmtree(self.folder, ignore_errors=True)
         unfinished.rename(self.folder)
 
     @contextmanager
@@ -93,6 +110,14 @@ class SavedState:
             file.flush()
             os.set_inheritable(file.fileno(), True)
             yield
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The databases in which Bytewax keeps its snapshots: one, as `init_db_dir` was asked for."""
+    parts = sorted(folder.glob("part-*.sqlite3"))
+    if not parts:
+        raise FileNotFoundError("there are no snapshots in it")
+    return parts
 
 
 def _lock(file: IO[str], folder: Path) -> None:

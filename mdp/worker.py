@@ -9,7 +9,6 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -18,8 +17,8 @@ from bytewax._bytewax import cluster_main  # bytewax.testing exports it too, wit
 from bytewax.dataflow import Dataflow
 
 from flows import stop
-from flows.config_file import CONFIG, OVERRIDES, config_path, connected, load
-from flows.secrets import masked
+from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
+from flows.secrets import masked, masked_tree
 from flows.settings import Settings
 from mdp.log_format import LogFormat
 from mdp.preflight import check
@@ -52,18 +51,25 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int,
     os.environ[OVERRIDES] = json.dumps(list(overrides))
     settings = connected(load())
     start_logging(settings)
+    stop.before_the_start()
     saved = SavedState.of(settings, flow)
-    with saved.locked() if saved else nullcontext():
-        check(settings, dataflow(flow), wait=saved is not None and saved.exists)
-        if saved:
-            saved.prepare(reset=reset_state)
+    if saved is None:
+        if reset_state:
+            raise ConfigError("a run with --from or --to keeps no state: leave out --reset-state")
+        check(settings, flow, dataflow(flow), wait=False)
+        return _recorded(flow, settings, workers)
+    with saved.locked():
+        if not reset_state:
+            saved.check()
+        check(settings, flow, dataflow(flow), wait=saved.exists)
+        saved.prepare(reset=reset_state)
         return _recorded(flow, settings, workers)
 
 
 def _recorded(flow: Flow, settings: Settings, workers: int) -> int:
     """Runs the flow, and keeps a record of it in `job_runs`."""
     conninfo, run_id = settings.store.url.get_secret_value(), uuid.uuid4()
-    start_run(conninfo, run_id, settings.flow_id(flow), settings.model_dump(mode="json"))
+    start_run(conninfo, run_id, settings.flow_id(flow), masked_tree(settings.model_dump(mode="json")))
     ending: Ending = "failed"
     error: str | None = None
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -18,6 +19,13 @@ from sinks.records import Cause, Identity, OutRecord, bar_records, refused_recor
 from telemetry.outage import wait_out
 
 _SECONDS = 30.0
+FORBIDDEN: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
 _PRODUCER: dict[str, ClientOption] = {
     "compression_type": "lz4",
     "linger_ms": 0,
@@ -34,6 +42,10 @@ class Fenced(ValueError):  # noqa: N818 - says what happened
 
 class RecordTooLarge(ValueError):  # noqa: N818 - says what is wrong
     """A topic does not take what the events topic took; waiting would not help."""
+
+
+class Forbidden(ValueError):  # noqa: N818 - says what is wrong
+    """The broker does not let this user do it."""
 
 
 class KafkaUnavailable(Exception):  # noqa: N818 - says what is wrong
@@ -121,7 +133,7 @@ class TransactionalWriter:
 
 
 class _translated_errors:  # noqa: N801 - used as a statement
-    """KafkaException as Fenced or as KafkaUnavailable."""
+    """KafkaException as Forbidden, Fenced, RecordTooLarge or KafkaUnavailable."""
 
     def __enter__(self) -> None:
         return None
@@ -130,6 +142,8 @@ class _translated_errors:  # noqa: N801 - used as a statement
         if not isinstance(error, KafkaException):
             return
         cause: KafkaError = error.args[0]
+        if cause.code() in FORBIDDEN:
+            raise Forbidden(f"Kafka does not let this user write: {cause.str()}; grant what is asked for") from None
         if cause.fatal() or cause.code() in (
             KafkaError._FENCED,
             KafkaError.PRODUCER_FENCED,

@@ -96,10 +96,20 @@ CREATE TABLE late_repairs (
 );
 """
 
+_FLOW_TOPICS: Final = """
+CREATE TABLE flow_topics (
+    flow text NOT NULL,
+    topic text NOT NULL,
+    topic_id text NOT NULL,
+    PRIMARY KEY (flow, topic)
+);
+"""
+
 MIGRATIONS: Final = (
     Migration(1, "bars, features and signals", _RESULTS),
     Migration(2, "job runs and progress", _OPERATIONS),
     Migration(3, "late repairs", _LATE_REPAIRS),
+    Migration(4, "topics that flows have read", _FLOW_TOPICS),
 )
 
 TIME_COLUMN: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts"}

@@ -13,6 +13,7 @@ from confluent_kafka.admin._metadata import ClusterMetadata
 
 _SECONDS: Final = 10.0
 _FIRST_LOOK_SECONDS: Final = 0.5
+_LONGEST_LOOK_SECONDS: Final = 1.0  # signals wait for the end of a look
 _AFTER: Final = re.compile(r" \(after \d+ms in state .*\)$")
 _REMEDIES: Final = {
     KafkaError._AUTHENTICATION: "correct sasl.mechanism, sasl.username and sasl.password in bus.kafka.options",
@@ -51,7 +52,7 @@ def metadata(client: Mapping[str, Any], topic: str | None = None) -> ClusterMeta
                 raise Refused(_refused(client, refusal)) from None
             if time.monotonic() > deadline:
                 raise Unreachable(_silent(client, said, error.args[0])) from None
-        look = min(2 * look, max(deadline - time.monotonic(), _FIRST_LOOK_SECONDS))
+        look = min(2 * look, _LONGEST_LOOK_SECONDS)
 
 
 def _admin(client: dict[str, Any]) -> AdminClient:

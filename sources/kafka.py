@@ -8,11 +8,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import chain
 from typing import Final, cast
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
 
 from contracts.batch import MicroBatch, Quiet
 from contracts.bus_config import KafkaConfig
@@ -21,7 +31,7 @@ from contracts.timestamps import parse_timestamp
 from sources import brokers
 from sources.end_offsets import EndOffsets
 from telemetry.metrics import GAP_OFFSETS
-from telemetry.outage import Outage
+from telemetry.outage import Outage, wait_out
 
 _TIMEOUT: Final = 10.0
 _PART: Final = 4000  # records, with all that is made of them, that still fit a core's cache together
@@ -29,6 +39,12 @@ _NO_END: Final = 2**63 - 1
 _POLL: Final = timedelta(milliseconds=3)
 _WAIT_IT_OUT: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
 _OUT_OF_LOG: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+_DOUBTFUL: Final = _OUT_OF_LOG | {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+_RECOVERY_SECONDS: Final = 30.0
 _CONSUMER: Final = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
@@ -93,6 +109,19 @@ def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
     return sorted(metadata.partitions)
 
 
+def topic_id(config: KafkaConfig, topic: str) -> str:
+    """Tells a topic from another of its name: one that is deleted and made anew has another id.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+    """
+    admin = AdminClient(config.client())
+    try:
+        return str(admin.describe_topics(TopicCollection([topic]))[topic].result(_TIMEOUT).topic_id)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"topic {topic} cannot be described: {error.args[0].str()}") from None
+
+
 @dataclass(frozen=True)
 class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
     """Reads all partitions of `topic`; emits (partition key, MicroBatch). The state of a partition is its next offset.
@@ -128,12 +157,13 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         elif start > high:
             raise SourceError(
                 f"{self.topic}[{place.partition}] ends at offset {high}, and saved state continues at {start}: "
-                f"the topic is not the one that was read; read it anew with --reset-state"
+                f"the topic has lost its end, or is another one; read it anew under another --name"
             )
         consumer.assign([TopicPartition(self.topic, place.partition, start)])
         if self.ends is not None:
             self.ends.watch(place.partition)
-        return KafkaPartition(self, consumer, place.partition, start, high if self.bounds.until_end else None)
+        end = high if self.bounds.until_end else None
+        return KafkaPartition(self, consumer, place.partition, start, end)
 
     def _start(self, consumer: Consumer, place: TopicPartition, saved: int | None, low: int, high: int) -> int:
         if self.bounds.from_ns is not None:
@@ -151,6 +181,11 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
             committed = consumer.committed([place], timeout=_TIMEOUT)[0].offset
             return low if committed == OFFSET_INVALID else max(low, committed)
         return _offset_at(consumer, place, parse_timestamp(start), high)
+
+    @cached_property
+    def topic_id(self) -> str:
+        """Of the topic that was there at the start."""
+        return topic_id(self.config, self.topic)
 
     def across_gap(self, partition: int, wanted: int, low: int) -> int:
         """Where to go on when records were deleted before they were read; they are counted.
@@ -181,12 +216,15 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     def __init__(self, source: KafkaSource, consumer: Consumer, partition: int, start: int, end: int | None) -> None:
         self._source = source
         self._consumer = consumer
+        self._topic_id = source.topic_id
         self._partition = partition
         self._key = partition_key(partition)
         self._next = start
         self._end = end
         self._awake: datetime | None = None
         self._reported = 0
+        self._ahead_since: float | None = None
+        self._in_doubt = False  # whether the topic is still the one it was
 
     def next_batch(self) -> Iterable[tuple[str, MicroBatch]]:
         if self._source.stop.is_set() or (self._end is not None and self._next >= self._end):
@@ -211,7 +249,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             if len(records) < len(messages):
                 self._heed([message for message in messages if message.error() is not None])
             if records:
-                self._source.outage.end()
+                self._settle_doubt()
                 self._next = max(self._next, int(records[-1].offset() or 0) + 1)
                 yield self._fetch(cast(list[Record], records))
             if len(messages) < asked:
@@ -236,11 +274,12 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             error = event.error()
             if error is None:
                 continue
+            self._in_doubt |= error.code() in _DOUBTFUL
             if error.code() == KafkaError._PARTITION_EOF:
-                self._source.outage.end()
+                self._settle_doubt()
                 self._next = max(self._next, min(event.offset() or 0, self._end or _NO_END))
             elif error.code() in _OUT_OF_LOG:
-                self._find_the_log(error)
+                self._find_the_log()
             elif error.code() in _WAIT_IT_OUT or error.retriable():
                 self._source.outage.begin(error.str())
             else:
@@ -248,18 +287,40 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
                     f"{self._source.topic}[{self._partition}] cannot be read at {self._next}: {error.str()}"
                 )
 
-    def _find_the_log(self, error: KafkaError) -> None:
+    def _settle_doubt(self) -> None:
+        """The log answers again."""
+        if self._in_doubt:
+            self._check_identity()
+        self._in_doubt, self._ahead_since = False, None
+        self._source.outage.end()
+
+    def _check_identity(self) -> None:
+        config, topic = self._source.config, self._source.topic
+        if wait_out(lambda: topic_id(config, topic), BrokerUnavailable, "Kafka") != self._topic_id:
+            raise SourceError(f"topic {topic} was deleted and made anew: read the new one under another --name")
+
+    def _find_the_log(self) -> None:
         """Records were deleted before they were read; or the broker, just back, does not yet know all it has."""
         place = TopicPartition(self._source.topic, self._partition)
         try:
-            low, _ = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
+            low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
         except KafkaException:
-            low = self._next
+            low = high = self._next
         if low > self._next:
             self._next = self._source.across_gap(self._partition, self._next, low)
-        else:
-            self._source.outage.begin(error.str())
-        self._consumer.assign([TopicPartition(self._source.topic, self._partition, self._next)])
+        elif high < self._next:
+            self._check_identity()
+            self._wait_for_the_end(high)
+        self._consumer.assign([TopicPartition(place.topic, place.partition, self._next)])
+
+    def _wait_for_the_end(self, high: int) -> None:
+        now = time.monotonic()
+        self._ahead_since = self._ahead_since or now
+        if now - self._ahead_since > _RECOVERY_SECONDS:
+            raise SourceError(
+                f"{self._source.topic}[{self._partition}] ends at offset {high}, and was read up to {self._next}: "
+                f"the topic has lost its end, or is another one; read it anew under another --name"
+            )
 
     def _confirmed_quiet(self) -> Quiet | None:
         """What the broker last confirmed, once, if everything up to there has been read."""

@@ -37,13 +37,14 @@ class Outage:
 
     def end(self) -> None:
         """The service answers."""
-        if self._since is None:
+        if self._since is None:  # nearly always, and without a lock
             return
         with self._lock:
-            seconds = time.monotonic() - (self._since or 0.0)
-            self._since = None
+            since, self._since = self._since, None
+        if since is None:
+            return
         WAITING.labels(self._service).dec()
-        log.warning("%s is back after %.1f s", self._service, seconds)
+        log.warning("%s is back after %.1f s", self._service, time.monotonic() - since)
 
 
 def wait_out(call: Callable[[], _T], unavailable: type[Exception], service: str) -> _T:

@@ -100,7 +100,7 @@ def _print(account: Account, first: Sequence[Outgoing], *, dry_run: bool, as_jso
         _print_first(first)
     print_table(("would be" if dry_run else "became", "records"), counts.items())
     if failure:
-        remark(f"the fix failed at {failure}")
+        remark(f"the first that failed: {failure}")
 
 
 def _fields(one: Outgoing) -> dict[str, Any]:

@@ -47,7 +47,9 @@ class Account:
         exhausted: left, as they have been tried as often as is allowed.
         foreign: left, as they are no events of the events topic.
         unfixed: left by the fix.
-        unfixable: left, as the fix failed; `failure` says how it did so first.
+        unfixable: left, as the fix failed.
+        too_large: left, as the events topic takes no record of this size.
+        failure: what failed first, and how.
     """
 
     sent: int = 0
@@ -56,7 +58,19 @@ class Account:
     foreign: int = 0
     unfixed: int = 0
     unfixable: int = 0
+    too_large: int = 0
     failure: str = ""
+
+    def leave_as_unfixable(self, record: DlqRecord, error: Exception) -> None:
+        self.unfixable += 1
+        self._note(record, f"the fix: {error}")
+
+    def leave_as_too_large(self, one: Outgoing) -> None:
+        self.too_large += 1
+        self._note(one.record, f"{len(one.value or b''):,} bytes are more than the events topic takes")
+
+    def _note(self, record: DlqRecord, why: str) -> None:
+        self.failure = self.failure or f"[{record.partition}]@{record.offset}: {why}"
 
 
 @dataclass
@@ -110,8 +124,7 @@ class Plan:
             before = as_json(record.payload, record.content_type)
             after = self.fix(before)
         except Exception as error:  # whatever is in the record, and whatever the fix makes of it
-            self.account.unfixable += 1
-            self.account.failure = self.account.failure or f"[{record.partition}]@{record.offset}: {error}"
+            self.account.leave_as_unfixable(record, error)
             return None
         if after is None:
             self.account.unfixed += 1

@@ -17,12 +17,14 @@ from mdp.dlq.marks import MARK_HEADERS, Mark, Marks, Origin
 from mdp.dlq.plan import Account, Outgoing, Plan, slices
 from mdp.dlq.records import Chosen, Dlq
 from mdp.topic_reader import TopicReader
+from sinks.kafka import FORBIDDEN
 from sources import pacing
 from sources.kafka import partitions_of
 
 _SHOWN: Final = 20
 _SECONDS: Final = 30.0
 _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
+_TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 _PRODUCER: Final[dict[str, ClientOption]] = {
     "compression_type": "lz4",
     "linger_ms": 0,
@@ -34,6 +36,10 @@ _PRODUCER: Final[dict[str, ClientOption]] = {
 
 class RedriveError(ValueError):
     """The redrive cannot go on; what is marked has been sent, and nothing else has."""
+
+
+class EventTooLargeError(RedriveError):
+    """The events topic takes no record of this size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +97,24 @@ def sent(
         dlq = Dlq(config, reader)
         plan = order.plan(config, dlq.marks)
         for events in slices(plan.outgoing(dlq.records(order.chosen)), rate, pacing.WallClock(stop)):
-            redriver.send(events)
-            plan.account.sent += len(events)
+            _send(redriver, events, plan.account)
             on_progress(plan.account.sent)
     return plan.account
+
+
+def _send(redriver: Redriver, events: Sequence[Outgoing], account: Account) -> None:
+    """All but what is larger than the topic takes."""
+    try:
+        redriver.send(events)
+    except EventTooLargeError:
+        middle = len(events) // 2
+        if middle:
+            _send(redriver, events[:middle], account)
+            _send(redriver, events[middle:], account)
+        else:
+            account.leave_as_too_large(events[0])
+    else:
+        account.sent += len(events)
 
 
 class Redriver:
@@ -105,8 +125,11 @@ class Redriver:
     """
 
     def __init__(self, config: KafkaConfig) -> None:
-        self._topic, self._dlq = config.topic, config.dlq_topic
-        self._producer = Producer(config.client(transactional_id=f"redrive-{self._dlq}", **_PRODUCER))
+        self._config, self._topic, self._dlq = config, config.topic, config.dlq_topic
+        self._open()
+
+    def _open(self) -> None:
+        self._producer = Producer(self._config.client(transactional_id=f"redrive-{self._dlq}", **_PRODUCER))
         with _told():
             self._producer.init_transactions(_SECONDS)
 
@@ -120,6 +143,8 @@ class Redriver:
             except KafkaException as error:
                 if not error.args[0].fatal():
                     self._producer.abort_transaction(_SECONDS)
+                if error.args[0].code() in _TOO_LARGE:
+                    self._open()  # the client has lost count of its sequence numbers, and would fail once more
                 raise
         return marks
 
@@ -177,6 +202,12 @@ class _told:  # noqa: N801 - used as a statement
         if not isinstance(error, KafkaException):
             return
         cause: KafkaError = error.args[0]
+        if cause.code() in _TOO_LARGE:
+            raise EventTooLargeError(cause.str()) from None
+        if cause.code() in FORBIDDEN:
+            raise RedriveError(
+                f"Kafka does not let this user redrive: {cause.str()}; grant what is asked for"
+            ) from None
         if cause.fatal() or cause.code() in _FENCED:
             raise RedriveError("another redrive of this DLQ has begun: let it end, then run this again") from None
         raise RedriveError(

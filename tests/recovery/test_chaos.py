@@ -11,7 +11,7 @@ from chaos.outputs import Findings
 from chaos.pipeline import Pipeline
 from chaos.run import run
 
-SECONDS = 90.0  # of load
+SECONDS = 150.0  # of load; with setting up and settling about three minutes
 RATE = 20_000.0
 SEED = 20251024
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mdp.local import LocalStack, ports
-from tests.harness import Deployment, Deployments, assert_same, produce_on_time, until
+from tests.harness import SECONDS, Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 
 MARKET = pl.concat(list(chunks(20_000, symbols=20)))
@@ -101,6 +101,9 @@ def test_a_flow_that_has_run_before_waits_for_services_when_it_starts(
     stack.down()
     process = worker()
     until(lambda: b"Kafka is not available, waiting for it" in flow.said.read_bytes(), "a wait for Kafka")
+    process.terminate()
+    assert process.wait(SECONDS) == 0  # nothing had been read
+    process = worker()
     stack.kafka.start()
     until(lambda: b"the database is not available, waiting for it" in flow.said.read_bytes(), "a wait for the database")
     assert process.poll() is None

@@ -201,3 +201,19 @@ def test_a_fix_that_cannot_be_used_ends_in_one_line(
         err = capsys.readouterr().err
         assert (ended.value.code, err.count("\n")) == (2, 1)
         assert words in err
+
+
+def test_an_event_that_is_too_large_is_left_and_holds_up_no_other(deploy: Deployments) -> None:
+    events = create_topic(deploy.stack.kafka.bootstrap, "events", 1, max_message_bytes="2000")
+    flow = deploy(events, partitions=1, name="large")
+    producer = Producer({"bootstrap.servers": flow.kafka})
+    for number in range(5):
+        producer.produce(flow.events, json.dumps({"number": number}), partition=0)
+    assert producer.flush(30) == 0
+    flow.run()
+    fix = "if .number == 2 then .note = [range(5000)] else . end"
+    code, said = flow.mdp("dlq", "redrive", "--fix", fix, "--json")
+    assert code == 0, said
+    account = json.loads(said)
+    assert (code, account["sent"], account["too_large"]) == (0, 4, 1), said
+    assert account["failure"].endswith("bytes are more than the events topic takes")

@@ -4,13 +4,14 @@ import os
 import re
 import shutil
 import signal
+import sys
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.harness import Deployment, Deployments, assert_same, kill, produce_on_time, until
+from tests.harness import SECONDS, Deployment, Deployments, assert_same, kill, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic, market_topic
 
 COUNTED = "SELECT sum(accepted + amending + duplicate + late + rejected) FROM progress"
@@ -164,13 +165,41 @@ class TestRecordsThatWereDeletedBeforeTheyWereRead:
         assert behind.query(COUNTED) == [(counted + behind.progress - low,)]
 
 
-def test_a_state_that_is_ahead_of_the_topic_is_refused(deploy: Deployments) -> None:
-    flow = deploy(partitions=1)
-    produce_on_time(flow.kafka, flow.events, chunks(100, symbols=5), 1)
-    flow.run()
-    admin = AdminClient({"bootstrap.servers": flow.kafka})
+def made_anew(flow: Deployment, admin: AdminClient) -> None:
     admin.delete_topics([flow.events])[flow.events].result(30)
     until(lambda: flow.events not in admin.list_topics(timeout=30).topics, "the end of the topic")
     admin.create_topics([NewTopic(flow.events, 1, 1)])[flow.events].result(30)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--reset-state",)])
+def test_a_topic_that_was_made_anew_is_refused(deploy: Deployments, arguments: tuple[str, ...]) -> None:
+    flow = deploy(partitions=1)
+    produce_on_time(flow.kafka, flow.events, chunks(100, symbols=5), 1)
+    flow.run()
+    made_anew(flow, AdminClient({"bootstrap.servers": flow.kafka}))
+    produce_on_time(flow.kafka, flow.events, chunks(300, symbols=5), 1)  # past the offset that was saved
+    before = flow.tables()
+    code, said = flow.mdp(*RUN, *arguments)
+    assert (code, "was deleted and made anew" in only_error(said)) == (2, True)
+    assert_same(flow.tables(), before)
+    assert flow.mdp(*RUN, "--name", "another")[0] == 0
+
+
+def test_a_topic_that_is_made_anew_ends_the_flow_that_reads_it(deploy: Deployments) -> None:
+    flow = deploy(partitions=1)
+    produce_on_time(flow.kafka, flow.events, chunks(100, symbols=5), 1)
+    worker = flow.spawn([sys.executable, "-c", "from mdp.cli import main; main()", "stream", "run"])
+    until(lambda: flow.progress >= 100, "the first topic")
+    made_anew(flow, AdminClient({"bootstrap.servers": flow.kafka}))
+    produce_on_time(flow.kafka, flow.events, chunks(50, symbols=5), 1)
+    assert worker.wait(SECONDS) == 2
+    only_error(flow.said.read_text())
+
+
+@pytest.mark.parametrize("damage", ["shape.json", "part-0.sqlite3"])
+def test_damaged_state_is_named_and_can_be_reset(flow: Deployment, damage: str) -> None:
+    (file,) = (flow.home / "recovery").glob(f"*/{damage}")
+    file.write_bytes(b"\0" * 5_000)
     code, said = flow.mdp(*RUN)
-    assert (code, "the topic is not the one that was read" in only_error(said)) == (2, True)
+    assert (code, "is damaged" in only_error(said), "--reset-state" in said) == (2, True, True)
+    assert flow.mdp(*RUN, "--reset-state")[0] == 0
