@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from mdp.cli.options import parse_time
 
 Reason = Annotated[
-    str | None, typer.Option("--reason", help="Only of this reason: undecodable, contract, future or store.")
+    Literal["undecodable", "contract", "future", "store", "unknown"] | None,
+    typer.Option("--reason", help="Only of this reason; unknown is what the pipeline has not put there."),
 ]
 Contains = Annotated[
     str | None, typer.Option("--contains", metavar="TEXT", help="Only with this text in the error, key or payload.")
