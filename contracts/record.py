@@ -57,6 +57,12 @@ def header(record: Record, *names: str) -> str | None:
     return None
 
 
+def header_texts(headers: RecordHeaders) -> dict[str, str]:
+    """All headers by name, as text; of one that comes again the last."""
+    pairs = dict(headers or ()).items()
+    return {name: data.decode("utf-8", "replace") if isinstance(data, bytes) else data or "" for name, data in pairs}
+
+
 def offsets(records: Sequence[Record]) -> npt.NDArray[np.int64]:
     """The offset of each record of a partition."""
     first, last = records[0].offset(), records[-1].offset()

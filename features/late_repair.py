@@ -21,7 +21,7 @@ from features.accumulate import BARS_IN_MAKING, KEY, combine, contributions, fin
 from features.feeds import Ints
 from features.seen_ids import SeenIds
 from features.window_config import WindowConfig
-from features.windows import Windows, _Rows
+from features.windows import Rows, Windows
 
 _KEY: Final = {"provider": pl.String, "symbol": pl.String, "window": pl.Int64}
 WANTED: Final = pl.Schema({**_KEY, "last": pl.Int64})
@@ -69,13 +69,13 @@ class LateRepair(Windows):
         ordered = bars.sort("offset", "row", *KEY)
         return Repaired(done, finished(ordered, self._config.window_ns, self._config.interval))
 
-    def _bars(self, rows: _Rows) -> pl.DataFrame:
+    def _bars(self, rows: Rows) -> pl.DataFrame:
         self._feeds.advance(rows.feed, rows.watermark + self._config.allow_late_ns)
         self._remember(rows, np.concatenate([rows.that_are("accepted"), rows.that_are("amending")]))
         self._gather(rows)
         return pl.DataFrame(schema=BARS)
 
-    def _gather(self, rows: _Rows) -> None:
+    def _gather(self, rows: Rows) -> None:
         """Adds the rows of wanted windows that come for the first time; those after the close count as amendments."""
         wanted, last = self._wanted_rows(rows)
         is_first = self._ids.fresh(rows.ids, wanted)[wanted]
@@ -93,7 +93,7 @@ class LateRepair(Windows):
         causes = causes.with_columns(window=rows.window[new[is_closed]]).select(_CAUSES.names())
         self._causes = pl.concat([self._causes, causes]).unique(KEY, keep="last", maintain_order=True)
 
-    def _wanted_rows(self, rows: _Rows) -> tuple[Ints, Ints]:
+    def _wanted_rows(self, rows: Rows) -> tuple[Ints, Ints]:
         """(the rows of wanted windows up to their last late event, the offset of that event for each row)."""
         events = rows.events.select("provider", "symbol", "kind", "offset").with_columns(window=rows.window)
         events = events.with_row_index("index").filter(pl.col("kind") != "heartbeat")
@@ -103,7 +103,7 @@ class LateRepair(Windows):
         return found["index"].cast(pl.Int64).to_numpy(), found["last"].to_numpy()
 
 
-def _accumulated(rows: _Rows, chosen: Ints) -> pl.DataFrame:
+def _accumulated(rows: Rows, chosen: Ints) -> pl.DataFrame:
     if not len(chosen):
         return pl.DataFrame(schema=BARS_IN_MAKING)
     return gathered(contributions(rows.events, rows.window, chosen))

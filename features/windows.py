@@ -43,7 +43,7 @@ class WindowsState:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class Rows:
     """Events, and what has been found out about each of them."""
 
     events: pl.DataFrame
@@ -121,7 +121,7 @@ class Windows:
         self._seen.restore(state.seen)  # type: ignore[arg-type]
         self._outcomes, self._position = state.outcomes, state.position
 
-    def _judged(self, events: pl.DataFrame) -> _Rows:
+    def _judged(self, events: pl.DataFrame) -> Rows:
         """The events with window, watermark and outcome of each."""
         window_ns, amend_ns = self._config.window_ns, self._config.amend_ns
         times = events["src_ts"].to_numpy()
@@ -138,9 +138,9 @@ class Windows:
         outcome[~fresh] = OUTCOMES.index("duplicate")
         outcome[end + amend_ns < watermark] = OUTCOMES.index(LATE)
         outcome[is_heartbeat] = OUTCOMES.index("heartbeat")
-        return _Rows(events, feed, window, ids, watermark, outcome)
+        return Rows(events, feed, window, ids, watermark, outcome)
 
-    def _bars(self, rows: _Rows) -> pl.DataFrame:
+    def _bars(self, rows: Rows) -> pl.DataFrame:
         """Closes and amendments that the rows cause, in row order; moves the state on past them."""
         accepted, amending = rows.that_are("accepted"), rows.that_are("amending")
         if len(accepted):
@@ -159,7 +159,7 @@ class Windows:
         """The watermark of each bar's provider."""
         return self._feeds.newest[self._feeds.numbers(bars["provider"])] - self._config.allow_late_ns
 
-    def _close(self, rows: _Rows) -> pl.DataFrame:
+    def _close(self, rows: Rows) -> pl.DataFrame:
         """Moves the windows that the rows close from opened to closed; they, with the index of the closing row."""
         end = self._opened["window"].to_numpy() + self._config.window_ns
         closes = end <= self._watermarks(self._opened)
@@ -170,7 +170,7 @@ class Windows:
         self._closed = pl.concat([self._closed, closing])
         return closing.with_columns(index=self._closing_rows(rows, closing, end[closes]))
 
-    def _closing_rows(self, rows: _Rows, closing: pl.DataFrame, end: Ints) -> Ints:
+    def _closing_rows(self, rows: Rows, closing: pl.DataFrame, end: Ints) -> Ints:
         """For each closing window the first row of its provider that brought the watermark to its end."""
         index = np.zeros(len(end), np.int64)
         feed = self._feeds.numbers(closing["provider"])
@@ -179,7 +179,7 @@ class Windows:
             index[mine] = theirs[np.searchsorted(rows.watermark[theirs], end[mine])]
         return index
 
-    def _amend(self, rows: _Rows, amending: Ints) -> pl.DataFrame:
+    def _amend(self, rows: Rows, amending: Ints) -> pl.DataFrame:
         """Bars after each amending row; the closed windows take over the last state of each."""
         if not len(amending):
             return pl.DataFrame()
@@ -188,7 +188,7 @@ class Windows:
         self._closed = pl.concat([self._closed.join(latest, on=KEY, how="anti"), latest])
         return amended.with_columns(index=amending)
 
-    def _remember(self, rows: _Rows, new: Ints) -> None:
+    def _remember(self, rows: Rows, new: Ints) -> None:
         """Adds the ids of new rows, and drops ids and bars that nothing can change any more."""
         watermarks = self._feeds.newest - self._config.allow_late_ns
         wait = self._config.window_ns + self._config.amend_ns
@@ -215,7 +215,7 @@ class Windows:
         return due.select(HEARTBEATS.names())
 
 
-def _late(rows: _Rows, batch: MicroBatch) -> pl.DataFrame:
+def _late(rows: Rows, batch: MicroBatch) -> pl.DataFrame:
     late = rows.events[rows.that_are(LATE)]
     if late.is_empty():
         return batch.late
@@ -223,7 +223,7 @@ def _late(rows: _Rows, batch: MicroBatch) -> pl.DataFrame:
     return refused_rows(late, batch.payloads, why)
 
 
-def _counted(rows: _Rows) -> Outcomes:
+def _counted(rows: Rows) -> Outcomes:
     counts = np.bincount(rows.outcome, minlength=len(OUTCOMES)).tolist()
     return Outcomes(**dict(zip(OUTCOMES, counts, strict=True)))
 

@@ -49,13 +49,19 @@ def heartbeats(settings: Settings) -> HeartbeatSink:
     return HeartbeatSink(settings.bus.kafka)
 
 
+def create_tables(settings: Settings) -> None:
+    """Brings the schema up to date, with a column for each feature."""
+    store = settings.store
+    url, names = store.url.get_secret_value(), settings.features.names
+    migrate(url, names, retention=store.retention, compress_after=store.compress_after)
+
+
 def timescale(settings: Settings, flow: str) -> TimescaleSink:
     """Bars, features and signals to the database."""
-    store, names = settings.store, settings.features.names
-    url = store.url.get_secret_value()
+    url, names = settings.store.url.get_secret_value(), settings.features.names
 
     def open_writer() -> StoreWriter:
-        migrate(url, names, retention=store.retention, compress_after=store.compress_after)
+        create_tables(settings)
         writer = TimescaleWriter(url, flow=settings.progress_id(flow), features=names, overwrite=settings.run.overwrite)
         return StoreWriter(writer, settings.bus.kafka)
 

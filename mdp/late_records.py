@@ -10,7 +10,7 @@ import polars as pl
 from confluent_kafka import Message
 
 from contracts.decode import Decoder
-from contracts.record import Fetch, Record, RecordHeaders
+from contracts.record import Fetch, Record, header_texts
 from features.accumulate import KEY
 from flows.settings import Settings
 from mdp.topic_reader import TopicReader
@@ -74,17 +74,12 @@ def _own(
     """(record, source partition, source offset) of each that a flow of these settings has written."""
     names = {settings.flow_id(flow) + ending for flow in FLOWS for ending in ("", "-span")}
     for message in messages:
-        headers = _texts(message.headers())
+        headers = header_texts(message.headers())
         flow = headers.get(FLOW, "unknown")
         if flow in names and headers.get(SOURCE_TOPIC) == settings.bus.kafka.topic:
             yield message, int(headers[SOURCE_PARTITION]), int(headers[SOURCE_OFFSET])
         else:
             foreign[flow] = foreign.get(flow, 0) + 1
-
-
-def _texts(headers: RecordHeaders) -> dict[str, str]:
-    pairs = dict(headers or ()).items()
-    return {name: data.decode("utf-8", "replace") if isinstance(data, bytes) else data or "" for name, data in pairs}
 
 
 def _events(own: Sequence[tuple[Message, int, int]], decoder: Decoder) -> pl.DataFrame:

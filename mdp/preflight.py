@@ -7,11 +7,11 @@ from collections.abc import Callable
 from bytewax.dataflow import Dataflow
 
 from flows.config_file import ConfigError
+from flows.connectors import create_tables
 from flows.settings import Settings
 from inference.engine import build
 from sinks.connection import StoreUnavailable
 from sinks.flow_topics import is_the_same
-from sinks.migrate import migrate
 from sources.kafka import BrokerUnavailable, partitions_of, topic_id
 from telemetry.outage import wait_out
 
@@ -31,42 +31,31 @@ def check(settings: Settings, name: str, flow: Callable[[Settings], Dataflow], *
     build(settings.inference, settings.features.names, settings.span_ns)
     flow(settings)
     if wait:
-        wait_out(lambda: _check_topics(settings), BrokerUnavailable, "Kafka")
-        wait_out(lambda: _check_database(settings, name), StoreUnavailable, "the database")
-        return
-    _check_topics(settings)
+        read = wait_out(lambda: _check_topics(settings, name), BrokerUnavailable, "Kafka")
+        wait_out(lambda: _check_database(settings, name, read, wait=True), StoreUnavailable, "the database")
+    else:
+        _check_database(settings, name, _check_topics(settings, name), wait=False)
+
+
+def _check_database(settings: Settings, flow: str, read: str, *, wait: bool) -> None:
+    """`read` is the id of the topic that the flow reads."""
+    flow_id, topic = settings.flow_id(flow), settings.source_topic(flow)
     try:
-        _check_database(settings, name)
+        create_tables(settings)
+        is_known = is_the_same(settings.store.url.get_secret_value(), flow_id, topic, read)
     except StoreUnavailable as error:
+        if wait and not error.is_refusal:
+            raise
         raise ConfigError(f"the database cannot be reached: {error}; {error.remedy}") from None
-
-
-def _check_database(settings: Settings, flow: str) -> None:
-    _migrate(settings)
-    topic, url = settings.source_topic(flow), settings.store.url.get_secret_value()
-    if not is_the_same(url, settings.flow_id(flow), topic, topic_id(settings.bus.kafka, topic)):
+    if not is_known:
         raise ConfigError(
-            f"topic {topic} was deleted and made anew since {settings.flow_id(flow)} read it, and the outputs are of "
-            f"the former one: read the new one under another --name"
+            f"topic {topic} was deleted and made anew since {flow_id} read it, and the outputs are of the former one: "
+            f"read the new one under another --name"
         )
 
 
-def _migrate(settings: Settings) -> None:
-    store = settings.store
-    try:
-        migrate(
-            store.url.get_secret_value(),
-            settings.features.names,
-            retention=store.retention,
-            compress_after=store.compress_after,
-        )
-    except StoreUnavailable as error:
-        if error.is_refusal:
-            raise ConfigError(f"the database cannot be reached: {error}; {error.remedy}") from None
-        raise
-
-
-def _check_topics(settings: Settings) -> None:
+def _check_topics(settings: Settings, flow: str) -> str:
+    """The id of the topic that the flow reads."""
     kafka = settings.bus.kafka
     needed = len(partitions_of(kafka, kafka.topic))
     for topic in (kafka.signals_topic, kafka.bars_topic, kafka.dlq_topic, kafka.late_topic):
@@ -76,3 +65,4 @@ def _check_topics(settings: Settings) -> None:
                 f"topic {topic} has {found} partitions and {kafka.topic} has {needed}: give it as many, "
                 f"as partition i of the events leads to partition i of every output topic"
             )
+    return topic_id(kafka, settings.source_topic(flow))

@@ -62,14 +62,14 @@ class SavedState:
             StateMismatch: it was made with another config.
             ConfigError: it is damaged.
         """
-        if self.folder.exists():
+        if self.exists:
             check_shape(self._saved_shape(), self.shape)
 
     def prepare(self, *, reset: bool) -> None:
         """Makes the folder if there is none; with `reset`, throws away what is in it."""
-        if reset and self.folder.exists():
+        if reset and self.exists:
             shutil.rmtree(self.folder)
-        if not self.folder.exists():
+        if not self.exists:
             self._create()
 
     def _saved_shape(self) -> Shape:

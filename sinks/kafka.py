@@ -33,6 +33,8 @@ _PRODUCER: dict[str, ClientOption] = {
     "message_max_bytes": 1_000_000_000,
 }
 
+_FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
+
 Records = Callable[[MicroBatch], Iterator[OutRecord]]
 
 
@@ -132,6 +134,11 @@ class TransactionalWriter:
                 return
 
 
+def is_fenced(error: KafkaError) -> bool:
+    """Whether another producer has taken the transactional id. What is FORBIDDEN is fatal too, and is no such case."""
+    return error.fatal() or error.code() in _FENCED
+
+
 class _translated_errors:  # noqa: N801 - used as a statement
     """KafkaException as Forbidden, Fenced, RecordTooLarge or KafkaUnavailable."""
 
@@ -144,11 +151,7 @@ class _translated_errors:  # noqa: N801 - used as a statement
         cause: KafkaError = error.args[0]
         if cause.code() in FORBIDDEN:
             raise Forbidden(f"Kafka does not let this user write: {cause.str()}; grant what is asked for") from None
-        if cause.fatal() or cause.code() in (
-            KafkaError._FENCED,
-            KafkaError.PRODUCER_FENCED,
-            KafkaError.INVALID_PRODUCER_EPOCH,
-        ):
+        if is_fenced(cause):
             raise Fenced("another worker of this flow has taken over; only one may run at a time") from None
         if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             raise RecordTooLarge(

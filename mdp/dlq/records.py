@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
 
 from contracts.bus_config import KafkaConfig
-from contracts.record import CONTENT_TYPE, RecordHeaders
+from contracts.record import CONTENT_TYPE, header_texts
 from mdp.dlq.marks import Marks, Origin, is_mark
 from mdp.topic_reader import TopicReader
 from sinks.records import DLQ_ERROR, DLQ_REASON, FAILED_AT, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_ROW, SOURCE_TOPIC
@@ -95,7 +95,7 @@ class Dlq:
 
     def __init__(self, config: KafkaConfig, reader: TopicReader) -> None:
         self._reader = reader
-        self._bounds = {partition: _bounds(config, reader, partition) for partition in reader.partitions}
+        self._bounds = {partition: _bounds(reader, partition, end) for partition, end in _ends(config, reader).items()}
         self.marks = Marks.of(chain.from_iterable(map(self._messages, reader.partitions)))
 
     def records(self, chosen: Chosen) -> Iterator[DlqRecord]:
@@ -109,17 +109,19 @@ class Dlq:
         return chain.from_iterable(self._reader.span(partition, *self._bounds[partition]))
 
 
-def _bounds(config: KafkaConfig, reader: TopicReader, partition: int) -> tuple[int, int]:
-    """The first offset and the end of a partition, all transactions up to there having come to theirs.
+def _ends(config: KafkaConfig, reader: TopicReader) -> dict[int, int]:
+    """Where each partition ends, open transactions included."""
+    wanted = {TopicPartition(reader.topic, partition): OffsetSpec.latest() for partition in reader.partitions}
+    admin = AdminClient(config.client())  # named, as it has to live until it has answered
+    asked = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS)
+    return {place.partition: future.result(_SECONDS).offset for place, future in asked.items()}
+
+
+def _bounds(reader: TopicReader, partition: int, end: int) -> tuple[int, int]:
+    """The first offset and the end of a partition, all transactions up to `end` having come to theirs.
 
     As long as one is open, nothing after its first record can be read, marks neither.
     """
-    place = TopicPartition(reader.topic, partition)
-    admin = AdminClient(config.client())  # named, as it has to live until it has answered
-    asked = admin.list_offsets(
-        {place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
-    )
-    end: int = asked[place].result(_SECONDS).offset
     deadline = time.monotonic() + _OPEN_SECONDS
     while True:
         low, high = reader.bounds(partition)
@@ -135,7 +137,7 @@ def record(message: Message, marks: Marks) -> DlqRecord | None:
     headers = message.headers()
     if is_mark(headers):
         return None
-    texts = _texts(headers)
+    texts = header_texts(headers)
     origin = _origin(texts)
     return DlqRecord(
         partition=message.partition() or 0,
@@ -150,11 +152,6 @@ def record(message: Message, marks: Marks) -> DlqRecord | None:
         retries=0 if origin is None else marks.retries(origin),
         redriven=origin in marks.redriven,
     )
-
-
-def _texts(headers: RecordHeaders) -> dict[str, str]:
-    pairs = dict(headers or ()).items()
-    return {name: data.decode("utf-8", "replace") if isinstance(data, bytes) else data or "" for name, data in pairs}
 
 
 def _origin(texts: dict[str, str]) -> Origin | None:

@@ -17,13 +17,12 @@ from mdp.dlq.marks import MARK_HEADERS, Mark, Marks, Origin
 from mdp.dlq.plan import Account, Outgoing, Plan, slices
 from mdp.dlq.records import Chosen, Dlq
 from mdp.topic_reader import TopicReader
-from sinks.kafka import FORBIDDEN
+from sinks.kafka import FORBIDDEN, is_fenced
 from sources import pacing
 from sources.kafka import partitions_of
 
 _SHOWN: Final = 20
 _SECONDS: Final = 30.0
-_FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 _PRODUCER: Final[dict[str, ClientOption]] = {
     "compression_type": "lz4",
@@ -208,7 +207,7 @@ class _told:  # noqa: N801 - used as a statement
             raise RedriveError(
                 f"Kafka does not let this user redrive: {cause.str()}; grant what is asked for"
             ) from None
-        if cause.fatal() or cause.code() in _FENCED:
+        if is_fenced(cause):
             raise RedriveError("another redrive of this DLQ has begun: let it end, then run this again") from None
         raise RedriveError(
             f"Kafka does not take the events: {cause.str()}; what had been sent is marked, so run it again"
