@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from contracts.batch import MicroBatch, Outcomes, empty
+from contracts.batch import NO_BARS, MicroBatch, Outcomes
 from contracts.decode import UNDECODABLE
 from contracts.duration import format_duration
 from contracts.event import CONTRACT
@@ -74,7 +74,7 @@ class BarDecoder:
             except Exception as error:
                 broken.append(_refused(record, UNDECODABLE, " ".join(str(error).split())))
         if not bars:
-            return empty(BARS), pl.DataFrame(broken, schema=REFUSED, orient="row")
+            return NO_BARS, pl.DataFrame(broken, schema=REFUSED, orient="row")
         frame = _frame(list(bars.values()), [records[index].offset() for index in bars])
         fits = frame.select(self._fits()).to_series()
         broken += [
@@ -105,4 +105,4 @@ def _frame(bars: list[Bar], offsets: list[int]) -> pl.DataFrame:
 
 def without_bars(batch: MicroBatch) -> MicroBatch:
     """The batch without its bars: who wrote the topic has written them to the database."""
-    return replace(batch, bars=empty(BARS))
+    return replace(batch, bars=NO_BARS)

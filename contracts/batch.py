@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import polars as pl
 
@@ -38,9 +39,12 @@ class Outcomes:
         return self.accepted + self.amending + self.duplicate + self.late + self.rejected
 
 
-def empty(schema: pl.Schema) -> pl.DataFrame:
-    """A frame of these columns without rows."""
-    return pl.DataFrame(schema=schema)
+# Frames are never changed, so all batches share those without rows: making one takes as long as a hundred events.
+NO_EVENTS: Final = frames.EVENTS.to_frame()
+NO_REFUSED: Final = frames.REFUSED.to_frame()
+NO_HEARTBEATS: Final = frames.HEARTBEATS.to_frame()
+NO_BARS: Final = frames.BARS.to_frame()
+NO_SIGNALS: Final = frames.SIGNALS.to_frame()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +63,11 @@ class MicroBatch:
     provisional: bool = False
     watermark: int | None = None  # of the provider that is furthest
     outcomes: Outcomes = Outcomes()
-    events: pl.DataFrame = field(default_factory=lambda: empty(frames.EVENTS))
+    events: pl.DataFrame = field(default_factory=lambda: NO_EVENTS)
     payloads: Sequence[bytes | None] = ()
-    rejects: pl.DataFrame = field(default_factory=lambda: empty(frames.REFUSED))
-    late: pl.DataFrame = field(default_factory=lambda: empty(frames.REFUSED))
-    heartbeats: pl.DataFrame = field(default_factory=lambda: empty(frames.HEARTBEATS))
-    bars: pl.DataFrame = field(default_factory=lambda: empty(frames.BARS))
+    rejects: pl.DataFrame = field(default_factory=lambda: NO_REFUSED)
+    late: pl.DataFrame = field(default_factory=lambda: NO_REFUSED)
+    heartbeats: pl.DataFrame = field(default_factory=lambda: NO_HEARTBEATS)
+    bars: pl.DataFrame = field(default_factory=lambda: NO_BARS)
     features: pl.DataFrame | None = None
-    signals: pl.DataFrame = field(default_factory=lambda: empty(frames.SIGNALS))
+    signals: pl.DataFrame = field(default_factory=lambda: NO_SIGNALS)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from contracts.batch import MicroBatch, Outcomes
+from contracts.batch import NO_REFUSED, MicroBatch, Outcomes
 from contracts.event import BAR, PARSED, PLACE, BarEvent, Event, accepted, explain, with_interval_lengths, with_times
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
@@ -80,7 +80,7 @@ class Decoder:
                 others.append(good.with_columns(pl.col("record") + start))
                 rejects.append(bad)
         events = ticks.frame()
-        refused = pl.concat([REFUSED.to_frame(), *rejects])
+        refused = pl.concat(rejects) if rejects else NO_REFUSED
         return MicroBatch(
             topic=fetch.topic,
             partition=fetch.partition,

@@ -43,7 +43,10 @@ class Tick(msgspec.Struct, gc=False):
 
 _decode: Final = msgspec.json.Decoder(Tick).decode
 _TEXTS: Final = ("provider", "symbol", "event_id")
-_SAME: Final[dict[str, int | str | None]] = {"row": 0, "kind": "tick", "o": None, "h": None, "l": None}  # in all ticks
+_SAME: Final = [  # in all ticks
+    pl.Series(name, [value], EVENTS[name])
+    for name, value in {"row": 0, "kind": "tick", "o": None, "h": None, "l": None}.items()
+]
 
 
 class TickReader:
@@ -81,15 +84,19 @@ class TickReader:
         """All ticks so far, as EVENTS in the order of the log."""
         if not self._columns:
             return EVENTS.to_frame()
-        columns = {name: pl.concat([part[name] for part in self._columns]) for name in self._columns[0]}
+        columns = self._columns[0] if len(self._columns) == 1 else _joined(self._columns)
         count = len(columns["record"])
-        same = {name: pl.repeat(value, count, dtype=EVENTS[name], eager=True) for name, value in _SAME.items()}
-        return with_event_ids(pl.DataFrame({name: columns[name] if name in columns else same[name] for name in EVENTS}))
+        columns |= {column.name: column.new_from_index(0, count) for column in _SAME}
+        return with_event_ids(pl.DataFrame({name: columns[name] for name in EVENTS}))
 
     def _in_time(self, times: _Ints, records: Sequence[Record]) -> _Bools:
         """A record without a timestamp of its own cannot judge."""
         written = timestamps(records)
         return (written <= 0) | (times <= written + self._max_future_ns)
+
+
+def _joined(parts: Sequence[dict[str, pl.Series]]) -> dict[str, pl.Series]:
+    return {name: pl.concat([part[name] for part in parts], rechunk=True) for name in parts[0]}
 
 
 def _decoded(payloads: Sequence[bytes | None]) -> tuple[list[Tick], list[int]]:

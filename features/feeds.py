@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-Ints = npt.NDArray[np.int64]
+from features.ordering import Hashes, Ints
 
 NEVER: Final = -(2**63) + 180 * 86_400 * 10**9  # before every valid time, and room to subtract a wait from it
 
@@ -19,14 +18,31 @@ class Feeds:
     def __init__(self, newest: dict[str, int] | None = None) -> None:
         self._numbers = {provider: number for number, provider in enumerate(newest or {})}
         self.newest: Ints = np.fromiter((newest or {}).values(), np.int64)  # never written to: snapshots may hold it
+        self._hashes: dict[int, Hashes] = {}
+
+    def hashes(self, feeds: Ints, seed: int) -> Hashes:
+        """64 bits of hash over the provider of each row."""
+        if len(self._hashes.get(seed, ())) < len(self._numbers):
+            self._hashes[seed] = self.providers.hash(seed).to_numpy()
+        return self._hashes[seed][feeds]
+
+    @property
+    def providers(self) -> pl.Series:
+        """All providers, by number."""
+        return pl.Series(list(self._numbers), dtype=pl.String)
 
     def state(self) -> dict[str, int]:
         """The newest time of each provider."""
         return dict(zip(self._numbers, self.newest.tolist(), strict=True))
 
+    def among(self, feeds: Ints) -> list[str]:
+        """The providers that rows are of."""
+        providers = list(self._numbers)
+        return [providers[number] for number in np.unique(feeds)]
+
     def numbers(self, providers: pl.Series) -> Ints:
         """The number of each row's provider; new ones get one."""
-        names, rows = codes(providers)
+        names, rows = _codes(providers)
         known = [self._numbers.setdefault(provider, len(self._numbers)) for provider in names]
         self.newest = np.append(self.newest, np.full(len(self._numbers) - len(self.newest), NEVER))
         return np.array(known, np.int64)[rows]
@@ -47,12 +63,10 @@ class Feeds:
         self.newest = newest
 
 
-def codes(texts: pl.Series) -> tuple[pl.Series, Ints]:
+def _codes(texts: pl.Series) -> tuple[pl.Series, Ints]:
     """(the distinct texts, for each row the place of its text among them)."""
     if texts.is_empty() or (texts == texts[0]).all():
         return texts.head(1), np.zeros(len(texts), np.int64)
-    coded = texts.cast(pl.Categorical(pl.Categories.random()))  # of their own, so that they are forgotten with it
-    distinct = coded.unique(maintain_order=True)
-    place = np.empty(len(distinct), np.int64)
-    place[distinct.to_physical().to_numpy()] = np.arange(len(distinct))
-    return distinct.cast(pl.String), place[coded.to_physical().to_numpy()]
+    distinct = texts.unique(maintain_order=True)
+    places = texts.replace_strict(distinct, pl.int_range(len(distinct), eager=True), return_dtype=pl.Int64)
+    return distinct, places.to_numpy()

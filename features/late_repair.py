@@ -9,20 +9,22 @@ is older than these windows, so it neither belongs to them nor closes them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from contracts.batch import MicroBatch
-from contracts.frames import BARS, CAUSE
-from features.accumulate import BARS_IN_MAKING, KEY, combine, contributions, finished, gathered
-from features.feeds import Ints
+from contracts.batch import NO_BARS, MicroBatch
+from contracts.frames import CAUSE
+from features.accumulators import Accumulators, merged, none
+from features.contributions import gathered
+from features.ordering import Ints
 from features.seen_ids import SeenIds
 from features.window_config import WindowConfig
 from features.windows import Rows, Windows
 
+KEY: Final = ("provider", "symbol", "window")
 _KEY: Final = {"provider": pl.String, "symbol": pl.String, "window": pl.Int64}
 WANTED: Final = pl.Schema({**_KEY, "last": pl.Int64})
 _CAUSES: Final = pl.Schema({**_KEY, **CAUSE})
@@ -53,7 +55,7 @@ class LateRepair(Windows):
         super().__init__(config)
         self._wanted = wanted
         self._ids = SeenIds()
-        self._making = pl.DataFrame(schema=BARS_IN_MAKING)
+        self._making = none()
         self._causes = pl.DataFrame(schema=_CAUSES)
         self._met = pl.DataFrame(schema=_KEY)  # windows whose last late event has been read
 
@@ -63,39 +65,53 @@ class LateRepair(Windows):
         is_done = pl.col("last") < batch.next_offset
         done = self._wanted.filter(is_done).join(self._met, on=KEY, how="semi")
         self._wanted, self._met = self._wanted.filter(~is_done), self._met.clear()
-        bars = self._making.join(done, on=KEY, how="semi").join(self._causes, on=KEY, maintain_order="left")
-        self._making, self._causes = (frame.join(done, on=KEY, how="anti") for frame in (self._making, self._causes))
+        bars, self._making = self._split(self._making, done)
+        amended = self._named(bars).join(self._causes, on=KEY, maintain_order="left")
+        self._causes = self._causes.join(done, on=KEY, how="anti")
         self._ids.forget(_watermark(batch.next_offset))
-        ordered = bars.sort("offset", "row", *KEY)
-        return Repaired(done, finished(ordered, self._config.window_ns, self._config.interval))
+        ordered = self._finished(bars[amended["index"].to_numpy()], amended.select(CAUSE.keys()))
+        return Repaired(done, ordered.sort("offset", "row", "provider", "symbol", "window_start"))
+
+    def _split(self, bars: Accumulators, windows: pl.DataFrame) -> tuple[Accumulators, Accumulators]:
+        """(the bars of these windows, all others)."""
+        chosen = self._named(bars).join(windows, on=KEY, how="semi")["index"].to_numpy()
+        return bars[chosen], np.delete(bars, chosen)
+
+    def _named(self, bars: Accumulators) -> pl.DataFrame:
+        """Columns provider, symbol, window and index of each bar."""
+        names = self._names(bars).with_columns(window=bars["window"] * self._config.window_ns)
+        return names.with_columns(index=pl.int_range(pl.len()))
 
     def _bars(self, rows: Rows) -> pl.DataFrame:
-        self._feeds.advance(rows.feed, rows.watermark + self._config.allow_late_ns)
+        self._feeds.advance(rows.bar.feed, rows.watermark + self._config.allow_late_ns)
         self._remember(rows, np.concatenate([rows.that_are("accepted"), rows.that_are("amending")]))
         self._gather(rows)
-        return pl.DataFrame(schema=BARS)
+        return NO_BARS
 
     def _gather(self, rows: Rows) -> None:
         """Adds the rows of wanted windows that come for the first time; those after the close count as amendments."""
         wanted, last = self._wanted_rows(rows)
-        is_first = self._ids.fresh(rows.ids, wanted)[wanted]
-        new, last = wanted[is_first], last[is_first]
+        expiry = np.zeros_like(rows.bar.window)
+        expiry[wanted] = last
+        ids = replace(rows.ids, expiry=expiry)
+        new = wanted[self._ids.fresh(ids, wanted)[wanted]]
         if not len(new):
             return
-        progress = _watermark(int(rows.events["offset"][-1]))
-        expiry, feed = np.zeros_like(rows.window), np.zeros_like(rows.feed)
-        expiry[new] = last
-        self._ids.add(rows.ids, new, expiry, feed, progress)
-        is_closed = rows.window[new] + self._config.window_ns <= rows.watermark[new]
+        self._ids.add(ids, new, np.zeros_like(rows.bar.feed), _watermark(int(rows.events["offset"][-1])))
+        start = rows.bar.window[new] * self._config.window_ns
+        is_closed = start + self._config.window_ns <= rows.watermark[new]
         opened, amending = (_accumulated(rows, new[which]) for which in (~is_closed, is_closed))
-        self._making = combine(self._making, opened, amending.with_columns(revision=pl.col("trades")))
+        amending["revision"] = amending["trades"]
+        self._making = merged(merged(self._making, opened), amending)
         causes = rows.events[new[is_closed]].select("provider", "symbol", "offset", "row")
-        causes = causes.with_columns(window=rows.window[new[is_closed]]).select(_CAUSES.names())
+        causes = causes.with_columns(window=start[is_closed]).select(_CAUSES.names())
         self._causes = pl.concat([self._causes, causes]).unique(KEY, keep="last", maintain_order=True)
 
     def _wanted_rows(self, rows: Rows) -> tuple[Ints, Ints]:
         """(the rows of wanted windows up to their last late event, the offset of that event for each row)."""
-        events = rows.events.select("provider", "symbol", "kind", "offset").with_columns(window=rows.window)
+        events = rows.events.select("provider", "symbol", "kind", "offset").with_columns(
+            window=rows.bar.window * self._config.window_ns
+        )
         events = events.with_row_index("index").filter(pl.col("kind") != "heartbeat")
         found = events.join(self._wanted, on=KEY, maintain_order="left").filter(pl.col("offset") <= pl.col("last"))
         met = found.filter(pl.col("offset") == pl.col("last")).select(KEY).unique()
@@ -103,10 +119,8 @@ class LateRepair(Windows):
         return found["index"].cast(pl.Int64).to_numpy(), found["last"].to_numpy()
 
 
-def _accumulated(rows: Rows, chosen: Ints) -> pl.DataFrame:
-    if not len(chosen):
-        return pl.DataFrame(schema=BARS_IN_MAKING)
-    return gathered(contributions(rows.events, rows.window, chosen))
+def _accumulated(rows: Rows, chosen: Ints) -> Accumulators:
+    return gathered(rows.events, rows.bar, chosen) if len(chosen) else none()
 
 
 def _watermark(offset: int) -> Ints:

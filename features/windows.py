@@ -17,12 +17,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from contracts.batch import MicroBatch, Outcomes, Quiet
+from contracts.batch import NO_BARS, NO_EVENTS, NO_HEARTBEATS, MicroBatch, Outcomes, Quiet
 from contracts.decode import refused_rows
-from contracts.frames import BARS, HEARTBEATS
-from features.accumulate import BARS_IN_MAKING, KEY, amendments, combine, contributions, finished, gathered
-from features.feeds import NEVER, Feeds, Ints, codes
+from contracts.frames import HEARTBEATS
+from features.accumulators import Accumulators, BarIds, finished, merged, none
+from features.amendments import amendments, taken_over
+from features.contributions import contributions, gathered
+from features.feeds import NEVER, Feeds
+from features.ordering import Ints
 from features.seen_ids import Ids, SeenIds
+from features.symbols import Symbols
 from features.window_config import WindowConfig
 
 LATE: Final = "late"
@@ -32,11 +36,12 @@ OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, "heartbeat")
 
 @dataclass(frozen=True, slots=True)
 class WindowsState:
-    """Everything a partition's windows remember; frames and arrays in it are never written to again."""
+    """Everything a partition's windows remember; arrays in it are never written to again."""
 
     newest: dict[str, int]
-    opened: pl.DataFrame  # BARS_IN_MAKING of open windows
-    closed: pl.DataFrame  # BARS_IN_MAKING of closed windows that can still be amended
+    symbols: pl.Series  # the text of each symbol's number
+    opened: Accumulators  # of open windows
+    closed: Accumulators  # of closed windows that can still be amended
     seen: object
     outcomes: Outcomes
     position: tuple[str, int, int] | None  # topic, partition, next offset
@@ -47,8 +52,7 @@ class Rows:
     """Events, and what has been found out about each of them."""
 
     events: pl.DataFrame
-    feed: Ints
-    window: Ints
+    bar: BarIds
     ids: Ids
     watermark: Ints
     outcome: npt.NDArray[np.int8]  # index into OUTCOMES
@@ -63,8 +67,8 @@ class Windows:
     def __init__(self, config: WindowConfig) -> None:
         self._config = config
         self._feeds = Feeds()
-        self._opened = pl.DataFrame(schema=BARS_IN_MAKING)
-        self._closed = pl.DataFrame(schema=BARS_IN_MAKING)
+        self._symbols = Symbols()
+        self._opened, self._closed = none(), none()
         self._seen = SeenIds()
         self._outcomes = Outcomes()
         self._position: tuple[str, int, int] | None = None
@@ -74,7 +78,7 @@ class Windows:
         """Takes in the events of a batch; answers with its bars, late rows, and the heartbeats that are due."""
         self._position = (batch.topic, batch.partition, batch.next_offset)
         self._outcomes = _added(self._outcomes, batch.outcomes)
-        result = replace(batch, events=batch.events.clear(), payloads=(), outcomes=self._outcomes)
+        result = replace(batch, events=NO_EVENTS, payloads=(), outcomes=self._outcomes)
         if batch.events.height:
             rows = self._judged(batch.events)
             self._outcomes = _added(self._outcomes, _counted(rows))
@@ -84,30 +88,31 @@ class Windows:
                 late=_late(rows, batch),
                 outcomes=self._outcomes,
             )
-            self._heard |= dict.fromkeys(codes(batch.events["provider"])[0], batch.read_at)
+            self._heard |= dict.fromkeys(self._feeds.among(rows.bar.feed), batch.read_at)
         if len(self._feeds.newest):
             result = replace(result, watermark=int(self._feeds.newest.max()) - self._config.allow_late_ns)
         return replace(result, heartbeats=self._due_heartbeats(batch.quiet)) if batch.quiet else result
 
     def flush(self) -> MicroBatch | None:
         """The bars of the windows still open, as if they closed now. The state stays as it is."""
-        if self._position is None or self._opened.is_empty():
+        if self._position is None or not len(self._opened):
             return None
         topic, partition, next_offset = self._position
-        cause = pl.lit(next_offset - 1, pl.Int64).alias("offset"), pl.lit(END_OF_RUN_ROW, pl.Int64).alias("row")
-        ordered = self._opened.sort("window", "provider", "symbol").with_columns(cause)
+        cause = np.full(len(self._opened), next_offset - 1), np.full(len(self._opened), END_OF_RUN_ROW)
         return MicroBatch(
             topic=topic,
             partition=partition,
             next_offset=next_offset,
             provisional=True,
             outcomes=self._outcomes,
-            bars=finished(ordered, self._config.window_ns, self._config.interval),
+            bars=self._finished(self._opened, pl.DataFrame(dict(zip(("offset", "row"), cause, strict=True)))),
         )
 
     def snapshot(self) -> WindowsState:
+        self._forget_symbols()
         return WindowsState(
             self._feeds.state(),
+            self._symbols.all,
             self._opened,
             self._closed,
             self._seen.snapshot(),
@@ -117,19 +122,27 @@ class Windows:
 
     def restore(self, state: WindowsState) -> None:
         """Go on from a snapshot that windows of the same config have made."""
-        self._feeds, self._opened, self._closed = Feeds(state.newest), state.opened, state.closed
+        self._feeds, self._symbols = Feeds(state.newest), Symbols(state.symbols)
+        self._opened, self._closed = state.opened, state.closed
         self._seen.restore(state.seen)  # type: ignore[arg-type]
         self._outcomes, self._position = state.outcomes, state.position
 
+    def _forget_symbols(self) -> None:
+        """Numbers the symbols anew, once most of them are in no bar any more."""
+        used = np.unique(np.concatenate([self._opened["symbol"], self._closed["symbol"]]))
+        if self._symbols.wasted(len(used)):
+            self._symbols = Symbols(self._symbols.texts(used))
+            self._opened, self._closed = (_renumbered(bars, used) for bars in (self._opened, self._closed))
+
     def _judged(self, events: pl.DataFrame) -> Rows:
-        """The events with window, watermark and outcome of each."""
+        """The events with bar, watermark and outcome of each."""
         window_ns, amend_ns = self._config.window_ns, self._config.amend_ns
         times = events["src_ts"].to_numpy()
-        window = times - times % window_ns
-        end = window + window_ns
-        feed = self._feeds.numbers(events["provider"])
+        feed, symbol = self._feeds.numbers(events["provider"]), self._symbols.numbers(events["symbol"])
+        bar = BarIds(times // window_ns, feed, symbol)
+        end = (bar.window + 1) * window_ns
         is_heartbeat = (events["kind"] == "heartbeat").to_numpy()
-        ids = Ids.of(events, window)
+        ids = Ids.of(events["event_id"], bar, self._feeds, self._symbols, end + amend_ns)
         fresh = self._seen.fresh(ids, np.flatnonzero(~is_heartbeat))
         newest = self._feeds.running(feed, np.where(fresh | is_heartbeat, times, NEVER))
         watermark = newest - self._config.allow_late_ns
@@ -138,75 +151,91 @@ class Windows:
         outcome[~fresh] = OUTCOMES.index("duplicate")
         outcome[end + amend_ns < watermark] = OUTCOMES.index(LATE)
         outcome[is_heartbeat] = OUTCOMES.index("heartbeat")
-        return Rows(events, feed, window, ids, watermark, outcome)
+        return Rows(events, bar, ids, watermark, outcome)
 
     def _bars(self, rows: Rows) -> pl.DataFrame:
         """Closes and amendments that the rows cause, in row order; moves the state on past them."""
         accepted, amending = rows.that_are("accepted"), rows.that_are("amending")
         if len(accepted):
-            added = gathered(contributions(rows.events, rows.window, accepted))
-            self._opened = combine(self._opened, added)
-        self._feeds.advance(rows.feed, rows.watermark + self._config.allow_late_ns)
-        leaving = [frame for frame in (self._close(rows), self._amend(rows, amending)) if frame.height]
+            self._opened = merged(self._opened, gathered(rows.events, rows.bar, accepted))
+        self._feeds.advance(rows.bar.feed, rows.watermark + self._config.allow_late_ns)
+        closing, amended = self._close(), self._amend(rows, amending)
         self._remember(rows, np.concatenate([accepted, amending]))
-        if not leaving:
-            return pl.DataFrame(schema=BARS)
-        ordered = pl.concat(leaving).sort("index", "window", "provider", "symbol")
-        causes = rows.events.select("offset", "row")[ordered["index"]]
-        return finished(ordered.hstack(causes), self._config.window_ns, self._config.interval)
+        leaving = np.concatenate([closing, amended])
+        if not len(leaving):
+            return NO_BARS
+        index = np.concatenate([self._closing_rows(rows, closing), amending])
+        return self._finished(leaving, rows.events.select("offset", "row")[index], index)
 
-    def _watermarks(self, bars: pl.DataFrame) -> Ints:
+    def _finished(self, bars: Accumulators, cause: pl.DataFrame, index: Ints | None = None) -> pl.DataFrame:
+        """Bars in the order of `index`, if there is one, and of (window, provider, symbol), each with its cause."""
+        rank = self._feeds.providers.rank("ordinal").to_numpy()[bars["feed"]]
+        order = np.lexsort(
+            (self._symbols.ranks(bars["symbol"]), rank, bars["window"], *([] if index is None else [index]))
+        )
+        bars, cause = bars[order], cause[order]
+        return finished(bars, self._names(bars), cause, self._config.window_ns, self._config.interval)
+
+    def _names(self, bars: Accumulators) -> pl.DataFrame:
+        """Columns provider and symbol of each bar."""
+        providers, symbols = self._feeds.providers.gather(bars["feed"]), self._symbols.texts(bars["symbol"])
+        return pl.DataFrame({"provider": providers, "symbol": symbols})
+
+    def _watermarks(self, bars: Accumulators) -> Ints:
         """The watermark of each bar's provider."""
-        return self._feeds.newest[self._feeds.numbers(bars["provider"])] - self._config.allow_late_ns
+        watermarks: Ints = (self._feeds.newest - self._config.allow_late_ns)[bars["feed"]]
+        return watermarks
 
-    def _close(self, rows: Rows) -> pl.DataFrame:
-        """Moves the windows that the rows close from opened to closed; they, with the index of the closing row."""
-        end = self._opened["window"].to_numpy() + self._config.window_ns
-        closes = end <= self._watermarks(self._opened)
+    def _ends(self, bars: Accumulators) -> Ints:
+        ends: Ints = (bars["window"] + 1) * self._config.window_ns
+        return ends
+
+    def _close(self) -> Accumulators:
+        """Moves the windows that their watermark has passed from opened to closed, and returns them."""
+        closes = self._ends(self._opened) <= self._watermarks(self._opened)
         if not closes.any():
-            return pl.DataFrame()
-        closing = self._opened.filter(closes)
-        self._opened = self._opened.filter(~closes)
-        self._closed = pl.concat([self._closed, closing])
-        return closing.with_columns(index=self._closing_rows(rows, closing, end[closes]))
+            return none()
+        closing = self._opened[closes]
+        self._opened = self._opened[~closes]
+        self._closed = np.concatenate([self._closed, closing])
+        return closing
 
-    def _closing_rows(self, rows: Rows, closing: pl.DataFrame, end: Ints) -> Ints:
+    def _closing_rows(self, rows: Rows, closing: Accumulators) -> Ints:
         """For each closing window the first row of its provider that brought the watermark to its end."""
-        index = np.zeros(len(end), np.int64)
-        feed = self._feeds.numbers(closing["provider"])
-        for provider in np.unique(feed):
-            mine, theirs = np.flatnonzero(feed == provider), np.flatnonzero(rows.feed == provider)
+        index = np.zeros(len(closing), np.int64)
+        end = self._ends(closing)
+        for provider in np.unique(closing["feed"]):
+            mine, theirs = np.flatnonzero(closing["feed"] == provider), np.flatnonzero(rows.bar.feed == provider)
             index[mine] = theirs[np.searchsorted(rows.watermark[theirs], end[mine])]
         return index
 
-    def _amend(self, rows: Rows, amending: Ints) -> pl.DataFrame:
+    def _amend(self, rows: Rows, amending: Ints) -> Accumulators:
         """Bars after each amending row; the closed windows take over the last state of each."""
         if not len(amending):
-            return pl.DataFrame()
-        amended = amendments(self._closed, contributions(rows.events, rows.window, amending))
-        latest = amended.unique(KEY, keep="last")
-        self._closed = pl.concat([self._closed.join(latest, on=KEY, how="anti"), latest])
-        return amended.with_columns(index=amending)
+            return none()
+        amended = amendments(self._closed, contributions(rows.events, rows.bar, amending))
+        self._closed = taken_over(self._closed, amended)
+        return amended
 
     def _remember(self, rows: Rows, new: Ints) -> None:
         """Adds the ids of new rows, and drops ids and bars that nothing can change any more."""
         watermarks = self._feeds.newest - self._config.allow_late_ns
-        wait = self._config.window_ns + self._config.amend_ns
-        self._seen.add(rows.ids, new, rows.window + wait, rows.feed, watermarks)
+        self._seen.add(rows.ids, new, rows.bar.feed, watermarks)
         self._seen.forget(watermarks)
-        if self._closed.height:
-            alive = self._closed["window"].to_numpy() + wait >= self._watermarks(self._closed)
-            self._closed = self._closed if alive.all() else self._closed.filter(alive)
+        alive = self._ends(self._closed) + self._config.amend_ns >= self._watermarks(self._closed)
+        if not alive.all():
+            self._closed = self._closed[alive]
 
     def _due_heartbeats(self, quiet: Quiet) -> pl.DataFrame:
         """A heartbeat for each provider whose silence, added to its newest event, closes a window."""
-        if self._opened.is_empty():
-            return pl.DataFrame(schema=HEARTBEATS)
-        waiting = self._opened.group_by("provider").agg(end=pl.col("window").min() + self._config.window_ns)
-        silence = [quiet.until - max(quiet.since, self._heard.get(name, quiet.since)) for name in waiting["provider"]]
-        newest = self._feeds.newest[self._feeds.numbers(waiting["provider"])]
+        if not len(self._opened):
+            return NO_HEARTBEATS
+        feeds, first = np.unique(self._opened["feed"], return_index=True)  # they are in the order of windows
+        providers, end = self._feeds.providers.gather(feeds), self._ends(self._opened)[first]
+        silence = [quiet.until - max(quiet.since, self._heard.get(name, quiet.since)) for name in providers]
+        waiting = pl.DataFrame({"provider": providers, "end": end, "newest": self._feeds.newest[feeds]})
         due = (
-            waiting.with_columns(silence=pl.Series(silence, dtype=pl.Int64), newest=newest)
+            waiting.with_columns(silence=pl.Series(silence, dtype=pl.Int64))
             .with_columns(src_ts=pl.col("newest") + pl.col("silence"))
             .filter(pl.col("silence") >= self._config.flush_timeout_ms * 1_000_000)
             .filter(pl.col("src_ts") - self._config.allow_late_ns >= pl.col("end"))
@@ -215,10 +244,17 @@ class Windows:
         return due.select(HEARTBEATS.names())
 
 
+def _renumbered(bars: Accumulators, used: Ints) -> Accumulators:
+    renumbered = bars.copy()
+    renumbered["symbol"] = np.searchsorted(used, bars["symbol"])
+    return renumbered
+
+
 def _late(rows: Rows, batch: MicroBatch) -> pl.DataFrame:
-    late = rows.events[rows.that_are(LATE)]
-    if late.is_empty():
+    chosen = rows.that_are(LATE)
+    if not len(chosen):
         return batch.late
+    late = rows.events[chosen]
     why = late.with_columns(reason=pl.lit(LATE), error=pl.lit("its window can no longer change"))
     return refused_rows(late, batch.payloads, why)
 

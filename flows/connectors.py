@@ -6,6 +6,7 @@ from functools import cache
 
 from contracts.bars import BarDecoder
 from contracts.decode import Decoder
+from contracts.partition_keys import part_name
 from flows.settings import Settings
 from flows.stop import STOP
 from sinks.kafka import outputs
@@ -15,8 +16,19 @@ from sinks.queries import has_progress
 from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
 from sources.end_offsets import EndOffsets
-from sources.kafka import Bounds, Decode, KafkaSource, partition_key, partitions_of
+from sources.kafka import Bounds, Decode, KafkaPartition, KafkaSource, partitions_of
+from telemetry.latency import written
 from telemetry.outage import Outage
+from telemetry.step_cpu import counted
+
+
+class _CountedSource(KafkaSource):
+    """Fetching and decoding are one step, as each part of a fetch is decoded while it is warm."""
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> KafkaPartition:
+        part = super().build_part(step_id, for_part, resume_state)
+        part.next_batch = counted("read", part.next_batch)  # type: ignore[method-assign]
+        return part
 
 
 def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
@@ -31,7 +43,7 @@ def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
     def has_begun() -> bool:
         return has_progress(settings.store.url.get_secret_value(), settings.progress_id(flow), topic)
 
-    return KafkaSource(kafka, topic, decode, window.max_batch_size, STOP, has_begun, outage, bounds, ends)
+    return _CountedSource(kafka, topic, decode, window.max_batch_size, STOP, has_begun, outage, bounds, ends)
 
 
 def events(settings: Settings) -> Decode:
@@ -63,7 +75,9 @@ def timescale(settings: Settings, flow: str) -> TimescaleSink:
     def open_writer() -> StoreWriter:
         create_tables(settings)
         writer = TimescaleWriter(url, flow=settings.progress_id(flow), features=names, overwrite=settings.run.overwrite)
-        return StoreWriter(writer, settings.bus.kafka)
+        store = StoreWriter(writer, settings.bus.kafka)
+        store.write = written("timescale", store.write)  # type: ignore[assignment,method-assign]
+        return store
 
     return TimescaleSink(open_writer, lambda: _parts(settings, flow))
 
@@ -78,4 +92,4 @@ def kafka(settings: Settings, flow: str, *, signals: bool = False, bars: bool = 
 
 
 def _parts(settings: Settings, flow: str) -> list[str]:
-    return [partition_key(partition) for partition in partitions_of(settings.bus.kafka, settings.source_topic(flow))]
+    return [part_name(partition) for partition in partitions_of(settings.bus.kafka, settings.source_topic(flow))]

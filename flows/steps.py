@@ -16,6 +16,7 @@ from flows.settings import Settings
 from flows.state_shape import Shape, check_shape, state_shape
 from flows.stop import STOP
 from inference.engine import build
+from telemetry.step_cpu import counted
 
 
 class Machine(Protocol):
@@ -32,8 +33,9 @@ Saved = tuple[Shape, Any]
 class Step(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
     """Runs a state machine inside Bytewax. What it saves says which config it belongs to."""
 
-    def __init__(self, machine: Machine, shape: Shape, saved: Saved | None) -> None:
+    def __init__(self, name: str, machine: Machine, shape: Shape, saved: Saved | None) -> None:
         self._machine = machine
+        self._answer = counted(name, machine.step)
         self._shape = shape
         if saved is not None:
             saved_shape, state = saved
@@ -41,7 +43,7 @@ class Step(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
             machine.restore(state)
 
     def on_batch(self, values: list[MicroBatch]) -> tuple[Iterable[MicroBatch], bool]:
-        return [self._machine.step(batch) for batch in values], StatefulBatchLogic.RETAIN
+        return [self._answer(batch) for batch in values], StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> Saved:
         return self._shape, self._machine.snapshot()
@@ -51,7 +53,7 @@ class WindowsStep(Step):
     """Windows also answer the end of a bounded run. To Bytewax a stop is an end of file too: it emits nothing."""
 
     def __init__(self, windows: Windows, shape: Shape, saved: Saved | None) -> None:
-        super().__init__(windows, shape, saved)
+        super().__init__("windows", windows, shape, saved)
         self._windows = windows
 
     def on_eof(self) -> tuple[Iterable[MicroBatch], bool]:
@@ -71,13 +73,13 @@ def windows(settings: Settings, flow: str) -> Logic:
 def rolling(settings: Settings, flow: str) -> Logic:
     """Bars to features."""
     features, window, shape = settings.features.windows, settings.micro_batch, state_shape(settings, flow)
-    return lambda saved: Step(RollingFeatures(features, window.window_ns, window.amend_ns), shape, saved)
+    return lambda saved: Step("rolling", RollingFeatures(features, window.window_ns, window.amend_ns), shape, saved)
 
 
 def inference(settings: Settings, flow: str) -> Logic:
     """Features to signals."""
     names, shape = settings.features.names, state_shape(settings, flow)
-    return lambda saved: Step(build(settings.inference, names, settings.span_ns), shape, saved)
+    return lambda saved: Step("inference", build(settings.inference, names, settings.span_ns), shape, saved)
 
 
 def within(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:

@@ -11,7 +11,7 @@ from confluent_kafka import Message
 
 from contracts.decode import Decoder
 from contracts.record import Fetch, Record, header_texts
-from features.accumulate import KEY
+from features.late_repair import KEY
 from flows.settings import Settings
 from mdp.topic_reader import TopicReader
 from sinks.records import FLOW, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC

@@ -17,8 +17,7 @@ from contracts.decode import Decoder
 from contracts.frames import BARS
 from contracts.record import Fetch, Record
 from contracts.timestamps import format_timestamps
-from features.accumulate import KEY
-from features.late_repair import WANTED, LateRepair, Repaired
+from features.late_repair import KEY, WANTED, LateRepair, Repaired
 from flows.settings import Settings
 from mdp.late_records import between, unrepaired
 from mdp.topic_reader import TopicReader

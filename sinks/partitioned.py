@@ -17,6 +17,7 @@ from confluent_kafka import Producer
 
 from contracts.batch import MicroBatch
 from contracts.bus_config import KafkaConfig
+from contracts.partition_keys import partition_of
 from sinks.background import BackgroundWriter
 from sinks.heartbeats import heartbeat_record
 from sinks.kafka import Records, TransactionalWriter
@@ -59,13 +60,13 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
         return self.parts()
 
     def part_fn(self, item_key: str) -> int:
-        return int(item_key)
+        return partition_of(item_key)
 
     def _identity(self, partition: int) -> Identity:
         return Identity(self.owner, self.flow_id, self.progress_id, self.source_topic, partition)
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
-        writer = TransactionalWriter(self.config, self._identity(int(for_part)), self.topics)
+        writer = TransactionalWriter(self.config, self._identity(partition_of(for_part)), self.topics)
         background = BackgroundWriter(f"kafka-{for_part}", writer.write, writer.close)
         return _Part(background, background.close)
 
@@ -83,7 +84,7 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, None]):
         return self.parts()
 
     def part_fn(self, item_key: str) -> int:
-        return int(item_key)
+        return partition_of(item_key)
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
         worker = threading.get_ident()  # Bytewax runs each worker on a thread of its own

@@ -26,6 +26,7 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.batch import MicroBatch, Quiet
 from contracts.bus_config import KafkaConfig
+from contracts.partition_keys import part_name, partition_key, partition_of
 from contracts.record import Fetch, Record
 from contracts.timestamps import parse_timestamp
 from sources import brokers
@@ -86,11 +87,6 @@ class Bounds:
     is_span: bool = False
 
 
-def partition_key(partition: int) -> str:
-    """The Bytewax key of a partition. Bytewax orders names as text, so they are zero-padded."""
-    return f"{partition:05d}"
-
-
 def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
     """The partitions of a topic.
 
@@ -145,11 +141,11 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
     ends: EndOffsets | None = None
 
     def list_parts(self) -> list[str]:
-        return [partition_key(partition) for partition in partitions_of(self.config, self.topic)]
+        return [part_name(partition) for partition in partitions_of(self.config, self.topic)]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> KafkaPartition:
         consumer = Consumer({**self.config.client(group_id=self.config.consumer_group), **_CONSUMER})
-        place = TopicPartition(self.topic, int(for_part))
+        place = TopicPartition(self.topic, partition_of(for_part))
         low, high = consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
         start = self._start(consumer, place, resume_state, low, high)
         if start < low:

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import asdict
 
-from prometheus_client import Counter, Gauge, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from contracts.batch import MicroBatch
 from telemetry.config import TelemetryConfig
@@ -21,6 +21,13 @@ WATERMARK_DELAY = Gauge(
 )
 FLUSH_ROWS = Counter("microbatch_flush_rows_total", "Bars that left their window, amendments included", ["window"])
 SIGNALS = Counter("signals_emitted_total", "Signals that left the evaluators", ["name", "adapter"])
+STEP_CPU = Counter("stream_step_cpu_seconds_total", "CPU time that a step of the flow has used", ["step"])
+LATENCY = Histogram(
+    "stream_latency_seconds",
+    "From the fetch of a batch to the end of the steps, and of one that closed windows to its rows being committed",
+    ["until"],
+    buckets=[round(0.001 * 1.25**power, 6) for power in range(42)],  # 1 ms to 9.4 s
+)
 ERRORS = Counter("errors_total", "What went wrong without stopping the flow", ["component", "reason"])
 
 WAITING = Gauge("stream_waiting", "How many parts of the worker wait for a service that is away", ["service"])
@@ -56,4 +63,11 @@ def observe(batch: MicroBatch) -> MicroBatch:
         FLUSH_ROWS.labels(interval).inc(count)
     for name, adapter, count in batch.signals.group_by("name", "adapter").len().iter_rows():
         SIGNALS.labels(name, adapter).inc(count)
+    observe_latency("steps", batch)
     return batch
+
+
+def observe_latency(until: str, batch: MicroBatch) -> None:
+    """Notes that the batch has come so far; one that nobody has fetched is no case."""
+    if batch.read_at:
+        LATENCY.labels(until).observe((time.monotonic_ns() - batch.read_at) / 1e9)

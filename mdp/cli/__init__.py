@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from mdp.cli import demo, dlq, late, stack, store, stream, topics, validate
+from mdp.cli import bench, demo, dlq, late, stack, store, stream, topics, validate
 from mdp.cli.errors import explain, print_traceback
 from mdp.cli.options import examples
 
@@ -37,6 +37,7 @@ app.add_typer(stream.app, name="stream")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(late.app, name="late")
 validate.register(app)
+bench.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -24,6 +24,7 @@ COMMANDS = [
     "dlq redrive",
     "late repair",
     "validate",
+    "bench",
 ]
 
 

@@ -5,33 +5,31 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.accumulators import BarIds
+from features.feeds import Feeds
 from features.seen_ids import Ids, SeenIds
+from features.symbols import Symbols
 
 NO_WATERMARK = np.array([-(2**62)])
 
 
-def hashes(numbers: list[int]) -> npt.NDArray[np.uint64]:
-    return np.array(numbers, np.uint64)
+def pairs(high: list[int], low: list[int], expiry: int = 1) -> Ids:
+    return Ids(np.array(high, np.uint32), np.array(low, np.uint64), np.full(len(high), expiry))
 
 
-def pairs(high: list[int], low: list[int]) -> Ids:
-    return Ids(hashes(high), hashes(low))
-
-
-def known_to(ids: SeenIds, high: list[int], low: list[int]) -> list[bool]:
-    found: list[bool] = (~ids.fresh(pairs(high, low), np.arange(len(high)))).tolist()
+def known_to(ids: SeenIds, high: list[int], low: list[int], expiry: int = 1) -> list[bool]:
+    found: list[bool] = (~ids.fresh(pairs(high, low, expiry), np.arange(len(high)))).tolist()
     return found
 
 
 def add(ids: SeenIds, high: list[int], low: list[int], expiry: int, watermark: int = 0, provider: int = 0) -> None:
     count = len(high)
     watermarks = np.full(provider + 1, watermark)
-    ids.add(pairs(high, low), np.arange(count), np.full(count, expiry), np.full(count, provider), watermarks)
+    ids.add(pairs(high, low, expiry), np.arange(count), np.full(count, provider), watermarks)
     ids.forget(watermarks)
 
 
@@ -56,8 +54,8 @@ def test_an_id_is_known_until_its_expiry_and_memory_is_bounded(steps: list[tuple
         new = range(len(added), len(added) + count)
         add(ids, [number * 7919 % 1_000 for number in new], list(new), expiry=now + 10, watermark=now)
         added |= dict.fromkeys(new, now + 10)
-        alive = [number for number, expiry in added.items() if expiry >= now]
-        assert all(known_to(ids, [n * 7919 % 1_000 for n in alive], alive))
+        alive = {number: expiry for number, expiry in added.items() if expiry >= now}
+        assert all(known_to(ids, [n * 7919 % 1_000], [n], expiry) == [True] for n, expiry in alive.items())
         assert len(ids) <= 4 * len(alive)
 
 
@@ -65,9 +63,9 @@ def test_an_id_expires_by_the_watermark_of_its_own_provider() -> None:
     ids = SeenIds()
     slow, fast = 0, 1
     watermarks = np.array([0, 1_000])
-    ids.add(pairs([1, 2, 3], [1, 2, 3]), np.arange(3), np.full(3, 500), np.array([slow, fast, fast]), watermarks)
+    ids.add(pairs([1, 2, 3], [1, 2, 3], 500), np.arange(3), np.array([slow, fast, fast]), watermarks)
     ids.forget(watermarks)
-    assert known_to(ids, [1, 2, 3], [1, 2, 3]) == [True, False, False]
+    assert known_to(ids, [1, 2, 3], [1, 2, 3], 500) == [True, False, False]
 
 
 def test_a_snapshot_stays_as_it_was() -> None:
@@ -79,7 +77,7 @@ def test_a_snapshot_stays_as_it_was() -> None:
     assert pickle.dumps(state) == before
     restored = SeenIds()
     restored.restore(pickle.loads(before))
-    assert known_to(restored, [1, 3, 5, 9], [1, 3, 5, 9]) == [True, False, True, False]
+    assert known_to(restored, [1, 3, 5, 9], [1, 3, 5, 9], 10) == [True, False, True, False]
 
 
 def test_nothing_is_known_to_an_empty_set_and_nothing_is_looked_up() -> None:
@@ -93,7 +91,7 @@ def test_nothing_is_known_to_an_empty_set_and_nothing_is_looked_up() -> None:
 def test_ids_that_come_one_by_one_lie_in_a_few_arrays() -> None:
     ids = SeenIds()
     for number in range(3_000):
-        ids.add(pairs([number * 7919 % 3_000], [number]), np.array([0]), np.array([1]), np.array([0]), NO_WATERMARK)
+        ids.add(pairs([number * 7919 % 3_000], [number]), np.array([0]), np.array([0]), NO_WATERMARK)
     assert len(ids) == 3_000
     assert len(ids.snapshot()) <= 12
 
@@ -116,9 +114,21 @@ names = st.text(st.sampled_from("ab|\0"), max_size=3)
 
 @given(st.lists(st.tuples(names, names, names, st.integers(-1, 1)), min_size=1, max_size=30))
 def test_ids_tell_events_windows_symbols_and_providers_apart(rows: list[tuple[str, str, str, int]]) -> None:
-    events = pl.DataFrame(rows, schema=["provider", "symbol", "event_id", "window"], orient="row")
-    marks = Ids.of(events, events["window"].to_numpy())
+    marks = marked(rows, feeds := Feeds(), symbols := Symbols())
     distinct = len(set(rows))
     assert len(set(marks.high.tolist())) == len(set(marks.low.tolist())) == distinct
-    last = Ids.of(events[-1:], events["window"].to_numpy()[-1:])
+    last = marked(rows[-1:], feeds, symbols)
     assert (last.high[0], last.low[0]) == (marks.high[-1], marks.low[-1])
+
+
+@given(st.lists(st.tuples(names, names, names, st.integers(-1, 1)), min_size=1, max_size=30))
+def test_an_id_has_the_same_hashes_whatever_came_before_it(rows: list[tuple[str, str, str, int]]) -> None:
+    alone, among = marked(rows[-1:], Feeds(), Symbols()), marked(rows, Feeds(), Symbols())
+    assert (alone.high[0], alone.low[0]) == (among.high[-1], among.low[-1])
+
+
+def marked(rows: list[tuple[str, str, str, int]], feeds: Feeds, symbols: Symbols) -> Ids:
+    events = pl.DataFrame(rows, schema=["provider", "symbol", "event_id", "window"], orient="row")
+    window = events["window"].to_numpy()
+    bar = BarIds(window, feeds.numbers(events["provider"]), symbols.numbers(events["symbol"]))
+    return Ids.of(events["event_id"], bar, feeds, symbols, window)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.frames import EVENTS
-from features.accumulate import combine, contributions, finished, gathered
+from features.accumulators import Accumulators, BarIds, finished, merged
+from features.contributions import gathered
+from features.feeds import Feeds
+from features.symbols import Symbols
 from tests.event_logs import ROWS, Row, as_log, cut
-from tests.features.rolling_logs import bits
 from tests.oracle_windows import OracleBar
 
 WINDOW_NS = 10_000_000
@@ -22,9 +25,11 @@ def events(rows: list[Row]) -> pl.DataFrame:
     return pl.DataFrame([{name: row[name] for name in EVENTS} for row in rows], schema=EVENTS)
 
 
-def gather(rows: list[Row]) -> pl.DataFrame:
-    times = events(rows)["src_ts"].to_numpy()
-    return gathered(contributions(events(rows), times - times % WINDOW_NS, np.arange(len(times))))
+def gather(rows: list[Row], feeds: Feeds, symbols: Symbols) -> Accumulators:
+    frame = events(rows)
+    window = frame["src_ts"].to_numpy() // WINDOW_NS
+    bar = BarIds(window, feeds.numbers(frame["provider"]), symbols.numbers(frame["symbol"]))
+    return gathered(frame, bar, np.arange(len(rows)))
 
 
 def tick(offset: int, **changes: Any) -> Row:
@@ -34,18 +39,18 @@ def tick(offset: int, **changes: Any) -> Row:
 
 
 def bar(rows: list[Row]) -> dict[str, Any]:
-    cause = pl.lit(0, pl.Int64).alias("offset"), pl.lit(0, pl.Int64).alias("row")
-    (made,) = finished(gather(rows).with_columns(cause), WINDOW_NS, "10ms").to_dicts()
+    names, cause = pl.DataFrame({"provider": ["a"], "symbol": ["X"]}), pl.DataFrame({"offset": [0], "row": [0]})
+    (made,) = finished(gather(rows, Feeds(), Symbols()), names, cause, WINDOW_NS, "10ms").to_dicts()
     return made
 
 
 @given(st.lists(ROWS, min_size=1, max_size=30), st.lists(st.integers(0, 30), max_size=3))
 def test_the_pieces_of_a_log_add_up_to_the_whole(rows: list[Row], places: list[int]) -> None:
     log = as_log([row | {"kind": "tick" if row["kind"] == "heartbeat" else row["kind"]} for row in rows], -60)
-    pieces = [gather(piece) for piece in cut(log, places) if piece]
-    added = combine(*reversed(pieces)).sort("provider", "symbol", "window")
-    whole = gather(log).sort("provider", "symbol", "window")
-    assert bits(added) == bits(whole)
+    feeds, symbols = Feeds(), Symbols()
+    whole = gather(log, feeds, symbols)
+    pieces = [gather(piece, feeds, symbols) for piece in cut(log, places) if piece]
+    assert reduce(merged, reversed(pieces)).tobytes() == whole.tobytes()
 
 
 def test_sums_are_exact_far_beyond_64_bits() -> None:

@@ -1,0 +1,1 @@
+"""`mdp bench`: what a user's own configuration costs on this machine."""

@@ -1,0 +1,50 @@
+"""The CPU time of each step of a flow: its own thread's, and that of the threads in which Polars computes for it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from functools import cache, wraps
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+import polars as pl
+
+from telemetry.metrics import STEP_CPU
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_TASKS: Final = Path("/proc/self/task")  # Linux; elsewhere what Polars does for a step goes uncounted
+_POOL: Final = re.compile(r"polars-\d+")
+_THREAD_CPU: Final = 6  # what a clock id of Linux ends with that is about one thread
+
+
+def counted(step: str, call: Callable[_P, _R]) -> Callable[_P, _R]:
+    """`call` with the CPU seconds of each time added to the counter of `step`: 3 microseconds for each.
+
+    While two threads of a process compute in Polars at once, each counts the work of both.
+    """
+    total = STEP_CPU.labels(step)
+
+    @wraps(call)
+    def timed(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        begin = _cpu_seconds()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            total.inc(_cpu_seconds() - begin)
+
+    return timed
+
+
+def _cpu_seconds() -> float:
+    return sum(map(time.clock_gettime, _pool_clocks()), time.thread_time())
+
+
+@cache
+def _pool_clocks() -> tuple[int, ...]:
+    pl.thread_pool_size()  # starts the threads
+    threads = [file.parent.name for file in _TASKS.glob("*/comm") if _POOL.fullmatch(file.read_text().strip())]
+    return tuple(~int(thread) << 3 | _THREAD_CPU for thread in threads)
