@@ -27,9 +27,10 @@ _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
 
 
-class Tick(msgspec.Struct, gc=False):
-    """What most records are."""
+class Tick(msgspec.Struct, gc=False, kw_only=True):
+    """What most records are. A decoder is quickest when fields come in this order, which is that of the contract."""
 
+    ver: Literal[1] = 1
     provider: _Text
     symbol: _Text
     kind: Literal["tick"]
@@ -38,7 +39,6 @@ class Tick(msgspec.Struct, gc=False):
     v: _Size
     seq: Int64 | None = None
     event_id: _Text | None = None
-    ver: Literal[1] = 1
 
 
 _decode: Final = msgspec.json.Decoder(Tick).decode
@@ -128,6 +128,13 @@ def _fields(ticks: Sequence[Tick]) -> dict[str, list[Any]]:
 def _without_nul(columns: dict[str, list[Any]]) -> _Bools:
     is_clean = np.ones(len(columns["symbol"]), np.bool_)
     for name in _TEXTS:
-        if "\0" in "".join(filter(None, columns[name])):
+        if "\0" in _all_of(columns[name]):
             is_clean &= np.array(["\0" not in (text or "") for text in columns[name]])
     return is_clean
+
+
+def _all_of(texts: Sequence[str | None]) -> str:
+    try:
+        return "".join(texts)  # type: ignore[arg-type]
+    except TypeError:  # some are missing
+        return "".join(filter(None, texts))

@@ -20,7 +20,7 @@ _Bytes = npt.NDArray[np.uint8]
 
 _SECONDS_PART: Final = len("YYYY-MM-DDTHH:MM:SS")
 _NUMERIC_ZONE: Final = len("+HH:MM")
-_SEPARATORS: Final = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":"}
+_DATE: Final = "YYYY-MM-DDT"
 _LONGEST: Final = len("YYYY-MM-DDTHH:MM:SS.123456789+HH:MM")
 _MAX_SECONDS: Final = 2**63 // 1_000_000_000 - 1
 _DAYS_IN_MONTH: Final = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int32)
@@ -49,11 +49,14 @@ def parse_timestamp(text: str) -> int:
 
 def parse_texts(texts: Sequence[str]) -> tuple[_Ints, _Bools]:
     """Nanoseconds since the epoch of each text, and whether it is a time."""
-    data = np.frombuffer("".join(texts).encode(), np.uint8)
-    lengths = set(map(len, texts))
-    if len(lengths) == 1 and len(data) == len(texts) * max(lengths):
-        return _parse_equal_lengths(data.reshape(len(texts), -1))
-    return _parse_by_length(data, np.array([len(text.encode()) for text in texts], np.int64))
+    lines = "\n".join([*texts, ""]).encode()
+    data = np.frombuffer(lines, np.uint8)
+    if texts and lines.count(b"\n") == len(texts) and not len(data) % len(texts):
+        rows = data.reshape(len(texts), -1)
+        if (rows[:, -1] == ord("\n")).all():
+            return _parse_equal_lengths(rows[:, :-1])
+    lengths = np.array([len(text.encode()) for text in texts], np.int64)
+    return _parse_by_length(np.frombuffer("".join(texts).encode(), np.uint8), lengths)
 
 
 def _parse_by_length(data: _Bytes, lengths: _Ints) -> tuple[_Ints, _Bools]:
@@ -96,21 +99,33 @@ def _parse_local(text: _Bytes) -> tuple[_Ints, _Small, _Bools]:
     fraction_digits = length - _SECONDS_PART - 1
     if length < _SECONDS_PART or fraction_digits == 0 or fraction_digits > 9:
         return np.zeros(rows, np.int64), np.zeros(rows, np.int32), np.zeros(rows, np.bool_)
-    separators = {**_SEPARATORS, _SECONDS_PART: "."} if fraction_digits > 0 else _SEPARATORS
+    days, valid = _parse_date(text[: len(_DATE)])
     digits = text - np.uint8(ord("0"))  # what is no digit becomes more than 9
-    is_digit = [place for place in range(length) if place not in separators]
-    valid = digits[is_digit].max(axis=0) <= 9
-    for place, separator in separators.items():
-        valid &= text[place] == ord(separator)
-    year, month, day = (_number(digits, *span) for span in ((0, 4), (5, 7), (8, 10)))
+    points = {13: ":", 16: ":"} | ({_SECONDS_PART: "."} if fraction_digits > 0 else {})
+    is_digit = [place for place in range(len(_DATE), length) if place not in points]
+    valid = valid & (digits[is_digit].max(axis=0) <= 9)
+    for place, point in points.items():
+        valid &= text[place] == ord(point)
     hour, minute, second = (_number(digits, *span) for span in ((11, 13), (14, 16), (17, 19)))
-    valid &= (year >= 1) & (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60) & (second < 60)
+    valid &= (hour < 24) & (minute < 60) & (second < 60)
+    seconds = days.astype(np.int64) * 86_400 + (hour * 3_600 + minute * 60 + second)
+    fraction = _number(digits, _SECONDS_PART + 1, length) * np.int32(10 ** max(9 - fraction_digits, 0) % 10**9)
+    return seconds, fraction, valid
+
+
+def _parse_date(text: _Bytes) -> tuple[_Small, _Bools]:
+    """(days since 1970-01-01, validity) of `YYYY-MM-DDT`; one for all rows where all are of the same day."""
+    if (text == text[:, :1]).all():
+        text = text[:, :1]
+    digits = text - np.uint8(ord("0"))
+    valid = digits[[0, 1, 2, 3, 5, 6, 8, 9]].max(axis=0) <= 9
+    valid &= (text[4] == ord("-")) & (text[7] == ord("-")) & (text[10] == ord("T"))
+    year, month, day = (_number(digits, *span) for span in ((0, 4), (5, 7), (8, 10)))
+    valid &= (year >= 1) & (month >= 1) & (month <= 12)
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     month_length = _DAYS_IN_MONTH[np.where(valid, month, 0)] - ((month == 2) & ~leap)
     valid &= (day >= 1) & (day <= month_length)
-    seconds = _days(year, month, day).astype(np.int64) * 86_400 + (hour * 3_600 + minute * 60 + second)
-    fraction = _number(digits, _SECONDS_PART + 1, length) * np.int32(10 ** max(9 - fraction_digits, 0) % 10**9)
-    return seconds, fraction, valid
+    return _days(year, month, day), valid
 
 
 def _parse_zone(text: _Bytes) -> tuple[_Ints, _Bools]:

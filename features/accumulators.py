@@ -19,6 +19,8 @@ from features.ordering import Ints
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Accumulators: TypeAlias = npt.NDArray[Any]  # of dtype ACCUMULATOR
+Names = tuple[pl.Series, pl.Series]  # providers and symbols
+Cause = tuple[Ints, Ints]  # offsets and rows
 
 SCALE: Final = 1e9
 LIMB_BITS: Final = 40
@@ -120,35 +122,33 @@ def carried(limbs: Ints) -> Ints:
     return limbs
 
 
-def _float(limbs: Ints) -> Floats:
+def _floats(limbs: Ints) -> Floats:
     """The floats that are nearest to the sums."""
     low, middle, top = (pl.Series(limbs[:, limb]).cast(pl.Int128) for limb in range(3))
     total: Floats = ((top * _LIMB + middle) * _LIMB + low).cast(pl.Float64).to_numpy()
     return total
 
 
-def finished(
-    bars: Accumulators, names: pl.DataFrame, cause: pl.DataFrame, window_ns: int, interval: str
-) -> pl.DataFrame:
-    """Accumulators as BARS, with `names` (provider, symbol) and `cause` (offset, row) of each.
+def finished(bars: Accumulators, names: Names, cause: Cause, window_ns: int, interval: str) -> pl.DataFrame:
+    """Accumulators as BARS, with the names (provider, symbol) and the cause (offset, row) of each.
 
     The sums become floats here, and nowhere else. NumPy divides: Polars multiplies by the reciprocal of what is one
     number, which differs in the last bit.
     """
-    volume, turnover = _float(bars["volume"]), _float(bars["turnover"])
+    volume, turnover = np.split(_floats(np.concatenate([bars["volume"], bars["turnover"]])), 2)
     vwap = np.divide(turnover, volume, out=np.full(len(volume), np.nan), where=volume != 0)
     start = bars["window"] * window_ns
     columns = {
-        "provider": names["provider"],
-        "symbol": names["symbol"],
-        "interval": pl.repeat(interval, len(bars), dtype=pl.String, eager=True),
+        **dict(zip(("provider", "symbol"), names, strict=True)),
+        "interval": pl.Series([interval]).new_from_index(0, len(bars)),
         "window_start": start,
         "window_end": start + window_ns,
         **{name: np.ascontiguousarray(bars[name]) for name in ("open", "high", "low", "close")},
         "volume": volume / SCALE,
         "vwap": pl.Series(vwap, nan_to_null=True),
         **{name: np.ascontiguousarray(bars[name]) for name in ("trades", "revision")},
-        "offset": cause["offset"],
-        "row": cause["row"],
+        **dict(zip(("offset", "row"), cause, strict=True)),
     }
-    return pl.DataFrame(columns, schema=BARS)
+    return pl.DataFrame(
+        [pl.Series(name, column, dtype) for (name, dtype), column in zip(BARS.items(), columns.values(), strict=True)]
+    )

@@ -23,13 +23,8 @@ class Feeds:
     def hashes(self, feeds: Ints, seed: int) -> Hashes:
         """64 bits of hash over the provider of each row."""
         if len(self._hashes.get(seed, ())) < len(self._numbers):
-            self._hashes[seed] = self.providers.hash(seed).to_numpy()
+            self._hashes[seed] = pl.Series(list(self._numbers)).hash(seed).to_numpy()
         return self._hashes[seed][feeds]
-
-    @property
-    def providers(self) -> pl.Series:
-        """All providers, by number."""
-        return pl.Series(list(self._numbers), dtype=pl.String)
 
     def state(self) -> dict[str, int]:
         """The newest time of each provider."""
@@ -37,8 +32,16 @@ class Feeds:
 
     def among(self, feeds: Ints) -> list[str]:
         """The providers that rows are of."""
-        providers = list(self._numbers)
-        return [providers[number] for number in np.unique(feeds)]
+        return self.names(np.unique(feeds)).to_list()
+
+    def names(self, feeds: Ints) -> pl.Series:
+        """The provider of each row."""
+        return pl.Series(np.array(list(self._numbers), np.object_)[feeds].tolist(), dtype=pl.String)
+
+    def ranks(self, feeds: Ints) -> Ints:
+        """The place of each row's provider among all providers in order."""
+        order = sorted(self._numbers)
+        return np.array([order.index(provider) for provider in self._numbers], np.int64)[feeds]
 
     def numbers(self, providers: pl.Series) -> Ints:
         """The number of each row's provider; new ones get one."""

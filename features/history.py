@@ -147,7 +147,7 @@ class History:
         self.ring["close"][at] = bars.closes
         self.ring["turnover"][at] = bars.turnovers
         self.ring["volume"][at] = bars.volumes
-        columns = np.unique(bars.columns)
+        columns = bars.columns  # where one is there twice, the same is worked out twice: that costs less than to look
         for slot in range(int(bars.slots.min()), self.head + 1):
             change, present, linked = self._link(slot, columns)
             self.averages.step(slot, columns, change, present, linked)

@@ -69,7 +69,8 @@ class LateRepair(Windows):
         amended = self._named(bars).join(self._causes, on=KEY, maintain_order="left")
         self._causes = self._causes.join(done, on=KEY, how="anti")
         self._ids.forget(_watermark(batch.next_offset))
-        ordered = self._finished(bars[amended["index"].to_numpy()], amended.select(CAUSE.keys()))
+        cause = amended["offset"].to_numpy(), amended["row"].to_numpy()
+        ordered = self._finished(bars[amended["index"].to_numpy()], cause)
         return Repaired(done, ordered.sort("offset", "row", "provider", "symbol", "window_start"))
 
     def _split(self, bars: Accumulators, windows: pl.DataFrame) -> tuple[Accumulators, Accumulators]:
@@ -79,8 +80,9 @@ class LateRepair(Windows):
 
     def _named(self, bars: Accumulators) -> pl.DataFrame:
         """Columns provider, symbol, window and index of each bar."""
-        names = self._names(bars).with_columns(window=bars["window"] * self._config.window_ns)
-        return names.with_columns(index=pl.int_range(pl.len()))
+        provider, symbol = self._names(bars)
+        window = bars["window"] * self._config.window_ns
+        return pl.DataFrame({"provider": provider, "symbol": symbol, "window": window, "index": np.arange(len(bars))})
 
     def _bars(self, rows: Rows) -> pl.DataFrame:
         self._feeds.advance(rows.bar.feed, rows.watermark + self._config.allow_late_ns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -11,34 +11,46 @@ import numpy.typing as npt
 from features import formulas
 from features.feature_config import Kind
 from features.history import History
-from features.ring import Bools, Floats, Ints
+from features.ring import LEAST_COLUMNS, Bools, Floats, Ints
 
 
 class Lookback:
     """The windows of a history up to and including `slot`, as some of its columns see them.
 
-    Each method takes a horizon in windows and returns an array of shape (columns,), NaN where undefined.
+    Each method of a kind takes a horizon in windows and returns an array of shape (columns,), NaN where undefined.
     """
 
     def __init__(self, history: History, slot: int, columns: Ints) -> None:
         self._history = history
         self._ring = history.ring
         self._slot = slot
-        # one column alone would be summed in another order: see features.ring
-        self._columns = columns if columns.size > 1 else np.repeat(columns, 2)
+        stop = max(int(columns.max()) + 1, LEAST_COLUMNS)
+        self._in_place = 2 * columns.size >= stop
+        if self._in_place:  # looking at a few columns too many where they lie costs less than copying the others
+            self._columns, self._wanted = np.arange(stop), columns
+        else:  # one column alone would be summed in another order: see features.ring
+            self._columns, self._wanted = np.resize(columns, max(columns.size, LEAST_COLUMNS)), np.arange(columns.size)
         self._deviations: dict[int, formulas.Deviations] = {}
+
+    def features(self, wanted: Iterable[tuple[Kind, int]]) -> Floats:
+        """Compute features, each a kind and its horizon in windows; shape (features, columns)."""
+        return np.stack([METHODS[kind](self, horizon) for kind, horizon in wanted])[:, self._wanted]
 
     def _at(self, name: str, slots: int | Ints) -> npt.NDArray[Any]:
         """Take a field of each column at a slot, or at one slot per column."""
-        row = self._ring.row(slots) if isinstance(slots, int) else self._ring.rows(slots)
-        array: npt.NDArray[Any] = self._ring[name][row, self._columns]
+        if isinstance(slots, int):
+            return self._rows(name, 1, slots)[0]
+        array: npt.NDArray[Any] = self._ring[name][self._ring.rows(slots), self._columns]
         return array
 
     def _rows(self, name: str, windows: int, end: int) -> npt.NDArray[Any]:
         """Take a field in so many windows up to slot `end`, shape (windows, columns)."""
         stop = self._ring.row(end) + 1
+        windows_of_all: npt.NDArray[Any] = self._ring[name][stop - windows : stop]
+        if self._in_place:
+            return windows_of_all[:, : self._columns.size]
         # not array[rows, columns]: its result may lie in memory by columns, and sums follow the memory
-        return np.take(self._ring[name][stop - windows : stop], self._columns, axis=1)
+        return np.take(windows_of_all, self._columns, axis=1)
 
     def vwap(self, horizon: int) -> Floats:
         """Volume-weighted average price of the bars in the horizon."""
@@ -59,9 +71,12 @@ class Lookback:
     def _bar_before(self, bars: int, within: int) -> Floats:
         """Find the close so many bars before the newest, NaN if that bar is not in the last `within` windows."""
         wanted: Ints = self._at("ordinal", self._slot) - bars
+        nearest = self._slot - bars
+        if (self._at("last", nearest) == nearest).all() and (self._at("ordinal", nearest) == wanted).all():
+            return self._at("close", nearest)  # all have had a bar in every window since
         low = np.full(wanted.shape, self._slot - within + 1)
-        high = np.full(wanted.shape, self._slot)
-        for _ in range(within.bit_length()):  # bisection: ordinals ascend
+        high = np.full(wanted.shape, nearest)
+        for _ in range((within - bars).bit_length()):  # bisection: ordinals ascend
             middle = (low + high) >> 1
             early: Bools = self._at("ordinal", middle) < wanted
             low, high = np.where(early, middle + 1, low), np.where(early, high, middle)
@@ -86,13 +101,18 @@ class Lookback:
     def _log_returns(self, horizon: int) -> formulas.Deviations:
         """Those between consecutive bars that both lie in the horizon."""
         if horizon not in self._deviations:
-            start = self._slot - horizon
-            before: Ints = self._rows("last", horizon, self._slot - 1)
-            inside = (before > start) & (self._rows("last", horizon, self._slot) > before)
-            count: Ints = self._at("ordinal", self._slot) - self._at("ordinal", start) - 1
-            returns: Floats = self._rows("log_return", horizon, self._slot)
-            self._deviations[horizon] = formulas.deviations(returns, inside, count)
+            self._deviations[horizon] = self._deviations_of(horizon)
         return self._deviations[horizon]
+
+    def _deviations_of(self, horizon: int) -> formulas.Deviations:
+        start, ordinal = self._slot - horizon, self._at("ordinal", self._slot)
+        bars: Ints = ordinal - self._at("ordinal", start)
+        count, most = bars - 1, int(bars.max())
+        if (ordinal - self._at("ordinal", self._slot - most) == most).all():  # all in each of the newest windows
+            return formulas.deviations_of_all(self._rows("log_return", most - 1, self._slot), count)
+        before: Ints = self._rows("last", horizon, self._slot - 1)
+        inside = (before > start) & (self._rows("last", horizon, self._slot) > before)
+        return formulas.deviations(self._rows("log_return", horizon, self._slot), inside, count)
 
 
 METHODS: Final[dict[Kind, Callable[[Lookback, int], Floats]]] = {

@@ -66,7 +66,9 @@ class Ring:
         """Make `slot` the newest window, and everything between it and the last one empty."""
         if slot <= self.head:
             return
-        newest = {name: self._arrays[name][self.row(self.head)].copy() for name in self._fields}
+        newest = {
+            name: self._arrays[name][self.row(self.head)].copy() for name, field in self._fields.items() if field.carried
+        }
         if self.row(slot) >= self._room:
             self._slide(slot)
         fresh = slice(max(self.row(self.head) + 1, 0), self.row(slot) + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -13,8 +13,8 @@ from contracts import frames
 from contracts.batch import MicroBatch
 from features.feature_config import FeatureConfig, check_features
 from features.history import Bars, History, HistoryState, Memory
-from features.lookback import METHODS, Lookback
-from features.ring import Floats, Ints
+from features.lookback import Lookback
+from features.ring import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,9 @@ class RollingFeatures:
 
         """
         check_features(features, window_ns)
-        self._features = [(METHODS[feature.kind], feature.bars(window_ns)) for feature in features]
+        self._features = [(feature.kind, feature.bars(window_ns)) for feature in features]
         self._names = tuple(feature.name for feature in features)
+        self._columns = frames.features_schema(self._names).names()
         self._window_ns = window_ns
         self._memory = Memory.of(features, window_ns, amend_ns)
         self._histories: dict[str, History] = {}
@@ -60,14 +61,16 @@ class RollingFeatures:
         The result has the schema `frames.features_schema(names)` and the order of `bars`. An amendment counts for the
         closes that come after it. Undefined values are null.
         """
-        closing = (bars["revision"] == 0).to_numpy()
         values = np.full((len(self._features), bars.height), np.nan)
-        if not self._features:
-            return self._frame(bars.filter(closing), values[:, closing])
-        with np.errstate(all="ignore"):  # undefined values are NaN until the end
-            for (provider,), rows in bars.with_row_index("position").group_by("provider", maintain_order=True):
-                self._update_provider(str(provider), rows, values)
-        return self._frame(bars.filter(closing), values[:, closing])
+        if self._features:
+            with np.errstate(all="ignore"):  # undefined values are NaN until the end
+                for provider, places in _by_provider(bars["provider"]):
+                    rows = bars if places.size == bars.height else bars[places]
+                    values[:, places] = self._update_provider(provider, rows)
+        closing = _closing(bars)
+        if closing.all():
+            return self._frame(bars, values)
+        return self._frame(bars[np.flatnonzero(closing)], values[:, closing])
 
     def provisional(self, bars: pl.DataFrame) -> pl.DataFrame:
         """Answer as `update` would; the state stays as it is."""
@@ -77,36 +80,39 @@ class RollingFeatures:
         finally:
             self.restore(state)
 
-    def _update_provider(self, provider: str, rows: pl.DataFrame, values: Floats) -> None:
+    def _update_provider(self, provider: str, rows: pl.DataFrame) -> Floats:
+        """Features of the closes among the bars of one provider, shape (features, bars), NaN for amendments."""
         slots = rows["window_end"].to_numpy() // self._window_ns
         if provider not in self._histories:
             self._histories[provider] = History(self._memory, int(slots[0]) - 1)
         history = self._histories[provider]
         bars = _bars(rows, slots, history.columns(rows["symbol"]))
-        positions, closing = rows["position"].to_numpy(), (rows["revision"] == 0).to_numpy()
-        for start, stop in _runs(rows, slots):
+        values = np.full((len(self._features), slots.size), np.nan)
+        closing = _closing(rows)
+        for start, stop in _runs(rows, slots, closing):
             run = bars.where(slice(start, stop))
             if closing[start]:
-                values[:, positions[start:stop]] = self._close(history, run)
+                values[:, start:stop] = self._close(history, run)
             else:
                 history.amend(run)
         history.forget_idle()
+        return values
 
     def _close(self, history: History, bars: Bars) -> Floats:
         """Features of one window's bars, shape (features, bars)."""
-        if not history.reachable(bars.slots).all():  # closed again, and so long after that its past is gone
+        if bars.slots[0] < history.head - self._memory.amendable:  # closed again, and so long after that its past is gone
             return np.full((len(self._features), bars.columns.size), np.nan)
         history.record(bars)
-        lookback = Lookback(history, int(bars.slots[0]), bars.columns)
-        shape = (len(self._features), bars.columns.size)
-        rows = [method(lookback, horizon)[: bars.columns.size] for method, horizon in self._features]
-        return np.reshape(rows, shape)
+        return Lookback(history, int(bars.slots[0]), bars.columns).features(self._features)
 
     def _frame(self, bars: pl.DataFrame, values: Floats) -> pl.DataFrame:
-        finite = np.where(np.isfinite(values), values, np.nan)
-        columns = [pl.Series(name, finite[i], nan_to_null=True) for i, name in enumerate(self._names)]
-        made = bars.with_columns(pl.col("window_end").alias("ts"), *columns)
-        return made.select(frames.features_schema(self._names).names())
+        """Put a features frame together from columns that are there, which costs a fraction of a query."""
+        height = bars.height
+        # all features in one series, and each of them a slice of it
+        finite = pl.Series(np.where(np.isfinite(values), values, np.nan).ravel(), nan_to_null=True)
+        made = {name: finite.slice(i * height, height) for i, name in enumerate(self._names)}
+        made["ts"] = bars["window_end"]
+        return pl.DataFrame([made[name].alias(name) if name in made else bars[name] for name in self._columns])
 
     def snapshot(self) -> RollingState:
         """Copy the state: picklable and independent of what happens next."""
@@ -132,11 +138,25 @@ def _bars(rows: pl.DataFrame, slots: Ints, columns: Ints) -> Bars:
     return Bars(slots, columns, rows["close"].to_numpy(), turnover, np.where(traded, volume, 0.0))
 
 
-def _runs(rows: pl.DataFrame, slots: Ints) -> list[tuple[int, int]]:
+def _closing(rows: pl.DataFrame) -> Bools:
+    closing: Bools = rows["revision"].to_numpy() == 0
+    return closing
+
+
+def _by_provider(providers: pl.Series) -> Iterator[tuple[str, Ints]]:
+    """Each provider, and where its bars are."""
+    if providers.n_unique() == 1:  # as in most partitions
+        yield providers[0], np.arange(len(providers))
+        return
+    for provider in providers.unique(maintain_order=True):
+        yield provider, np.flatnonzero((providers == provider).to_numpy())
+
+
+def _runs(rows: pl.DataFrame, slots: Ints, closing: Bools) -> list[tuple[int, int]]:
     """Where the closes of one window, or the amendments between two closes, begin and end."""
-    closing = (rows["revision"] == 0).to_numpy()
-    cause = np.stack([slots, rows["offset"].to_numpy(), rows["row"].to_numpy()])
-    other_close = (cause[:, 1:] != cause[:, :-1]).any(axis=0) & closing[1:]
-    starts = np.flatnonzero(other_close | (closing[1:] != closing[:-1])) + 1
+    other_cause = np.zeros(slots.size - 1, np.bool_)
+    for cause in (slots, rows["offset"].to_numpy(), rows["row"].to_numpy()):
+        other_cause |= cause[1:] != cause[:-1]
+    starts = np.flatnonzero((other_cause & closing[1:]) | (closing[1:] != closing[:-1])) + 1
     edges = [0, *starts.tolist(), slots.size]
     return list(pairwise(edges))

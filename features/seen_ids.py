@@ -126,9 +126,10 @@ class SeenIds:
         high = ids.high[order]
         equal = high[1:] == high[:-1]
         if equal.any():
-            again = np.sort(order[np.append(equal, False) | np.append(False, equal)])
-            pairs = pl.DataFrame({"high": ids.high[again], "low": ids.low[again]})
-            fresh[again] &= pairs.select(pl.struct("high", "low").is_first_distinct()).to_series().to_numpy()
+            alike = order[np.append(equal, False) | np.append(False, equal)]
+            by_id = alike[np.lexsort((ids.low[alike], ids.high[alike]))]  # stable: of equal ids the first comes first
+            high, low = ids.high[by_id], ids.low[by_id]
+            fresh[by_id[1:][(high[1:] == high[:-1]) & (low[1:] == low[:-1])]] = False
         return fresh
 
     def add(self, ids: Ids, rows: Ints, provider: Ints, watermarks: Ints) -> None:

@@ -20,6 +20,7 @@ class Symbols:
         self._categories, self._dtype = categories, pl.Categorical(categories)
         self._known = pl.Series(texts, dtype=pl.String).cast(self._dtype)  # keeps the categories alive
         self._texts = pl.Series(dtype=pl.String)
+        self._objects = np.zeros(0, np.object_)
         self._ranks: Ints | None = None
         self._hashes: dict[int, Hashes] = {}
 
@@ -32,7 +33,8 @@ class Symbols:
     def texts(self, numbers: Ints) -> pl.Series:
         """The text of each number."""
         self._refresh(numbers)
-        return self._texts.gather(numbers)
+        # A list of what is there already is made into a Series sooner than Polars plans a gather.
+        return pl.Series(self._objects[numbers].tolist(), dtype=pl.String)
 
     def ranks(self, numbers: Ints) -> Ints:
         """The place of each number's text among all texts in order."""
@@ -60,4 +62,5 @@ class Symbols:
     def _refresh(self, numbers: Ints) -> None:
         if int(numbers.max(initial=-1)) >= len(self._texts):
             self._texts, self._ranks = self.all, None
+            self._objects = np.array(self._texts.to_list(), np.object_)
             self._hashes.clear()

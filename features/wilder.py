@@ -44,8 +44,10 @@ class WilderAverages:
     def _next(self, average: Floats, move: Floats, count: Ints) -> Floats:
         """Shape (periods, columns), as `average`; `move` and `count`, the changes so far, are (columns,)."""
         periods = self._periods
+        smoothed: Floats = (average * (periods - 1) + move) / periods
+        if (count > periods).all():
+            return smoothed
         total = np.where(count == 0, 0.0, average + move)  # until there are enough changes, their sum
-        smoothed = (average * (periods - 1) + move) / periods
         return np.where(count < periods, total, np.where(count == periods, total / periods, smoothed))
 
     def rsi(self, slot: int, columns: Ints, period: int) -> Floats:

@@ -20,7 +20,7 @@ import polars as pl
 from contracts.batch import NO_BARS, NO_EVENTS, NO_HEARTBEATS, MicroBatch, Outcomes, Quiet
 from contracts.decode import refused_rows
 from contracts.frames import HEARTBEATS
-from features.accumulators import Accumulators, BarIds, finished, merged, none
+from features.accumulators import Accumulators, BarIds, Cause, Names, finished, merged, none
 from features.amendments import amendments, taken_over
 from features.contributions import contributions, gathered
 from features.feeds import NEVER, Feeds
@@ -105,7 +105,7 @@ class Windows:
             next_offset=next_offset,
             provisional=True,
             outcomes=self._outcomes,
-            bars=self._finished(self._opened, pl.DataFrame(dict(zip(("offset", "row"), cause, strict=True)))),
+            bars=self._finished(self._opened, cause),
         )
 
     def snapshot(self) -> WindowsState:
@@ -165,21 +165,20 @@ class Windows:
         if not len(leaving):
             return NO_BARS
         index = np.concatenate([self._closing_rows(rows, closing), amending])
-        return self._finished(leaving, rows.events.select("offset", "row")[index], index)
+        cause = rows.events["offset"].to_numpy()[index], rows.events["row"].to_numpy()[index]
+        return self._finished(leaving, cause, index)
 
-    def _finished(self, bars: Accumulators, cause: pl.DataFrame, index: Ints | None = None) -> pl.DataFrame:
+    def _finished(self, bars: Accumulators, cause: Cause, index: Ints | None = None) -> pl.DataFrame:
         """Bars in the order of `index`, if there is one, and of (window, provider, symbol), each with its cause."""
-        rank = self._feeds.providers.rank("ordinal").to_numpy()[bars["feed"]]
-        order = np.lexsort(
-            (self._symbols.ranks(bars["symbol"]), rank, bars["window"], *([] if index is None else [index]))
-        )
-        bars, cause = bars[order], cause[order]
+        keys = [self._symbols.ranks(bars["symbol"]), self._feeds.ranks(bars["feed"]), bars["window"]]
+        order = np.lexsort(keys if index is None else [*keys, index])
+        offset, row = cause
+        bars, cause = bars[order], (offset[order], row[order])
         return finished(bars, self._names(bars), cause, self._config.window_ns, self._config.interval)
 
-    def _names(self, bars: Accumulators) -> pl.DataFrame:
-        """Columns provider and symbol of each bar."""
-        providers, symbols = self._feeds.providers.gather(bars["feed"]), self._symbols.texts(bars["symbol"])
-        return pl.DataFrame({"provider": providers, "symbol": symbols})
+    def _names(self, bars: Accumulators) -> Names:
+        """Provider and symbol of each bar."""
+        return self._feeds.names(bars["feed"]), self._symbols.texts(bars["symbol"])
 
     def _watermarks(self, bars: Accumulators) -> Ints:
         """The watermark of each bar's provider."""
@@ -231,7 +230,7 @@ class Windows:
         if not len(self._opened):
             return NO_HEARTBEATS
         feeds, first = np.unique(self._opened["feed"], return_index=True)  # they are in the order of windows
-        providers, end = self._feeds.providers.gather(feeds), self._ends(self._opened)[first]
+        providers, end = self._feeds.names(feeds), self._ends(self._opened)[first]
         silence = [quiet.until - max(quiet.since, self._heard.get(name, quiet.since)) for name in providers]
         waiting = pl.DataFrame({"provider": providers, "end": end, "newest": self._feeds.newest[feeds]})
         due = (

@@ -39,7 +39,7 @@ def tick(offset: int, **changes: Any) -> Row:
 
 
 def bar(rows: list[Row]) -> dict[str, Any]:
-    names, cause = pl.DataFrame({"provider": ["a"], "symbol": ["X"]}), pl.DataFrame({"offset": [0], "row": [0]})
+    names, cause = (pl.Series(["a"]), pl.Series(["X"])), (np.array([0]), np.array([0]))
     (made,) = finished(gather(rows, Feeds(), Symbols()), names, cause, WINDOW_NS, "10ms").to_dicts()
     return made
 
