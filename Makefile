@@ -10,6 +10,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := bench/.venv/.installed
 
 # uv is told where to install by --python, so that an environment that happens to be active does not count.
 UV := $(BIN)/uv
@@ -19,7 +20,7 @@ UV_PIP := $(UV) pip install --quiet --python $(BIN)/python
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-nightly chaos check bench lock clean
+.PHONY: help setup demo test test-nightly chaos check bench bench-quick bench-latency bench-growth bench-guard lock clean
 
 help:  ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -46,16 +47,31 @@ check: $(STAMP)  ## Lint, check the format, the types and the direction of impor
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP)  ## Measure CPU time beside idiomatic Bytewax; ARGS=--quick for a small run
-	@$(BIN)/python -m bench.run $(ARGS)
+bench: $(STAMP) $(PEERS)  ## Compare with the floor, Bytewax and Quix Streams, within 15 minutes: docs/benchmarks.md
+	@$(BIN)/python -m bench $(ARGS)
 
-lock: $(STAMP)  ## Write requirements.lock anew from pyproject.toml; ARGS=--upgrade takes newer versions
+bench-quick: $(STAMP) $(PEERS)  ## The same within 3 minutes: fewer events, one round, without Quix Streams
+	@$(BIN)/python -m bench --quick $(ARGS)
+
+bench-latency: $(STAMP) $(PEERS)  ## Measure latency, live, for 3 minutes at 10,000 and at 100,000 events/s
+	@$(BIN)/python -m bench.latency $(ARGS)
+	@$(BIN)/python -m bench.report
+
+bench-growth: $(STAMP) $(PEERS)  ## Measure what more symbols, partitions, features and longer windows cost
+	@$(BIN)/python -m bench.growth $(ARGS)
+	@$(BIN)/python -m bench.report
+
+bench-guard: $(STAMP)  ## Fail if an event costs more CPU than it did, beside decoding it alone: for every night
+	@$(BIN)/python -m bench.guard
+
+lock: $(STAMP)  ## Write the lock files anew from pyproject.toml and bench/peers.in; ARGS=--upgrade takes newer versions
 	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev $(ARGS) \
 	  pyproject.toml -o requirements.lock
+	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 $(ARGS) bench/peers.in -o bench/peers.lock
 
 clean:  ## Stop the local stack, and remove .venv and the tools' caches; data under .mdp stay
 	@test ! -x $(BIN)/mdp || $(BIN)/mdp down
-	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) bench/.venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A name on the PATH may lead nowhere (version managers leave such), so each candidate has to run to be taken.
@@ -74,4 +90,11 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV_PIP) --offline --no-deps --editable .
+	@touch $@
+
+# Those that the benchmark compares with, and Matplotlib, never meet what the project runs on.
+$(PEERS): bench/peers.lock | $(STAMP)
+	@echo 'Setting up bench/.venv: about 100 MB are downloaded the first time'
+	@$(UV) venv --quiet --clear --python $(BIN)/python bench/.venv
+	@$(UV) pip sync --quiet --compile-bytecode --python bench/.venv/bin/python --require-hashes bench/peers.lock
 	@touch $@

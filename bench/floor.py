@@ -7,6 +7,8 @@ import argparse
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
+from bench.meter import Meter
+
 BATCH = 10_000
 
 
@@ -23,10 +25,17 @@ def main() -> None:
     parser.add_argument("--brokers", required=True)
     parser.add_argument("--topic", required=True)
     asked = parser.parse_args()
-    consumer = Consumer({"bootstrap.servers": asked.brokers, "group.id": "floor", "fetch.queue.backoff.ms": 5})
+    meter = Meter()
+    meter.begin()
+    read(asked.brokers, asked.topic)
+    meter.report()
+
+
+def read(brokers: str, topic: str) -> None:
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "floor", "fetch.queue.backoff.ms": 5})
     partitions = [
-        TopicPartition(asked.topic, partition, OFFSET_BEGINNING)
-        for partition in consumer.list_topics(asked.topic).topics[asked.topic].partitions
+        TopicPartition(topic, partition, OFFSET_BEGINNING)
+        for partition in consumer.list_topics(topic).topics[topic].partitions
     ]
     left = sum(consumer.get_watermark_offsets(partition)[1] for partition in partitions)
     consumer.assign(partitions)

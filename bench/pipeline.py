@@ -1,13 +1,16 @@
-"""Our worker on the same job: everything that `mdp stream run --until-end` does, without features and signals."""
+"""Our worker: everything that `mdp stream run --until-end` does, with configs/streaming.yaml."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from mdp import worker
+from bench import meter
+from mdp import processes, worker
+from sources.kafka import KafkaSource
 
 OUTPUTS = ("signals", "bars", "dlq", "late")
+BARS_ALONE = ("features.windows=[]", "inference.adapters.rules.enabled=false")
 
 
 def main() -> None:
@@ -15,17 +18,33 @@ def main() -> None:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--outputs", required=True, help="what the names of the output topics begin with")
     parser.add_argument("--recovery", required=True, help="folder of the saved state")
+    parser.add_argument("--bars", action="store_true", help="without features and signals")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
     asked = parser.parse_args()
     overrides = [
         f"bus.kafka.topic={asked.topic}",
         *(f"bus.kafka.{output}_topic={asked.outputs}.{output}" for output in OUTPUTS),
-        "features.windows=[]",
-        "inference.adapters.rules.enabled=false",
+        *(BARS_ALONE if asked.bars else ()),
         f"recovery.directory={asked.recovery}",
         "telemetry.metrics_port=0",
         "run.until_end=true",
     ]
-    sys.exit(worker.run("market", None, overrides, workers=1))
+    sys.exit(_run(overrides, asked.workers))
+
+
+def _run(overrides: list[str], workers: int) -> int:
+    if workers > 1:
+        _meter_the_members()
+        return worker.run("market", None, overrides, workers)
+    clock = meter.from_first_part(KafkaSource)
+    code = worker.run("market", None, overrides, workers)
+    clock.report()
+    return code
+
+
+def _meter_the_members() -> None:
+    start = processes._start
+    processes._start = lambda command: start(["bench.member" if word == "mdp.member" else word for word in command])
 
 
 if __name__ == "__main__":

@@ -73,9 +73,27 @@ class BarIds:
         return keys
 
 
+# NumPy copies records field by field. As plain bytes they are copied up to twenty times as fast.
+_BYTES: Final = np.dtype((np.void, ACCUMULATOR.itemsize))
+
+
 def none() -> Accumulators:
     """No accumulators."""
     return np.zeros(0, ACCUMULATOR)
+
+
+def taken(bars: Accumulators, which: Ints | Bools) -> Accumulators:
+    """Some of the accumulators, by their places or by a mask."""
+    return bars.view(_BYTES)[which].view(ACCUMULATOR)
+
+
+def joined(*parts: Accumulators) -> Accumulators:
+    """All accumulators, one part after the other."""
+    return np.concatenate([part.view(_BYTES) for part in parts]).view(ACCUMULATOR)
+
+
+def _inserted(bars: Accumulators, places: Ints, added: Accumulators) -> Accumulators:
+    return np.insert(bars.view(_BYTES), places, added.view(_BYTES)).view(ACCUMULATOR)
 
 
 def merged(bars: Accumulators, added: Accumulators) -> Accumulators:
@@ -86,9 +104,9 @@ def merged(bars: Accumulators, added: Accumulators) -> Accumulators:
     place = np.searchsorted(mine, theirs)
     is_known = mine[np.minimum(place, len(mine) - 1)] == theirs
     known = place[is_known]
-    bars = bars.copy()  # a snapshot may hold them
-    bars[known] = _sum(bars[known], added[is_known])
-    return bars if is_known.all() else np.insert(bars, place[~is_known], added[~is_known])
+    bars = joined(bars)  # a copy: a snapshot may hold them
+    bars[known] = _sum(taken(bars, known), taken(added, is_known))
+    return bars if is_known.all() else _inserted(bars, place[~is_known], taken(added, ~is_known))
 
 
 def _sum(ones: Accumulators, others: Accumulators) -> Accumulators:
@@ -138,7 +156,7 @@ def finished(bars: Accumulators, names: Names, cause: Cause, window_ns: int, int
     volume, turnover = np.split(_floats(np.concatenate([bars["volume"], bars["turnover"]])), 2)
     vwap = np.divide(turnover, volume, out=np.full(len(volume), np.nan), where=volume != 0)
     start = bars["window"] * window_ns
-    columns = {
+    columns: dict[str, Any] = {
         **dict(zip(("provider", "symbol"), names, strict=True)),
         "interval": pl.Series([interval]).new_from_index(0, len(bars)),
         "window_start": start,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from features.accumulators import ORDER, Accumulators, BarIds, carried
+from features.accumulators import ORDER, Accumulators, BarIds, carried, joined, taken
 from features.contributions import Contributions, one_each
 from features.ordering import Ints
 
@@ -21,8 +21,8 @@ def amendments(closed: Accumulators, events: Contributions) -> Accumulators:
     Running sums and extremes over the contributions of a bar, its closed state first: no step per event.
     """
     added = one_each(events)
-    before = closed[_opposite(closed, added)]
-    together = np.concatenate([before, added])
+    before = taken(closed, _opposite(closed, added))
+    together = joined(before, added)
     first, last = (_Ranked(together[name]) for name in ("first", "last"))
     limbs = {f"{name} {limb}": together[name][:, limb] for name in ("volume", "turnover") for limb in range(3)}
     counts = {name: together[name] for name in ("trades", "revision")}
@@ -52,9 +52,9 @@ def amendments(closed: Accumulators, events: Contributions) -> Accumulators:
 
 def taken_over(closed: Accumulators, amended: Accumulators) -> Accumulators:
     """Closed bars, with the last state of each that has been amended."""
-    kept = closed[~_opposite(closed, amended)]
+    kept = taken(closed, ~_opposite(closed, amended))
     _, last = np.unique(BarIds.of(amended).keys()[::-1], return_index=True)
-    return np.concatenate([kept, amended[len(amended) - 1 - last]])
+    return joined(kept, taken(amended, len(amended) - 1 - last))
 
 
 def _opposite(bars: Accumulators, others: Accumulators) -> npt.NDArray[np.bool_]:

@@ -133,7 +133,7 @@ class SeenIds:
         return fresh
 
     def add(self, ids: Ids, rows: Ints, provider: Ints, watermarks: Ints) -> None:
-        """Adds the ids of `rows`, none of which are in the set; `provider`, of all rows, is an index into `watermarks`."""
+        """Adds the ids of `rows`, none of them in the set; `provider`, of all rows, is an index into `watermarks`."""
         if not len(rows):
             return
         order = ids.ascending(rows)

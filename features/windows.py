@@ -20,7 +20,7 @@ import polars as pl
 from contracts.batch import NO_BARS, NO_EVENTS, NO_HEARTBEATS, MicroBatch, Outcomes, Quiet
 from contracts.decode import refused_rows
 from contracts.frames import HEARTBEATS
-from features.accumulators import Accumulators, BarIds, Cause, Names, finished, merged, none
+from features.accumulators import Accumulators, BarIds, Cause, Names, finished, joined, merged, none, taken
 from features.amendments import amendments, taken_over
 from features.contributions import contributions, gathered
 from features.feeds import NEVER, Feeds
@@ -161,7 +161,7 @@ class Windows:
         self._feeds.advance(rows.bar.feed, rows.watermark + self._config.allow_late_ns)
         closing, amended = self._close(), self._amend(rows, amending)
         self._remember(rows, np.concatenate([accepted, amending]))
-        leaving = np.concatenate([closing, amended])
+        leaving = joined(closing, amended)
         if not len(leaving):
             return NO_BARS
         index = np.concatenate([self._closing_rows(rows, closing), amending])
@@ -173,7 +173,7 @@ class Windows:
         keys = [self._symbols.ranks(bars["symbol"]), self._feeds.ranks(bars["feed"]), bars["window"]]
         order = np.lexsort(keys if index is None else [*keys, index])
         offset, row = cause
-        bars, cause = bars[order], (offset[order], row[order])
+        bars, cause = taken(bars, order), (offset[order], row[order])
         return finished(bars, self._names(bars), cause, self._config.window_ns, self._config.interval)
 
     def _names(self, bars: Accumulators) -> Names:
@@ -194,9 +194,9 @@ class Windows:
         closes = self._ends(self._opened) <= self._watermarks(self._opened)
         if not closes.any():
             return none()
-        closing = self._opened[closes]
-        self._opened = self._opened[~closes]
-        self._closed = np.concatenate([self._closed, closing])
+        closing = taken(self._opened, closes)
+        self._opened = taken(self._opened, ~closes)
+        self._closed = joined(self._closed, closing)
         return closing
 
     def _closing_rows(self, rows: Rows, closing: Accumulators) -> Ints:
@@ -223,7 +223,7 @@ class Windows:
         self._seen.forget(watermarks)
         alive = self._ends(self._closed) + self._config.amend_ns >= self._watermarks(self._closed)
         if not alive.all():
-            self._closed = self._closed[alive]
+            self._closed = taken(self._closed, alive)
 
     def _due_heartbeats(self, quiet: Quiet) -> pl.DataFrame:
         """A heartbeat for each provider whose silence, added to its newest event, closes a window."""

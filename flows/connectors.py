@@ -15,8 +15,11 @@ from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
 from sinks.queries import has_progress
 from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
+from sources.closing_times import ClosingTimes
 from sources.end_offsets import EndOffsets
-from sources.kafka import Bounds, Decode, KafkaPartition, KafkaSource, partitions_of
+from sources.kafka import Bounds, Decode, KafkaSource
+from sources.partition import KafkaPartition
+from sources.topics import partitions_of
 from telemetry.latency import written
 from telemetry.outage import Outage
 from telemetry.step_cpu import counted
@@ -38,12 +41,16 @@ def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
     ends = None if run.bounded else EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
+    can_wait = flow != "infer" and not run.bounded
+    closing_times = (lambda: ClosingTimes(window.window_ns, window.allow_late_ns)) if can_wait else None
 
     @cache
     def has_begun() -> bool:
         return has_progress(settings.store.url.get_secret_value(), settings.progress_id(flow), topic)
 
-    return _CountedSource(kafka, topic, decode, window.max_batch_size, STOP, has_begun, outage, bounds, ends)
+    return _CountedSource(
+        kafka, topic, decode, window.max_batch_size, STOP, has_begun, outage, bounds, ends, closing_times
+    )
 
 
 def events(settings: Settings) -> Decode:

@@ -17,7 +17,7 @@ from mdp.cluster import AWAY, USER_ERROR
 from mdp.worker import run_process, start_logging
 from sinks.connection import StoreUnavailable
 from sinks.kafka import FORBIDDEN, KafkaUnavailable
-from sources.kafka import BrokerUnavailable
+from sources.topics import BrokerUnavailable
 
 _FAULT: Final = 1
 

@@ -12,7 +12,7 @@ from flows.settings import Settings
 from inference.engine import build
 from sinks.connection import StoreUnavailable
 from sinks.flow_topics import is_the_same
-from sources.kafka import BrokerUnavailable, partitions_of, topic_id
+from sources.topics import BrokerUnavailable, partitions_of, topic_id
 from telemetry.outage import wait_out
 
 

@@ -19,8 +19,8 @@ from mdp.file_records import as_fetch
 from mdp.raw_producer import RawProducer
 from mdp.topic_reader import TopicReader
 from sources import files
-from sources.kafka import partitions_of
 from sources.producer import produce
+from sources.topics import partitions_of
 
 
 class ReplayError(ValueError):

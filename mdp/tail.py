@@ -102,7 +102,7 @@ def _decoded(message: Message, payload: bytes | None) -> list[Any]:
 
 def _rows(payload: bytes) -> list[dict[str, Any]]:
     """The events of an Arrow batch; an empty batch has none."""
-    events = arrow_events.frame([arrow_events.read(payload)])
+    events = arrow_events.frame(arrow_events.read(payload))
     wire = events.select(name for name in WIRE if name in events.columns)
     texts = wire.with_columns(format_timestamps(wire["src_ts"]))
     return [{name: value for name, value in row.items() if value is not None} for row in texts.iter_rows(named=True)]

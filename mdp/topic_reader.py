@@ -11,7 +11,7 @@ from typing import Final, Self
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from contracts.bus_config import KafkaConfig
-from sources.kafka import SourceError, partitions_of
+from sources.topics import SourceError, partitions_of
 
 _SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.2  # so that an interrupt is heeded soon

@@ -23,6 +23,7 @@ from sinks.heartbeats import heartbeat_record
 from sinks.kafka import Records, TransactionalWriter
 from sinks.records import Identity
 from sinks.store import StoreWriter
+from telemetry.latency import written
 
 _Parts = Callable[[], list[str]]
 
@@ -67,7 +68,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
         writer = TransactionalWriter(self.config, self._identity(partition_of(for_part)), self.topics)
-        background = BackgroundWriter(f"kafka-{for_part}", writer.write, writer.close)
+        background = BackgroundWriter(f"kafka-{for_part}", written("kafka", writer.write), writer.close)
         return _Part(background, background.close)
 
 

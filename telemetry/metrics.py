@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+import functools
 import logging
 import time
-from dataclasses import asdict
+from dataclasses import fields
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
-from contracts.batch import MicroBatch
+from contracts.batch import MicroBatch, Outcomes
 from telemetry.config import TelemetryConfig
 
 PARTITION_EVENTS = Gauge(
@@ -55,16 +57,21 @@ def serve(config: TelemetryConfig, worker: int) -> None:
 def observe(batch: MicroBatch) -> MicroBatch:
     """Counts what a batch brought; the batch goes on unchanged."""
     place = batch.topic, str(batch.partition)
-    for outcome, count in asdict(batch.outcomes).items():
-        PARTITION_EVENTS.labels(*place, outcome).set(count)
+    for outcome, gauge in _outcome_gauges(*place).items():
+        gauge.set(getattr(batch.outcomes, outcome))
     if batch.watermark is not None:
         WATERMARK_DELAY.labels(*place).set(time.time() - batch.watermark / 1e9)
-    for interval, count in batch.bars["interval"].value_counts().iter_rows():
-        FLUSH_ROWS.labels(interval).inc(count)
-    for name, adapter, count in batch.signals.group_by("name", "adapter").len().iter_rows():
-        SIGNALS.labels(name, adapter).inc(count)
+    if batch.bars.height:
+        FLUSH_ROWS.labels(batch.bars["interval"][0]).inc(batch.bars.height)  # a flow has windows of one length
+    for labels, count in collections.Counter(zip(batch.signals["name"], batch.signals["adapter"], strict=True)).items():
+        SIGNALS.labels(*labels).inc(count)
     observe_latency("steps", batch)
     return batch
+
+
+@functools.cache
+def _outcome_gauges(topic: str, partition: str) -> dict[str, Gauge]:
+    return {outcome.name: PARTITION_EVENTS.labels(topic, partition, outcome.name) for outcome in fields(Outcomes)}
 
 
 def observe_latency(until: str, batch: MicroBatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from contracts.bus_config import KafkaConfig
-from flows.config_file import home
+from flows.config_file import ConfigError, home
 from mdp import topics
 from mdp.local import LocalStack
 from mdp.topics import TopicConfig
@@ -26,9 +27,15 @@ _SECONDS: Final = 15.0
 
 @contextmanager
 def private(partitions: int, say: Callable[[str], None]) -> Iterator[list[str]]:
-    """The overrides that lead any config there; all of it goes at the end, and the stack too unless it ran before."""
+    """The overrides that lead any config there; all of it goes at the end, and the stack too unless it ran before.
+
+    Raises:
+        ConfigError: another benchmark runs in the same stack.
+        LocalStackError: the stack does not start.
+    """
     name = f"bench-{uuid.uuid4().hex[:12]}"
     with ExitStack() as cleanup:
+        cleanup.enter_context(_alone(home()))
         stack = LocalStack(home())
         if not any(service.pid for service in stack.status()):
             cleanup.callback(stack.down)
@@ -52,6 +59,18 @@ def private(partitions: int, say: Callable[[str], None]) -> Iterator[list[str]]:
             "telemetry.metrics_port=0",
             "telemetry.log_level=WARNING",
         ]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two benchmarks would measure each other; the system lets go of the lock when the process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "bench.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another benchmark runs in {folder}: wait for its end") from None
+        yield
 
 
 def _create_topics(bus: KafkaConfig, partitions: int, names: Sequence[str]) -> None:

@@ -58,13 +58,13 @@ def run(config: Path | None, overrides: Sequence[str], options: Options, say: Ca
     """Measures on private topics and a private database in the local stack; `say` hears of the progress.
 
     Raises:
-        ConfigError: the config cannot be used, or has no time for the market asked for.
+        ConfigError: the config cannot be used, or another benchmark runs.
         BenchFailed, LocalStackError: a process of it cannot run; one line says why.
     """
     market = [
         f"producers.synthetic.symbols={options.symbols}",
         f"producers.synthetic.tick_rate={options.rate / options.symbols}",
-        "run.until_end=false",
+        *("run.from_ns=null", "run.to_ns=null", "run.until_end=false"),
     ]
     load(config, [*overrides, *market])  # a mistake is told before anything is started
     with private(options.partitions, say) as ground, TemporaryDirectory(prefix="mdp-bench-") as folder:

@@ -157,8 +157,8 @@ def _print_live(live: Account, waits: dict[str, dict[str, Any]], rate: float) ->
         if values["batches"]
     ]
     print_table(("ms from the fetch of a batch to", "batches", *_QUANTILES), rows)
-    typer.echo("The second and third are of batches that closed windows. Not in it: how long an event is on its way to")
-    typer.echo("the worker, and how long a window stays open for events out of order (micro_batch.allow_late_ms).")
+    typer.echo("Bars and signals are those of batches that closed windows. Not in it: how long an event is on its way")
+    typer.echo("to the worker, and how long a window stays open for events out of order (micro_batch.allow_late_ms).")
 
 
 def _rounded(value: float | None) -> float | None:

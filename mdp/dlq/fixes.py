@@ -118,7 +118,7 @@ def as_json(payload: bytes | None, content_type: str | None) -> bytes:
 
 
 def _arrow_row(payload: bytes) -> Event:
-    rows = arrow_events.frame([arrow_events.read(payload)])
+    rows = arrow_events.frame(arrow_events.read(payload))
     if rows.height != 1:
         raise ValueError(f"the Arrow stream has {rows.height} rows")
     times = rows.with_columns(src_ts=format_timestamps(rows["src_ts"]).fill_null(rows["src_text"]))

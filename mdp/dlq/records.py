@@ -18,7 +18,7 @@ from contracts.record import CONTENT_TYPE, header_texts
 from mdp.dlq.marks import Marks, Origin, is_mark
 from mdp.topic_reader import TopicReader
 from sinks.records import DLQ_ERROR, DLQ_REASON, FAILED_AT, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_ROW, SOURCE_TOPIC
-from sources.kafka import SourceError
+from sources.topics import SourceError
 
 UNKNOWN: Final = "unknown"  # as a reason: not the pipeline wrote the record
 _SECONDS: Final = 10.0

@@ -19,7 +19,7 @@ from mdp.dlq.records import Chosen, Dlq
 from mdp.topic_reader import TopicReader
 from sinks.kafka import FORBIDDEN, is_fenced
 from sources import pacing
-from sources.kafka import partitions_of
+from sources.topics import partitions_of
 
 _SHOWN: Final = 20
 _SECONDS: Final = 30.0

@@ -21,7 +21,7 @@ from mdp import worker
 from sinks.background import BackgroundWriter
 from sinks.kafka import TransactionalWriter
 from sinks.timescale import TimescaleWriter
-from sources.kafka import KafkaPartition
+from sources.partition import KafkaPartition
 
 EPOCH = timedelta(milliseconds=100)
 

@@ -1,0 +1,159 @@
+"""A worker that notes when each of its steps begins and ends for what closes a window; see bench.latency_breakdown.
+
+    python -m bench.latency --steps --rates 10000 --seconds 20
+
+It costs the worker some microseconds per batch, so a run with it is for looking and not for the record.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from features.rolling import RollingFeatures
+from features.windows import Windows
+from flows import connectors
+from inference.engine import Inference
+from mdp.worker import run
+from sinks.kafka import TransactionalWriter
+from sinks.timescale import TimescaleWriter
+from sources.partition import KafkaPartition
+
+_notes: list[tuple[str, int, int, int]] = []  # step, partition, end of the window, when; nanoseconds
+_read: dict[int, tuple[int, int]] = {}  # of each partition: when the reading of its latest batch began and ended
+_records: dict[int, list[Any]] = {}  # of each partition: those of its latest batch
+
+
+def _note(step: str, batch: Any, at: int) -> None:
+    _notes.extend((step, batch.partition, end, at) for end in batch.bars["window_end"].unique())
+
+
+def _timed_step(step: str, run: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    @functools.wraps(run)
+    def timed(machine: Any, batch: Any) -> Any:
+        began = time.time_ns()
+        result = run(machine, batch)
+        ended = time.time_ns()
+        if result.bars.height:
+            _note(step, result, began)
+            _note(f"{step}.done", result, ended)
+            if step == "windows":
+                _note_reading(result)
+        return result
+
+    return timed
+
+
+def _note_reading(batch: Any) -> None:
+    began, ended = _read[batch.partition]
+    _note("read", batch, began)
+    _note("read.done", batch, ended)
+    causes = dict(batch.bars.select("window_end", "offset").iter_rows())
+    for record in _records[batch.partition]:
+        for end, offset in causes.items():
+            if record.offset() == offset:
+                _notes.append(("appended", batch.partition, end, record.timestamp()[1] * 1_000_000))
+
+
+def _timed_write(step: str, write: Callable[[Any, Sequence[Any]], Any]) -> Callable[[Any, Sequence[Any]], Any]:
+    @functools.wraps(write)
+    def timed(writer: Any, batches: Sequence[Any]) -> Any:
+        began = time.time_ns()
+        result = write(writer, batches)
+        ended = time.time_ns()
+        for batch in batches:
+            if batch.bars.height:
+                _note(step, batch, began)
+                _note(f"{step}.done", batch, ended)
+        return result
+
+    return timed
+
+
+class _TimedProducer:
+    """A producer that notes when a transaction's commit begins and ends."""
+
+    def __init__(self, producer: Any, written: list[int]) -> None:
+        self._producer, self._written = producer, written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+    def commit_transaction(self, *given: Any) -> None:
+        self._written.append(time.time_ns())
+        self._producer.commit_transaction(*given)
+        self._written.append(time.time_ns())
+
+
+def _timed_commit(write: Callable[[Any, Sequence[Any]], Any]) -> Callable[[Any, Sequence[Any]], Any]:
+    @functools.wraps(write)
+    def timed(writer: Any, batches: Sequence[Any]) -> Any:
+        written: list[int] = []
+        plain = writer._producer
+        if plain is not None:
+            writer._producer = _TimedProducer(plain, written)
+        try:
+            return write(writer, batches)
+        finally:
+            if isinstance(writer._producer, _TimedProducer):
+                writer._producer = plain
+            for batch in batches:
+                for step, at in zip(("commit", "committed"), written, strict=False):
+                    _note(step, batch, at)
+
+    return timed
+
+
+def _timed_read(next_batch: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @functools.wraps(next_batch)
+    def timed(partition: Any) -> Any:
+        began = time.time_ns()
+        items = next_batch(partition)
+        for _, batch in items:
+            _read[batch.partition] = began, time.time_ns()
+        return items
+
+    return timed
+
+
+def _kept_records(decode: Callable[[Iterable[Any]], Any]) -> Callable[[Iterable[Any]], Any]:
+    def kept(parts: Iterable[Any]) -> Iterator[Any]:
+        records: list[Any] = []
+        for part in parts:
+            _records[part.partition] = records
+            records += part.records
+            yield part
+
+    return lambda parts: decode(kept(parts))
+
+
+def _instrument() -> None:
+    events = connectors.events
+    connectors.events = lambda settings: _kept_records(events(settings))
+    for owner, method, wrap in (
+        (KafkaPartition, "next_batch", _timed_read),
+        (Windows, "step", functools.partial(_timed_step, "windows")),
+        (RollingFeatures, "step", functools.partial(_timed_step, "rolling")),
+        (Inference, "step", functools.partial(_timed_step, "inference")),
+        (TransactionalWriter, "write", functools.partial(_timed_write, "kafka")),
+        (TransactionalWriter, "_write", _timed_commit),
+        (TimescaleWriter, "write", functools.partial(_timed_write, "timescale")),
+    ):
+        setattr(owner, method, wrap(getattr(owner, method)))
+
+
+def main() -> None:
+    trace, *overrides = sys.argv[1:]
+    _instrument()
+    code = run("market", None, overrides, workers=1)
+    Path(trace).write_text(json.dumps(_notes))
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

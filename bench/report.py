@@ -1,0 +1,215 @@
+"""`python -m bench.report`: bench/results.json as docs/benchmarks.md, with its plots."""
+
+from __future__ import annotations
+
+import subprocess
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.contenders import PEERS
+from bench.results import load
+from bench.summary import COMPARED
+from bench.verdict import GROWING, measured, targets
+
+PROJECT = Path(__file__).resolve().parent.parent
+PAGE = PROJECT / "docs" / "benchmarks.md"
+
+HEAD = """# Benchmarks
+
+    make bench-quick      # 3 minutes at most: fewer events, one round, no Quix Streams
+    make bench            # 15 minutes at most: everything but latency and growth
+    make bench-latency    # live, 3 minutes at 10,000 and at 100,000 events/s
+    make bench-growth     # one thing at a time made larger
+
+Each starts a Kafka and a PostgreSQL of its own, writes what it found to `bench/results.json`, and this page from it.
+CPU time comes first, because it says what a machine has to provide; wall time depends on what else the machine does.
+"""
+JOB = """## The job
+
+{events:,} JSON events of about 290 bytes and 500 symbols on 4 partitions, of which 1 % come twice and 1 % out of order.
+*Bars*: drop duplicates, make bars of 2 s with a grace of 500 ms, write them to PostgreSQL. *Full job*: also the eight
+rolling features of `configs/streaming.yaml` and the five rules of `configs/rules.yaml`, features and signals in
+PostgreSQL, and the signals topic: here {features:,} rows of features and {signals:,} signals. Our jobs
+save their state at the default interval, and write exactly once. *Arrow* is the same events again, 1,000 in a record.
+The peers read {peers_events:,} events of the same kind.
+
+CPU is that of all threads, in user and kernel mode, from when the first consumer is made to the last commit, without
+imports and start; the last column has those too, by the kernel's account of the whole process. Contenders run one after
+the other, in interleaved rounds: {rounds} of them, fewer for the peers. Figures are medians, in brackets the least and
+the most. "Right" compares every bar with a reference, and counts the features of the full job.
+
+- **floor**: confluent-kafka reads every record, msgspec decodes it, and nothing is done with it.
+- **Bytewax as documented**: `KafkaSource`, `json.loads`, and `fold_window` with an `EventClock`. This clock goes on
+  with the machine's time between events, so that in a replay windows close before all their events were read.
+- **Bytewax, frozen clock, unordered**: a clock that stands still, `ordered=False`, and msgspec instead of `json.loads`,
+  which is fairer to it. Neither form saves its state.
+- **Quix Streams**: `tumbling_window(...).reduce(...).final()`, with state and changelog topics as they are by default,
+  and its sink for PostgreSQL. It leaves the last windows of a symbol open; they are left out of its comparison.
+"""
+WIDTH = 120
+UNDATED = ("comparisons", "job")  # of the same run as the contenders
+QUICK = "\n**A quick run: these figures say little about the targets.**\n"
+
+
+def main() -> None:
+    results = load()
+    (PROJECT / "docs" / "images").mkdir(exist_ok=True)
+    subprocess.run([str(PEERS), "-m", "bench.plots"], cwd=PROJECT, check=True)
+    PAGE.write_text(page(results), encoding="utf-8")
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """All sections that there are."""
+    parts: dict[str, Callable[[Any], str]] = {
+        "contenders": lambda found: contenders(found, results["job"]),
+        "comparisons": comparisons,
+        "latency": latency,
+        "growth": growth,
+        "sink": sink,
+        "start": start,
+        "inference": inference,
+    }
+    sections = [part(results[name]) for name, part in parts.items() if name in results]
+    return "\n".join([HEAD, where(results), summary(results), *sections])
+
+
+def where(results: Mapping[str, Any]) -> str:
+    """The machine, what ran on it, and when."""
+    machine, versions = results["machine"], results["versions"]
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+    days: dict[str, list[str]] = {}
+    for name, at in results["measured"].items():
+        if name not in UNDATED:
+            days.setdefault(at[:10], []).append(name)
+    dates = "; ".join(f"{', '.join(names)} on {day}" for day, names in days.items())
+    text = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}; {packages}."
+    return textwrap.fill(f"Measured: {dates}; {text}", WIDTH, break_on_hyphens=False) + "\n"
+
+
+def summary(results: Mapping[str, Any]) -> str:
+    """Each target, and whether it holds."""
+    judged = targets(results)
+    missed = [target for target in judged if not target.holds]
+    lines = [[one.what, one.asked, one.found, "yes" if one.holds else "**no**"] for one in judged]
+    verdict = f"{len(judged) - len(missed)} of {len(judged)} hold."
+    short = "".join(f"\n- Short of its target: {one.what}: {one.found}, asked {one.asked}." for one in missed)
+    return f"## Targets\n\n{verdict}\n{short}\n\n{table(['', 'Asked', 'Found', 'Holds'], lines)}"
+
+
+def contenders(found: Mapping[str, Any], job: Mapping[str, Any]) -> str:
+    floor = found["floor"]["cpu_s_per_m"]
+    cpu, wall = [], []
+    for one in COMPARED:
+        mine = found.get(one.name)
+        if mine is None:
+            continue
+        low, high = mine["cpu_s_per_m_range"]
+        right = "-" if one.job == "read" else _right(mine)
+        cost, whole = mine["cpu_s_per_m"], mine["cpu_s_per_m_with_start"]
+        cpu.append([one.title, f"{cost:.2f} ({low:.2f}-{high:.2f})", f"{cost / floor:.2f}", right, f"{whole:.2f}"])
+        low, high = mine["events_per_s_range"]
+        wall.append([one.title, f"{mine['events_per_s']:,} ({low:,}-{high:,})", f"{mine['rss_mb']:,}"])
+    head = ["", "CPU-s per 1M events", "over the floor", "Right?", "with start-up"]
+    return "\n".join(
+        [
+            JOB.format(**found["full"] | job),
+            QUICK if job["quick"] else "",
+            "## CPU\n\n![CPU seconds per million events of each contender](images/bench-contenders.svg)\n",
+            table(head, cpu),
+            "## Rate and memory\n",
+            table(["", "events/s on the wall", "resident, MB"], wall),
+        ]
+    )
+
+
+def _right(mine: Mapping[str, Any]) -> str:
+    if mine["correct"]:
+        return "yes"
+    low, high = mine["volume_lost"]
+    return f"no: {mine['missing']:,} bars missing, {mine['wrong']:,} wrong, {low:.1%} to {high:.1%} of the volume lost"
+
+
+def comparisons(found: Mapping[str, Any]) -> str:
+    two = found["two_workers"]
+    text = (
+        f"Two worker processes do the full job with {two['cpu_s_per_m']:.2f} CPU-s per 1M events, "
+        f"{two['cpu_of_one']:.2f} times one worker's, at {two['rate_of_one']:.2f} times its rate, beside Kafka and "
+        f"PostgreSQL on the same cores. The bars job on the topic of the peers takes "
+        f"{found['bars_short']['cpu_s_per_m_with_start']:.2f} CPU-s per 1M events, start-up included."
+    )
+    return textwrap.fill(text, WIDTH) + "\n"
+
+
+def latency(found: Mapping[str, Any]) -> str:
+    lines = []
+    for rate, at in found.items():
+        for what, name in (("signal on its topic", "signal_ms"), ("bar visible in PostgreSQL", "bar_ms")):
+            quantiles = [f"{at[name][quantile]:.1f}" for quantile in ("p50", "p90", "p99", "max")]
+            lines.append([f"{int(rate):,}", what, *quantiles, f"{at['events_per_s']:,.0f}", f"{at['windows']:,}"])
+    return (
+        "## Latency\n\nLive, from the event that closes a window being produced to the window's signal consumed from "
+        "the topic, and to its bar visible to another connection.\n\n"
+        "![Quantiles of latency at each rate](images/bench-latency.svg)\n\n"
+        + table(["events/s", "ms until", "p50", "p90", "p99", "max", "reached events/s", "windows"], lines)
+    )
+
+
+def growth(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    head = ["", "µs per event", "ms per closed window", "snapshot, MB", "snapshot, ms", "resident, MB"]
+    text = "## Growth\n\nOne axis at a time from a base case; dotted is linear growth.\n\n"
+    text += "![Costs along each axis](images/bench-growth.svg)\n\n"
+    for axis, points in found.items():
+        lines = [[f"{point['value']:,}", *(_cell(point.get(name)) for name in GROWING)] for point in points]
+        columns = [0, *(1 + GROWING.index(name) for name in measured(GROWING, points))]
+        text += (
+            table([axis, *[head[at] for at in columns[1:]]], [[line[at] for at in columns] for line in lines]) + "\n"
+        )
+    return text
+
+
+def sink(found: Mapping[str, Any]) -> str:
+    return paragraph(
+        "Sink",
+        f"Bars in batches of 5,000: {found['merge_rows_per_s']:,.0f} rows/s by COPY and merge, "
+        f"{found['plain_copy_rows_per_s']:,.0f} rows/s by a plain COPY into such a table: {found['ratio']:.2f} of it. "
+        f"The same rows again: {found['replay_rows_per_s']:,.0f} rows/s. {found['client_us_per_row']:.2f} µs of the "
+        f"worker's CPU per row; a flush of 500 bars takes {found['flush_500_ms']:.1f} ms.",
+    )
+
+
+def start(found: Mapping[str, Any]) -> str:
+    return paragraph(
+        "Start",
+        f"`mdp --help` takes {found['help_s']:.2f} s, a worker with rules {found['first_batch_s']:.2f} s "
+        f"from its start to its first batch, with a warm disk.",
+    )
+
+
+def inference(found: Mapping[str, Any]) -> str:
+    forest = ", ".join(f"{_cell(value)} ms over {symbols}" for symbols, value in found["forest_ms"].items())
+    return paragraph(
+        "Inference",
+        f"Per window close of 1,000 symbols: rules {found['rules_1000_ms']:.2f} ms, scaler and "
+        f"logistic regression {found['logistic_1000_ms']:.2f} ms, a forest of 100 trees {forest} symbols.",
+    )
+
+
+def paragraph(heading: str, text: str) -> str:
+    return f"## {heading}\n\n{textwrap.fill(text, WIDTH)}\n"
+
+
+def _cell(value: object) -> str:
+    return f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}" if value else "-"
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """In Markdown; the first column is text, the others are aligned at the right."""
+    rule = "|---|" + "---:|" * (len(head) - 1)
+    rows = ["| " + " | ".join(line) + " |" for line in (head, *lines)]
+    return "\n".join([rows[0], rule, *rows[1:]]) + "\n"
+
+
+if __name__ == "__main__":
+    main()

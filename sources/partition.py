@@ -1,0 +1,205 @@
+"""One Kafka partition as part of a Bytewax source."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import TYPE_CHECKING, Final, cast
+
+from bytewax.inputs import StatefulSourcePartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from contracts.batch import MicroBatch, Quiet
+from contracts.partition_keys import partition_key
+from contracts.record import Fetch, Record
+from sources.topics import BrokerUnavailable, SourceError, topic_id
+from telemetry.outage import wait_out
+
+if TYPE_CHECKING:
+    from sources.kafka import KafkaSource
+
+_TIMEOUT: Final = 10.0
+_PART: Final = 4000  # records, with all that is made of them, that still fit a core's cache together
+_SMALL: Final = 2_000  # records that cost less in a batch of their own than they would if they waited for more
+_PATIENCE_SECONDS: Final = 0.1
+_NO_END: Final = 2**63 - 1
+_POLL: Final = timedelta(milliseconds=3)
+_WAIT_IT_OUT: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
+_OUT_OF_LOG: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+_DOUBTFUL: Final = _OUT_OF_LOG | {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+_RECOVERY_SECONDS: Final = 30.0
+
+
+class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
+    """One partition, read by a consumer of its own, whose queue is bounded."""
+
+    def __init__(self, source: KafkaSource, consumer: Consumer, partition: int, start: int, end: int | None) -> None:
+        self._source = source
+        self._consumer = consumer
+        self._topic_id = source.topic_id
+        self._partition = partition
+        self._key = partition_key(partition)
+        self._read_to = start
+        self._end = end
+        self._held: list[Message] = []  # read, and waiting for more
+        self._closing_times = source.closing_times() if source.closing_times else None
+        self._handed_on_at = 0.0
+        self._awake: datetime | None = None
+        self._reported = 0
+        self._ahead_since: float | None = None
+        self._in_doubt = False  # whether the topic is still the one it was
+
+    def next_batch(self) -> Iterable[tuple[str, MicroBatch]]:
+        if self._source.stop.is_set() or (self._end is not None and self._next >= self._end):
+            raise StopIteration
+        parts = self._parts()
+        first = next(parts, None)
+        batch = None if first is None else self._source.decode(chain([first], parts))
+        self._awake = None if first else datetime.now(UTC) + _POLL
+        quiet = self._confirmed_quiet()
+        if quiet is not None:
+            nothing = MicroBatch(topic=self._source.topic, partition=self._partition, next_offset=self._next)
+            batch = replace(batch or nothing, quiet=quiet)
+        return [(self._key, batch)] if batch else []
+
+    @property
+    def _next(self) -> int:
+        """Everything before this offset has been handed on."""
+        return int(self._held[0].offset() or 0) if self._held else self._read_to
+
+    def _parts(self) -> Iterator[Fetch]:
+        """What is there, at most a batch; nothing yet, if it is little and can wait."""
+        room = self._source.batch_size
+        while room > 0:
+            asked = min(room, _PART)
+            new, is_all = self._polled(asked)
+            records, self._held = [*self._held, *new], []
+            if is_all and room == self._source.batch_size and self._can_wait(records, new):
+                self._held = records
+            elif records:
+                self._handed_on_at = time.monotonic()
+                yield self._fetch(records)
+            if is_all:
+                return
+            room -= asked
+
+    def _polled(self, asked: int) -> tuple[list[Message], bool]:
+        """(records that have been fetched, whether these are all)."""
+        messages = self._consumer.consume(asked, timeout=0)
+        records = self._before_end([message for message in messages if message.error() is None])
+        if len(records) < len(messages):
+            self._heed([message for message in messages if message.error() is not None])
+        if records:
+            self._settle_doubt()
+            self._read_to = max(self._read_to, int(records[-1].offset() or 0) + 1)
+        return records, len(messages) < asked
+
+    def _can_wait(self, records: list[Message], new: list[Message]) -> bool:
+        """Whether nothing that could be seen depends on it when these are handed on.
+
+        Many small batches cost a core as much as few large ones of a hundred times the events. The first after a
+        pause does not wait.
+        """
+        if self._closing_times is None or not records or len(records) >= _SMALL:
+            return False
+        closes = bool(new) and self._closing_times.pass_one([record.value() for record in new])
+        return not closes and time.monotonic() - self._handed_on_at < _PATIENCE_SECONDS
+
+    def _before_end(self, records: list[Message]) -> list[Message]:
+        """Without what came in after a bounded run had begun."""
+        if self._end is None or not records or int(records[-1].offset() or 0) < self._end:
+            return records
+        self._read_to = self._end
+        return [record for record in records if int(record.offset() or 0) < self._end]
+
+    def _fetch(self, records: list[Message]) -> Fetch:
+        return Fetch(
+            topic=self._source.topic,
+            partition=self._partition,
+            next_offset=self._next,
+            records=cast(list[Record], records),
+            read_at=time.monotonic_ns(),
+        )
+
+    def _heed(self, events: list[Message]) -> None:
+        for event in events:
+            error = event.error()
+            if error is None:
+                continue
+            self._in_doubt |= error.code() in _DOUBTFUL
+            if error.code() == KafkaError._PARTITION_EOF:
+                self._settle_doubt()
+                self._read_to = max(self._read_to, min(event.offset() or 0, self._end or _NO_END))
+            elif error.code() in _OUT_OF_LOG:
+                self._find_the_log()
+            elif error.code() in _WAIT_IT_OUT or error.retriable():
+                self._source.outage.begin(error.str())
+            else:
+                raise SourceError(
+                    f"{self._source.topic}[{self._partition}] cannot be read at {self._read_to}: {error.str()}"
+                )
+
+    def _settle_doubt(self) -> None:
+        """The log answers again."""
+        if self._in_doubt:
+            self._check_identity()
+        self._in_doubt, self._ahead_since = False, None
+        self._source.outage.end()
+
+    def _check_identity(self) -> None:
+        config, topic = self._source.config, self._source.topic
+        if wait_out(lambda: topic_id(config, topic), BrokerUnavailable, "Kafka") != self._topic_id:
+            raise SourceError(f"topic {topic} was deleted and made anew: read the new one under another --name")
+
+    def _find_the_log(self) -> None:
+        """Records were deleted before they were read; or the broker, just back, does not yet know all it has."""
+        place = TopicPartition(self._source.topic, self._partition)
+        try:
+            low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
+        except KafkaException:
+            low = high = self._read_to
+        if low > self._read_to:
+            self._read_to = self._source.across_gap(self._partition, self._read_to, low)
+        elif high < self._read_to:
+            self._check_identity()
+            self._wait_for_the_end(high)
+        self._consumer.assign([TopicPartition(place.topic, place.partition, self._read_to)])
+
+    def _wait_for_the_end(self, high: int) -> None:
+        now = time.monotonic()
+        self._ahead_since = self._ahead_since or now
+        if now - self._ahead_since > _RECOVERY_SECONDS:
+            raise SourceError(
+                f"{self._source.topic}[{self._partition}] ends at offset {high}, and was read up to {self._read_to}: "
+                f"the topic has lost its end, or is another one; read it anew under another --name"
+            )
+
+    def _confirmed_quiet(self) -> Quiet | None:
+        """What the broker last confirmed, once, if everything up to there has been read."""
+        latest = self._source.ends.latest(self._partition) if self._source.ends else None
+        if latest is None or latest.asked_at <= self._reported or self._next < latest.end:
+            return None
+        self._reported = latest.asked_at
+        return Quiet(latest.unbroken_since, latest.asked_at)
+
+    def next_awake(self) -> datetime | None:
+        return self._awake
+
+    def snapshot(self) -> int:
+        """The next offset; also committed to the consumer group, for the eyes of lag tools only."""
+        if not self._source.bounds.is_span:
+            place = TopicPartition(self._source.topic, self._partition, self._next)
+            self._consumer.commit(offsets=[place], asynchronous=True)
+        return self._next
+
+    def close(self) -> None:
+        self._consumer.close()
+        if self._source.ends is not None:
+            self._source.ends.stop()

@@ -1,0 +1,52 @@
+"""Topics as the broker describes them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from contracts.bus_config import KafkaConfig
+from sources import brokers
+
+_TIMEOUT: Final = 10.0
+
+
+class SourceError(ValueError):
+    """The topic cannot be read as asked; one line says what to do."""
+
+
+class BrokerUnavailable(SourceError):  # noqa: N818 - says what is wrong
+    """No broker answers; the same call may succeed later."""
+
+
+def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
+    """The partitions of a topic.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        SourceError: the broker refuses us, or we it; or there is no such topic.
+    """
+    try:
+        metadata = brokers.metadata(config.client(socket_timeout_ms=10_000), topic).topics[topic]
+    except brokers.Refused as error:
+        raise SourceError(str(error)) from None
+    except brokers.Unreachable as error:
+        raise BrokerUnavailable(str(error)) from None
+    if metadata.error is not None:
+        raise SourceError(f"topic {topic} cannot be read: {metadata.error.str()}; run `mdp topics apply`")
+    return sorted(metadata.partitions)
+
+
+def topic_id(config: KafkaConfig, topic: str) -> str:
+    """Tells a topic from another of its name: one that is deleted and made anew has another id.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+    """
+    admin = AdminClient(config.client())
+    try:
+        return str(admin.describe_topics(TopicCollection([topic]))[topic].result(_TIMEOUT).topic_id)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"topic {topic} cannot be described: {error.args[0].str()}") from None
