@@ -7,21 +7,19 @@ so the common case never looks at headers. The most common case of all, a plain 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from contracts.batch import NO_REFUSED, MicroBatch, Outcomes
-from contracts.event import BAR, PARSED, PLACE, BarEvent, Event, accepted, explain, with_interval_lengths, with_times
+from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch, Outcomes
+from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain, places, with_interval_lengths, with_times
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
 from contracts.record import (
@@ -33,8 +31,6 @@ from contracts.record import (
     Record,
     header,
     is_arrow,
-    offsets,
-    timestamps,
 )
 from contracts.ticks import TickReader
 
@@ -46,7 +42,6 @@ UNDECODABLE: Final = "undecodable"
 _FIELDS: Final = [
     (name, "src_text" if name == "src_ts" else name) for name in BarEvent.__struct_fields__ if name != "ver"
 ]
-_Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +74,13 @@ class Decoder:
                 good, bad = self._read(fetch.records, mine, rest)
                 others.append(good.with_columns(pl.col("record") + start))
                 rejects.append(bad)
-        events = ticks.frame()
         refused = pl.concat(rejects) if rejects else NO_REFUSED
         return MicroBatch(
             topic=fetch.topic,
             partition=fetch.partition,
             next_offset=fetch.next_offset,
             read_at=fetch.read_at,
-            events=pl.concat([events, *others]).sort("record", "row") if others else events,
+            events=_in_order([ticks.frame(), *others]),
             payloads=payloads,
             rejects=refused,
             outcomes=Outcomes(rejected=refused.height),
@@ -96,9 +90,18 @@ class Decoder:
         self, records: Sequence[Record], payloads: Sequence[bytes | None], chosen: Sequence[int]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(EVENTS, REFUSED) of the chosen records, by the rules of the contract, in the order of the log."""
-        parsed, undecodable = _parsed(records, payloads, chosen)
-        events, refused = self._judged(records, payloads, parsed)
-        return events, pl.concat([undecodable, refused]).sort("offset", "row")
+        single, tables, broken = _decoded(records, payloads, chosen)
+        ticks: list[pl.DataFrame] = []
+        parsed = [_parsed_events(records, single)] if single else []
+        if tables:
+            arrow = _arrow_ticks().ArrowReader(records, self.max_future_ns)
+            arrow.read(tables, payloads)
+            ticks, parsed = arrow.ticks, parsed + arrow.others
+            broken |= {index: _one_line(error) for index, error in arrow.broken.items()}
+        events, refused = self._judged(records, payloads, _in_order(parsed)) if parsed else (NO_EVENTS, NO_REFUSED)
+        if broken:
+            refused = pl.concat([_undecodable(records, payloads, broken), refused]).sort("offset", "row")
+        return _in_order([events, *ticks]), refused
 
     def _judged(
         self, records: Sequence[Record], payloads: Sequence[bytes | None], parsed: pl.DataFrame
@@ -106,10 +109,13 @@ class Decoder:
         """(EVENTS, REFUSED) of a PARSED frame: what keeps the contract, and what does not."""
         parsed = with_interval_lengths(with_times(parsed))
         is_accepted = parsed.select(accepted(self.window_ns, self.max_future_ns)).to_series()
+        events = with_event_ids(parsed.filter(is_accepted)).select(EVENTS.names())
+        if events.height == parsed.height:
+            return events, NO_REFUSED
         refused = parsed.filter(~is_accepted)
         originals = refused_rows(refused, payloads, explain(refused, self.window_ns))
         keys = pl.Series([records[record].key() for record in refused["record"]], dtype=pl.Binary)
-        return with_event_ids(parsed.filter(is_accepted)).select(EVENTS.names()), originals.with_columns(key=keys)
+        return events, originals.with_columns(key=keys)
 
 
 def refused_rows(rows: pl.DataFrame, payloads: Sequence[bytes | None], why: pl.DataFrame) -> pl.DataFrame:
@@ -119,8 +125,8 @@ def refused_rows(rows: pl.DataFrame, payloads: Sequence[bytes | None], why: pl.D
     """
     by_record = groupby(rows.select("record", "row").iter_rows(), key=itemgetter(0))
     originals: list[bytes | None] = []
-    for record, places in by_record:
-        originals += _originals(payloads[record], [row for _, row in places])
+    for record, its_rows in by_record:
+        originals += _originals(payloads[record], [row for _, row in its_rows])
     return pl.DataFrame(
         {
             "offset": rows["offset"],
@@ -149,29 +155,48 @@ def _sniffed_type(payload: bytes | None) -> str:
     return MSGPACK if payload is not None and payload[:1] >= b"\x80" else JSON
 
 
-def _parsed(
+def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Frames that are each in the order of the log, as one."""
+    filled = [frame for frame in frames if frame.height]
+    if len(filled) < 2:
+        return filled[0] if filled else frames[0]
+    joined = pl.concat(filled, rechunk=True)
+    follow = all(before["record"][-1] < after["record"][0] for before, after in pairwise(filled))
+    return joined if follow else joined.sort("record", "row")
+
+
+def _decoded(
     records: Sequence[Record], payloads: Sequence[bytes | None], chosen: Sequence[int]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(PARSED frame, REFUSED frame of what cannot be decoded) of the chosen records."""
+) -> tuple[dict[int, Event], dict[int, pa.Table], dict[int, str]]:
+    """The chosen records that hold one event, those that hold many, and what is wrong with all others."""
     events: dict[int, Event] = {}
     tables: dict[int, pa.Table] = {}
-    broken: list[tuple[object, ...]] = []
+    broken: dict[int, str] = {}
     for index in chosen:
-        record, payload = records[index], payloads[index]
-        kind = JSON if payload is None or payload[:1] == b"{" else header(record, *CONTENT_TYPE_NAMES) or JSON
+        payload = payloads[index]
+        kind = _content_type(records[index], payload)
         try:
             decoded = _decoder(kind)(payload or b"")
         except Exception as error:
-            broken.append((record.offset(), 0, UNDECODABLE, _one_line(error), kind, record.key(), payload))
+            broken[index] = _one_line(error)
         else:
             (events if isinstance(decoded, Event) else tables)[index] = decoded
-    parsed = [_parsed_events(records, events)] if events else []
-    if tables:
-        parsed.append(_parsed_tables(records, tables))
-    return (
-        pl.concat([PARSED.to_frame(), *parsed]).sort("record", "row"),
-        pl.DataFrame(broken, schema=REFUSED, orient="row"),
-    )
+    return events, tables, broken
+
+
+def _undecodable(
+    records: Sequence[Record], payloads: Sequence[bytes | None], broken: Mapping[int, str]
+) -> pl.DataFrame:
+    """REFUSED, of whole records."""
+    rows = [
+        (record.offset(), 0, UNDECODABLE, error, _content_type(record, payload), record.key(), payload)
+        for record, payload, error in ((records[index], payloads[index], error) for index, error in broken.items())
+    ]
+    return pl.DataFrame(rows, schema=REFUSED, orient="row")
+
+
+def _content_type(record: Record, payload: bytes | None) -> str:
+    return JSON if payload is None or payload[:1] == b"{" else header(record, *CONTENT_TYPE_NAMES) or JSON
 
 
 @lru_cache(maxsize=100)
@@ -196,7 +221,7 @@ def _by_kind(event: Callable[[bytes], Event], bar: Callable[[bytes], BarEvent]) 
 _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
     JSON: _by_kind(msgspec.json.Decoder(Event).decode, msgspec.json.Decoder(BarEvent).decode),
     MSGPACK: _by_kind(msgspec.msgpack.Decoder(Event).decode, msgspec.msgpack.Decoder(BarEvent).decode),
-    ARROW: lambda payload: _arrow_events().read(payload),
+    ARROW: lambda payload: _arrow_events().opened(payload),
 }
 
 
@@ -206,31 +231,22 @@ def _arrow_events() -> ModuleType:
     return arrow_events
 
 
+def _arrow_ticks() -> ModuleType:
+    from contracts import arrow_ticks  # noqa: PLC0415 - likewise
+
+    return arrow_ticks
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:500] or type(error).__name__
 
 
-def _places(records: Sequence[Record], indices: _Ints, counts: _Ints) -> dict[str, _Ints]:
-    """The PLACE columns of the records that have these indices in the fetch and so many rows each."""
-    chosen = [records[index] for index in indices]
-    columns = (indices, offsets(chosen), np.cumsum(counts) - counts, timestamps(chosen))
-    repeated = {name: np.repeat(column, counts) for name, column in zip(PLACE, columns, strict=True)}
-    return repeated | {"row": np.arange(counts.sum()) - repeated["row"]}
-
-
-def _parsed_tables(records: Sequence[Record], tables: dict[int, pa.Table]) -> pl.DataFrame:
-    counts = np.array([table.num_rows for table in tables.values()], np.int64)
-    places = _places(records, np.fromiter(tables, np.int64), counts)
-    rows: pl.DataFrame = _arrow_events().frame(list(tables.values()))
-    return rows.with_columns(**places).select(PARSED.names())
-
-
 def _parsed_events(records: Sequence[Record], events: dict[int, Event]) -> pl.DataFrame:
     """One-event records as a PARSED frame."""
-    places = _places(records, np.fromiter(events, np.int64), np.ones(len(events), np.int64))
+    place = places(records, list(events), [1] * len(events))
     data = {
         name: pl.Series([getattr(event, field, None) for event in events.values()], dtype=PARSED[name])
         for field, name in _FIELDS
     }
     unset = {"flaw": pl.lit(None, pl.String), "src_ts": pl.lit(None, pl.Int64)}
-    return pl.DataFrame({**places, **data}).with_columns(**unset).select(PARSED.names())
+    return pl.DataFrame({**place, **data}).with_columns(**unset).select(PARSED.names())

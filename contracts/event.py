@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from contracts.duration import parse_duration
+from contracts.record import Record, offsets, timestamps
 from contracts.timestamps import parse_timestamps
 
 VERSION: Final = 1
@@ -75,6 +79,8 @@ PARSED: Final = pl.Schema(
     }
 )
 
+_Ints = npt.NDArray[np.int64]
+
 CONTRACT: Final = "contract"
 FUTURE: Final = "future"
 
@@ -88,15 +94,21 @@ def accepted(window_ns: int, max_future_ns: int) -> pl.Expr:
 
 def explain(rows: pl.DataFrame, window_ns: int) -> pl.DataFrame:
     """Columns reason and error for rows that `accepted` refused; the first broken rule speaks."""
-    verdict: Any = pl.when(False).then(pl.lit("", pl.String))
-    for broken, error in _contract(window_ns):
-        verdict = verdict.when(broken).then(error)
-    explained = rows.select(error=verdict.otherwise(None))
+    explained = rows.select(error=_first_broken(window_ns))
     ahead = pl.lit("src_ts is too far ahead of the record's own timestamp")
     return explained.select(
         reason=pl.when(pl.col("error").is_null()).then(pl.lit(FUTURE)).otherwise(pl.lit(CONTRACT)),
         error=pl.col("error").fill_null(ahead),
     )
+
+
+@cache
+def _first_broken(window_ns: int) -> pl.Expr:
+    verdict: Any = pl.when(False).then(pl.lit("", pl.String))
+    for broken, error in _contract(window_ns):
+        verdict = verdict.when(broken).then(error)
+    expression: pl.Expr = verdict.otherwise(None)
+    return expression
 
 
 def _contract(window_ns: int) -> list[tuple[pl.Expr, pl.Expr]]:
@@ -147,6 +159,15 @@ def _number(name: str) -> tuple[pl.Expr, pl.Expr]:
 
 def _divides(window_ns: int) -> pl.Expr:
     return (pl.lit(window_ns, pl.Int64) % pl.col("interval_ns") == 0).fill_null(value=False)
+
+
+def places(records: Sequence[Record], indices: Sequence[int], counts: Sequence[int]) -> dict[str, _Ints]:
+    """The PLACE columns of the records that have these indices in the fetch and so many rows each."""
+    chosen = [records[index] for index in indices]
+    ends = np.cumsum(counts)
+    columns = (np.asarray(indices), offsets(chosen), ends - counts, timestamps(chosen))
+    repeated = {name: np.repeat(column, counts) for name, column in zip(PLACE, columns, strict=True)}
+    return repeated | {"row": np.arange(ends[-1]) - repeated["row"]}
 
 
 def with_times(rows: pl.DataFrame) -> pl.DataFrame:

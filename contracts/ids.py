@@ -12,7 +12,26 @@ def joined_id(parts: list[pl.Expr]) -> pl.Expr:
     escaped = [
         part.str.replace_all("\\", "\\\\", literal=True).str.replace_all("|", "\\|", literal=True) for part in parts
     ]
-    return pl.concat_str(escaped, separator="|")
+    return plainly_joined_id(escaped)
+
+
+def plainly_joined_id(parts: list[pl.Expr]) -> pl.Expr:
+    """What `joined_id` makes of parts that are plain, for a third of the time."""
+    return pl.concat_str(parts, separator="|")
+
+
+def joined_ids(*parts: pl.Series) -> pl.Series:
+    """What `joined_id` makes of columns without nulls; fit for what a window has, where a query takes longer."""
+    if are_plain(*parts):
+        return pl.Series(list(map("|".join, zip(*(part.to_list() for part in parts), strict=True))), dtype=pl.String)
+    named = pl.DataFrame([part.alias(str(place)) for place, part in enumerate(parts)])
+    return named.select(joined_id([pl.col(name) for name in named.columns])).to_series()
+
+
+def are_plain(*texts: pl.Series) -> bool:
+    r"""Whether no text has a `\` or `|` to escape."""
+    together = ["".join(filter(None, column.to_list())) for column in texts]
+    return not any("\\" in text or "|" in text for text in together)
 
 
 def with_event_ids(events: pl.DataFrame) -> pl.DataFrame:
@@ -20,7 +39,8 @@ def with_event_ids(events: pl.DataFrame) -> pl.DataFrame:
     if events["event_id"].null_count() == 0:
         return events
     place = pl.concat_str(pl.lit("@"), "offset", pl.lit("."), "row")
-    derived = joined_id(
+    joined = plainly_joined_id if are_plain(events["provider"], events["symbol"]) else joined_id
+    derived = joined(
         [
             pl.col("provider"),
             pl.col("symbol").fill_null(""),

@@ -7,6 +7,7 @@ parsed as a matrix of bytes, all of one length at once: 0.1 µs per row, a third
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -157,6 +158,13 @@ def _days(year: _Small, month: _Small, day: _Small) -> _Small:
     day_of_era = year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year
     days: _Small = era * 146_097 + day_of_era - 719_468
     return days
+
+
+def format_timestamp(time: int) -> str:
+    """ISO 8601 text of one time, as `format_timestamps` writes it; a query takes fifty times as long."""
+    seconds, nanoseconds = divmod(time, 1_000_000_000)
+    fraction = f"{nanoseconds:09}" if nanoseconds % 1_000 else f"{nanoseconds // 1_000:06}"
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction}Z"
 
 
 def format_timestamps(times: pl.Series) -> pl.Series:

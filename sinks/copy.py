@@ -6,6 +6,7 @@ the end-of-data marker. Floats are written with the fewest digits that read back
 
 from __future__ import annotations
 
+from functools import cache
 from io import BytesIO
 from typing import Final
 
@@ -30,6 +31,11 @@ def copy_text(frame: pl.DataFrame) -> bytes:
 
 def copy_into(cursor: psycopg.Cursor, table: str, frame: pl.DataFrame) -> None:
     """Sends `frame` to the columns of `table` that have its columns' names."""
-    columns = sql.SQL(", ").join(map(sql.Identifier, frame.columns))
-    with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)) as copy:
+    with cursor.copy(_statement(table, tuple(frame.columns))) as copy:
         copy.write(copy_text(frame))
+
+
+@cache
+def _statement(table: str, columns: tuple[str, ...]) -> bytes:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names).as_bytes()

@@ -29,6 +29,7 @@ FORBIDDEN: Final = frozenset(
 _PRODUCER: dict[str, ClientOption] = {
     "compression_type": "lz4",
     "linger_ms": 0,
+    "retry_backoff_ms": 5,  # the broker asks for patience when one transaction follows another at once
     # How large a record may be is for the topic to say: what came in has to fit, and is longer now by its headers.
     "message_max_bytes": 1_000_000_000,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 from psycopg import sql
@@ -21,7 +22,7 @@ _STORED: Final = "stored"
 _NEW: Final = "excluded"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     """A table, and how new rows come to terms with stored ones of the same key."""
 
@@ -48,11 +49,11 @@ class Target:
         statement = sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}) ON COMMIT DELETE ROWS")
         return statement.format(sql.Identifier(self.stage), sql.Identifier(self.table))
 
-    @property
-    def merge(self) -> sql.Composed:
-        """Takes what is staged, unique by key, into the table."""
+    @cached_property
+    def merge(self) -> bytes:
+        """Takes what is staged, unique by key, into the table. Composed once: that takes as long as running it."""
         columns = _names(self.columns)
-        return sql.SQL("INSERT INTO {} AS {} ({}) SELECT {} FROM {} ON CONFLICT ({}) {}").format(
+        statement = sql.SQL("INSERT INTO {} AS {} ({}) SELECT {} FROM {} ON CONFLICT ({}) {}").format(
             sql.Identifier(self.table),
             sql.Identifier(_STORED),
             columns,
@@ -61,6 +62,7 @@ class Target:
             _names(self.key),
             self.on_conflict,
         )
+        return statement.as_bytes()
 
     @property
     def conflicts(self) -> sql.Composed:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import json
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -55,3 +57,14 @@ def test_a_mistake_in_the_config_is_told_before_anything_is_started(mdp: Mdp, co
     result = mdp("bench", "--config", config(), "--set", "micro_batch.window_ms=-1")
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert "micro_batch.window_ms" in result.err
+
+
+def test_one_benchmark_runs_at_a_time(
+    mdp: Mdp, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MDP_HOME", str(tmp_path))
+    with (tmp_path / "bench.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = mdp("bench", "--config", config())
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert "another benchmark runs" in result.err

@@ -142,10 +142,12 @@ def test_a_column_of_a_wrong_type_costs_the_record(columns: dict[str, Any], erro
 
 
 def test_values_that_the_schema_of_events_cannot_hold_cost_their_row() -> None:
-    columns = {"seq": pa.array([1, 2**64 - 1, 3, 4], pa.uint64()), "ver": pa.array([1, 1, 2, None], pa.uint64())}
-    assert rejected(as_arrow(ticks(4, **columns))) == [
+    beyond = 2**64 - 1
+    columns = {"seq": pa.array([1, beyond, 3, 4, beyond], pa.uint64()), "ver": pa.array([1, 1, 2, None, None])}
+    assert rejected(as_arrow(ticks(5, **columns))) == [
         (1, "contract", "seq is beyond 64 bits with a sign"),
         (2, "contract", "ver is not 1"),
+        (4, "contract", "seq is beyond 64 bits with a sign"),
     ]
 
 

@@ -1,0 +1,173 @@
+"""The fast path of Arrow records: ticks that keep the contract, found in whole columns of many records at once.
+
+What is not as plain as that is not judged here, but left to the rules of `contracts.event`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from contracts.arrow_events import columns, frame
+from contracts.batch import NO_EVENTS
+from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, PARSED, TIME_BOUND, places
+from contracts.frames import EVENTS
+from contracts.ids import with_event_ids
+from contracts.record import Record
+from contracts.timestamps import parse_timestamps
+
+_Ints = npt.NDArray[np.int64]
+_Bools = npt.NDArray[np.bool_]
+_Tables = Mapping[int, pa.Table]  # by the index of their record in the fetch
+
+_TICK: Final = b"tick"
+_REQUIRED: Final = ("provider", "symbol", "kind", "c", "v")
+_JUDGED: Final = [*_REQUIRED, "src_ts", "src_text", "event_id", "seq", "flaw"]
+_KEPT: Final = ["provider", "symbol", "c", "v", "seq", "event_id"]
+_UNSAID: Final = {"kind": "tick", **dict.fromkeys(("o", "h", "l", "seq", "event_id"))}
+_DEFAULTS: Final = {name: pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowReader:
+    """Reads the Arrow records of one fetch.
+
+    Attributes:
+        records: the fetch.
+        max_future_ns: how far a tick's time may lie ahead of its record's timestamp.
+        ticks: EVENTS frames of plain ticks, each in the order of the log.
+        others: PARSED frames of all other rows, each in the order of the log.
+        broken: why a record has no rows, by its index.
+    """
+
+    records: Sequence[Record]
+    max_future_ns: int
+    ticks: list[pl.DataFrame] = field(default_factory=list)
+    others: list[pl.DataFrame] = field(default_factory=list)
+    broken: dict[int, Exception] = field(default_factory=dict)
+
+    def read(self, tables: _Tables, payloads: Sequence[bytes | None]) -> None:
+        """Takes in the tables that were opened; those of one schema together, and alone where one of them is broken."""
+        for alike in _by_schema(tables, payloads):
+            try:
+                rows = columns(pa.concat_tables(alike.values()))
+            except Exception:
+                self._read_alone(alike)
+            else:
+                self._divide(rows, alike)
+
+    def _read_alone(self, tables: _Tables) -> None:
+        for index, table in tables.items():
+            try:
+                rows = columns(table)
+            except Exception as error:
+                self.broken[index] = error.with_traceback(None)  # which would keep the table
+            else:
+                self._divide(rows, {index: table})
+
+    def _divide(self, rows: pa.Table, tables: _Tables) -> None:
+        if not rows.num_rows:
+            return
+        place = places(self.records, list(tables), [table.num_rows for table in tables.values()])
+        ticks, is_tick = _ticks(rows, place, self.max_future_ns)
+        self.ticks.append(ticks)
+        if not is_tick.all():
+            others = frame(rows.filter(pa.array(~is_tick)))
+            placed = pl.DataFrame({name: values[~is_tick] for name, values in place.items()})
+            self.others.append(placed.hstack(others).select(*PARSED))
+
+
+def _by_schema(tables: _Tables, payloads: Sequence[bytes | None]) -> Iterable[_Tables]:
+    alike: dict[bytes, dict[int, pa.Table]] = {}
+    for index, table in tables.items():
+        payload = payloads[index] or b""
+        schema = payload[: 8 + int.from_bytes(payload[4:8], "little")]  # the first message of the stream
+        alike.setdefault(schema, {})[index] = table
+    return alike.values()
+
+
+def _ticks(rows: pa.Table, place: Mapping[str, _Ints], max_future_ns: int) -> tuple[pl.DataFrame, _Bools]:
+    """The plain ticks as EVENTS, and whether each row is one."""
+    if not set(_REQUIRED).issubset(rows.column_names):
+        return NO_EVENTS, np.zeros(rows.num_rows, np.bool_)
+    judged = rows.select([name for name in _JUDGED if name in rows.column_names])
+    judged = judged.combine_chunks()  # what looks at chunks one by one takes longer than the copy
+    values = {name: judged.column(name).chunk(0) for name in judged.column_names}
+    times, is_time = _times(values)
+    is_tick = is_time & _in_time(times, place["record_ts"], max_future_ns) & _keeps_the_contract(values)
+    found: dict[str, Any] = {"src_ts": times, **place} | {name: values[name] for name in _KEPT if name in values}
+    same = {name: value.new_from_index(0, len(times)) for name, value in _DEFAULTS.items() if name not in found}
+    ticks = pl.DataFrame([same[name] if name in same else pl.Series(name, found[name]) for name in EVENTS])
+    return with_event_ids(ticks if is_tick.all() else ticks.filter(is_tick)), is_tick
+
+
+def _times(values: Mapping[str, pa.Array]) -> tuple[_Ints, _Bools]:
+    """Nanoseconds of each row, and whether it has any."""
+    if "src_ts" in values:
+        times = values["src_ts"]
+        return times.fill_null(0).to_numpy(), ~_is_null(times)
+    if "src_text" in values:
+        parsed = parse_timestamps(pl.Series(pl.from_arrow(values["src_text"])))
+        return parsed.fill_null(0).to_numpy(), parsed.is_not_null().to_numpy()
+    count = len(values["kind"])
+    return np.zeros(count, np.int64), np.zeros(count, np.bool_)
+
+
+def _in_time(times: _Ints, record_ts: _Ints, max_future_ns: int) -> _Bools:
+    """A record without a timestamp of its own cannot judge."""
+    is_past = (record_ts <= 0) | (times <= record_ts + max_future_ns)
+    return is_past & (times >= -TIME_BOUND) & (times <= TIME_BOUND)
+
+
+def _keeps_the_contract(values: Mapping[str, pa.Array]) -> _Bools:
+    is_kept = _is_tick(values["kind"])
+    is_kept &= _is_text(values["provider"]) & _is_text(values["symbol"])
+    is_kept &= _is_between(values["c"], -MAX_MAGNITUDE) & _is_between(values["v"], 0)
+    if "event_id" in values:
+        is_kept &= _is_text(values["event_id"]) | _is_null(values["event_id"])
+    if "flaw" in values:
+        is_kept &= _is_null(values["flaw"])
+    return is_kept
+
+
+def _is_tick(kinds: pa.LargeStringArray) -> _Bools:
+    offsets, text = _laid_out(kinds)
+    is_tick: _Bools = (np.diff(offsets) == len(_TICK)) & ~_is_null(kinds)
+    letters = text if is_tick.all() else text[offsets[:-1][is_tick, None] + np.arange(len(_TICK))]
+    is_tick[is_tick] = np.frombuffer(letters, np.uint32) == np.frombuffer(_TICK, np.uint32)
+    return is_tick
+
+
+def _is_text(texts: pa.LargeStringArray) -> _Bools:
+    offsets, text = _laid_out(texts)
+    lengths = np.diff(offsets)
+    is_text: _Bools = (lengths > 0) & (lengths <= MAX_TEXT_BYTES) & ~_is_null(texts)
+    if text.min(initial=1) == 0:
+        is_text[np.searchsorted(offsets, np.flatnonzero(text == 0), side="right") - 1] = False
+    return is_text
+
+
+def _laid_out(texts: pa.LargeStringArray) -> tuple[_Ints, npt.NDArray[np.uint8]]:
+    """Where each text begins and the last ends, in the bytes of them all."""
+    _, starts, data = texts.buffers()
+    offsets = np.frombuffer(starts, np.int64, len(texts) + 1, 8 * texts.offset)
+    return offsets - offsets[0], np.frombuffer(data or b"", np.uint8)[offsets[0] : offsets[-1]]
+
+
+def _is_between(numbers: pa.DoubleArray, least: float) -> _Bools:
+    values = numbers.to_numpy(zero_copy_only=False)  # NaN for null: between nothing
+    is_between: _Bools = (values >= least) & (values <= MAX_MAGNITUDE)
+    return is_between
+
+
+def _is_null(values: pa.Array) -> _Bools:
+    if values.null_count == 0:
+        return np.zeros(len(values), np.bool_)
+    is_null: _Bools = values.is_null().to_numpy(zero_copy_only=False)
+    return is_null
