@@ -82,6 +82,8 @@ class OutRecord:
 
 def signal_records(batch: MicroBatch) -> Iterator[OutRecord]:
     """Signal v1, one record each, keyed by symbol."""
+    if batch.signals.is_empty():
+        return iter(())
     frame = batch.signals.with_columns(ver=pl.lit(1), ts=format_timestamps(batch.signals["ts"]))
     plain = pl.struct("ver", *(name for name in batch.signals.columns if name not in ("meta", "offset", "row")))
     # meta is JSON already: it is put in as it stands
@@ -91,6 +93,8 @@ def signal_records(batch: MicroBatch) -> Iterator[OutRecord]:
 
 def bar_records(batch: MicroBatch) -> Iterator[OutRecord]:
     """Bars, one record each, keyed by symbol."""
+    if batch.bars.is_empty():
+        return iter(())
     times = {name: format_timestamps(batch.bars[name]) for name in ("window_start", "window_end")}
     frame = batch.bars.with_columns(ver=pl.lit(1), partition=pl.lit(batch.partition), **times)
     plain = pl.struct("ver", *(name for name in frame.columns if name not in ("ver", "offset", "row")))
