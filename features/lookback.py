@@ -38,9 +38,11 @@ class Lookback:
 
     def _at(self, name: str, slots: int | Ints) -> npt.NDArray[Any]:
         """Take a field of each column at a slot, or at one slot per column."""
+        array: npt.NDArray[Any]
         if isinstance(slots, int):
-            return self._rows(name, 1, slots)[0]
-        array: npt.NDArray[Any] = self._ring[name][self._ring.rows(slots), self._columns]
+            (array,) = self._rows(name, 1, slots)
+        else:
+            array = self._ring[name][self._ring.rows(slots), self._columns]
         return array
 
     def _rows(self, name: str, windows: int, end: int) -> npt.NDArray[Any]:

@@ -67,7 +67,9 @@ class Ring:
         if slot <= self.head:
             return
         newest = {
-            name: self._arrays[name][self.row(self.head)].copy() for name, field in self._fields.items() if field.carried
+            name: self._arrays[name][self.row(self.head)].copy()
+            for name, field in self._fields.items()
+            if field.carried
         }
         if self.row(slot) >= self._room:
             self._slide(slot)

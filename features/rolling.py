@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -74,11 +75,11 @@ class RollingFeatures:
 
     def provisional(self, bars: pl.DataFrame) -> pl.DataFrame:
         """Answer as `update` would; the state stays as it is."""
-        state = self.snapshot()
+        kept, self._histories = self._histories, deepcopy(self._histories)  # a snapshot would have to be rebuilt
         try:
             return self.update(bars)
         finally:
-            self.restore(state)
+            self._histories = kept
 
     def _update_provider(self, provider: str, rows: pl.DataFrame) -> Floats:
         """Features of the closes among the bars of one provider, shape (features, bars), NaN for amendments."""
@@ -100,7 +101,7 @@ class RollingFeatures:
 
     def _close(self, history: History, bars: Bars) -> Floats:
         """Features of one window's bars, shape (features, bars)."""
-        if bars.slots[0] < history.head - self._memory.amendable:  # closed again, and so long after that its past is gone
+        if bars.slots[0] < history.head - self._memory.amendable:  # closed again so late that its past is gone
             return np.full((len(self._features), bars.columns.size), np.nan)
         history.record(bars)
         return Lookback(history, int(bars.slots[0]), bars.columns).features(self._features)
@@ -110,9 +111,10 @@ class RollingFeatures:
         height = bars.height
         # all features in one series, and each of them a slice of it
         finite = pl.Series(np.where(np.isfinite(values), values, np.nan).ravel(), nan_to_null=True)
-        made = {name: finite.slice(i * height, height) for i, name in enumerate(self._names)}
-        made["ts"] = bars["window_end"]
-        return pl.DataFrame([made[name].alias(name) if name in made else bars[name] for name in self._columns])
+        made = {name: finite.slice(i * height, height).alias(name) for i, name in enumerate(self._names)}
+        taken = {column.name: column for column in bars}
+        columns = {**taken, **made, "ts": taken["window_end"].alias("ts")}
+        return pl.DataFrame([columns[name] for name in self._columns])
 
     def snapshot(self) -> RollingState:
         """Copy the state: picklable and independent of what happens next."""

@@ -16,6 +16,7 @@ class SymbolColumns:
 
     def __init__(self) -> None:
         self._columns: dict[str, int] = {}
+        self._located: tuple[pl.Series, pl.Series] | None = None  # the newest look-up: many windows have all symbols
         self.columns: Ints = np.zeros(0, np.int64)  # of each of `symbols`
 
     @property
@@ -25,12 +26,15 @@ class SymbolColumns:
 
     def locate(self, symbols: pl.Series) -> pl.Series:
         """Look up the column of each of `symbols`, null for those that have none."""
-        return pl.Series(list(map(self._columns.get, symbols.to_list())), dtype=pl.Int64)
+        if self._located is None or not symbols.equals(self._located[0]):
+            self._located = symbols, pl.Series(list(map(self._columns.get, symbols.to_list())), dtype=pl.Int64)
+        return self._located[1]
 
     def add(self, symbols: pl.Series) -> Ints:
         """Give a column to each of `symbols`, none of which may have one, and return those columns."""
         new = dict.fromkeys(symbols)
         columns = self._free(len(new))
+        self._located = None
         self._columns |= zip(new, columns.tolist(), strict=True)
         self.columns = np.concatenate([self.columns, columns])
         return columns
@@ -41,6 +45,6 @@ class SymbolColumns:
 
     def remove(self, columns: Ints) -> None:
         """Take the columns from their symbols."""
-        gone = set(columns.tolist())
+        gone, self._located = set(columns.tolist()), None
         self._columns = {symbol: column for symbol, column in self._columns.items() if column not in gone}
         self.columns = np.fromiter(self._columns.values(), np.int64)

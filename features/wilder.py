@@ -21,6 +21,7 @@ class WilderAverages:
 
     def __init__(self, periods: tuple[int, ...], depth: int, head: int) -> None:
         self._periods = np.array(periods, dtype=np.int64)[:, np.newaxis]
+        self._index = {period: index for index, period in enumerate(periods)}
         averages = Field(0.0, carried=True, inner=(len(periods),))
         changes = Field(0, np.int64, carried=True)
         self.ring = Ring({"changes": changes, "gain": averages, "loss": averages}, depth, head)
@@ -52,7 +53,7 @@ class WilderAverages:
 
     def rsi(self, slot: int, columns: Ints, period: int) -> Floats:
         """RSI in percent after the window `slot`, NaN until `period` changes were seen; shape (columns,)."""
-        row, index = self.ring.row(slot), int(np.searchsorted(self._periods[:, 0], period))
+        row, index = self.ring.row(slot), self._index[period]
         gain: Floats = self.ring["gain"][row, index, columns]
         total = gain + self.ring["loss"][row, index, columns]
         value = np.where(total == 0.0, 0.0, 100.0 * (gain / total))  # a price that never moved has 0 in TA-Lib too

@@ -31,6 +31,8 @@ EVALUATED: Final = pl.Schema(
     {name: dtype for name, dtype in frames.SIGNALS.items() if name not in {"signal_id", "adapter"}}
 )
 
+_NONE: Final = EVALUATED.to_frame()
+_CARRIED: Final = ("provider", "symbol", "interval", "ts", "offset", "row")
 _META: Final = pl.struct(window="interval", price="close").struct.json_encode()
 
 
@@ -68,20 +70,15 @@ def signals(
     rows: pl.DataFrame, *, name: pl.Series | pl.Expr, value: pl.Series | pl.Expr, score: pl.Series | pl.Expr
 ) -> pl.DataFrame:
     """One signal for each row of a features frame, with the bar's interval and close in its meta."""
-    return rows.select(
-        "provider",
-        "symbol",
-        "interval",
-        "ts",
-        name=name,
-        value=value,
-        score=score,
-        meta=_META,
-        offset="offset",
-        row="row",
-    )
+    told = {"name": name, "value": value, "score": score}
+    asked = {"meta": _META} | {name: column for name, column in told.items() if isinstance(column, pl.Expr)}
+    # what is there as a column already is put beside the answer: to pass it through the query would double its cost
+    made = rows.select(**asked)
+    there = {name: column for name, column in told.items() if isinstance(column, pl.Series)}
+    columns = {**{name: rows[name] for name in _CARRIED}, **there, **{column.name: column for column in made}}
+    return pl.DataFrame([columns[name].alias(name) for name in EVALUATED])
 
 
 def no_signals() -> pl.DataFrame:
-    """Make an empty frame of signals."""
-    return pl.DataFrame(schema=EVALUATED)
+    """Answer with no signals."""
+    return _NONE

@@ -80,15 +80,18 @@ class ModelEvaluator:
 
     def evaluate(self, features: pl.DataFrame) -> pl.DataFrame:
         """Signals of the rows whose inputs are all there."""
-        rows = features.filter(pl.all_horizontal(pl.col(self._model.inputs).is_finite().fill_null(value=False)))
+        complete = np.isfinite(features[list(self._model.inputs)].to_numpy()).all(axis=1)  # null is NaN there
+        rows = _chosen(features, complete)
         if rows.is_empty():
             return no_signals()
         value, score, emit = self._model(rows)
+        if not emit.any():
+            return no_signals()
         return signals(
-            rows.filter(emit),
+            _chosen(rows, emit),
             name=pl.lit(self._model.name),
-            value=pl.Series(value[emit], dtype=pl.Float64),
-            score=pl.Series(score[emit], dtype=pl.Float64),
+            value=pl.Series(value[emit]),
+            score=pl.Series(score[emit]),
         )
 
     def snapshot(self) -> None:
@@ -96,6 +99,11 @@ class ModelEvaluator:
 
     def restore(self, state: None) -> None:
         """There is nothing to continue from."""
+
+
+def _chosen(rows: pl.DataFrame, mask: NDArray[np.bool_]) -> pl.DataFrame:
+    # by index, as a filter is a query and costs twice as much
+    return rows if mask.all() else rows[pl.Series(np.flatnonzero(mask).astype(np.uint32))]
 
 
 def load_model(config: SklearnConfig, features: Sequence[str]) -> Model:

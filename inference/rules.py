@@ -20,16 +20,15 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 import polars as pl
 import yaml
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from contracts import frames
 from inference.conditions import ConditionError, compile_condition
 from inference.config import InferenceConfigError
+from inference.edges import Edges
 from inference.evaluator import no_signals, signals
 
-_SUBJECT: Final = ("provider", "symbol")
-_BAR_VALUES: Final = pl.col(frames.BAR_VALUES).cast(pl.Float64)
+_WHOLE: Final = [name for name in frames.BAR_VALUES if frames.BARS[name] != pl.Float64]  # numbers, not floats yet
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -103,61 +102,41 @@ def _rule(file: Path, number: int, entry: Any, names: Sequence[str]) -> Rule:
 
 
 class RulesEvaluator:
-    """Evaluates all rules on all rows of a frame at once.
-
-    For rules on an edge it remembers, per provider and symbol, whether each held at the symbol's latest row. A symbol
-    that stays away for `span_ns` is forgotten: when it comes back, a condition that holds has just turned true.
-    """
+    """Evaluates all rules on all rows of a frame at once; what rules on an edge need is in inference.edges."""
 
     name: Final = "rules"
 
     def __init__(self, rules: Sequence[Rule], span_ns: int) -> None:
         self._conditions = [rule.holds.alias(f"holds {rule.name}") for rule in rules]
-        self._names = pl.Series([rule.name for rule in rules], dtype=pl.String)
-        self._values = pl.Series([rule.value for rule in rules], dtype=pl.Float64)
-        self._scores = pl.Series([rule.score for rule in rules], dtype=pl.Float64)
+        used = {name for rule in rules for name in rule.holds.meta.root_names()}
+        self._casts = [pl.col(name).cast(pl.Float64) for name in _WHOLE if name in used]
+        self._names = [rule.name for rule in rules]
+        self._values = np.array([rule.value for rule in rules], dtype=np.float64)
+        self._scores = np.array([rule.score for rule in rules], dtype=np.float64)
         self._on_edge = np.array([rule.on_edge for rule in rules], dtype=np.bool_)
-        self._edges = [f"holds {rule.name}" for rule in rules if rule.on_edge]
-        self._span_ns = span_ns
-        self._memory = self._forget()
+        self._edges = Edges([f"holds {rule.name}" for rule in rules if rule.on_edge], span_ns)
 
     def evaluate(self, features: pl.DataFrame) -> pl.DataFrame:
         """Signals in the order of the rows, and of the rules where several hold in one row."""
         if features.is_empty() or not self._conditions:
             return no_signals()
-        holds = features.with_columns(_BAR_VALUES).select(self._conditions)
+        floats = features.with_columns(self._casts) if self._casts else features
+        holds = floats.select(self._conditions)
         emits = holds.to_numpy(writable=True)
-        if self._edges:
-            emits[:, self._on_edge] &= self._turned(features.select(*_SUBJECT, "ts", *holds.select(self._edges)))
+        if self._on_edge.any():
+            emits[:, self._on_edge] &= self._edges.turned(features, emits[:, self._on_edge])
         rows, rules = np.nonzero(emits)
-        return signals(features[rows], name=self._names[rules], value=self._values[rules], score=self._scores[rules])
-
-    def _turned(self, now: pl.DataFrame) -> NDArray[np.bool_]:
-        """Where a condition may have just turned true: it did not hold at the symbol's row before, if there is one."""
-        seen = pl.concat([self._memory, now])
-        before = seen.with_row_index("at").select(pl.col("at").shift().over(_SUBJECT)).to_series()
-        ts, ts_before = seen["ts"], seen["ts"].gather(before)
-        remembered = (ts - ts_before < self._span_ns).fill_null(value=False).to_numpy()
-        held = seen.select(pl.col(self._edges).gather(before).fill_null(value=False)).to_numpy()
-        self._memory = self._latest(seen)
-        turned: NDArray[np.bool_] = ~(held & remembered[:, np.newaxis])
-        return turned[len(seen) - len(now) :]
-
-    def _latest(self, seen: pl.DataFrame) -> pl.DataFrame:
-        """Each symbol's last row, without those too old to matter to any later row of their provider."""
-        recent = pl.col("ts") > pl.col("ts").max().over("provider") - self._span_ns
-        return seen.unique(_SUBJECT, keep="last", maintain_order=True).filter(recent)
-
-    def _forget(self) -> pl.DataFrame:
-        key = {"provider": pl.String, "symbol": pl.String, "ts": pl.Int64}
-        return pl.DataFrame(schema={**key, **dict.fromkeys(self._edges, pl.Boolean)})
+        if not rows.size:
+            return no_signals()
+        causes = features[pl.Series(rows.astype(np.uint32))]  # the type of index that Polars need not look through
+        name = pl.Series([self._names[rule] for rule in rules.tolist()])
+        value, score = pl.Series(self._values[rules]), pl.Series(self._scores[rules])
+        return signals(causes, name=name, value=value, score=score)
 
     def snapshot(self) -> pl.DataFrame:
         """Whether each rule on an edge held at the latest row of each symbol."""
-        return self._memory
+        return self._edges.snapshot()
 
     def restore(self, state: pl.DataFrame) -> None:
         """Continue from a snapshot; a rule that it does not know starts as not having held."""
-        known = [name for name in self._edges if name in state.columns]
-        new = [pl.lit(value=False).alias(name) for name in self._edges if name not in known]
-        self._memory = state.select(*_SUBJECT, "ts", *known, *new).select(self._memory.columns)
+        self._edges.restore(state)
