@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from contracts.batch import NO_EVENTS
 from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, TIME_BOUND, Int64
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
@@ -83,7 +84,7 @@ class TickReader:
     def frame(self) -> pl.DataFrame:
         """All ticks so far, as EVENTS in the order of the log."""
         if not self._columns:
-            return EVENTS.to_frame()
+            return NO_EVENTS
         columns = self._columns[0] if len(self._columns) == 1 else _joined(self._columns)
         count = len(columns["record"])
         columns |= {column.name: column.new_from_index(0, count) for column in _SAME}

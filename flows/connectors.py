@@ -18,20 +18,8 @@ from sinks.timescale import TimescaleWriter
 from sources.closing_times import ClosingTimes
 from sources.end_offsets import EndOffsets
 from sources.kafka import Bounds, Decode, KafkaSource
-from sources.partition import KafkaPartition
 from sources.topics import partitions_of
-from telemetry.latency import written
 from telemetry.outage import Outage
-from telemetry.step_cpu import counted
-
-
-class _CountedSource(KafkaSource):
-    """Fetching and decoding are one step, as each part of a fetch is decoded while it is warm."""
-
-    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> KafkaPartition:
-        part = super().build_part(step_id, for_part, resume_state)
-        part.next_batch = counted("read", part.next_batch)  # type: ignore[method-assign]
-        return part
 
 
 def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
@@ -48,9 +36,8 @@ def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
     def has_begun() -> bool:
         return has_progress(settings.store.url.get_secret_value(), settings.progress_id(flow), topic)
 
-    return _CountedSource(
-        kafka, topic, decode, window.max_batch_size, STOP, has_begun, outage, bounds, ends, closing_times
-    )
+    size = window.max_batch_size
+    return KafkaSource(kafka, topic, decode, size, STOP, has_begun, outage, bounds, ends, closing_times)
 
 
 def events(settings: Settings) -> Decode:
@@ -82,9 +69,7 @@ def timescale(settings: Settings, flow: str) -> TimescaleSink:
     def open_writer() -> StoreWriter:
         create_tables(settings)
         writer = TimescaleWriter(url, flow=settings.progress_id(flow), features=names, overwrite=settings.run.overwrite)
-        store = StoreWriter(writer, settings.bus.kafka)
-        store.write = written("timescale", store.write)  # type: ignore[assignment,method-assign]
-        return store
+        return StoreWriter(writer, settings.bus.kafka)
 
     return TimescaleSink(open_writer, lambda: _parts(settings, flow))
 

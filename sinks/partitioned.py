@@ -91,7 +91,7 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, None]):
         worker = threading.get_ident()  # Bytewax runs each worker on a thread of its own
         if worker not in self._shared:
             store = self.open_writer()
-            self._shared[worker] = BackgroundWriter("timescale", store.write, store.close)
+            self._shared[worker] = BackgroundWriter("timescale", written("timescale", store.write), store.close)
         self._users[worker] = self._users.get(worker, 0) + 1
         return _Part(self._shared[worker], lambda: self._release(worker))
 

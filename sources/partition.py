@@ -17,6 +17,7 @@ from contracts.partition_keys import partition_key
 from contracts.record import Fetch, Record
 from sources.topics import BrokerUnavailable, SourceError, topic_id
 from telemetry.outage import wait_out
+from telemetry.step_cpu import counted
 
 if TYPE_CHECKING:
     from sources.kafka import KafkaSource
@@ -55,8 +56,13 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         self._reported = 0
         self._ahead_since: float | None = None
         self._in_doubt = False  # whether the topic is still the one it was
+        self._counted_read = counted("read", self._read)
 
     def next_batch(self) -> Iterable[tuple[str, MicroBatch]]:
+        return self._counted_read()
+
+    def _read(self) -> Iterable[tuple[str, MicroBatch]]:
+        """Fetches and decodes: one step, as each part of a fetch is decoded while it is warm."""
         if self._source.stop.is_set() or (self._end is not None and self._next >= self._end):
             raise StopIteration
         parts = self._parts()
