@@ -16,24 +16,30 @@ _TIMES: Final = frozenset({"window_start", "window_end", "ts"})
 
 def table_rows(target: Target, batches: Sequence[MicroBatch]) -> pl.DataFrame:
     """All rows of `batches` for the target, with its columns. Times become datetimes of microseconds, as stored."""
-    parts = [_with_source(frame, batch) for batch in batches if (frame := _frame(target, batch)).height]
-    columns = [
-        pl.col(name).floordiv(1_000).cast(pl.Datetime("us")) if name in _TIMES else pl.col(name)
-        for name in target.columns
-    ]
-    return pl.concat([part.select(columns) for part in parts]) if parts else pl.DataFrame()
+    frames_of = [(batch, frame) for batch in batches if (frame := _frame(target, batch)).height]
+    return (
+        pl.concat([frame.select(_columns(target, batch)) for batch, frame in frames_of])
+        if frames_of
+        else pl.DataFrame()
+    )
+
+
+def _columns(target: Target, batch: MicroBatch) -> list[pl.Expr]:
+    """The target's columns out of a frame of the batch: one query, as a flush has many small frames."""
+    special = {
+        "source_topic": pl.lit(batch.topic),
+        "partition": pl.lit(batch.partition, pl.Int64),
+        "source_offset": pl.col("offset"),
+        "source_row": pl.col("row"),
+        **{name: pl.col(name).floordiv(1_000).cast(pl.Datetime("us")) for name in _TIMES},
+    }
+    return [special.get(name, pl.col(name)).alias(name) for name in target.columns]
 
 
 def _frame(target: Target, batch: MicroBatch) -> pl.DataFrame:
     if target.table == "features":
         return pl.DataFrame() if batch.features is None else batch.features
     return batch.bars if target.key == frames.BAR_KEY else batch.signals
-
-
-def _with_source(frame: pl.DataFrame, batch: MicroBatch) -> pl.DataFrame:
-    return frame.rename({"offset": "source_offset", "row": "source_row"}).with_columns(
-        source_topic=pl.lit(batch.topic), partition=pl.lit(batch.partition, pl.Int64)
-    )
 
 
 def unique_rows(target: Target, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
