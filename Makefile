@@ -34,7 +34,7 @@ demo: $(STAMP)  ## Start a local stack and show the pipeline at work; SECONDS=20
 test: $(STAMP)  ## Run every test, against a real Kafka and a real PostgreSQL; ARGS="-k late" is passed on
 	@$(PYTEST) $(ARGS)
 
-test-nightly: $(STAMP)  ## The same, with ten times as many examples of each property
+test-nightly: $(STAMP) bench-guard  ## The same, with ten times as many examples of each property, and what an event costs
 	@HYPOTHESIS_PROFILE=nightly $(PYTEST) $(ARGS)
 
 chaos: $(STAMP)  ## Break a pipeline under load for 20 minutes, and compare with an oracle; FAULTS=200 goes on longer

@@ -35,7 +35,7 @@ def machine() -> dict[str, str | int | float]:
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(memory / 2**30),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}, {' '.join(platform.libc_ver())}",
     }
 
 

@@ -27,7 +27,13 @@ _AT_ONCE: Final = 32  # partitions, as most of the time of a pass is that of the
 
 
 def part_name(partition: int) -> str:
-    """The name of a partition's part of a source or a sink; below 100,000, names are ordered as their numbers are."""
+    """The name of a partition's part of a source or a sink. Bytewax orders names as text, and they have to be in order.
+
+    Raises:
+        ValueError: there are more partitions than names of five digits.
+    """
+    if partition > 99_999:
+        raise ValueError(f"partition {partition}: a topic can have 100,000 at most")
     return f"{partition:05d}"
 
 

@@ -40,8 +40,8 @@ class Feeds:
 
     def ranks(self, feeds: Ints) -> Ints:
         """The place of each row's provider among all providers in order."""
-        order = sorted(self._numbers)
-        return np.array([order.index(provider) for provider in self._numbers], np.int64)[feeds]
+        places = {provider: place for place, provider in enumerate(sorted(self._numbers))}
+        return np.array([places[provider] for provider in self._numbers], np.int64)[feeds]
 
     def numbers(self, providers: pl.Series) -> Ints:
         """The number of each row's provider; new ones get one."""

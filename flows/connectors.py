@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 from contracts.bars import BarDecoder
 from contracts.decode import Decoder
@@ -29,8 +29,8 @@ def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
     ends = None if run.bounded else EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
-    can_wait = flow != "infer" and not run.bounded
-    closing_times = (lambda: ClosingTimes(window.window_ns, window.allow_late_ns)) if can_wait else None
+    closing = partial(ClosingTimes, window.window_ns, window.allow_late_ns, window.max_future_ms * 1_000_000)
+    closing_times = None if run.bounded or flow == "infer" else closing
 
     @cache
     def has_begun() -> bool:

@@ -80,5 +80,5 @@ def signals(
 
 
 def no_signals() -> pl.DataFrame:
-    """Answer with no signals."""
-    return _NONE
+    """Answer with no signals: a frame of the caller's own."""
+    return _NONE.clone()

@@ -52,6 +52,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         self._held: list[Message] = []  # read, and waiting for more
         self._closing_times = source.closing_times() if source.closing_times else None
         self._handed_on_at = 0.0
+        self._read_at = 0  # when the oldest record that is held was fetched
         self._awake: datetime | None = None
         self._reported = 0
         self._ahead_since: float | None = None
@@ -84,8 +85,10 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         """What is there, at most a batch; nothing yet, if it is little and can wait."""
         room = self._source.batch_size
         while room > 0:
-            asked = min(room, _PART)
+            asked = min(room - len(self._held), _PART)
             new, is_all = self._polled(asked)
+            if not self._held:
+                self._read_at = time.monotonic_ns()
             records, self._held = [*self._held, *new], []
             if is_all and room == self._source.batch_size and self._can_wait(records, new):
                 self._held = records
@@ -94,7 +97,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
                 yield self._fetch(records)
             if is_all:
                 return
-            room -= asked
+            room -= len(records)
 
     def _polled(self, asked: int) -> tuple[list[Message], bool]:
         """(records that have been fetched, whether these are all)."""
@@ -113,9 +116,9 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         Many small batches cost a core as much as few large ones of a hundred times the events. The first after a
         pause does not wait.
         """
-        if self._closing_times is None or not records or len(records) >= _SMALL:
+        if self._closing_times is None or not records or len(records) >= min(_SMALL, self._source.batch_size):
             return False
-        closes = bool(new) and self._closing_times.pass_one([record.value() for record in new])
+        closes = self._closing_times.pass_one(cast(list[Record], new))
         return not closes and time.monotonic() - self._handed_on_at < _PATIENCE_SECONDS
 
     def _before_end(self, records: list[Message]) -> list[Message]:
@@ -131,7 +134,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             partition=self._partition,
             next_offset=self._next,
             records=cast(list[Record], records),
-            read_at=time.monotonic_ns(),
+            read_at=self._read_at,
         )
 
     def _heed(self, events: list[Message]) -> None:

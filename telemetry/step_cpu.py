@@ -46,5 +46,12 @@ def _cpu_seconds() -> float:
 @cache
 def _pool_clocks() -> tuple[int, ...]:
     pl.thread_pool_size()  # starts the threads
-    threads = [file.parent.name for file in _TASKS.glob("*/comm") if _POOL.fullmatch(file.read_text().strip())]
+    threads = [file.parent.name for file in _TASKS.glob("*/comm") if _POOL.fullmatch(_name(file))]
     return tuple(~int(thread) << 3 | _THREAD_CPU for thread in threads)
+
+
+def _name(comm: Path) -> str:
+    try:
+        return comm.read_text().strip()
+    except OSError:  # another thread, which has just ended
+        return ""

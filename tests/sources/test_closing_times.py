@@ -1,46 +1,88 @@
-"""Which fetches can wait: those in which no event passes the end of the newest window and its grace."""
+"""Which fetches can wait: those in which no event passes the end of its provider's newest window and the grace."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from contracts.record import Headers
 from sources.closing_times import ClosingTimes
 
 START = datetime(2025, 10, 24, 14, 2, tzinfo=UTC)
+HOUR = 3_600.0
 
 
-def event(seconds: float) -> bytes:
-    at = (START + timedelta(seconds=seconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return json.dumps({"symbol": "X", "src_ts": at}).encode()
+@dataclass
+class Stored:
+    """A record that the broker got a minute after START."""
+
+    payload: bytes | None
+
+    def value(self) -> bytes | None:
+        return self.payload
+
+    def key(self) -> bytes | None:
+        return None
+
+    def offset(self) -> int:
+        return 0
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, int(START.timestamp() * 1000) + 60_000
+
+    def headers(self) -> Headers | None:
+        return None
 
 
-def passed(*fetches: list[bytes | None]) -> list[bool]:
-    """Of windows of 2 s with a grace of 500 ms."""
-    times = ClosingTimes(2_000_000_000, 500_000_000)
+def event(seconds: float, provider: str = "feed", zone: str = "Z") -> Stored:
+    at = (START + timedelta(seconds=seconds)).isoformat(timespec="microseconds").replace("+00:00", zone)
+    return Stored(json.dumps({"provider": provider, "symbol": "X", "src_ts": at}).encode())
+
+
+def passed(*fetches: list[Stored]) -> list[bool]:
+    """Of windows of 2 s with a grace of 500 ms, and events up to 5 s ahead."""
+    times = ClosingTimes(2_000_000_000, 500_000_000, 5_000_000_000)
     return [times.pass_one(fetch) for fetch in fetches]
 
 
 def test_the_first_event_that_brings_the_watermark_to_the_end_of_a_window_cannot_wait() -> None:
-    assert passed(
-        [event(0.6)], [event(1.9)], [event(2.49)], [event(2.5)], [event(2.6)], [event(4.49)], [event(4.5)]
-    ) == [
-        True,
-        *(False, False, True),
-        *(False, False, True),
-    ]
+    in_turn = [[event(seconds)] for seconds in (0.6, 1.9, 2.49, 2.5, 2.6, 4.49, 4.5)]
+    assert passed(*in_turn) == [True, False, False, True, False, False, True]
 
 
-def test_one_event_among_many_is_enough() -> None:
+def test_one_event_among_many_is_enough_and_all_of_them_count() -> None:
     assert passed([event(0.6)], [event(1.0), event(2.7), event(1.1)], [event(2.8)]) == [True, True, False]
+    assert passed([event(0.6), event(2.7), event(4.7)], [event(6.4)]) == [True, False]
 
 
 def test_events_out_of_order_can_wait() -> None:
     assert passed([event(9.0)], [event(3.0), event(1.0)]) == [True, False]
 
 
-@pytest.mark.parametrize("payload", [None, b"", b"{", b"\x83\xa1", b'{"src_ts": 5}', b'{"src_ts": "soon"}'])
+def test_a_slow_provider_does_not_wait_for_a_fast_one() -> None:
+    fast, slow = event(40.0, "fast"), [event(seconds, "slow") for seconds in (0.6, 1.9, 2.5)]
+    assert passed([fast], *([one] for one in slow)) == [True, True, False, True]
+
+
+def test_an_event_too_far_ahead_moves_nothing() -> None:
+    assert passed([event(0.6)], [event(HOUR)], [event(1.9)], [event(2.5)]) == [True, True, False, True]
+
+
+def test_times_in_other_zones_cannot_wait() -> None:
+    assert passed([event(9.0)], [event(0.6, zone="-05:00")], [event(0.7, zone="+00:00")]) == [True, True, True]
+
+
+DEEP = b'{"src_ts": "2025-10-24T14:02:01Z", "provider": "feed", "x": ' + b"[" * 3_000 + b"]" * 3_000 + b"}"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [None, b"", b"{", b"\x83\xa1", b'{"src_ts": 5}', b'{"provider": "feed", "src_ts": "soonZ"}', DEEP],
+    ids=range(7),
+)
 def test_what_is_no_json_event_cannot_wait(payload: bytes | None) -> None:
-    assert passed([event(0.6)], [payload], [event(0.7), payload], [event(0.8)]) == [True, True, True, False]
+    odd = Stored(payload)
+    assert passed([event(0.6)], [odd], [event(0.7), odd], [event(0.8)]) == [True, True, True, False]
