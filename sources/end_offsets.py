@@ -16,6 +16,7 @@ from contracts.bus_config import KafkaConfig
 from telemetry.outage import Outage
 
 _CONFIRMATIONS_PER_TIMEOUT: Final = 4
+_LONGEST_SECONDS: Final = 5.0  # so that an outage is noticed also where the flow is held back and reads nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class EndOffsets:
 
     def _run(self) -> None:
         admin = AdminClient(self.config.client())
-        period = self.timeout_ns / _CONFIRMATIONS_PER_TIMEOUT / 1e9
+        period = min(self.timeout_ns / _CONFIRMATIONS_PER_TIMEOUT / 1e9, _LONGEST_SECONDS)
         unbroken_since, answered_at = 0, 0
         while not self._stopped.wait(period):
             asked_at = time.monotonic_ns()
@@ -83,7 +84,9 @@ class EndOffsets:
         wanted = {TopicPartition(self.topic, partition): OffsetSpec.latest() for partition in partitions}
         try:
             futures = admin.list_offsets(
-                wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self.timeout_ns / 1e9
+                wanted,
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=min(self.timeout_ns / 1e9, _LONGEST_SECONDS),
             )
             return {place.partition: future.result().offset for place, future in futures.items()}
         except KafkaException as error:
