@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.growth_case import CONFIG
-from bench.results import keep
+from bench.results import keep, load
 from mdp.bench.run import Options, run
 from mdp.local import LocalStack
 
@@ -36,12 +36,11 @@ COLUMNS = ("us_per_event", "close_ms", "snapshot_mb", "snapshot_ms", "rss_mb")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     axes = (*CASES, "partitions")
-    parser.add_argument("--axes", nargs="+", choices=axes, default=axes, help="only these; nothing is kept then")
+    parser.add_argument("--axes", nargs="+", choices=axes, default=axes, help="only these; the others stay as known")
     asked = parser.parse_args()
     print(f"{'':22}" + "".join(f"{name:>14}" for name in COLUMNS))
     found = {axis: _partitions() if axis == "partitions" else _axis(axis) for axis in asked.axes}
-    if set(asked.axes) == set(axes):
-        keep("growth", found)
+    keep("growth", load().get("growth", {}) | found)
 
 
 def _axis(axis: str) -> list[dict[str, float]]:
