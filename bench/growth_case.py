@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import statistics
 import sys
@@ -21,6 +20,7 @@ from contracts.encode import encode
 from features.feature_config import KINDS
 from flows.config_file import load
 from flows.settings import Settings
+from mdp import allocator
 from mdp.bench.worker import peak_mb
 
 START_NS = 1_760_000_400 * 10**9  # divisible by an hour
@@ -144,8 +144,7 @@ def _spent(call: Callable[..., Any], *given: Any) -> tuple[float, Any]:
 
 def main() -> None:
     case = Case(**json.loads(sys.argv[1]))
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)  # as a worker does
+    allocator.tune()  # as a worker does
     print(json.dumps(measure(case)))
 
 

@@ -7,7 +7,6 @@ the benchmark's market.
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from bench.partition import BATCH, Partition, messages
 from contracts.encode import encode
 from flows.config_file import load
 from flows.settings import Settings
+from mdp import allocator
 from sources.partitioner import Partitioner
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "streaming.yaml"
@@ -36,8 +36,7 @@ Step = Callable[[Sequence[Message]], object]
 
 
 def main() -> None:
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)  # as a worker does
+    allocator.tune()  # as a worker does
     found = ratios(load(CONFIG, []), batches(EVENTS), ROUNDS)
     print(", ".join(f"{name} {ratio:.2f} of at most {BOUNDS[name]:.2f}" for name, ratio in found.items()))
     for name, ratio in found.items():

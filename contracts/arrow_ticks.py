@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from contracts.arrow_events import columns, frame
 from contracts.batch import NO_EVENTS
-from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, PARSED, TIME_BOUND, places
+from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, PARSED, in_time, places
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
 from contracts.record import Record
@@ -100,7 +100,7 @@ def _ticks(rows: pa.Table, place: Mapping[str, _Ints], max_future_ns: int) -> tu
     judged = judged.combine_chunks()  # what looks at chunks one by one takes longer than the copy
     values = {name: judged.column(name).chunk(0) for name in judged.column_names}
     times, is_time = _times(values)
-    is_tick = is_time & _in_time(times, place["record_ts"], max_future_ns) & _keeps_the_contract(values)
+    is_tick = is_time & in_time(times, place["record_ts"], max_future_ns) & _keeps_the_contract(values)
     found: dict[str, Any] = {"src_ts": times, **place} | {name: values[name] for name in _KEPT if name in values}
     same = {name: value.new_from_index(0, len(times)) for name, value in _DEFAULTS.items() if name not in found}
     ticks = pl.DataFrame([same[name] if name in same else pl.Series(name, found[name]) for name in EVENTS])
@@ -117,12 +117,6 @@ def _times(values: Mapping[str, pa.Array]) -> tuple[_Ints, _Bools]:
         return parsed.fill_null(0).to_numpy(), parsed.is_not_null().to_numpy()
     count = len(values["kind"])
     return np.zeros(count, np.int64), np.zeros(count, np.bool_)
-
-
-def _in_time(times: _Ints, record_ts: _Ints, max_future_ns: int) -> _Bools:
-    """A record without a timestamp of its own cannot judge."""
-    is_past = (record_ts <= 0) | (times <= record_ts + max_future_ns)
-    return is_past & (times >= -TIME_BOUND) & (times <= TIME_BOUND)
 
 
 def _keeps_the_contract(values: Mapping[str, pa.Array]) -> _Bools:

@@ -80,9 +80,16 @@ PARSED: Final = pl.Schema(
 )
 
 _Ints = npt.NDArray[np.int64]
+_Bools = npt.NDArray[np.bool_]
 
 CONTRACT: Final = "contract"
 FUTURE: Final = "future"
+
+
+def in_time(times: _Ints, record_ts: _Ints, max_future_ns: int) -> _Bools:
+    """Where a time is within bounds and not too far ahead; a record without a timestamp of its own cannot judge."""
+    is_past = (record_ts <= 0) | (times <= record_ts + max_future_ns)
+    return is_past & (times >= -TIME_BOUND) & (times <= TIME_BOUND)
 
 
 @cache

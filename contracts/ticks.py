@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from contracts.batch import NO_EVENTS
-from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, TIME_BOUND, Int64
+from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, Int64, in_time
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
 from contracts.record import Record, offsets, timestamps
@@ -70,7 +70,7 @@ class TickReader:
         chosen = [records[row] for row in rows.tolist()] if others else records
         columns = _fields(ticks)
         times, is_plain = parse_texts([tick.src_ts for tick in ticks])
-        is_plain &= (np.abs(times) <= TIME_BOUND) & self._in_time(times, chosen) & _without_nul(columns)
+        is_plain &= in_time(times, timestamps(chosen), self._max_future_ns) & _without_nul(columns)
         places = {"record": rows + start, "offset": offsets(chosen), "src_ts": times}
         if not is_plain.all():
             others = sorted([*others, *rows[~is_plain].tolist()])
@@ -89,11 +89,6 @@ class TickReader:
         count = len(columns["record"])
         columns |= {column.name: column.new_from_index(0, count) for column in _SAME}
         return with_event_ids(pl.DataFrame({name: columns[name] for name in EVENTS}))
-
-    def _in_time(self, times: _Ints, records: Sequence[Record]) -> _Bools:
-        """A record without a timestamp of its own cannot judge."""
-        written = timestamps(records)
-        return (written <= 0) | (times <= written + self._max_future_ns)
 
 
 def _joined(parts: Sequence[dict[str, pl.Series]]) -> dict[str, pl.Series]:

@@ -130,6 +130,10 @@ class History:
         newest = np.maximum(np.maximum.accumulate(slots), self.head)
         return slots >= newest - self.memory.amendable
 
+    def is_reachable(self, slot: int) -> bool:
+        """Whether a window that closes now is amendable, or newer than all others."""
+        return slot >= self.head - self.memory.amendable
+
     def amend(self, bars: Bars) -> None:
         """Correct known windows, then add those that closed without a bar and have one now, oldest first."""
         bars = bars.where(self.reachable(bars.slots))

@@ -101,7 +101,7 @@ class RollingFeatures:
 
     def _close(self, history: History, bars: Bars) -> Floats:
         """Features of one window's bars, shape (features, bars)."""
-        if bars.slots[0] < history.head - self._memory.amendable:  # closed again so late that its past is gone
+        if not history.is_reachable(int(bars.slots[0])):  # closed again so late that its past is gone
             return np.full((len(self._features), bars.columns.size), np.nan)
         history.record(bars)
         return Lookback(history, int(bars.slots[0]), bars.columns).features(self._features)

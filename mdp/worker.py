@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import logging
@@ -21,7 +20,7 @@ from flows import stop
 from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
 from flows.secrets import masked, masked_tree
 from flows.settings import Settings
-from mdp.allocator import keep_freed_memory
+from mdp import allocator
 from mdp.log_format import LogFormat
 from mdp.preflight import check
 from mdp.saved_state import SavedState
@@ -100,10 +99,7 @@ def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequenc
     """Runs one process of a cluster, or the only one; the exit code."""
     stop.on_signals()
     metrics.serve(settings.telemetry, process)
-    keep_freed_memory()
-    # A batch is thousands of objects that die together and hold no cycles: looking for some costs a tenth of the time.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+    allocator.tune()
     sys.setswitchinterval(0.000_5)  # the sinks' threads need little, but need it often: they wait for short answers
     saved = SavedState.of(settings, flow)
     try:

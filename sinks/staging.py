@@ -16,12 +16,8 @@ _TIMES: Final = frozenset({"window_start", "window_end", "ts"})
 
 def table_rows(target: Target, batches: Sequence[MicroBatch]) -> pl.DataFrame:
     """All rows of `batches` for the target, with its columns. Times become datetimes of microseconds, as stored."""
-    frames_of = [(batch, frame) for batch in batches if (frame := _frame(target, batch)).height]
-    return (
-        pl.concat([frame.select(_columns(target, batch)) for batch, frame in frames_of])
-        if frames_of
-        else pl.DataFrame()
-    )
+    parts = [frame.select(_columns(target, batch)) for batch in batches if (frame := _frame(target, batch)).height]
+    return pl.concat(parts) if parts else pl.DataFrame()
 
 
 def _columns(target: Target, batch: MicroBatch) -> list[pl.Expr]:

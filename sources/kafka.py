@@ -86,7 +86,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
     closing_times: Callable[[], ClosingTimes] | None = None
 
     def list_parts(self) -> list[str]:
-        return [part_name(partition) for partition in partitions_of(self.config, self.topic)]
+        return [part_name(partition) for partition in self._partitions]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> KafkaPartition:
         queued = max(int(_QUEUED_KB * self._share), _LEAST_QUEUED_KB)
@@ -115,7 +115,11 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
 
     @cached_property
     def _share(self) -> float:
-        return min(_FULL_SHARE / max(len(self.list_parts()), 1), 1.0)
+        return min(_FULL_SHARE / max(len(self._partitions), 1), 1.0)
+
+    @cached_property
+    def _partitions(self) -> list[int]:
+        return partitions_of(self.config, self.topic)
 
     def _start(self, consumer: Consumer, place: TopicPartition, saved: int | None, low: int, high: int) -> int:
         if self.bounds.from_ns is not None:

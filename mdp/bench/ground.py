@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +15,9 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from contracts.bus_config import KafkaConfig
-from flows.config_file import ConfigError, home
+from flows.config_file import home
 from mdp import topics
+from mdp.alone import alone
 from mdp.local import LocalStack
 from mdp.topics import TopicConfig
 
@@ -35,7 +35,9 @@ def private(partitions: int, say: Callable[[str], None]) -> Iterator[list[str]]:
     """
     name = f"bench-{uuid.uuid4().hex[:12]}"
     with ExitStack() as cleanup:
-        cleanup.enter_context(_alone(home()))
+        # two benchmarks would measure each other
+        refusal = f"another benchmark runs in {home()}: wait for its end"
+        cleanup.enter_context(alone(home() / "bench.lock", refusal))
         stack = LocalStack(home())
         if not any(service.pid for service in stack.status()):
             cleanup.callback(stack.down)
@@ -59,18 +61,6 @@ def private(partitions: int, say: Callable[[str], None]) -> Iterator[list[str]]:
             "telemetry.metrics_port=0",
             "telemetry.log_level=WARNING",
         ]
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Two benchmarks would measure each other; the system lets go of the lock when the process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "bench.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"another benchmark runs in {folder}: wait for its end") from None
-        yield
 
 
 def _create_topics(bus: KafkaConfig, partitions: int, names: Sequence[str]) -> None:

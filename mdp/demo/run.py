@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +13,7 @@ from rich.console import Console
 
 from flows.config_file import ConfigError, connected, home, load
 from flows.settings import Settings
+from mdp.alone import alone
 from mdp.demo import ground, summary
 from mdp.demo.account import checks, verdict
 from mdp.demo.feed import Feed
@@ -89,7 +88,8 @@ def _run(options: Options, console: Console, interrupts: Interrupts, cleanup: Ex
 
 def _prepare(options: Options, console: Console, cleanup: ExitStack) -> tuple[Settings, list[str]]:
     """The local stack with empty topics and tables; the settings, and the overrides that lead to them."""
-    cleanup.enter_context(_alone(home()))
+    refusal = f"another demo runs in {home()}: end it, or set MDP_HOME to another folder"
+    cleanup.enter_context(alone(home() / "demo.lock", refusal))  # the demo's topics and database are one demo's
     stack = LocalStack(home())
     if not any(service.pid for service in stack.status()):  # what runs already is somebody's, and runs on
         cleanup.callback(stack.down)
@@ -112,22 +112,6 @@ def _prepare(options: Options, console: Console, cleanup: ExitStack) -> tuple[Se
         ground.empty_topics(settings.bus.kafka)
     console.print("Topics and tables: empty", style="dim")
     return settings, overrides
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Holds the demo's topics and database against another demo; the system lets go of it when the process ends.
-
-    Raises:
-        ConfigError: another demo has them.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "demo.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"another demo runs in {folder}: end it, or set MDP_HOME to another folder") from None
-        yield
 
 
 def _await_metrics(worker: Worker, observer: Observer, console: Console) -> None:

@@ -18,8 +18,7 @@ def test_a_cost_above_its_bound_fails_with_one_line(
     monkeypatch.setattr(guard, "batches", lambda count: [])
     monkeypatch.setattr(guard, "ratios", lambda *given: {"bars": 0.5, "full": 1_000.0})
     monkeypatch.setattr(guard, "load", lambda *given: None)
-    monkeypatch.setattr(guard.gc, "freeze", lambda: None)
-    monkeypatch.setattr(guard.gc, "set_threshold", lambda *thresholds: None)
+    monkeypatch.setattr(guard.allocator, "tune", lambda: None)
     with pytest.raises(SystemExit) as ended:
         guard.main()
     assert str(ended.value.code).startswith("full costs 1000.00 times as much as decoding")
