@@ -10,6 +10,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := $(VENV)/.installed-dev
 PEERS := bench/.venv/.installed
 
 # uv is told where to install by --python, so that an environment that happens to be active does not count.
@@ -26,22 +27,22 @@ help:  ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 	  printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-setup: $(STAMP)  ## Create .venv with everything that requirements.lock names
+setup: $(STAMP)  ## Create .venv with what mdp runs on; commands that need more add it
 
 demo: $(STAMP)  ## Start a local stack and show the pipeline at work; SECONDS=20 ends it and checks the result
 	@$(BIN)/mdp demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
-test: $(STAMP)  ## Run every test, against a real Kafka and a real PostgreSQL; ARGS="-k late" is passed on
+test: $(TOOLS)  ## Run every test, against a real Kafka and a real PostgreSQL; ARGS="-k late" is passed on
 	@$(PYTEST) $(ARGS)
 
-test-nightly: $(STAMP) bench-guard  ## The same, with ten times as many examples of each property, and what an event costs
+test-nightly: $(TOOLS) bench-guard  ## The same, with ten times as many examples of each property, and what an event costs
 	@HYPOTHESIS_PROFILE=nightly $(PYTEST) $(ARGS)
 
-chaos: $(STAMP)  ## Break a pipeline under load for 20 minutes, and compare with an oracle; FAULTS=200 goes on longer
+chaos: $(TOOLS)  ## Break a pipeline under load for 20 minutes, and compare with an oracle; FAULTS=200 goes on longer
 	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
-check: $(STAMP)  ## Lint, check the format, the types and the direction of imports
+check: $(TOOLS)  ## Lint, check the format, the types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -65,8 +66,10 @@ bench-guard: $(STAMP)  ## Fail if an event costs more CPU than it did, beside de
 	@$(BIN)/python -m bench.guard
 
 lock: $(STAMP)  ## Write the lock files anew from pyproject.toml and bench/peers.in; ARGS=--upgrade takes newer versions
-	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev $(ARGS) \
+	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra setup $(ARGS) \
 	  pyproject.toml -o requirements.lock
+	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra setup --extra dev $(ARGS) \
+	  --constraints requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 $(ARGS) bench/peers.in -o bench/peers.lock
 
 clean:  ## Stop the local stack, and remove .venv and the tools' caches; data under .mdp stay
@@ -89,6 +92,13 @@ $(STAMP): pyproject.toml requirements.lock
 	@sed -n '/^uv==/,/# via/p' requirements.lock > $(VENV)/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV_PIP) --offline --no-deps --editable .
+	@touch $@
+
+# The tools of development: the same versions, and more of them.
+$(TOOLS): requirements-dev.lock $(STAMP)
+	@echo 'Adding the tools of development: about 150 MB are downloaded the first time'
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements-dev.lock
 	@$(UV_PIP) --offline --no-deps --editable .
 	@touch $@
 

@@ -101,7 +101,9 @@ def test_a_stop_with_a_database_that_does_not_answer_is_in_time_and_can_be_resum
     try:
         for pid in silent:
             os.kill(pid, signal.SIGSTOP)
+        signals = len(halfway.records("signals"))
         produce_the_rest(halfway)
+        until(lambda: len(halfway.records("signals")) > signals, "what the database has to be told too")
         before = time.monotonic()
         cluster.terminate()
         assert cluster.wait(SECONDS) == stop.STUCK
