@@ -21,7 +21,7 @@ UV_PIP := $(UV) pip install --quiet --python $(BIN)/python
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-nightly chaos check bench bench-quick bench-latency bench-growth bench-guard lock clean
+.PHONY: help setup demo test test-nightly chaos check programs bench bench-quick bench-latency bench-growth bench-guard lock clean
 
 help:  ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -47,6 +47,11 @@ check: $(TOOLS)  ## Lint, check the format, the types and the direction of impor
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+programs:  ## Install, on Debian and as root, what some tests look through: a browser, and Prometheus with its promtool
+	@for program in chromium prometheus promtool; do command -v $$program >/dev/null || missing=yes; done; \
+	test -z "$$missing" || { apt-get update --quiet=2 && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends chromium prometheus >/dev/null; }
 
 bench: $(STAMP) $(PEERS)  ## Compare with the floor, Bytewax and Quix Streams, within 15 minutes: docs/benchmarks.md
 	@$(BIN)/python -m bench $(ARGS)

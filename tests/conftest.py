@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import uuid
 from collections.abc import Callable, Iterator
@@ -74,6 +75,22 @@ def database(stack: LocalStack) -> Iterator[str]:
     yield stack.postgres.conninfo(name)
     with psycopg.connect(stack.postgres.conninfo(), autocommit=True) as owner:
         owner.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def debian_program() -> Callable[[str], str]:
+    """Where a program of Debian's is that no package client installs; without it a test is skipped, but not in CI."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            missing = f"{name} is not installed: `make programs` installs it on Debian"
+            if os.environ.get("MDP_TEST_PROGRAMS") == "required":
+                pytest.fail(missing)
+            pytest.skip(missing)
+        return path
+
+    return find
 
 
 @pytest.fixture
