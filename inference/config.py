@@ -5,6 +5,7 @@ inference:
     rules: {file: configs/rules.yaml}
     sklearn: {enabled: true, model_path: models/direction.skops, threshold: 0.6}
     my_evaluator: {lookback: 3}   # an installed evaluator, see inference.evaluator
+  breaker: {failures: 5, cooldown_ms: 60000}
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ class RulesConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    enabled: bool = True
-    file: Path
+    enabled: bool = Field(default=True, description="Whether they are used.")
+    file: Path = Field(description="The [rules](#configsrulesyaml).")
 
 
 class SklearnConfig(BaseModel):
@@ -33,12 +34,24 @@ class SklearnConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    enabled: bool = False
-    model_path: str = ""
-    allow_pickle: bool = False  # .pkl and .joblib files run code when they are loaded
-    trusted: tuple[str, ...] = ()  # types in a .skops file that the user vouches for, beyond those that skops knows
-    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    name: str = ""  # of the signals; empty: the stem of the model's file
+    enabled: bool = Field(default=False, description="Whether the model is used.")
+    model_path: str = Field(
+        default="",
+        description="File of a fitted scikit-learn estimator: `.skops`, or `.pkl`, `.pickle`, `.joblib` if "
+        "`allow_pickle`.",
+    )
+    allow_pickle: bool = Field(default=False, description="Pickles can run any code when they are loaded.")
+    trusted: tuple[str, ...] = Field(
+        default=(),
+        description="Types in a skops file that you vouch for, by the names with which it is refused; see "
+        "[security.md](security.md#models).",
+    )
+    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="A classifier signals where P(last class) reaches it; a regressor where its absolute prediction "
+        "does. Null: every prediction is a signal. Finite.",
+    )
+    name: str = Field(default="", description="Name of the signals; empty: the model file's name without its ending.")
 
 
 class EntryPointConfig(BaseModel):
@@ -46,7 +59,10 @@ class EntryPointConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    enabled: bool = True
+    enabled: bool = Field(
+        default=True,
+        description="An installed evaluator, see [extending.md](extending.md); its other keys are handed to it.",
+    )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -60,7 +76,7 @@ class AdaptersConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, EntryPointConfig] = Field(init=False)
 
-    rules: RulesConfig | None = None
+    rules: RulesConfig | None = Field(default=None, description="Signals by conditions on features; null: none.")
     sklearn: SklearnConfig = SklearnConfig()
 
     @property
@@ -69,12 +85,33 @@ class AdaptersConfig(BaseModel):
         return self.__pydantic_extra__
 
 
+class BreakerConfig(BaseModel):
+    """When a model or an installed evaluator that fails is left alone, and for how long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    failures: int = Field(
+        default=5,
+        ge=1,
+        le=1_000_000,
+        description="So many windows in a row that a model or an installed evaluator could not evaluate open its "
+        "circuit breaker.",
+    )
+    cooldown_ms: int = Field(
+        default=60_000,
+        ge=0,
+        le=86_400_000,
+        description="Milliseconds of event time until it is asked again; windows in between have no signals of it.",
+    )
+
+
 class InferenceConfig(BaseModel):
     """All adapters; without any, no signals are made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     adapters: AdaptersConfig = AdaptersConfig()
+    breaker: BreakerConfig = BreakerConfig()
 
 
 def select_adapter(config: InferenceConfig, adapter: str) -> InferenceConfig:
@@ -95,4 +132,4 @@ def select_adapter(config: InferenceConfig, adapter: str) -> InferenceConfig:
     if adapter != "none":
         configured.setdefault(adapter, EntryPointConfig())
     chosen = {name: part.model_copy(update={"enabled": name == adapter}) for name, part in configured.items()}
-    return InferenceConfig(adapters=AdaptersConfig.model_validate(chosen))
+    return config.model_copy(update={"adapters": AdaptersConfig.model_validate(chosen)})

@@ -14,13 +14,13 @@ from contracts import frames
 from contracts.batch import NO_SIGNALS, MicroBatch
 from contracts.ids import joined_ids
 from contracts.timestamps import format_timestamp, format_timestamps
+from inference.breaker import Breaker, Incidents, Unwatched
 from inference.config import InferenceConfig, InferenceConfigError
-from inference.evaluator import ENTRY_POINTS, EVALUATED, Evaluator, EvaluatorFactory
+from inference.evaluator import ENTRY_POINTS, Evaluator, EvaluatorFactory
 from inference.model import ModelEvaluator, load_model
 from inference.rules import RulesEvaluator, load_rules
 
-_COLUMNS: Final = EVALUATED.names()
-_DTYPES: Final = EVALUATED.dtypes()
+_UNWATCHED: Final = Unwatched()
 _IDENTIFYING: Final = (*frames.FEATURE_KEY, "name")
 
 # Every partition of a process shares what was read from a file.
@@ -63,9 +63,8 @@ class Inference:
                 evaluator.restore(state[evaluator.name])
 
 
-def _complete(adapter: str, evaluated: pl.DataFrame) -> pl.DataFrame:
+def _complete(adapter: str, signals: pl.DataFrame) -> pl.DataFrame:
     """Signals as frames.SIGNALS, put together from columns, which costs a fraction of a query."""
-    signals = _conforming(evaluated)
     columns = {column.name: column for column in signals}
     columns["adapter"] = pl.Series([adapter]).new_from_index(0, signals.height)
     provider, symbol, interval, ts, name = (columns[part] for part in _IDENTIFYING)
@@ -82,13 +81,6 @@ def _in_row_order(features: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame
     return placed.sort("position", maintain_order=True).drop("position")
 
 
-def _conforming(signals: pl.DataFrame) -> pl.DataFrame:
-    """Signals of an evaluator in the columns and types that they must have."""
-    if signals.columns == _COLUMNS and signals.dtypes == _DTYPES:
-        return signals
-    return signals.select(_COLUMNS).cast(EVALUATED)
-
-
 def _times(ts: pl.Series) -> pl.Series:
     """`ts` as text; it is most often the end of one window."""
     if ts.n_unique() > 1:
@@ -96,13 +88,16 @@ def _times(ts: pl.Series) -> pl.Series:
     return pl.Series([format_timestamp(ts[0])]).new_from_index(0, len(ts))
 
 
-def build(config: InferenceConfig, features: Sequence[str], span_ns: int) -> Inference:
+def build(
+    config: InferenceConfig, features: Sequence[str], span_ns: int, incidents: Incidents = _UNWATCHED
+) -> Inference:
     """Make the inference of one partition; rules and models are read once per process.
 
     Args:
         config: the adapters.
         features: the names of the configured features.
         span_ns: nanoseconds after which a symbol without bars is forgotten.
+        incidents: is told of evaluators that fail.
 
     Raises:
         InferenceConfigError: an adapter cannot be had as configured; one line that says why.
@@ -113,11 +108,13 @@ def build(config: InferenceConfig, features: Sequence[str], span_ns: int) -> Inf
     evaluators: list[Evaluator] = []
     if adapters.rules is not None and adapters.rules.enabled:
         evaluators.append(RulesEvaluator(_rules(adapters.rules.file, names), span_ns))
+    foreign: list[Evaluator] = []
     if adapters.sklearn.enabled:
-        evaluators.append(ModelEvaluator(_model(adapters.sklearn, names)))
+        foreign.append(ModelEvaluator(_model(adapters.sklearn, names)))
     for adapter, installed in adapters.installed.items():
         if installed.enabled:
-            evaluators.append(_installed(adapter, installed.options, names, span_ns))
+            foreign.append(_installed(adapter, installed.options, names, span_ns))
+    evaluators += [Breaker(evaluator, config.breaker, incidents) for evaluator in foreign]
     return Inference(evaluators)
 
 

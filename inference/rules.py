@@ -38,12 +38,20 @@ class RuleConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(min_length=1)]
-    condition: str
-    signal: Finite
-    score: Finite
-    emit: Literal["every", "edge"] = "every"
-    symbols: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    name: str = Field(min_length=1, description="Name of the signals; distinct.")
+    condition: str = Field(
+        description="SQL over the configured features and the bar's open, high, low, close, volume, vwap and trades; "
+        "see [extending.md](extending.md#rules)."
+    )
+    signal: Finite = Field(description="The signal's value.")
+    score: Finite = Field(description="The signal's score.")
+    emit: Literal["every", "edge"] = Field(
+        default="every",
+        description="`every`: each window in which the condition holds; `edge`: only where it has turned true.",
+    )
+    symbols: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        default=None, description="Only these symbols; null: all."
+    )
 
 
 @dataclass(frozen=True, slots=True)

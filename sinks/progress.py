@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from types import MappingProxyType
 from typing import Final
 
 import psycopg
@@ -11,6 +12,9 @@ from psycopg import sql
 
 from contracts.batch import MicroBatch, Outcomes
 
+Source = tuple[str, int]  # topic and partition
+
+NOWHERE: Final[Mapping[Source, int]] = MappingProxyType({})
 COUNTS: Final = tuple(field.name for field in fields(Outcomes))
 
 # A repeated or outdated write must not move progress back, so the greater offset wins.
@@ -37,3 +41,14 @@ def advance(cursor: psycopg.Cursor, flow: str, batches: Sequence[MicroBatch]) ->
             for (topic, partition), batch in sorted(last.items(), key=lambda item: item[0])
         ],
     )
+
+
+def reached_by(batches: Sequence[MicroBatch]) -> dict[Source, int]:
+    """The next offset of each partition after its last batch."""
+    return {(batch.topic, batch.partition): batch.next_offset for batch in batches}
+
+
+def reached(connection: psycopg.Connection, flow: str) -> dict[Source, int]:
+    """The next offset of each partition by what is committed."""
+    rows = connection.execute("SELECT topic, partition, next_offset FROM progress WHERE flow = %s", (flow,))
+    return {(topic, partition): offset for topic, partition, offset in rows}

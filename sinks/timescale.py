@@ -6,7 +6,7 @@ batches again changes nothing. Progress through the log is written in the same t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +18,8 @@ from contracts.batch import MicroBatch
 from sinks import progress
 from sinks.connection import DATA_ERRORS, connect, first_line, passing_errors
 from sinks.copy import copy_into
-from sinks.merge import Target, targets
+from sinks.merge import SOURCE, Target, targets
+from sinks.progress import NOWHERE, Source
 from sinks.staging import table_rows, unique_rows
 
 
@@ -40,7 +41,8 @@ class RefusedRow:
 class WriteResult:
     """What one write did: `changed` counts the rows inserted or updated, by table.
 
-    `conflicts` counts bars left out because a bar from another partition stands in their place.
+    `conflicts` counts bars left out because a bar from another partition stands in their place; it is counted when the
+    log gets there, and not again when that part of it is read once more.
     """
 
     changed: dict[str, int] = field(default_factory=dict)
@@ -58,7 +60,7 @@ class WriteResult:
 
 
 _Rows = Sequence[tuple[Target, pl.DataFrame]]
-_Merge = Callable[[psycopg.Cursor, Target, pl.DataFrame], WriteResult]
+_Merge = Callable[[psycopg.Cursor, Target, pl.DataFrame, Mapping[Source, int]], WriteResult]
 
 
 class TimescaleWriter:
@@ -76,6 +78,7 @@ class TimescaleWriter:
         self._flow: Final = flow
         self._targets: Final = targets(features, overwrite=overwrite)
         self._connection: psycopg.Connection | None = None
+        self._reached: dict[Source, int] = {}
 
     def write(self, batches: Sequence[MicroBatch]) -> WriteResult:
         """Writes `batches`, which are in log order for each partition, and their progress: all or nothing.
@@ -102,9 +105,12 @@ class TimescaleWriter:
     def _write(self, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
         connection = self._connected()
         try:
-            return self._transact(connection, rows, batches, merge_rows)
+            result = self._transact(connection, rows, batches, merge_rows)
         except DATA_ERRORS:
-            return self._transact(connection, rows, batches, _merge_by_halves)
+            result = self._transact(connection, rows, batches, _merge_by_halves)
+        for source, offset in progress.reached_by(batches).items():
+            self._reached[source] = max(offset, self._reached.get(source, 0))
+        return result
 
     def _transact(
         self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch], merge: _Merge
@@ -113,7 +119,7 @@ class TimescaleWriter:
         with connection.transaction(), connection.cursor() as cursor:
             for target, frame in rows:
                 if frame.height:
-                    result.add(merge(cursor, target, frame))
+                    result.add(merge(cursor, target, frame, self._reached))
             progress.advance(cursor, self._flow, batches)
         return result
 
@@ -122,25 +128,33 @@ class TimescaleWriter:
             self._connection = connect(self._conninfo)
             for target in self._targets:
                 self._connection.execute(target.create_stage)
+            self._reached = progress.reached(self._connection, self._flow)
         return self._connection
 
 
-def merge_rows(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) -> WriteResult:
-    """Takes rows with the target's columns into its table, by way of its staging table."""
+def merge_rows(
+    cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, reached: Mapping[Source, int] = NOWHERE
+) -> WriteResult:
+    """Takes rows with the target's columns into its table, by way of its staging table.
+
+    What is caused by an offset before those `reached` was merged before.
+    """
     result = WriteResult()
     for number, unique in enumerate(unique_rows(target, rows)):
         if number:
             _clear_stage(cursor, target)
-        result.add(_merge_unique(cursor, target, unique))
+        result.add(_merge_unique(cursor, target, unique, reached))
     return result
 
 
-def _merge_unique(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) -> WriteResult:
+def _merge_unique(
+    cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, reached: Mapping[Source, int]
+) -> WriteResult:
     copy_into(cursor, target.stage, rows)
     cursor.execute(target.merge)
     result = WriteResult(changed={target.table: cursor.rowcount})
     # Rows of another source change nothing, so when every row changed something there is no conflict to look for.
-    if target.exclusive and cursor.rowcount < rows.height:
+    if target.exclusive and cursor.rowcount < rows.height and _go_beyond(reached, rows):
         conflict = cursor.execute(target.conflicts).fetchone()
         if conflict is not None:
             result.conflicts, *example = conflict
@@ -148,22 +162,29 @@ def _merge_unique(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) ->
     return result
 
 
+def _go_beyond(reached: Mapping[Source, int], rows: pl.DataFrame) -> bool:
+    newest = rows.group_by(SOURCE).agg(pl.col("source_offset").max())
+    return any(offset >= reached.get((topic, partition), 0) for topic, partition, offset in newest.iter_rows())
+
+
 def _conflict_text(key: str, stored: str, new: str) -> str:
     return f"{key}: stored from {stored}, now from {new}"
 
 
-def _merge_by_halves(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) -> WriteResult:
+def _merge_by_halves(
+    cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, reached: Mapping[Source, int]
+) -> WriteResult:
     """Finds the rows that the database refuses, and writes the others."""
     try:
         with cursor.connection.transaction():
             _clear_stage(cursor, target)
-            return merge_rows(cursor, target, rows)
+            return merge_rows(cursor, target, rows, reached)
     except DATA_ERRORS as error:
         if rows.height == 1:
             return WriteResult(refused=[_refused(target, rows, error)])
     middle = rows.height // 2
-    result = _merge_by_halves(cursor, target, rows[:middle])
-    result.add(_merge_by_halves(cursor, target, rows[middle:]))
+    result = _merge_by_halves(cursor, target, rows[:middle], reached)
+    result.add(_merge_by_halves(cursor, target, rows[middle:], reached))
     return result
 
 

@@ -172,6 +172,19 @@ def test_a_bar_of_another_source_is_reported_and_not_overwritten(
     assert select(database, "SELECT close FROM bars_ohlcv ORDER BY window_start") == [(1.0,), (11.0,), (11.0,)]
 
 
+def test_a_conflict_is_reported_when_the_log_gets_there_and_not_when_it_is_read_again(
+    database: str, writer: Open
+) -> None:
+    writer().write([batch(bars=[bar(close=1.0)])])
+    in_conflict = batch(bars=[bar(close=2.0, offset=8)], partition=1, next_offset=9)
+    one = writer()
+    assert [one.write([in_conflict]).conflicts for _ in range(3)] == [1, 0, 0]
+    assert writer().write([in_conflict]).conflicts == 0
+    further = batch(bars=[bar(close=3.0, offset=9)], partition=1, next_offset=10)
+    assert writer().write([further]).conflicts == 1
+    assert select(database, "SELECT close FROM bars_ohlcv") == [(1.0,)]
+
+
 def test_a_conflict_within_one_flush_does_not_cost_the_owner_its_amendment(database: str, writer: Open) -> None:
     writer().write([batch(bars=[bar(close=1.0)])])
     amended = batch(bars=[bar(close=3.0, revision=1, offset=5)])

@@ -1,0 +1,132 @@
+"""A circuit breaker around an evaluator that may fail, so that bars and features go on without its signals.
+
+Failures are counted in windows, and the pause is measured in event time: what it lets through is a function of the log,
+whatever the cut of the batches, as all results are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, Protocol
+
+import polars as pl
+
+from inference.config import BreakerConfig
+from inference.evaluator import EVALUATED, Evaluator, no_signals
+
+_COLUMNS: Final = EVALUATED.names()
+_DTYPES: Final = EVALUATED.dtypes()
+
+
+class Incidents(Protocol):
+    """Who is told what becomes of an evaluator."""
+
+    def failed(self, adapter: str, error: Exception) -> None:
+        """It could not evaluate a window, which has no signals of it."""
+
+    def skipped(self, adapter: str) -> None:
+        """It was not asked about a window, which has no signals of it."""
+
+    def opened(self, adapter: str) -> None:
+        """It will not be asked for a while."""
+
+    def closed(self, adapter: str) -> None:
+        """It is asked again."""
+
+
+class Unwatched:
+    """Nobody is told."""
+
+    def failed(self, adapter: str, error: Exception) -> None: ...
+
+    def skipped(self, adapter: str) -> None: ...
+
+    def opened(self, adapter: str) -> None: ...
+
+    def closed(self, adapter: str) -> None: ...
+
+
+class BreakerState(NamedTuple):
+    """All that later results depend on.
+
+    Attributes:
+        failures: how many windows have failed since the last that did not.
+        open_until: in event time, nanoseconds: windows that end before it are skipped; None while it is closed.
+        evaluator: the evaluator's own state.
+    """
+
+    failures: int
+    open_until: int | None
+    evaluator: object
+
+
+class Breaker:
+    """An evaluator that never raises: what it guards is left alone for a while after so many failures in a row."""
+
+    def __init__(self, evaluator: Evaluator, config: BreakerConfig, incidents: Incidents) -> None:
+        self._evaluator = evaluator
+        self._config = config
+        self._incidents = incidents
+        self._failures = 0
+        self._open_until: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The guarded adapter's name."""
+        return self._evaluator.name
+
+    def evaluate(self, features: pl.DataFrame) -> pl.DataFrame:
+        """Make the signals of the windows that can be evaluated."""
+        if not self._failures:
+            before = self._evaluator.snapshot()
+            try:
+                return _conforming(self._evaluator.evaluate(features))
+            except Exception:  # one of the windows may be to blame: which one, is found below
+                self._evaluator.restore(before)
+        windows = features.partition_by("provider", "ts", maintain_order=True)
+        return pl.concat([self._evaluated(window) for window in windows])
+
+    def _evaluated(self, window: pl.DataFrame) -> pl.DataFrame:
+        end = window["ts"][0]
+        if self._open_until is not None and end < self._open_until:
+            self._incidents.skipped(self.name)
+            return no_signals()
+        before = self._evaluator.snapshot()
+        try:
+            signals = _conforming(self._evaluator.evaluate(window))
+        except Exception as error:
+            self._evaluator.restore(before)
+            self._incidents.failed(self.name, error)
+            self._fail(end)
+            return no_signals()
+        self._failures = 0
+        self._open(None)
+        return signals
+
+    def _fail(self, end: int) -> None:
+        self._failures += 1
+        if self._failures >= self._config.failures:
+            self._open(end + self._config.cooldown_ms * 1_000_000)
+
+    def _open(self, until: int | None) -> None:
+        was_open, self._open_until = self._open_until is not None, until
+        if until is not None and not was_open:
+            self._incidents.opened(self.name)
+        elif until is None and was_open:
+            self._incidents.closed(self.name)
+
+    def snapshot(self) -> BreakerState:
+        """Take what has been counted, and the evaluator's state."""
+        return BreakerState(self._failures, self._open_until, self._evaluator.snapshot())
+
+    def restore(self, state: Any) -> None:
+        """Continue from a snapshot."""
+        self._failures, until, evaluator = state
+        self._open(until)
+        self._evaluator.restore(evaluator)
+
+
+def _conforming(signals: pl.DataFrame) -> pl.DataFrame:
+    """Signals in the columns and types that they must have."""
+    if signals.columns == _COLUMNS and signals.dtypes == _DTYPES:
+        return signals
+    return signals.select(_COLUMNS).cast(EVALUATED)
