@@ -42,6 +42,12 @@ class Breakout:
     def restore(self, state):
         self.count = state
 
+class Failing(Breakout):
+    name = "failing"
+
+    def evaluate(self, features):
+        raise ArithmeticError("never")
+
 def other(options, features, span_ns):
     evaluator = Breakout(options, features, span_ns)
     evaluator.name = "misnamed"
@@ -59,7 +65,8 @@ def breakout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: breakout-pkg\nVersion: 1.0\n", encoding="utf-8")
     (metadata / "entry_points.txt").write_text(
         "[mdp.evaluators]\n"
-        "breakout = breakout_pkg:Breakout\nother = breakout_pkg:other\nbroken = breakout_pkg:absent\n",
+        "breakout = breakout_pkg:Breakout\nfailing = breakout_pkg:Failing\n"
+        "other = breakout_pkg:other\nbroken = breakout_pkg:absent\n",
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(str(site))
@@ -110,6 +117,13 @@ def test_ids_of_different_components_never_meet(tmp_path: Path) -> None:
     frame = features([{"provider": provider, "symbol": symbol, "rsi": 1.0, "ts": WINDOW} for provider, symbol in pairs])
     signals = inference.step(batch(frame)).signals
     assert signals["signal_id"].n_unique() == len(pairs)
+
+
+@pytest.mark.usefixtures("breakout")
+def test_an_evaluator_that_fails_costs_its_own_signals_only(tmp_path: Path) -> None:
+    inference = engine.build(configured(tmp_path, failing={"level": 99}, breakout={"level": 99}), NAMES, SPAN)
+    made = inference.step(batch(features([{"rsi": 20.0}]))).signals
+    assert made["adapter"].to_list() == ["rules", "breakout"]
 
 
 def test_a_batch_without_features_passes_untouched(tmp_path: Path) -> None:
