@@ -1,4 +1,4 @@
-"""bench/results.json as SVG in docs/images; runs in the environment of bench/peers.lock, for Matplotlib."""
+"""bench/results.json as SVG in docs/images."""
 
 from __future__ import annotations
 

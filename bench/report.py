@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.contenders import PEERS
+from bench import plots
 from bench.results import load
 from bench.summary import COMPARED
 from bench.verdict import GROWING, measured, targets
@@ -56,7 +55,7 @@ QUICK = "\n**A quick run: these figures say little about the targets.**\n"
 def main() -> None:
     results = load()
     (PROJECT / "docs" / "images").mkdir(exist_ok=True)
-    subprocess.run([str(PEERS), "-m", "bench.plots"], cwd=PROJECT, check=True)
+    plots.main()
     PAGE.write_text(page(results), encoding="utf-8")
 
 
