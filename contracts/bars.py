@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -63,6 +64,7 @@ class BarDecoder:
             bars=bars,
             rejects=rejects,
             outcomes=Outcomes(accepted=bars.height, rejected=rejects.height),
+            ingested=Counter(bars["provider"]),
         )
 
     def _read(self, records: Sequence[Record]) -> tuple[pl.DataFrame, pl.DataFrame]:

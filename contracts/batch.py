@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,6 +20,14 @@ class Quiet:
 
     since: int
     until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """When the first and the last record of a batch were appended, by their Kafka timestamps in milliseconds."""
+
+    offsets: tuple[int, int]
+    times_ms: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,8 @@ class MicroBatch:
     partition: int
     next_offset: int  # everything before it is in this batch or in an earlier one
     read_at: int = 0  # monotonic nanoseconds
+    appended: Appended | None = None
+    ingested: Mapping[str, int] = field(default_factory=dict)  # events by provider, without those that are refused
     quiet: Quiet | None = None
     provisional: bool = False
     watermark: int | None = None  # of the provider that is furthest

@@ -18,29 +18,47 @@ def _text(value: Any) -> Any:
 
 
 class KafkaConfig(BaseModel):
-    """Section `bus.kafka` of the config.
-
-    Attributes:
-        brokers: host:port, several with commas, or `embedded` for the local stack.
-        consumer_group: group under which offsets are committed, for lag tools only.
-        start: where a flow that has not written anything yet begins: earliest, latest, group, or an ISO 8601 time.
-        on_gap: what to do when records were deleted before they were read: stop, or continue with what is left.
-        options: further librdkafka client options, such as security.protocol and sasl.password.
-    """
+    """Section `bus.kafka` of the config."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    brokers: str = Field(default="embedded", min_length=1)
-    topic: str = "mdp.events"
-    signals_topic: str = "mdp.signals"
-    bars_topic: str = "mdp.bars"
-    dlq_topic: str = "mdp.events.dlq"
-    late_topic: str = "mdp.events.late"
-    replay_topic: str = "mdp.replay"
-    consumer_group: str = "mdp-consumers"
-    start: str = "earliest"
-    on_gap: Literal["stop", "continue"] = "stop"
-    options: dict[str, SecretStr] = Field(default_factory=dict)
+    brokers: str = Field(
+        default="embedded",
+        min_length=1,
+        description="`host:port`, several with commas, or `embedded` for the local stack of `mdp up`.",
+    )
+    topic: str = Field(
+        default="mdp.events", description="The events. Its partitions are the unit of state and of scale."
+    )
+    signals_topic: str = Field(
+        default="mdp.signals",
+        description="Signals; needs at least as many partitions as the events, like the other output topics.",
+    )
+    bars_topic: str = Field(default="mdp.bars", description="Bars, written by `micro-batch` and read by `infer`.")
+    dlq_topic: str = Field(default="mdp.events.dlq", description="Rejected rows with their original bytes.")
+    late_topic: str = Field(default="mdp.events.late", description="Late rows with their original bytes.")
+    replay_topic: str = Field(default="mdp.replay", description="Where `mdp stream replay` writes to.")
+    consumer_group: str = Field(
+        default="mdp-consumers",
+        description="Offsets are committed to it for lag tools. Nothing is resumed from it, unless `start` says so.",
+    )
+    start: str = Field(
+        default="earliest",
+        description="Where a flow begins that has written nothing yet: `earliest`, `latest`, `group` (the group's "
+        "committed offsets), or an ISO 8601 time with a zone. One that has, and has lost its state, begins at the "
+        "first record.",
+    )
+    on_gap: Literal["stop", "continue"] = Field(
+        default="stop",
+        description="What to do when records were deleted before they were read, as by a retention that is too short: "
+        "end with an error, or go on with what is left, logged and counted in `stream_gap_offsets_total`.",
+    )
+    options: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Further librdkafka options of every client, such as `security.protocol` or `sasl.password`; "
+        "values are never printed. `bootstrap.servers`, `enable.auto.commit`, `isolation.level` and "
+        "`transactional.id` are the pipeline's own, and left out.",
+    )
 
     @field_validator("options", mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contracts import frames
 from contracts.duration import format_duration, parse_duration
@@ -43,16 +43,22 @@ def _duration(text: str) -> str:
 
 
 class FeatureConfig(BaseModel):
-    """One rolling feature: a column `name` of every features frame.
-
-    `kind` may be left out where the first word of the name says it: `vol_60s` is a volatility.
-    """
+    """One rolling feature: a column `name` of every features frame."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$"), AfterValidator(_unreserved)]
-    kind: Kind
-    horizon: Annotated[str, AfterValidator(_duration)]
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$"), AfterValidator(_unreserved)] = Field(
+        description="A small letter, then up to 59 of a-z, 0-9, `_`; distinct, and not a column that there is already, "
+        "such as `close`."
+    )
+    kind: Kind = Field(
+        description="May be left out where the first word of the name is a kind, or one of `ret`, `vol`, `mom`, "
+        "`skew`, `kurt`."
+    )
+    horizon: Annotated[str, AfterValidator(_duration)] = Field(
+        description="A duration that is a whole number of windows: at least 1 (2 for rsi, 3 for volatility, 4 for "
+        "skewness, 5 for kurtosis), at most 100,000."
+    )
 
     @model_validator(mode="before")
     @classmethod

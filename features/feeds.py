@@ -30,9 +30,10 @@ class Feeds:
         """The newest time of each provider."""
         return dict(zip(self._numbers, self.newest.tolist(), strict=True))
 
-    def among(self, feeds: Ints) -> list[str]:
-        """The providers that rows are of."""
-        return self.names(np.unique(feeds)).to_list()
+    def counted(self, feeds: Ints) -> dict[str, int]:
+        """The providers that rows are of, and how many."""
+        counts = np.bincount(feeds, minlength=len(self._numbers)).tolist()
+        return {provider: count for provider, count in zip(self._numbers, counts, strict=True) if count}
 
     def names(self, feeds: Ints) -> pl.Series:
         """The provider of each row."""

@@ -13,25 +13,32 @@ _Wait = Annotated[int, Field(ge=0, le=7 * _DAY_MS)]
 
 
 class WindowConfig(BaseModel):
-    """Section `micro_batch` of the config; all in milliseconds but the batch size.
-
-    Attributes:
-        window_ms: length of a tumbling window, aligned to the Unix epoch.
-        allow_late_ms: how far the watermark stays behind the newest event of a provider.
-        amend_ms: how long a closed window can still be corrected.
-        flush_timeout_ms: silence after which a heartbeat moves the watermark on.
-        max_future_ms: how far an event may lie ahead of its record's timestamp.
-        max_batch_size: most records fetched at once from one partition.
-    """
+    """Section `micro_batch` of the config; all in milliseconds but the batch size."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    window_ms: int = Field(default=2_000, ge=1, le=_DAY_MS)
-    allow_late_ms: _Wait = 500
-    amend_ms: _Wait = 10_000
-    flush_timeout_ms: int = Field(default=1_000, ge=10, le=_DAY_MS)
-    max_future_ms: _Wait = 5_000
-    max_batch_size: int = Field(default=30_000, ge=1, le=1_000_000)
+    window_ms: int = Field(
+        default=2_000, ge=1, le=_DAY_MS, description="Length of a tumbling window, aligned to the Unix epoch."
+    )
+    allow_late_ms: _Wait = Field(
+        default=500, description="How far the watermark stays behind the newest event of a provider."
+    )
+    amend_ms: _Wait = Field(default=10_000, description="How long a closed window can still be corrected.")
+    flush_timeout_ms: int = Field(
+        default=1_000,
+        ge=10,
+        le=_DAY_MS,
+        description="Silence of a provider after which a heartbeat moves its watermark on.",
+    )
+    max_future_ms: _Wait = Field(
+        default=5_000, description="How far an event may lie ahead of its record's own timestamp."
+    )
+    max_batch_size: int = Field(
+        default=30_000,
+        ge=1,
+        le=1_000_000,
+        description="Most records in a batch of a partition, fewer with more than eight partitions.",
+    )
 
     @property
     def window_ns(self) -> int:

@@ -31,7 +31,8 @@ from features.window_config import WindowConfig
 
 LATE: Final = "late"
 END_OF_RUN_ROW: Final = 2**31 - 1  # after every row of the last record
-OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, "heartbeat")
+HEARTBEAT: Final = "heartbeat"
+OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, HEARTBEAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,9 @@ class Windows:
                 bars=self._bars(rows),
                 late=_late(rows, batch),
                 outcomes=self._outcomes,
+                ingested=self._feeds.counted(rows.bar.feed[rows.outcome != OUTCOMES.index(HEARTBEAT)]),
             )
-            self._heard |= dict.fromkeys(self._feeds.among(rows.bar.feed), batch.read_at)
+            self._heard |= dict.fromkeys(self._feeds.counted(rows.bar.feed), batch.read_at)
         if len(self._feeds.newest):
             result = replace(result, watermark=int(self._feeds.newest.max()) - self._config.allow_late_ns)
         return replace(result, heartbeats=self._due_heartbeats(batch.quiet)) if batch.quiet else result

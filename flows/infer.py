@@ -11,7 +11,7 @@ from contracts.bars import without_bars
 from flows import connectors, steps
 from flows.config_file import connected, load
 from flows.settings import Settings
-from telemetry.metrics import observe
+from telemetry.observe import Observation
 
 NAME: Final = "infer"
 
@@ -25,6 +25,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     features = op.stateful_batch("rolling", bars, steps.rolling(settings, NAME))
     signals = op.stateful_batch("inference", features, steps.inference(settings, NAME))
     results = op.map_value("within", signals, steps.within(settings))
+    observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
     counted = op.map_value("observe", op.map_value("without_bars", results, without_bars), observe)
     op.output("timescale", counted, connectors.timescale(settings, NAME))
     op.output("kafka", counted, connectors.kafka(settings, NAME, signals=True))

@@ -10,7 +10,7 @@ from bytewax.dataflow import Dataflow
 from flows import connectors, steps
 from flows.config_file import connected, load
 from flows.settings import Settings
-from telemetry.metrics import observe
+from telemetry.observe import Observation
 
 NAME: Final = "market"
 
@@ -26,6 +26,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     features = op.stateful_batch("rolling", bars, steps.rolling(settings, NAME))
     signals = op.stateful_batch("inference", features, steps.inference(settings, NAME))
     results = op.map_value("within", signals, steps.within(settings))
+    observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
     counted = op.map_value("observe", results, observe)
     op.output("timescale", counted, connectors.timescale(settings, NAME))
     op.output("kafka", counted, connectors.kafka(settings, NAME, signals=True))

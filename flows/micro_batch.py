@@ -10,7 +10,7 @@ from bytewax.dataflow import Dataflow
 from flows import connectors, steps
 from flows.config_file import connected, load
 from flows.settings import Settings
-from telemetry.metrics import observe
+from telemetry.observe import Observation
 
 NAME: Final = "micro_batch"
 
@@ -24,6 +24,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     bars = op.stateful_batch("windows", events, steps.windows(settings, NAME))
     op.output("heartbeats", bars, connectors.heartbeats(settings))
     results = op.map_value("within", bars, steps.within(settings))
+    observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
     counted = op.map_value("observe", results, observe)
     op.output("timescale", counted, connectors.timescale(settings, NAME))
     op.output("kafka", counted, connectors.kafka(settings, NAME, bars=True))

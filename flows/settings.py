@@ -22,7 +22,7 @@ class _Section(BaseModel):
 class BusSection(_Section):
     """Section `bus`."""
 
-    type: Literal["kafka"] = "kafka"
+    type: Literal["kafka"] = Field(default="kafka", description="What carries the events.")
     kafka: KafkaConfig = Field(default_factory=KafkaConfig)
 
 
@@ -35,7 +35,11 @@ class ProducersSection(_Section):
 class FeaturesSection(_Section):
     """Section `features`: any number of rolling features."""
 
-    windows: tuple[FeatureConfig, ...] = ()
+    windows: tuple[FeatureConfig, ...] = Field(
+        default=(),
+        description="Any number of rolling features; each is a column of the table `features`, and a name in rules and "
+        "models.",
+    )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,23 +49,33 @@ class FeaturesSection(_Section):
 class RecoverySection(_Section):
     """Section `recovery`: where Bytewax keeps its snapshots, and how often it takes one."""
 
-    directory: str = ""  # empty: beside the local stack's data
-    interval_s: int = Field(default=10, ge=1, le=3_600)
+    directory: str = Field(
+        default="", description="Folder of the snapshots; empty: `recovery` in the folder of `MDP_HOME`."
+    )
+    interval_s: int = Field(
+        default=10,
+        ge=1,
+        le=3_600,
+        description="Seconds between snapshots. A crash costs reading so much of the log again.",
+    )
 
 
 class RunSection(_Section):
-    """What part of the log one run reads and writes; set by the command line.
+    """What part of the log one run reads and writes; set by the command line."""
 
-    Attributes:
-        from_ns, to_ns: only windows inside [from, to) are written; the log is read from early enough to know them.
-        until_end: stop at the end that the log has when the run starts.
-        overwrite: replace rows in the database that differ: a deliberate recomputation.
-    """
-
-    from_ns: int | None = None
-    to_ns: int | None = None
-    until_end: bool = False
-    overwrite: bool = False
+    from_ns: int | None = Field(
+        default=None,
+        description="`--from`, in nanoseconds since the epoch: only windows that begin then or later are written; the "
+        "log is read from early enough to know them.",
+    )
+    to_ns: int | None = Field(default=None, description="`--to`: only windows that end by then are written.")
+    until_end: bool = Field(
+        default=False, description="`--until-end`: stop at the end that the log has when the run starts."
+    )
+    overwrite: bool = Field(
+        default=False,
+        description="`--overwrite`: replace rows of the database that differ: a deliberate recomputation.",
+    )
 
     @property
     def bounded(self) -> bool:
@@ -86,8 +100,12 @@ class RunSection(_Section):
 class Settings(_Section):
     """configs/streaming.yaml, with environment variables and --set applied."""
 
-    version: Literal[1] = 1
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")] = "mdp"
+    version: Literal[1] = Field(default=1, description="Version of this file's format.")
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")] = Field(
+        default="mdp",
+        description="Names the deployment: its saved state, its transactions and its progress. A small letter, then up "
+        "to 40 of a-z, 0-9, `_`, `-`. Only one worker at a time may run a flow under one name.",
+    )
     bus: BusSection = BusSection()
     store: StoreConfig = StoreConfig()
     producers: ProducersSection = ProducersSection()

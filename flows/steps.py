@@ -16,6 +16,9 @@ from flows.settings import Settings
 from flows.state_shape import Shape, check_shape, state_shape
 from flows.stop import STOP
 from inference.engine import build
+from telemetry.evaluators import EvaluatorIncidents
+from telemetry.observe import Answer, timed_features
+from telemetry.snapshots import note_size, timed_snapshot
 from telemetry.step_cpu import counted
 
 
@@ -33,20 +36,27 @@ Saved = tuple[Shape, Any]
 class Step(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
     """Runs a state machine inside Bytewax. What it saves says which config it belongs to."""
 
-    def __init__(self, name: str, machine: Machine, shape: Shape, saved: Saved | None) -> None:
-        self._machine = machine
-        self._answer = counted(name, machine.step)
+    def __init__(
+        self, name: str, machine: Machine, shape: Shape, saved: Saved | None, answer: Answer | None = None
+    ) -> None:
+        self._name, self._machine = name, machine
+        self._answer = counted(name, answer or machine.step)
         self._shape = shape
+        self._partition: int | None = None
         if saved is not None:
             saved_shape, state = saved
             check_shape(saved_shape, shape)
             machine.restore(state)
 
     def on_batch(self, values: list[MicroBatch]) -> tuple[Iterable[MicroBatch], bool]:
+        self._partition = values[0].partition
         return [self._answer(batch) for batch in values], StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> Saved:
-        return self._shape, self._machine.snapshot()
+        state = timed_snapshot(self._name, self._machine.snapshot)
+        if self._partition is not None:
+            note_size(self._name, self._partition, state)
+        return self._shape, state
 
 
 class WindowsStep(Step):
@@ -73,13 +83,21 @@ def windows(settings: Settings, flow: str) -> Logic:
 def rolling(settings: Settings, flow: str) -> Logic:
     """Bars to features."""
     features, window, shape = settings.features.windows, settings.micro_batch, state_shape(settings, flow)
-    return lambda saved: Step("rolling", RollingFeatures(features, window.window_ns, window.amend_ns), shape, saved)
+
+    def step(saved: Saved | None) -> Step:
+        machine = RollingFeatures(features, window.window_ns, window.amend_ns)
+        answer = timed_features(machine.step, settings.telemetry, window.interval)
+        return Step("rolling", machine, shape, saved, answer)
+
+    return step
 
 
 def inference(settings: Settings, flow: str) -> Logic:
     """Features to signals."""
     names, shape = settings.features.names, state_shape(settings, flow)
-    return lambda saved: Step("inference", build(settings.inference, names, settings.span_ns), shape, saved)
+    return lambda saved: Step(
+        "inference", build(settings.inference, names, settings.span_ns, EvaluatorIncidents()), shape, saved
+    )
 
 
 def within(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:

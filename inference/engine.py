@@ -19,6 +19,8 @@ from inference.config import InferenceConfig, InferenceConfigError
 from inference.evaluator import ENTRY_POINTS, Evaluator, EvaluatorFactory
 from inference.model import ModelEvaluator, load_model
 from inference.rules import RulesEvaluator, load_rules
+from telemetry.metrics import INFERENCE_DURATION
+from telemetry.timing import timed
 
 _UNWATCHED: Final = Unwatched()
 _IDENTIFYING: Final = (*frames.FEATURE_KEY, "name")
@@ -33,6 +35,10 @@ class Inference:
 
     def __init__(self, evaluators: Sequence[Evaluator]) -> None:
         self._evaluators = tuple(evaluators)
+        self._evaluations = [
+            (evaluator.name, timed(INFERENCE_DURATION.labels(evaluator.name), evaluator.evaluate))
+            for evaluator in evaluators
+        ]
 
     def step(self, batch: MicroBatch) -> MicroBatch:
         """`batch` with the signals of its features, in the order of their rows, then of evaluators."""
@@ -46,7 +52,7 @@ class Inference:
         return replace(batch, signals=signals)
 
     def _signals(self, features: pl.DataFrame) -> pl.DataFrame:
-        made = [(evaluator.name, evaluator.evaluate(features)) for evaluator in self._evaluators]
+        made = [(adapter, evaluate(features)) for adapter, evaluate in self._evaluations]
         parts = [_complete(adapter, signals) for adapter, signals in made if signals.height]
         if len(parts) > 1:
             return _in_row_order(features, pl.concat(parts))

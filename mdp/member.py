@@ -1,10 +1,14 @@
-"""`python -m mdp.member FLOW PROCESS ADDRESSES`: one process of a cluster that `mdp.cluster` has started."""
+"""`python -m mdp.member FLOW PROCESS ADDRESSES`: one process of a cluster that `mdp.cluster` has started.
+
+What it takes to end such a process, whoever has started it, is here too.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import ClassVar, Final, NoReturn
 
 from bytewax import errors
@@ -14,7 +18,7 @@ from flows import stop
 from flows.config_file import connected, load
 from mdp.cli.errors import causes, explain, print_traceback
 from mdp.cluster import AWAY, USER_ERROR
-from mdp.worker import run_process, start_logging
+from mdp.worker import run_process, show_health, start_logging
 from sinks.connection import StoreUnavailable
 from sinks.kafka import FORBIDDEN, KafkaUnavailable
 from sources.topics import BrokerUnavailable
@@ -39,14 +43,27 @@ class _Raised(errors.BytewaxRuntimeError):
 
 
 def main() -> NoReturn:
-    """Ends with the exit code that tells the parent whether to start again."""
-    errors.BytewaxRuntimeError = _Raised  # type: ignore[misc]
-    flow, process, addresses = sys.argv[1:]
+    """Runs the process; its exit code tells the parent whether to start again."""
     stop.with_parent()
+    end_after(_run)
+
+
+def _run() -> int:
+    flow, process, addresses = sys.argv[1:]
+    settings = connected(load())
+    start_logging(settings, int(process))
+    show_health(flow, settings, int(process))  # type: ignore[arg-type]
+    return run_process(flow, settings, int(process), addresses.split(";"))  # type: ignore[arg-type]
+
+
+def end_after(run: Callable[[], int]) -> NoReturn:
+    """Ends with the exit code of what runs a process of a cluster, or the one that tells why it failed.
+
+    That is 75 after what another start may mend, 2 after what only people can.
+    """
+    errors.BytewaxRuntimeError = _Raised  # type: ignore[misc]
     try:
-        settings = connected(load())
-        start_logging(settings)
-        code = run_process(flow, settings, int(process), addresses.split(";"))  # type: ignore[arg-type]
+        code = run()
     except Exception as failure:
         code = _told(failure)
     except BaseException as panic:

@@ -51,9 +51,29 @@ class SavedState:
         return self.folder.exists()
 
     @property
-    def config(self) -> RecoveryConfig:
-        """What Bytewax has to know."""
-        return RecoveryConfig(str(self.folder))
+    def is_in_use(self) -> bool:
+        """Whether a run has it now."""
+        lock = self.folder.with_suffix(".lock")
+        if not lock.exists():
+            return False
+        with lock.open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def config_of(self, machine: int) -> RecoveryConfig:
+        """What Bytewax has to know on one of the machines that share a cluster.
+
+        All snapshots are on the first. Bytewax asks the processes which of them has what; the others have empty
+        folders, so that nothing has to be moved, or lie on a shared disk, when there come to be more or fewer.
+        """
+        if machine == 0:
+            return RecoveryConfig(str(self.folder))
+        empty = self.folder.with_name(f"{self.folder.name}-{machine}.empty")
+        empty.mkdir(parents=True, exist_ok=True)
+        return RecoveryConfig(str(empty))
 
     def check(self) -> None:
         """Makes sure that what is saved, if anything is, can be continued.

@@ -73,11 +73,14 @@ class TopicReader:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _SECONDS:
                 raise SourceError(f"{self.topic}[{partition}] gave no answer for {_SECONDS:.0f} s: is the broker up?")
-            inside = [message for message in messages if _is_record(message) and _offset(message) < end]
+            news = [message for message in messages if message.error() is not None]
+            records = [message for message in messages if _is_record(message)] if news else messages
+            is_last = bool(records) and _offset(records[-1]) >= end - 1
+            inside = [message for message in records if _offset(message) < end] if is_last else records
             if inside:
                 yield inside
             # The last offsets may be markers of transactions, which nobody sees: then the partition's end has the word.
-            if any(_is_end(message) or (_is_record(message) and _offset(message) >= end - 1) for message in messages):
+            if is_last or any(map(_is_end, news)):
                 return
 
     def follow(self, starts: dict[int, int]) -> Iterator[list[Message]]:

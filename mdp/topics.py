@@ -44,9 +44,9 @@ class TopicConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    partitions: int = Field(default=1, ge=1)
-    replication: int = Field(default=1, ge=1)
-    config: _Settings = Field(default_factory=dict)
+    partitions: int = Field(default=1, ge=1, description="Output topics need at least as many as the events topic.")
+    replication: int = Field(default=1, ge=1, description="No more than there are brokers is asked for.")
+    config: _Settings = Field(default_factory=dict, description="Kafka's own topic settings, such as `retention.ms`.")
 
     def over(self, defaults: TopicConfig) -> TopicConfig:
         """Fill in `defaults` where the topic says nothing itself."""
@@ -121,6 +121,27 @@ def apply(bus: KafkaConfig, topics: dict[str, TopicConfig]) -> list[TopicReport]
         for name, topic in wanted.items()
     ]
     return [*reports, *_unlisted(bus, topics, after.topics), *_narrow(bus, after.topics)]
+
+
+def compare(bus: KafkaConfig, topics: dict[str, TopicConfig], found: ClusterMetadata) -> list[TopicReport]:
+    """Reports on all topics that the config names, as `apply` does, and creates none.
+
+    Args:
+        bus: the config.
+        topics: as the file says they should be.
+        found: what the broker knows.
+    """
+    used = {name: topic for name, topic in topics.items() if name in _roles(bus)}
+    there = {name: topic for name, topic in used.items() if name in found.topics}
+    configs = _configs(AdminClient(bus.client()), list(there))
+    compared = [
+        _report(name, _capped(topic, len(found.brokers)), topic, found.topics[name], configs[name], is_new=False)
+        for name, topic in there.items()
+    ]
+    missing = [
+        TopicReport(name, None, None, is_new=False, drift=("does not exist",)) for name in used if name not in there
+    ]
+    return [*missing, *compared, *_unlisted(bus, topics, found.topics), *_narrow(bus, found.topics)]
 
 
 def _metadata(bus: KafkaConfig, expected: set[str] | None = None) -> ClusterMetadata:

@@ -23,11 +23,12 @@ from flows.settings import Settings
 from mdp import allocator
 from mdp.log_format import LogFormat
 from mdp.preflight import check
+from mdp.probes import probes
 from mdp.saved_state import SavedState
 from sinks.connection import StoreUnavailable
 from sinks.job_runs import Ending, finish_run, start_run
 from sinks.queries import progress_of
-from telemetry import metrics
+from telemetry.server import serve
 
 Flow = Literal["market", "micro_batch", "infer"]
 
@@ -52,29 +53,31 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int,
     os.environ[OVERRIDES] = json.dumps(list(overrides))
     settings = connected(load())
     start_logging(settings)
+    if workers == 1:
+        show_health(flow, settings, 0)
     stop.before_the_start()
     saved = SavedState.of(settings, flow)
     if saved is None:
         if reset_state:
             raise ConfigError("a run with --from or --to keeps no state: leave out --reset-state")
         check(settings, flow, dataflow(flow), wait=False)
-        return _recorded(flow, settings, workers)
+        return recorded(flow, settings, _processes(flow, settings, workers))
     with saved.locked():
         if not reset_state:
             saved.check()
         check(settings, flow, dataflow(flow), wait=saved.exists)
         saved.prepare(reset=reset_state)
-        return _recorded(flow, settings, workers)
+        return recorded(flow, settings, _processes(flow, settings, workers))
 
 
-def _recorded(flow: Flow, settings: Settings, workers: int) -> int:
-    """Runs the flow, and keeps a record of it in `job_runs`."""
+def recorded(flow: Flow, settings: Settings, processes: Callable[[], int]) -> int:
+    """Runs the processes of a flow to their exit code, and keeps a record of the run in `job_runs`."""
     conninfo, run_id = settings.store.url.get_secret_value(), uuid.uuid4()
     start_run(conninfo, run_id, settings.flow_id(flow), masked_tree(settings.model_dump(mode="json")))
     ending: Ending = "failed"
     error: str | None = None
     try:
-        code = run_process(flow, settings, 0, []) if workers == 1 else _run_cluster(flow, workers)
+        code = processes()
         ending = "failed" if code else "stopped" if stop.STOP.is_set() else "finished"
     except BaseException as failure:
         error = one_line(failure)
@@ -89,16 +92,23 @@ def _recorded(flow: Flow, settings: Settings, workers: int) -> int:
     return code
 
 
-def _run_cluster(flow: Flow, workers: int) -> int:
+def _processes(flow: Flow, settings: Settings, workers: int) -> Callable[[], int]:
+    """On this machine: one that runs alone, in this process, or a cluster of as many as there are workers."""
+    if workers == 1:
+        return lambda: run_process(flow, settings, 0, [])
     from mdp import cluster  # noqa: PLC0415 - a worker that runs alone starts sooner without it
 
-    return cluster.run(flow, workers)
+    return lambda: cluster.run(flow, workers)
 
 
-def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequence[str]) -> int:
-    """Runs one process of a cluster, or the only one; the exit code."""
+def run_process(
+    flow: Flow, settings: Settings, process: int, addresses: Sequence[str], *, own_machine: bool = False
+) -> int:
+    """Runs one process of a cluster, or the only one; the exit code.
+
+    One that has a machine of its own leaves the state to process 0.
+    """
     stop.on_signals()
-    metrics.serve(settings.telemetry, process)
     allocator.tune()
     sys.setswitchinterval(0.000_5)  # the sinks' threads need little, but need it often: they wait for short answers
     saved = SavedState.of(settings, flow)
@@ -108,18 +118,26 @@ def run_process(flow: Flow, settings: Settings, process: int, addresses: Sequenc
             list(addresses),
             process,
             epoch_interval=timedelta(seconds=settings.recovery.interval_s),
-            recovery_config=saved.config if saved else None,
+            recovery_config=saved.config_of(process if own_machine else 0) if saved else None,
         )
     except KeyboardInterrupt:  # Bytewax makes one of any signal that it sees
         return stop.STUCK
     return 0
 
 
-def start_logging(settings: Settings) -> None:
-    """To stderr, from the level that the config names."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(LogFormat())
-    logging.basicConfig(level=settings.telemetry.log_level, handlers=[handler])
+def show_health(flow: Flow, settings: Settings, process: int) -> None:
+    """Serves metrics, /health and /ready from now on: also while the process waits for what it needs to begin."""
+    serve(settings.telemetry, process, probes(settings, flow))
+
+
+def start_logging(settings: Settings, process: int | None = None) -> None:
+    """To stderr, from the level and in the form that the config names."""
+    telemetry, is_terminal, handler = settings.telemetry, sys.stderr.isatty(), logging.StreamHandler()
+    form = telemetry.log_format
+    if form == "auto":
+        form = "console" if is_terminal else "json"
+    handler.setFormatter(LogFormat(form, colors=is_terminal, worker=process))
+    logging.basicConfig(level=telemetry.log_level, handlers=[handler])
 
 
 def one_line(failure: BaseException) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from contracts.batch import MicroBatch
+from telemetry.metrics import QUEUE_DEPTH
 
 _MOST_WAITING: Final = 16
 
@@ -21,14 +22,15 @@ class BackgroundWriter:
     snapshot.
     """
 
-    def __init__(self, name: str, write: Write, close: Callable[[], None]) -> None:
+    def __init__(self, sink: str, write: Write, close: Callable[[], None]) -> None:
         self._write, self._close = write, close
+        self._depth = QUEUE_DEPTH.labels(sink)
         self._waiting: deque[MicroBatch] = deque()
         self._busy = False
         self._ended = False
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=sink, daemon=True)
         self._thread.start()
 
     def submit(self, batches: Sequence[MicroBatch]) -> None:
@@ -37,6 +39,7 @@ class BackgroundWriter:
             self._changed.wait_for(lambda: self._failure or len(self._waiting) < _MOST_WAITING)
             self._raise_failure()
             self._waiting.extend(batches)
+            self._depth.inc(len(batches))
             self._changed.notify_all()
 
     def barrier(self) -> None:
@@ -69,6 +72,7 @@ class BackgroundWriter:
         try:
             while batches := self._take():
                 self._write(batches)
+                self._depth.dec(len(batches))
         except BaseException as error:
             with self._changed:
                 self._failure = error

@@ -17,6 +17,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,  # milliseconds: a peer that vanished is noticed within this
 }
+_REACH_SECONDS: Final = 2
 STATEMENT_TIMEOUT_MS: Final = 60_000
 LOCK_TIMEOUT_MS: Final = 15_000
 
@@ -69,6 +70,17 @@ def connect(conninfo: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) 
         connection = psycopg.connect(**{**DEFAULTS, **conninfo_to_dict(conninfo)}, autocommit=True)
         _configure(connection, statement_timeout_ms)
         return connection
+
+
+def reach(conninfo: str) -> None:
+    """Connects within two seconds, whatever `conninfo` says of that, and asks something.
+
+    Raises:
+        StoreUnavailable: that is not possible.
+    """
+    options = {**DEFAULTS, **conninfo_to_dict(conninfo), "connect_timeout": _REACH_SECONDS}
+    with passing_errors(), psycopg.connect(**options) as connection:
+        connection.execute("SELECT 1")
 
 
 def _configure(connection: psycopg.Connection, statement_timeout_ms: int) -> None:

@@ -15,7 +15,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from contracts.batch import MicroBatch
 from contracts.bus_config import ClientOption, KafkaConfig
 from sinks.read_back import last_cause
-from sinks.records import Cause, Identity, OutRecord, bar_records, refused_records, signal_records
+from sinks.records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
+from telemetry.metrics import DLQ_RECORDS
 from telemetry.outage import wait_out
 
 _SECONDS = 30.0
@@ -83,6 +84,11 @@ class TransactionalWriter:
         ):
             wait_out(lambda: self._write(batches), KafkaUnavailable, "Kafka")
 
+    def leaves(self, batch: MicroBatch) -> bool:
+        """Whether the batch has records that windows have led to, as their closing did."""
+        sources = {self._config.signals_topic: batch.signals, self._config.bars_topic: batch.bars}
+        return any(topic in self._topics and frame.height for topic, frame in sources.items())
+
     def close(self) -> None:
         self._producer = None
 
@@ -112,6 +118,8 @@ class TransactionalWriter:
             self._producer = None  # a new one fences what may have become of this transaction, and looks
             raise
         self._written |= {topic: records[-1].cause for topic, records in new.items() if records}
+        for record in new.get(self._config.dlq_topic, ()):
+            DLQ_RECORDS.labels(record.header(DLQ_REASON)).inc()
 
     def _unwritten(self, topic: str, records: Records, batches: Sequence[MicroBatch]) -> list[OutRecord]:
         written = self._written[topic]

@@ -23,14 +23,15 @@ from sinks.heartbeats import heartbeat_record
 from sinks.kafka import Records, TransactionalWriter
 from sinks.records import Identity
 from sinks.store import StoreWriter
-from telemetry.latency import written
+from telemetry.latency import KAFKA, STORE, written
+from telemetry.snapshots import timed_snapshot
 
 _Parts = Callable[[], list[str]]
 
 
 class _Part(StatefulSinkPartition[MicroBatch, None]):
-    def __init__(self, writer: BackgroundWriter, release: Callable[[], None]) -> None:
-        self._writer, self._release = writer, release
+    def __init__(self, sink: str, writer: BackgroundWriter, release: Callable[[], None]) -> None:
+        self._sink, self._writer, self._release = sink, writer, release
 
     def write_batch(self, values: list[MicroBatch]) -> None:
         try:
@@ -39,7 +40,7 @@ class _Part(StatefulSinkPartition[MicroBatch, None]):
             raise errors.BytewaxRuntimeError("error writing to a sink") from error
 
     def snapshot(self) -> None:
-        self._writer.barrier()
+        timed_snapshot(self._sink, self._writer.barrier)
 
     def close(self) -> None:
         self._release()
@@ -68,8 +69,8 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
         writer = TransactionalWriter(self.config, self._identity(partition_of(for_part)), self.topics)
-        background = BackgroundWriter(f"kafka-{for_part}", written("kafka", writer.write), writer.close)
-        return _Part(background, background.close)
+        background = BackgroundWriter(KAFKA, written(KAFKA, writer.write, writer.leaves), writer.close)
+        return _Part(KAFKA, background, background.close)
 
 
 @dataclass
@@ -91,9 +92,9 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, None]):
         worker = threading.get_ident()  # Bytewax runs each worker on a thread of its own
         if worker not in self._shared:
             store = self.open_writer()
-            self._shared[worker] = BackgroundWriter("timescale", written("timescale", store.write), store.close)
+            self._shared[worker] = BackgroundWriter(STORE, written(STORE, store.write), store.close)
         self._users[worker] = self._users.get(worker, 0) + 1
-        return _Part(self._shared[worker], lambda: self._release(worker))
+        return _Part(STORE, self._shared[worker], lambda: self._release(worker))
 
     def _release(self, worker: int) -> None:
         self._users[worker] -= 1

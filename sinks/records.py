@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from contracts.batch import MicroBatch
-from contracts.record import CONTENT_TYPE, JSON, Headers, RecordHeaders
+from contracts.record import CONTENT_TYPE, JSON, Headers, RecordHeaders, header_texts
 from contracts.timestamps import format_timestamps
 
 FLOW: Final = "flow"
@@ -78,6 +78,10 @@ class OutRecord:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+    def header(self, name: str) -> str:
+        """One of the headers, as text."""
+        return header_texts(self.headers)[name]
 
 
 def signal_records(batch: MicroBatch) -> Iterator[OutRecord]:

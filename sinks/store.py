@@ -26,7 +26,7 @@ from sinks.records import (
     STORE,
 )
 from sinks.timescale import RefusedRow, TimescaleWriter
-from telemetry.metrics import ERRORS
+from telemetry.metrics import DLQ_RECORDS, ERRORS
 from telemetry.outage import wait_out
 
 _SECONDS: Final = 30.0
@@ -66,6 +66,7 @@ class StoreWriter:
         if result.refused:
             ERRORS.labels("store", "refused").inc(len(result.refused))
             wait_out(lambda: self._send_to_dlq(result.refused), KafkaException, "Kafka")
+            DLQ_RECORDS.labels(STORE).inc(len(result.refused))
 
     def _send_to_dlq(self, rows: Sequence[RefusedRow]) -> None:
         """Rows that the database refuses are rare: a producer for the occasion is good enough."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from contracts.duration import parse_duration
 
@@ -20,9 +20,19 @@ class StoreConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    url: SecretStr = SecretStr(EMBEDDED)  # a URL may hold a password
-    retention: str | None = None
-    compress_after: str = "7d"  # beyond what a replay rewrites: changing compressed rows is slow
+    url: SecretStr = Field(  # a URL may hold a password
+        default=SecretStr(EMBEDDED),
+        description="`postgresql://user@host:5432/database`, a libpq connection string, or `embedded`.",
+    )
+    retention: str | None = Field(
+        default=None,
+        description="On TimescaleDB: drop rows older than this duration, at least `1d`; null keeps all.",
+    )
+    compress_after: str = Field(
+        default="7d",
+        description="On TimescaleDB: age at which chunks move to the columnstore, a duration of at least `1d`. Let it "
+        "lie beyond what replays rewrite: changing compressed rows is slow.",
+    )
 
     @field_validator("url")
     @classmethod

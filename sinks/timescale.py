@@ -6,6 +6,7 @@ batches again changes nothing. Progress through the log is written in the same t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +22,7 @@ from sinks.copy import copy_into
 from sinks.merge import SOURCE, Target, targets
 from sinks.progress import NOWHERE, Source
 from sinks.staging import table_rows, unique_rows
+from telemetry.metrics import LAST_FLUSH, STORE_DURATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,12 @@ class TimescaleWriter:
         with connection.transaction(), connection.cursor() as cursor:
             for target, frame in rows:
                 if frame.height:
-                    result.add(merge(cursor, target, frame, self._reached))
+                    with STORE_DURATION.labels(target.table).time():
+                        result.add(merge(cursor, target, frame, self._reached))
+            begin = time.perf_counter()
             progress.advance(cursor, self._flow, batches)
+        STORE_DURATION.labels("progress").observe(time.perf_counter() - begin)
+        LAST_FLUSH.set_to_current_time()
         return result
 
     def _connected(self) -> psycopg.Connection:

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 
 _SECONDS: Final = 10.0
+_REACH_SECONDS: Final = 2.0
 _FIRST_LOOK_SECONDS: Final = 0.5
 _LONGEST_LOOK_SECONDS: Final = 1.0  # signals wait for the end of a look
 _AFTER: Final = re.compile(r" \(after \d+ms in state .*\)$")
@@ -83,3 +84,23 @@ def _silent(client: Mapping[str, Any], said: list[KafkaError], last: KafkaError)
     remedy = "" if known else ", or bus.kafka.options if it asks for TLS or a password"
     where = client["bootstrap.servers"]
     return f"no Kafka broker answers at {where}: {reason}; start it, or set bus.kafka.brokers{remedy}"
+
+
+class Reach:
+    """Asks the brokers for a topic within two seconds; each call raises Unreachable when they do not answer.
+
+    The client is kept between calls, but not after a failure: one that knew a broker before it was restarted may be
+    refused for ever.
+    """
+
+    def __init__(self, client: Mapping[str, Any], topic: str) -> None:
+        self._client, self._topic = dict(client), topic
+        self._admin: AdminClient | None = None
+
+    def __call__(self) -> None:
+        admin, self._admin = self._admin or _admin(self._client), None
+        try:
+            admin.list_topics(self._topic, timeout=_REACH_SECONDS)
+        except KafkaException as error:
+            raise Unreachable(error.args[0].str()) from None
+        self._admin = admin

@@ -21,7 +21,7 @@ from sources.closing_times import ClosingTimes
 from sources.end_offsets import EndOffsets
 from sources.partition import KafkaPartition
 from sources.topics import SourceError, partitions_of, topic_id
-from telemetry.metrics import GAP_OFFSETS
+from telemetry.metrics import ERRORS, GAP_OFFSETS
 from telemetry.outage import Outage
 
 _TIMEOUT: Final = 10.0
@@ -156,6 +156,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
             )
         log.error("%s; going on without them (on_gap: continue)", gap)
         GAP_OFFSETS.labels(self.topic, str(partition)).inc(low - wanted)
+        ERRORS.labels("source", "gap").inc()
         return low
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final, cast
 from bytewax.inputs import StatefulSourcePartition
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from contracts.batch import MicroBatch, Quiet
+from contracts.batch import Appended, MicroBatch, Quiet
 from contracts.partition_keys import partition_key
 from contracts.record import Fetch, Record
 from sources.topics import BrokerUnavailable, SourceError, topic_id
 from telemetry.outage import wait_out
+from telemetry.reading import Reading
 from telemetry.step_cpu import counted
 
 if TYPE_CHECKING:
@@ -52,15 +53,25 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         self._held: list[Message] = []  # read, and waiting for more
         self._closing_times = source.closing_times() if source.closing_times else None
         self._handed_on_at = 0.0
+        self._last_appended = (0, 0)
         self._read_at = 0  # when the oldest record that is held was fetched
         self._awake: datetime | None = None
         self._reported = 0
         self._ahead_since: float | None = None
         self._in_doubt = False  # whether the topic is still the one it was
         self._counted_read = counted("read", self._read)
+        group = source.config.consumer_group
+        self._reading = Reading(source.topic, partition, group, lambda: self._read_to, self._known_end)
 
     def next_batch(self) -> Iterable[tuple[str, MicroBatch]]:
+        self._reading.asked_at = time.monotonic()
         return self._counted_read()
+
+    def _known_end(self) -> int | None:
+        if self._end is not None:
+            return self._end
+        latest = self._source.ends.latest(self._partition) if self._source.ends else None
+        return None if latest is None else latest.end
 
     def _read(self) -> Iterable[tuple[str, MicroBatch]]:
         """Fetches and decodes: one step, as each part of a fetch is decoded while it is warm."""
@@ -68,13 +79,18 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             raise StopIteration
         parts = self._parts()
         first = next(parts, None)
-        batch = None if first is None else self._source.decode(chain([first], parts))
+        batch = None if first is None else self._decoded(first, parts)
         self._awake = None if first else datetime.now(UTC) + _POLL
         quiet = self._confirmed_quiet()
         if quiet is not None:
             nothing = MicroBatch(topic=self._source.topic, partition=self._partition, next_offset=self._next)
             batch = replace(batch or nothing, quiet=quiet)
         return [(self._key, batch)] if batch else []
+
+    def _decoded(self, first: Fetch, others: Iterator[Fetch]) -> MicroBatch:
+        begin = _appended(first.records[0])
+        batch = self._source.decode(chain([first], others))
+        return replace(batch, appended=Appended(*zip(begin, self._last_appended, strict=True)))
 
     @property
     def _next(self) -> int:
@@ -108,6 +124,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         if records:
             self._settle_doubt()
             self._read_to = max(self._read_to, int(records[-1].offset() or 0) + 1)
+            self._reading.read(records[-1].timestamp()[1])
         return records, len(messages) < asked
 
     def _can_wait(self, records: list[Message], new: list[Message]) -> bool:
@@ -129,6 +146,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         return [record for record in records if int(record.offset() or 0) < self._end]
 
     def _fetch(self, records: list[Message]) -> Fetch:
+        self._last_appended = _appended(cast(Record, records[-1]))
         return Fetch(
             topic=self._source.topic,
             partition=self._partition,
@@ -146,6 +164,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             if error.code() == KafkaError._PARTITION_EOF:
                 self._settle_doubt()
                 self._read_to = max(self._read_to, min(event.offset() or 0, self._end or _NO_END))
+                self._reading.reached_end()
             elif error.code() in _OUT_OF_LOG:
                 self._find_the_log()
             elif error.code() in _WAIT_IT_OUT or error.retriable():
@@ -209,6 +228,12 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         return self._next
 
     def close(self) -> None:
+        self._reading.close()
         self._consumer.close()
         if self._source.ends is not None:
             self._source.ends.stop()
+
+
+def _appended(record: Record) -> tuple[int, int]:
+    """Its offset, and the milliseconds of its timestamp."""
+    return record.offset(), record.timestamp()[1]

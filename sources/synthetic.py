@@ -41,19 +41,19 @@ class SyntheticConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    provider: _Name = "synthetic"
-    symbols: Annotated[int, Field(ge=1, le=100_000)] | Annotated[tuple[_Name, ...], Field(min_length=1)] = (
-        "SPY",
-        "AAPL",
-        "MSFT",
+    provider: _Name = Field(
+        default="synthetic", description="Provider of the events: 1 to 48 printable ASCII characters."
     )
-    tick_rate: Annotated[float, Field(gt=0, le=1e6, description="events per second and symbol")] = 1.0
-    price_volatility: Annotated[float, Field(ge=0, le=10, description="deviation of a day's log return")] = 0.02
-    seed: Annotated[int, Field(ge=0)] = 0
-    duplicates: Annotated[_Probability, Field(description="probability that an event is sent twice")] = 0.0
-    out_of_order: Annotated[_Probability, Field(description="probability that an event is delayed")] = 0.0
-    max_delay_ms: Annotated[int, Field(ge=1, le=3_600_000, description="longest delay of an event or duplicate")] = 400
-    malformed: Annotated[_Probability, Field(description="probability of a broken record after an event")] = 0.0
+    symbols: Annotated[int, Field(ge=1, le=100_000)] | Annotated[tuple[_Name, ...], Field(min_length=1)] = Field(
+        default=("SPY", "AAPL", "MSFT"), description="How many symbols, or which, by name."
+    )
+    tick_rate: float = Field(default=1.0, gt=0, le=1e6, description="Events per second and symbol.")
+    price_volatility: float = Field(default=0.02, ge=0, le=10, description="Standard deviation of a day's log return.")
+    seed: int = Field(default=0, ge=0, description="Another seed is another market.")
+    duplicates: _Probability = Field(default=0.0, description="Probability that an event is sent twice.")
+    out_of_order: _Probability = Field(default=0.0, description="Probability that an event is delayed.")
+    max_delay_ms: int = Field(default=400, ge=1, le=3_600_000, description="Longest delay of an event or a duplicate.")
+    malformed: _Probability = Field(default=0.0, description="Probability of a broken record after an event.")
 
     @model_validator(mode="after")
     def _symbols_are_distinct(self) -> SyntheticConfig:

@@ -8,15 +8,28 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TelemetryConfig(BaseModel):
-    """Section `telemetry` of the config.
-
-    Attributes:
-        metrics_port: where worker 0 serves Prometheus metrics, on `metrics_host`; worker n takes the n-th port after
-            it. 0 serves none.
-    """
+    """Section `telemetry` of the config."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(default=9101, ge=0, le=65_000)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    metrics_host: str = Field(
+        default="127.0.0.1", description="Address on which metrics, `/health` and `/ready` are served."
+    )
+    metrics_port: int = Field(
+        default=9101, ge=0, le=65_000, description="Port of worker 0; worker n has the n-th after it. 0 serves none."
+    )
+    ready_lag_ms: int = Field(
+        default=10_000,
+        ge=1,
+        le=86_400_000,
+        description="A worker that lags more than this many milliseconds behind is not ready.",
+    )
+    symbol_label: bool = Field(
+        default=False, description="Whether metrics tell symbols apart, at the cost of series for each of them."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Lines of the log below this level are left out."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="A line for people, or JSON; `auto`: for people on a terminal, and JSON elsewhere."
+    )

@@ -1,80 +1,123 @@
-"""What a worker counts, for Prometheus."""
+"""What a worker counts and times, for Prometheus: docs/metrics.md says what each metric means.
+
+The number of series is bounded whatever a feed sends. Labels have values out of the config and the code, the partitions
+of a topic, and three kinds of names: those of providers, signals and, if they are asked for, symbols, of which only the
+first so many get series of their own (`telemetry.observe`).
+"""
 
 from __future__ import annotations
 
-import collections
-import functools
-import logging
-import time
-from dataclasses import fields
+from collections.abc import Iterable
+from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.samples import Sample
 
-from contracts.batch import MicroBatch, Outcomes
-from telemetry.config import TelemetryConfig
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the series, and nobody asks for them
 
-PARTITION_EVENTS = Gauge(
+
+class _BareCounter(Counter):
+    """A counter with the very name that it is given; the client library would add `_total` to it."""
+
+    def _child_samples(self) -> Iterable[Sample]:
+        return [Sample("", {}, self._value.get(), None, None)]
+
+
+def _ladder(lowest: float, highest: float, factor: float) -> list[float]:
+    steps = [lowest]
+    while steps[-1] < highest:
+        steps.append(steps[-1] * factor)
+    return [float(f"{step:.3g}") for step in steps]
+
+
+# What comes in.
+INGESTED: Final = Counter(
+    "stream_events_ingested_total", "Events read; their provider is unknown if refused", ["bus", "topic", "provider"]
+)
+PARTITION_EVENTS: Final = Gauge(
     "stream_partition_events",
     "Events by outcome since the start of the partition's state",
     ["topic", "partition", "outcome"],
 )
-WATERMARK_DELAY = Gauge(
+WATERMARK_DELAY: Final = Gauge(
     "stream_watermark_delay_seconds", "Wall clock minus the newest watermark of the partition", ["topic", "partition"]
 )
-FLUSH_ROWS = Counter("microbatch_flush_rows_total", "Bars that left their window, amendments included", ["window"])
-SIGNALS = Counter("signals_emitted_total", "Signals that left the evaluators", ["name", "adapter"])
-STEP_CPU = Counter("stream_step_cpu_seconds_total", "CPU time that a step of the flow has used", ["step"])
-LATENCY = Histogram(
-    "stream_latency_seconds",
-    "From the fetch of a batch to the end of the steps, and of one that closed windows to its rows being committed",
-    ["until"],
-    buckets=[round(0.001 * 1.25**power, 6) for power in range(42)],  # 1 ms to 9.4 s
+LAG_MS: Final = Gauge(
+    "stream_consumer_lag_ms",
+    "Age of the last record read while there are more, else 0; each partition has a consumer",
+    ["topic", "group", "consumer"],
 )
-ERRORS = Counter("errors_total", "What went wrong without stopping the flow", ["component", "reason"])
-
-WAITING = Gauge("stream_waiting", "How many parts of the worker wait for a service that is away", ["service"])
-GAP_OFFSETS = Counter(
+LAG_OFFSETS: Final = Gauge(
+    "stream_consumer_lag_offsets", "Offsets of the partition that have not been read yet", ["topic", "partition"]
+)
+GAP_OFFSETS: Final = Counter(
     "stream_gap_offsets_total",
     "Offsets that were deleted before they were read (on_gap: continue)",
     ["topic", "partition"],
 )
 
-log = logging.getLogger("mdp.telemetry")
+# What the steps do.
+FLUSHES: Final = Counter("microbatch_flush_total", "Micro-batches that closed or amended bars", ["window_ms", "symbol"])
+FLUSH_ROWS: Final = _BareCounter(
+    "microbatch_flush_rows", "Bars that left their window, amendments included", ["window_ms"]
+)
+FEATURES_DURATION: Final = Histogram(
+    "features_update_duration_seconds",
+    "Time to update all features with the bars of a micro-batch",
+    ["symbol", "window"],
+    buckets=_ladder(0.0001, 2, 2),
+)
+INFERENCE_DURATION: Final = Histogram(
+    "inference_eval_duration_seconds",
+    "Time of an evaluator for the features of a micro-batch",
+    ["adapter"],
+    buckets=_ladder(0.0001, 10, 2),
+)
+BREAKER_OPEN: Final = Gauge(
+    "inference_breaker_open", "Partitions in which an evaluator that failed is left alone", ["adapter"]
+)
+SIGNALS: Final = Counter("signals_emitted_total", "Signals that left the evaluators", ["name", "adapter"])
+STEP_CPU: Final = Counter("stream_step_cpu_seconds_total", "CPU time that a step of the flow has used", ["step"])
+STATE_BYTES: Final = Gauge("stream_state_bytes", "Size of the state last saved of a partition", ["step", "partition"])
+SNAPSHOT_DURATION: Final = Histogram(
+    "stream_snapshot_duration_seconds",
+    "Time to take a snapshot; of a sink, until all that it was given is written",
+    ["step"],
+    buckets=_ladder(0.0001, 30, 2),
+)
 
+# What goes out.
+STORE_DURATION: Final = Histogram(
+    "store_write_duration_seconds",
+    "Time to write the rows of a flush to a table; progress is the last, and includes the commit",
+    ["table"],
+    buckets=_ladder(0.0005, 60, 2),
+)
+LAST_FLUSH: Final = Gauge("store_last_flush_timestamp_seconds", "Wall clock of the last committed flush")
+QUEUE_DEPTH: Final = Gauge("sink_queue_depth", "Micro-batches handed to a sink and not written yet", ["sink"])
+DLQ_RECORDS: Final = Counter("dlq_records_total", "Records committed to the DLQ topic", ["reason"])
 
-def serve(config: TelemetryConfig, worker: int) -> None:
-    """Serves the metrics of this process; a port that is taken is no reason not to work."""
-    if config.metrics_port == 0:
-        return
-    try:
-        start_http_server(config.metrics_port + worker, addr=config.metrics_host)
-    except OSError as error:
-        log.warning(
-            "no metrics on port %d: %s; set telemetry.metrics_port", config.metrics_port + worker, error.strerror
-        )
+# How long it takes.
+WINDOW_LATENCY: Final = Histogram(
+    "microbatch_window_latency_ms",
+    "Milliseconds from the end of a window to its rows being committed in the database",
+    buckets=_ladder(10, 600_000, 1.5),
+)
+END_TO_END: Final = Histogram(
+    "stream_end_to_end_latency_seconds",
+    "From the Kafka timestamp of the record that closed a window to its rows or records being committed",
+    ["until"],
+    buckets=_ladder(0.001, 60, 1.5),
+)
+LATENCY: Final = Histogram(
+    "stream_latency_seconds",
+    "From the fetch of a batch to the end of the steps, and of one that closed windows to its rows being committed",
+    ["until"],
+    buckets=[round(0.001 * 1.25**power, 6) for power in range(42)],  # 1 ms to 9.4 s
+)
 
+# What goes wrong.
+WAITING: Final = Gauge("stream_waiting", "How many parts of the worker wait for a service that is away", ["service"])
+ERRORS: Final = Counter("errors_total", "What went wrong without stopping the flow", ["component", "reason"])
 
-def observe(batch: MicroBatch) -> MicroBatch:
-    """Counts what a batch brought; the batch goes on unchanged."""
-    place = batch.topic, str(batch.partition)
-    for outcome, gauge in _outcome_gauges(*place).items():
-        gauge.set(getattr(batch.outcomes, outcome))
-    if batch.watermark is not None:
-        WATERMARK_DELAY.labels(*place).set(time.time() - batch.watermark / 1e9)
-    if batch.bars.height:
-        FLUSH_ROWS.labels(batch.bars["interval"][0]).inc(batch.bars.height)  # a flow has windows of one length
-    for labels, count in collections.Counter(zip(batch.signals["name"], batch.signals["adapter"], strict=True)).items():
-        SIGNALS.labels(*labels).inc(count)
-    observe_latency("steps", batch)
-    return batch
-
-
-@functools.cache
-def _outcome_gauges(topic: str, partition: str) -> dict[str, Gauge]:
-    return {outcome.name: PARTITION_EVENTS.labels(topic, partition, outcome.name) for outcome in fields(Outcomes)}
-
-
-def observe_latency(until: str, batch: MicroBatch) -> None:
-    """Notes that the batch has come so far; one that nobody has fetched is no case."""
-    if batch.read_at:
-        LATENCY.labels(until).observe((time.monotonic_ns() - batch.read_at) / 1e9)
+BARE: Final = ("microbatch_flush_rows",)  # counters whose names do not end with _total

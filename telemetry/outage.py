@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from telemetry.metrics import WAITING
+from telemetry.metrics import ERRORS, WAITING
 
 _T = TypeVar("_T")
 _FIRST_WAIT: Final = 0.1
@@ -25,6 +25,7 @@ class Outage:
         self._service = service
         self._since: float | None = None
         self._lock = threading.Lock()
+        self._waiting, self._begun = WAITING.labels(service), ERRORS.labels(service, "unavailable")
 
     def begin(self, reason: object) -> None:
         """The service does not answer."""
@@ -32,8 +33,11 @@ class Outage:
             if self._since is not None:
                 return
             self._since = time.monotonic()
-        WAITING.labels(self._service).inc()
-        log.warning("%s is not available, waiting for it: %s", self._service, " ".join(str(reason).split()))
+        self._waiting.inc()
+        self._begun.inc()
+        text = " ".join(str(reason).split())
+        told = {"service": self._service, "reason": text}
+        log.warning("%s is not available, waiting for it: %s", self._service, text, extra=told)
 
     def end(self) -> None:
         """The service answers."""
@@ -43,8 +47,16 @@ class Outage:
             since, self._since = self._since, None
         if since is None:
             return
-        WAITING.labels(self._service).dec()
-        log.warning("%s is back after %.1f s", self._service, time.monotonic() - since)
+        self._waiting.dec()
+        seconds = time.monotonic() - since
+        told = {"service": self._service, "seconds": round(seconds, 1)}
+        log.warning("%s is back after %.1f s", self._service, seconds, extra=told)
+
+
+def waiting() -> list[str]:
+    """The services that some part of this process waits for."""
+    samples = [sample for family in WAITING.collect() for sample in family.samples]
+    return [sample.labels["service"] for sample in samples if sample.value > 0]
 
 
 def wait_out(call: Callable[[], _T], unavailable: type[Exception], service: str) -> _T:

@@ -44,7 +44,7 @@ def replay(
 
     Records of the events topic keep their bytes, headers, partition and order;
     heartbeats come along. To work on the copy, run
-    mdp stream run --name replayed --set bus.kafka.topic=mdp.replay
+    `mdp stream run --name replayed --set bus.kafka.topic=mdp.replay`
     with a database of its own in store.url: bars keep to the topic they came from.
     """
     from contracts.decode import Decoder

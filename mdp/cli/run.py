@@ -20,6 +20,19 @@ ResetState = Annotated[
     bool, typer.Option("--reset-state", help="Throw away the saved state, and read the log anew; outputs stay.")
 ]
 Workers = Annotated[int, typer.Option("--workers", "-w", min=1, max=256, help="Processes on this machine.")]
+Process = Annotated[
+    int | None,
+    typer.Option("--process", min=0, show_default=False, help="Run this one, from 0 on, of those in --addresses."),
+]
+Addresses = Annotated[
+    str | None,
+    typer.Option(
+        "--addresses",
+        metavar="HOST:PORT,...",
+        show_default=False,
+        help="Where the processes of a cluster on several machines find each other, in their order.",
+    ),
+]
 Name = Annotated[
     str | None, typer.Option("--name", show_default="of the config", help="Under which state and progress are kept.")
 ]
@@ -64,6 +77,8 @@ def run(
     end: To = None,
     until_end: UntilEnd = False,
     workers: Workers = 1,
+    process: Process = None,
+    addresses: Addresses = None,
     adapter: Adapter = None,
     overwrite: Overwrite = False,
     name: Name = None,
@@ -76,7 +91,14 @@ def run(
     to know them.
     """
     changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
-    _start("market", config, [*(overrides or []), *changes], workers, adapter, reset_state=reset_state)
+    _start(
+        "market",
+        config,
+        [*(overrides or []), *changes],
+        (workers, process, addresses),
+        adapter,
+        reset_state=reset_state,
+    )
 
 
 def micro_batch(
@@ -88,6 +110,8 @@ def micro_batch(
     end: To = None,
     until_end: UntilEnd = False,
     workers: Workers = 1,
+    process: Process = None,
+    addresses: Addresses = None,
     overwrite: Overwrite = False,
     name: Name = None,
     reset_state: ResetState = False,
@@ -96,7 +120,14 @@ def micro_batch(
     changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
     if window is not None:
         changes.append(f"micro_batch.window_ms={window}")
-    _start("micro_batch", config, [*(overrides or []), *changes], workers, None, reset_state=reset_state)
+    _start(
+        "micro_batch",
+        config,
+        [*(overrides or []), *changes],
+        (workers, process, addresses),
+        None,
+        reset_state=reset_state,
+    )
 
 
 def infer(
@@ -107,6 +138,8 @@ def infer(
     end: To = None,
     until_end: UntilEnd = False,
     workers: Workers = 1,
+    process: Process = None,
+    addresses: Addresses = None,
     adapter: Adapter = None,
     overwrite: Overwrite = False,
     name: Name = None,
@@ -114,7 +147,9 @@ def infer(
 ) -> None:
     """Turn the bars topic into features and signals: the second half of `run`."""
     changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
-    _start("infer", config, [*(overrides or []), *changes], workers, adapter, reset_state=reset_state)
+    _start(
+        "infer", config, [*(overrides or []), *changes], (workers, process, addresses), adapter, reset_state=reset_state
+    )
 
 
 def _run_changes(
@@ -135,15 +170,24 @@ def _start(
     flow: Literal["market", "micro_batch", "infer"],
     config: Path | None,
     overrides: list[str],
-    workers: int,
+    processes: tuple[int, int | None, str | None],
     adapter: str | None,
     *,
     reset_state: bool,
 ) -> None:
-    from mdp import worker
+    """`processes`: --workers, --process and --addresses."""
+    workers, process, addresses = processes
+    changes = overrides if adapter is None else [*overrides, *_adapter_changes(config, overrides, adapter)]
+    if process is None and addresses is None:
+        from mdp import worker
 
-    chosen = [] if adapter is None else _adapter_changes(config, overrides, adapter)
-    raise typer.Exit(worker.run(flow, config, [*overrides, *chosen], workers, reset_state=reset_state))
+        raise typer.Exit(worker.run(flow, config, changes, workers, reset_state=reset_state))
+    if process is None or addresses is None or workers > 1:
+        raise typer.BadParameter("--process and --addresses go together, and without --workers")
+    from mdp import distributed, member
+
+    places = distributed.addresses_of(addresses)
+    member.end_after(lambda: distributed.run(flow, config, changes, process, places, reset_state=reset_state))
 
 
 def _adapter_changes(config: Path | None, overrides: list[str], adapter: str) -> list[str]:

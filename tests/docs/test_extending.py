@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psycopg
 import pytest
 import yaml
 from confluent_kafka import Consumer
@@ -23,7 +28,8 @@ from inference.evaluator import EVALUATED
 from inference.model import ModelEvaluator, load_model
 from inference.rules import load_rules
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
+PROJECT = Path(__file__).resolve().parents[2]
+PAGE = (PROJECT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECONDS = 60.0
 
 
@@ -102,3 +108,58 @@ def test_what_the_producer_sends_is_accepted(kafka: str, topic: Callable[..., st
     assert batch.rejects.is_empty()
     assert batch.events["event_id"].n_unique() == len(names["ticks"])
     assert {record.key() for record in records} == {b"SPY"}
+
+
+def test_the_source_gives_the_bars_of_its_file_once_however_often_it_is_read(tmp_path: Path, database: str) -> None:
+    (tmp_path / "my_files.py").write_text(block("A source", "python"))
+    ticks = executed(block("A producer", "python"))["ticks"]
+    (tmp_path / "ticks.ndjson").write_text("\n".join([*map(json.dumps, ticks), "{", ""]))
+    (tmp_path / "config.yaml").write_text(
+        yaml.safe_dump({"bus": {"kafka": {"brokers": "127.0.0.1:1"}}, "store": {"url": database}})  # no Kafka is asked
+    )
+    shown = re.search(r"^    \$ (EVENTS=.*)$", PAGE, re.MULTILINE)
+    assert shown is not None
+    command = re.sub(r"\bpython\b", sys.executable, shown[1], count=1)
+    environment = os.environ | {"MDP_CONFIG": "config.yaml", "PYTHONPATH": str(PROJECT)}
+    rows = []
+    for _ in range(2):
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        with psycopg.connect(database) as connection:
+            rows.append(connection.execute("SELECT * FROM bars_ohlcv ORDER BY window_start").fetchall())
+    assert rows[0] == rows[1]
+    with psycopg.connect(database) as connection:
+        bars = connection.execute("SELECT symbol, close, trades, source_topic FROM bars_ohlcv ORDER BY window_start")
+        assert bars.fetchall() == [
+            ("SPY", 671.0, 2, "ticks.ndjson"),
+            ("SPY", 673.0, 2, "ticks.ndjson"),
+            ("SPY", 674.0, 1, "ticks.ndjson"),
+        ]
+
+
+def test_the_kind_of_feature_agrees_with_its_oracle(tmp_path: Path) -> None:
+    for part in ("contracts", "features", "tests/features", "tests/oracle_features.py"):
+        copied = shutil.copytree if (PROJECT / part).is_dir() else shutil.copy
+        (tmp_path / part).parent.mkdir(exist_ok=True)
+        copied(PROJECT / part, tmp_path / part)
+    for file, old, new in changes(block("A kind of feature", "diff")):
+        text = (tmp_path / file).read_text()
+        assert text.count(old) == 1, f"{file} has changed: {old}"
+        (tmp_path / file).write_text(text.replace(old, new))
+    property_of_all_kinds = "tests/features/test_rolling.py::test_features_are_those_of_the_bars_known_at_each_close"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", property_of_all_kinds]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def changes(diff: str) -> Iterator[tuple[str, str, str]]:
+    """(file, what stands there, what takes its place) for each hunk."""
+    for part in diff.split("--- a/")[1:]:
+        header, *hunks = part.split("@@\n")
+        for hunk in hunks:
+            lines = hunk.splitlines()
+            old = [line[1:] for line in lines if line[:1] != "+"]
+            new = [line[1:] for line in lines if line[:1] != "-"]
+            yield header.splitlines()[0], "\n".join([*old, ""]), "\n".join([*new, ""])

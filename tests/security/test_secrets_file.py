@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -127,19 +128,22 @@ def test_log_lines_and_tracebacks_are_masked(capsys: pytest.CaptureFixture[str])
     except ZeroDivisionError as error:
         fault = type(error), error, error.__traceback__
     record = logging.LogRecord("mdp", logging.ERROR, "x.py", 1, "waiting: %s", (SECRET,), fault)
-    line = LogFormat().format(record)
+    lines = [LogFormat(form).format(record) for form in ("console", "json")]
     print_traceback(*fault)
     traceback = capsys.readouterr().err
-    for text in (line, traceback):
+    for text in (*lines, traceback):
         assert SECRET not in text
         assert "ZeroDivisionError: about **********" in text
 
 
 def test_a_log_line_stays_one_line_whatever_a_feed_has_put_into_it() -> None:
     hostile = "bar of \x1b[2J\n2026-01-01 00:00:00,000 INFO forged"
-    line = LogFormat().format(logging.LogRecord("mdp", logging.ERROR, "x.py", 1, "%s", (hostile,), None))
-    assert line.endswith("ERROR bar of \\x1b[2J\\n2026-01-01 00:00:00,000 INFO forged")
+    record = logging.LogRecord("mdp", logging.ERROR, "x.py", 1, "%s", (hostile,), None)
+    line, as_json = LogFormat().format(record), LogFormat("json").format(record)
+    assert line.endswith("[error    ] bar of \\x1b[2J\\n2026-01-01 00:00:00,000 INFO forged")
     assert line.isprintable()
+    assert json.loads(as_json)["event"] == hostile
+    assert as_json.isprintable()
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import polars as pl
 import pytest
 
-from contracts import frames
-from contracts.batch import MicroBatch
-from telemetry.latency import written
-from telemetry.metrics import LATENCY, STEP_CPU
+from telemetry.metrics import STEP_CPU
 from telemetry.step_cpu import counted
 
 
 def spent(step: str) -> float:
     return next(s.value for s in STEP_CPU.labels(step).collect()[0].samples if s.name.endswith("_total"))
-
-
-def noted(until: str) -> float:
-    return next(s.value for s in LATENCY.labels(until).collect()[0].samples if s.name.endswith("_count"))
 
 
 def test_a_step_counts_its_own_work_and_that_of_polars_and_no_waiting() -> None:
@@ -53,14 +45,3 @@ def test_to_count_a_step_takes_microseconds() -> None:
     for _ in range(1_000):
         nothing()
     assert time.process_time() - begin < 0.1
-
-
-def test_what_closed_windows_is_timed_when_it_is_committed() -> None:
-    bars = pl.DataFrame({"provider": ["p"]}).join(pl.DataFrame(schema=frames.BARS), on="provider", how="left")
-    fetched = {"topic": "t", "partition": 0, "next_offset": 1, "read_at": time.monotonic_ns()}
-    batches = [MicroBatch(**fetched), MicroBatch(**fetched, bars=bars)]
-    seen: list[Sequence[MicroBatch]] = []
-    before = noted("test-sink")
-    written("test-sink", seen.append)(batches)
-    assert seen == [batches]
-    assert noted("test-sink") - before == 1

@@ -1,0 +1,1 @@
+"""The parts of the documentation that the code itself tells."""

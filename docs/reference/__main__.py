@@ -1,0 +1,23 @@
+"""Write what the code tells into the pages: `python -m docs.reference`, as `make docs` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from docs.reference.commands import commands
+from docs.reference.configuration import tables
+from docs.reference.markdown import filled
+
+DOCS = Path(__file__).resolve().parents[1]
+
+
+def pages() -> Mapping[str, str]:
+    """The pages that hold what the code tells, by name, as they should be."""
+    parts = {"configuration.md": tables(), "cli.md": {"commands": commands()}}
+    return {name: filled((DOCS / name).read_text(encoding="utf-8"), part) for name, part in parts.items()}
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,86 @@
+"""One process of a cluster whose processes are started each by itself, as on Kubernetes, and not by `mdp.cluster`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from flows import stop
+from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
+from mdp.preflight import check
+from mdp.saved_state import SavedState
+from mdp.worker import Flow, dataflow, recorded, run_process, show_health, start_logging
+from telemetry.outage import wait_out
+
+_ADDRESS: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
+
+
+class AddressError(ValueError):
+    """The processes of a cluster cannot find each other so; one line says how they are named."""
+
+
+def addresses_of(text: str) -> list[str]:
+    """The addresses in `host:port,host:port,…`, one for each process, in their order.
+
+    Raises:
+        AddressError: one is something else, or there twice.
+    """
+    addresses = [address.strip() for address in text.split(",")]
+    for address in addresses:
+        found = _ADDRESS.fullmatch(address)
+        if found is None or not 0 < int(found[1]) < 65_536:
+            raise AddressError(f"{address!r} is no address: write host:port for each process, with commas in between")
+    if len(set(addresses)) < len(addresses):
+        raise AddressError("an address is there twice: each process has one of its own")
+    return addresses
+
+
+def run(
+    flow: Flow,
+    config: Path | None,
+    overrides: Sequence[str],
+    process: int,
+    addresses: Sequence[str],
+    *,
+    reset_state: bool = False,
+) -> int:
+    """Runs process `process` of `flow` until its end, a signal, or the end of another process; the exit code.
+
+    It waits for Kafka, the database and the other processes. Process 0 keeps the saved state and the record of the run.
+
+    Raises:
+        ValueError: something that waiting does not mend is wrong; one line says what to do.
+    """
+    if not 0 <= process < len(addresses):
+        raise AddressError(f"there is no process {process} among {len(addresses)} addresses: they count from 0")
+    os.environ[CONFIG] = str(config or config_path())
+    os.environ[OVERRIDES] = json.dumps(list(overrides))
+    settings = connected(load())
+    start_logging(settings, process)
+    show_health(flow, settings, 0)
+    saved = SavedState.of(settings, flow)
+    if saved is None:
+        raise ConfigError("a part of the log is read on one machine: leave out --process and --addresses")
+    stop.before_the_start()
+    check(settings, flow, dataflow(flow), wait=True)
+    wait_out(lambda: _listen(addresses[process]), OSError, "the own address of this process")
+    if process:
+        return run_process(flow, settings, process, addresses, own_machine=True)
+    with saved.locked():
+        if not reset_state:
+            saved.check()
+        saved.prepare(reset=reset_state)
+        return recorded(flow, settings, lambda: run_process(flow, settings, 0, addresses, own_machine=True))
+
+
+def _listen(address: str) -> None:
+    """Fails as long as the name does not lead here: it may be new, or still lead to where this process was before."""
+    name, _, port = address.rpartition(":")
+    host = name.strip("[]")
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    socket.create_server((host, int(port)), family=family).close()

@@ -1,0 +1,28 @@
+"""What is said and counted when an evaluator fails."""
+
+from __future__ import annotations
+
+import logging
+
+from telemetry.metrics import BREAKER_OPEN, ERRORS
+
+log = logging.getLogger("mdp.inference")
+
+
+class EvaluatorIncidents:
+    """Tells of the evaluators of one Kafka partition."""
+
+    def failed(self, adapter: str, error: Exception) -> None:
+        ERRORS.labels("inference", type(error).__name__).inc()
+        log.warning("%s could not evaluate a window: %s: %s", adapter, type(error).__name__, error)
+
+    def skipped(self, adapter: str) -> None:
+        ERRORS.labels("inference", "breaker_open").inc()
+
+    def opened(self, adapter: str) -> None:
+        BREAKER_OPEN.labels(adapter).inc()
+        log.error("%s failed too often in a row, and is left alone for inference.breaker.cooldown_ms", adapter)
+
+    def closed(self, adapter: str) -> None:
+        BREAKER_OPEN.labels(adapter).dec()
+        log.warning("%s evaluates again", adapter)

@@ -1,0 +1,119 @@
+"""What a micro-batch brought, counted where it leaves the steps."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import re
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Final
+
+import polars as pl
+from prometheus_client import Gauge
+
+from contracts.batch import MicroBatch, Outcomes
+from telemetry.config import TelemetryConfig
+from telemetry.latency import observe_latency
+from telemetry.metrics import (
+    FEATURES_DURATION,
+    FLUSH_ROWS,
+    FLUSHES,
+    INGESTED,
+    PARTITION_EVENTS,
+    SIGNALS,
+    WATERMARK_DELAY,
+)
+
+BUS: Final = "kafka"
+ALL: Final = "*"
+OTHER: Final = "other"
+UNKNOWN: Final = "unknown"
+
+Answer = Callable[[MicroBatch], MicroBatch]
+
+
+class Names:
+    """Names that come with the data, as values of a label: the first so many that fit; the rest are `other`."""
+
+    def __init__(self, most: int, fitting: str = ".*") -> None:
+        self._most, self._fitting = most, re.compile(fitting, re.DOTALL)
+        self._known: set[str] = set()
+
+    def label(self, name: str) -> str:
+        if name not in self._known:
+            if len(self._known) == self._most or not self._fitting.fullmatch(name):
+                return OTHER
+            self._known.add(name)
+        return name
+
+
+_providers: Final = Names(50, r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
+_signals: Final = Names(1_000)
+_symbols: Final = Names(10_000)
+
+
+class Observation:
+    """Counts micro-batches; they go on unchanged."""
+
+    def __init__(self, config: TelemetryConfig, window_ms: int) -> None:
+        self._symbol_label, self._window_ms = config.symbol_label, str(window_ms)
+        self._rows = FLUSH_ROWS.labels(self._window_ms)
+
+    def __call__(self, batch: MicroBatch) -> MicroBatch:
+        place = batch.topic, str(batch.partition)
+        for outcome, gauge in _outcome_gauges(*place).items():
+            gauge.set(getattr(batch.outcomes, outcome))
+        _count_ingested(batch)
+        if batch.watermark is not None:
+            WATERMARK_DELAY.labels(*place).set(time.time() - batch.watermark / 1e9)
+        if batch.bars.height:
+            self._count_flush(batch.bars)
+        if batch.signals.height:
+            _count_signals(batch.signals)
+        observe_latency("steps", batch)
+        return batch
+
+    def _count_flush(self, bars: pl.DataFrame) -> None:
+        self._rows.inc(bars.height)
+        if not self._symbol_label:
+            FLUSHES.labels(self._window_ms, ALL).inc()
+            return
+        for symbol in bars["symbol"].unique():
+            FLUSHES.labels(self._window_ms, _symbols.label(symbol)).inc()
+
+
+def timed_features(update: Answer, config: TelemetryConfig, window: str) -> Answer:
+    """`update` with the time of each batch that has bars. It serves all symbols at once, so each counts the whole."""
+
+    def timed(batch: MicroBatch) -> MicroBatch:
+        if not batch.bars.height:
+            return update(batch)
+        begin = time.perf_counter()
+        result = update(batch)
+        seconds = time.perf_counter() - begin
+        symbols = batch.bars["symbol"].unique() if config.symbol_label else ()
+        for label in map(_symbols.label, symbols) if config.symbol_label else (ALL,):
+            FEATURES_DURATION.labels(label, window).observe(seconds)
+        return result
+
+    return timed
+
+
+def _count_ingested(batch: MicroBatch) -> None:
+    for provider, count in batch.ingested.items():
+        INGESTED.labels(BUS, batch.topic, _providers.label(provider)).inc(count)
+    if batch.rejects.height:
+        INGESTED.labels(BUS, batch.topic, UNKNOWN).inc(batch.rejects.height)
+
+
+def _count_signals(signals: pl.DataFrame) -> None:
+    made = collections.Counter(zip(signals["name"], signals["adapter"], strict=True))
+    for (name, adapter), count in made.items():
+        SIGNALS.labels(_signals.label(name), adapter).inc(count)
+
+
+@functools.cache
+def _outcome_gauges(topic: str, partition: str) -> dict[str, Gauge]:
+    return {outcome.name: PARTITION_EVENTS.labels(topic, partition, outcome.name) for outcome in fields(Outcomes)}

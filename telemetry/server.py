@@ -1,0 +1,97 @@
+"""Serves /metrics, /health and /ready of a worker over HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from typing import Any, ClassVar, Final
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from telemetry.config import TelemetryConfig
+from telemetry.health import Check, Readiness, ailments
+from telemetry.metrics import BARE
+
+Answer = tuple[HTTPStatus, str, bytes]
+
+_JSON: Final = "application/json"
+_HEADS: Final = [(f" {name}_total ".encode(), f" {name} ".encode()) for name in BARE]
+
+log = logging.getLogger("mdp.telemetry")
+
+
+def serve(config: TelemetryConfig, worker: int, checks: Mapping[str, Check]) -> None:
+    """Serves how this process does, on a port of its own; one that is taken is no reason not to work.
+
+    Args:
+        config: the port of worker 0.
+        worker: index of the worker on this machine.
+        checks: for each service that the worker needs, what raises when it cannot be reached.
+    """
+    if config.metrics_port == 0:
+        return
+    readiness = Readiness(checks, config.ready_lag_ms)
+    answers = {
+        "/metrics": metrics,
+        "/health": lambda: _judged("alive", ailments()),
+        "/ready": lambda: _judged("ready", readiness.obstacles()),
+    }
+    port = config.metrics_port + worker
+    try:
+        server = _Server(config.metrics_host, port, answers)
+    except OSError as error:
+        log.warning("no metrics on port %d: %s; set telemetry.metrics_port", port, error.strerror)
+        return
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+def metrics() -> Answer:
+    """All metrics of this process, in the text format of Prometheus."""
+    text = generate_latest()
+    for wrong, right in _HEADS:  # the library takes every counter's name to end so where it tells the type
+        text = text.replace(wrong, right)
+    return HTTPStatus.OK, CONTENT_TYPE_PLAIN_0_0_4, text
+
+
+def _judged(word: str, reasons: list[str]) -> Answer:
+    status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+    return status, _JSON, json.dumps({word: not reasons, "reasons": reasons}).encode()
+
+
+class _Server(ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, host: str, port: int, answers: Mapping[str, Callable[[], Answer]]) -> None:
+        [(self.address_family, *_), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        self.answers = answers
+        super().__init__((host, port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever asked has gone before the answer."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout: ClassVar[float] = 5.0
+    server: _Server
+
+    def do_GET(self) -> None:
+        answer = self.server.answers.get(self.path.partition("?")[0])
+        if answer is None:
+            self.send_error(HTTPStatus.NOT_FOUND, explain="There are /metrics, /health and /ready.")
+            return
+        status, content_type, body = answer()
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
+        """Requests are no news."""

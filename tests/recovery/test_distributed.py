@@ -1,0 +1,103 @@
+"""A cluster whose processes have nothing in common but the network: no disk, no parent."""
+
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from flows import stop
+from mdp.cluster import AWAY, USER_ERROR
+from mdp.distributed import AddressError, addresses_of
+from mdp.local import ports
+from tests.harness import SECONDS, Deployment, Deployments, assert_same, produce_on_time, until
+from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
+
+MARKET = pl.concat(list(chunks(12_000, symbols=20)))
+PART = MARKET.height // 3
+MDP = [sys.executable, "-c", "from mdp.cli import main; main()"]
+STAY = ["--set", "micro_batch.flush_timeout_ms=3600000"]
+
+
+def start(deployment: Deployment, machines: int, *options: str) -> list[subprocess.Popen[bytes]]:
+    """One process on each of so many machines, each with a disk of its own."""
+    addresses = ",".join(f"{ports.HOST}:{port}" for port in ports.choose(range(12_000, 15_000), machines))
+    return [
+        deployment.spawn(
+            [*MDP, "stream", "run", "--process", str(number), "--addresses", addresses, *options],
+            MDP_HOME=str(deployment.folder / f"machine-{number}"),
+        )
+        for number in range(machines)
+    ]
+
+
+def catch_up(deployment: Deployment, cluster: list[subprocess.Popen[bytes]]) -> None:
+    def is_there() -> bool:
+        return deployment.has_caught_up() or any(process.poll() is not None for process in cluster)
+
+    until(is_there, "a part of the market")
+    assert [process.poll() for process in cluster] == [None] * len(cluster), deployment.said.read_text()[-5_000:]
+
+
+def test_machines_come_and_go_and_leave_what_one_worker_leaves(deploy: Deployments) -> None:
+    events = empty_topic(deploy.stack.kafka.bootstrap)
+    scaled, whole = (
+        deploy(events, partitions=PARTITIONS, rules=RULES, features=FEATURES, name=name) for name in ("apart", "whole")
+    )
+    for number, machines in enumerate((2, 3)):
+        produce_on_time(scaled.kafka, events, [MARKET[number * PART : (number + 1) * PART]], PARTITIONS)
+        cluster = start(scaled, machines, *STAY)
+        catch_up(scaled, cluster)
+        for process in cluster:
+            process.terminate()
+        scaled.ends_well(*cluster)
+    produce_on_time(scaled.kafka, events, [MARKET[2 * PART :]], PARTITIONS)
+    scaled.ends_well(*start(scaled, 1, "--until-end"))
+    whole.run()
+    assert_same(scaled.tables(), whole.tables())
+    assert_same(scaled.output(), whole.output())
+    runs = [status for (status,) in scaled.query("SELECT status FROM job_runs ORDER BY started_at")]
+    assert runs == ["stopped", "stopped", "finished"]
+
+
+def test_a_machine_that_goes_ends_the_others_which_go_on_from_the_last_snapshot_when_it_is_back(
+    deploy: Deployments,
+) -> None:
+    deployment = deploy(empty_topic(deploy.stack.kafka.bootstrap), partitions=PARTITIONS, name="dies")
+    produce_on_time(deployment.kafka, deployment.events, [MARKET[:PART]], PARTITIONS)
+    first, second = start(deployment, 2, *STAY)
+    catch_up(deployment, [first, second])
+    second.terminate()  # alone, it cannot end the flow: it gives up, which is to the others as if it had died
+    assert first.wait(SECONDS) == AWAY, deployment.said.read_text()[-5_000:]
+    assert second.wait(SECONDS) == stop.STUCK
+    produce_on_time(deployment.kafka, deployment.events, [MARKET[PART : 2 * PART]], PARTITIONS)
+    deployment.ends_well(*start(deployment, 2, "--until-end"))
+    assert deployment.progress == 2 * PART
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--process", "0"], "go together"),
+        (["--addresses", "a:1"], "go together"),
+        (["--process", "0", "--addresses", "a:1", "--workers", "2"], "without --workers"),
+        (["--process", "2", "--addresses", "a:1,b:1"], "no process 2 among 2 addresses"),
+        (["--process", "0", "--addresses", "a:1;b:1"], "with commas in between"),
+        (["--process", "0", "--addresses", "127.0.0.1:1", "--from", "2025-10-24"], "on one machine"),
+    ],
+)
+def test_processes_that_cannot_be_are_refused_in_one_line(deploy: Deployments, options: list[str], words: str) -> None:
+    deployment = deploy.made[0] if deploy.made else deploy(name="refused")
+    code, said = deployment.mdp("stream", "run", *options)
+    assert (code, said.count("\n")) == (USER_ERROR, 1), said
+    assert words in said
+
+
+@pytest.mark.parametrize("text", ["", "a", "a:", ":1", "a:0", "a:65536", "a:1,", "a:1,a:1"])
+def test_what_is_no_list_of_addresses_is_refused(text: str) -> None:
+    with pytest.raises(AddressError):
+        addresses_of(text)
+
+
+def test_addresses_keep_their_order() -> None:
+    assert addresses_of("b:2, a:1,[::1]:3") == ["b:2", "a:1", "[::1]:3"]
