@@ -21,7 +21,7 @@ UV_PIP := $(UV) pip install --quiet --python $(BIN)/python
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-nightly chaos check programs bench bench-quick bench-latency bench-growth bench-guard lock clean
+.PHONY: help setup demo test test-nightly chaos check programs dashboards bench bench-quick bench-latency bench-growth bench-guard docs lock clean
 
 help:  ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -53,22 +53,30 @@ programs:  ## Install, on Debian and as root, what some tests look through: a br
 	test -z "$$missing" || { apt-get update --quiet=2 && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends chromium prometheus >/dev/null; }
 
+dashboards: $(TOOLS)  ## Write the Grafana dashboards anew from dashboards/
+	@$(BIN)/python -m dashboards
+
 bench: $(STAMP) $(PEERS)  ## Compare with the floor, Bytewax and Quix Streams, within 15 minutes: docs/benchmarks.md
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-quick: $(STAMP) $(PEERS)  ## The same within 3 minutes: fewer events, one round, without Quix Streams
+bench-quick: $(STAMP)  ## The same within 3 minutes: fewer events, one round, without Quix Streams
 	@$(BIN)/python -m bench --quick $(ARGS)
 
-bench-latency: $(STAMP) $(PEERS)  ## Measure latency, live, for 3 minutes at 10,000 and at 100,000 events/s
+bench-latency: $(STAMP)  ## Measure latency, live, for 3 minutes at 10,000 and at 100,000 events/s
 	@$(BIN)/python -m bench.latency $(ARGS)
 	@$(BIN)/python -m bench.report
 
-bench-growth: $(STAMP) $(PEERS)  ## Measure what more symbols, partitions, features and longer windows cost
+bench-growth: $(STAMP)  ## Measure what more symbols, partitions, features and longer windows cost
 	@$(BIN)/python -m bench.growth $(ARGS)
 	@$(BIN)/python -m bench.report
 
 bench-guard: $(STAMP)  ## Fail if an event costs more CPU than it did, beside decoding it alone: for every night
 	@$(BIN)/python -m bench.guard
+
+docs: $(TOOLS)  ## Write the references into docs/, and build the site into site/; warnings are errors
+	@$(BIN)/python -m docs.reference
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo 'The site is in site/: open site/index.html, or with its search: $(BIN)/python -m http.server -d site'
 
 lock: $(STAMP)  ## Write the lock files anew from pyproject.toml and bench/peers.in; ARGS=--upgrade takes newer versions
 	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra setup $(ARGS) \
@@ -79,7 +87,7 @@ lock: $(STAMP)  ## Write the lock files anew from pyproject.toml and bench/peers
 
 clean:  ## Stop the local stack, and remove .venv and the tools' caches; data under .mdp stay
 	@test ! -x $(BIN)/mdp || $(BIN)/mdp down
-	@rm -rf $(VENV) bench/.venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) bench/.venv dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A name on the PATH may lead nowhere (version managers leave such), so each candidate has to run to be taken.
@@ -107,9 +115,9 @@ $(TOOLS): requirements-dev.lock $(STAMP)
 	@$(UV_PIP) --offline --no-deps --editable .
 	@touch $@
 
-# Those that the benchmark compares with, and Matplotlib, never meet what the project runs on.
+# What the benchmark compares with never meets what the project runs on.
 $(PEERS): bench/peers.lock | $(STAMP)
-	@echo 'Setting up bench/.venv: about 100 MB are downloaded the first time'
+	@echo 'Setting up bench/.venv: about 60 MB are downloaded the first time'
 	@$(UV) venv --quiet --clear --python $(BIN)/python bench/.venv
 	@$(UV) pip sync --quiet --compile-bytecode --python bench/.venv/bin/python --require-hashes bench/peers.lock
 	@touch $@

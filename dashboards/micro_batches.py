@@ -1,0 +1,58 @@
+"""How fast windows are processed, how many bars leave them, and what the steps cost."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dashboards.panels import IN_JOB, IN_PARTITION, Panel, Series, distribution, graph, quantiles
+
+_FLUSHES = f"sum by (window_ms) (rate(microbatch_flush_total{{{IN_JOB}}}[$__rate_interval]))"
+_ROWS = f"sum by (window_ms) (rate(microbatch_flush_rows{{{IN_JOB}}}[$__rate_interval]))"
+_BUCKETS = f"sum by (le) (increase(microbatch_window_latency_ms_bucket{{{IN_JOB}}}[$__rate_interval]))"
+_STAGES = f"sum by (until, le) (rate(stream_latency_seconds_bucket{{{IN_JOB}}}[$__rate_interval]))"
+
+PANELS: Final[list[Panel]] = [
+    graph(
+        "Window latency",
+        "ms",
+        "From the end of a window to its rows being in the database. Replays and backlogs are as late as their events.",
+        *quantiles("microbatch_window_latency_ms", IN_JOB),
+        objective="1.5 * mdp:window_ms",
+    ),
+    distribution("Window latency, distribution", "ms", "The same, window by window.", _BUCKETS),
+    graph(
+        "Flushes",
+        "ops",
+        "Micro-batches that brought bars, by length of the window.",
+        Series(_FLUSHES, "{{window_ms}} ms"),
+    ),
+    graph("Bars", "rowsps", "Bars that left their windows, amended ones again.", Series(_ROWS, "{{window_ms}} ms")),
+    graph(
+        "Bars in a flush",
+        "short",
+        "The more symbols close together, the cheaper is each.",
+        Series(f"{_ROWS} / ({_FLUSHES} > 0)", "{{window_ms}} ms"),
+    ),
+    graph(
+        "Watermark delay",
+        "s",
+        "Wall clock minus event time. It is as long as allow_late_ms at least, and grows while a market is quiet.",
+        Series(
+            f"max by (topic, partition) (stream_watermark_delay_seconds{{{IN_PARTITION}}})",
+            "{{topic}} {{partition}}",
+        ),
+    ),
+    graph(
+        "From the fetch of a batch, p95",
+        "s",
+        "To the end of the steps, and of what closed windows to its rows being committed.",
+        Series(f"histogram_quantile(0.95, {_STAGES})", "{{until}}"),
+    ),
+    graph(
+        "Backlog",
+        "short",
+        "Records of each partition that have not been read.",
+        Series(f"sum by (topic, partition) (stream_consumer_lag_offsets{{{IN_PARTITION}}})", "{{topic}} {{partition}}"),
+        stacked=True,
+    ),
+]

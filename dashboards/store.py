@@ -1,0 +1,67 @@
+"""What is written, how long it takes, and what waits to be written."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dashboards.panels import BAD, IN_JOB, WARN, Panel, Series, graph, number, quantiles
+
+_SUM = f"sum by (table) (rate(store_write_duration_seconds_sum{{{IN_JOB}}}[$__rate_interval]))"
+_SINCE = f"max(time() - (store_last_flush_timestamp_seconds{{{IN_JOB}}} > 0))"
+
+PANELS: Final[list[Panel]] = [
+    number(
+        "Since the last commit",
+        "s",
+        "Of the worker that has written nothing for the longest; where nothing comes, nothing is written.",
+        Series(_SINCE, "oldest"),
+        (15, WARN),
+        (60, BAD),
+    ),
+    number(
+        "Waiting for a service",
+        "none",
+        "Parts of workers that do not reach Kafka or the database, and try again.",
+        Series(f"sum(stream_waiting{{{IN_JOB}}}) or vector(0)", "waiting"),
+        (1, BAD),
+    ),
+    number(
+        "Rows refused by the database",
+        "none",
+        "In the time shown; each is in the DLQ with the reason store.",
+        Series(f'sum(increase(dlq_records_total{{{IN_JOB}, reason="store"}}[$__range])) or vector(0)', "rows"),
+        (1, WARN),
+    ),
+    number(
+        "Writes a second",
+        "wps",
+        "To all tables together.",
+        Series(f"sum(rate(store_write_duration_seconds_count{{{IN_JOB}}}[$__rate_interval]))", "writes"),
+    ),
+    graph(
+        "Write duration, p95",
+        "s",
+        "Of one flush to a table; that of progress includes the commit.",
+        Series(f"job_table:store_write_duration_seconds:p95_5m{{{IN_JOB}}}", "{{table}}"),
+    ),
+    graph(
+        "Time spent writing",
+        "percentunit",
+        "Share of a worker's time: at 100 % a writer does nothing else.",
+        Series(_SUM, "{{table}}"),
+        stacked=True,
+    ),
+    graph(
+        "Micro-batches waiting to be written",
+        "short",
+        "From 16 per writer on, the flow is held back.",
+        Series(f"sum by (instance, sink) (sink_queue_depth{{{IN_JOB}}})", "{{sink}} {{instance}}"),
+    ),
+    graph(
+        "From the closing event to the results",
+        "s",
+        "Until they are committed in PostgreSQL, and in Kafka.",
+        *quantiles("stream_end_to_end_latency_seconds", IN_JOB, "until"),
+        objective="1.5 * mdp:window_ms / 1000",
+    ),
+]
