@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mdp.cli import produce, replay, run, tail
+from mdp.cli import lateness, produce, replay, run, tail
 
 app = typer.Typer(help="Events in, and bars, features and signals out.", no_args_is_help=True)
 
@@ -12,3 +12,4 @@ produce.register(app)
 run.register(app)
 tail.register(app)
 replay.register(app)
+lateness.register(app)

@@ -18,12 +18,14 @@ COMMANDS = [
     "stream micro-batch",
     "stream infer",
     "stream tail",
+    "stream lateness",
     "stream replay",
     "dlq inspect",
     "dlq stats",
     "dlq redrive",
     "late repair",
     "validate",
+    "serve",
     "bench",
 ]
 

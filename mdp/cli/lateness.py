@@ -1,0 +1,101 @@
+"""`mdp stream lateness`."""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+import re
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from mdp.cli.options import AsJson, Config, From, Set, To, check_span, examples, parse_window, settings_of
+from mdp.cli.output import print_json, progress, remark, stdout
+
+_SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?) ?%")
+_TARGET: Final = 0.001
+_EXAMPLES = examples(
+    "mdp stream lateness",
+    "mdp stream lateness --from 2025-10-24T14:00:00Z --to 2025-10-24T15:00:00Z --target 0.01% --svg lateness.svg",
+    "mdp stream lateness --window 1m --set micro_batch.amend_ms=60000 --json",
+)
+
+
+def parse_share(text: str) -> float:
+    """A share between 0 and 1 of a percentage."""
+    match = _SHARE.fullmatch(text)
+    if match is None or float(match[1]) > 100:
+        raise typer.BadParameter(f"{text!r} is not a percentage such as 0.1%")
+    return float(match[1]) / 100
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group."""
+    app.command(epilog=_EXAMPLES)(lateness)
+
+
+def lateness(
+    *,
+    topic: Annotated[
+        str | None, typer.Option("--topic", "-t", show_default="bus.kafka.topic", help="Of events.")
+    ] = None,
+    start: From = None,
+    end: To = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            "--window", parser=parse_window, metavar="DURATION", show_default="of the config", help="Such as 2s or 1m."
+        ),
+    ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            "--target",
+            parser=parse_share,
+            metavar="PERCENT",
+            show_default="0.1%",
+            help="Recommend a grace under which at most so many events are amending or late.",
+        ),
+    ] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw it into a file, too.")] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+    overrides: Set = None,
+) -> None:
+    """Tell how late events are, and which grace (allow_late_ms) that asks for.
+
+    Reads a topic to the end that it has now; --from and --to choose records by
+    the time of their arrival, which is their Kafka timestamp. Nothing is
+    written. The counts are those of a run over these records with that grace.
+    """
+    from mdp import allocator
+    from mdp.lateness.measure import measure, parts_of
+    from mdp.lateness.report import Report
+    from mdp.topic_reader import TopicReader
+
+    check_span(start, end)
+    settings = settings_of(config, overrides)
+    windows = settings.micro_batch
+    if window is not None:
+        windows = type(windows).model_validate({**windows.model_dump(), "window_ms": window})
+    allocator.tune()
+    kafka = settings.bus.kafka
+    with TopicReader(kafka, topic or kafka.topic) as reader:
+        parts = parts_of(reader, start, end)
+        began = time.monotonic()
+        with progress("records", sum(part.records for part in parts)) as show:
+            measured = measure(reader, parts, windows, on_progress=show)
+    seconds = time.monotonic() - began
+    report = Report(reader.topic, len(parts), windows, _TARGET if target is None else target, measured, seconds)
+    if svg is not None:
+        from mdp.lateness.svg import save_svg
+
+        save_svg(report, svg)
+    if as_json:
+        print_json(report.as_json())
+        return
+    from mdp.lateness.view import view
+
+    stdout().print(view(report))
+    remark(f"read in {report.seconds:.1f} s: {report.events / report.seconds:,.0f} events/s")
