@@ -60,11 +60,11 @@ SELECT * FROM (
         ORDER BY {time} DESC LIMIT %(limit)s
     ) AS newest WHERE series.symbol = %(symbol)s ORDER BY {time} DESC LIMIT %(limit)s
 ) AS rows ORDER BY {time}, provider, "interval"
-""").format(series=_series(table), table=sql.Identifier(table), time=sql.Identifier(TIME_COLUMN[table]))
+""").format(series=known_series(table), table=sql.Identifier(table), time=sql.Identifier(TIME_COLUMN[table]))
     return _frame(conninfo, query, parameters)
 
 
-def _series(table: str) -> sql.Composed:
+def known_series(table: str) -> sql.Composed:
     """All (provider, symbol, interval), found by hops along the primary key: the cost is per series, not per row."""
     return sql.SQL("""
 WITH RECURSIVE series AS (
@@ -100,7 +100,7 @@ SELECT newest.* FROM series, LATERAL (
     WHERE (t.provider, t.symbol, t."interval") = (series.provider, series.symbol, series."interval")
     ORDER BY {time} DESC LIMIT %(limit)s
 ) AS newest ORDER BY provider, symbol, "interval", {time} DESC
-""").format(series=_series(table), table=sql.Identifier(table), time=sql.Identifier(TIME_COLUMN[table]))
+""").format(series=known_series(table), table=sql.Identifier(table), time=sql.Identifier(TIME_COLUMN[table]))
     return _frame(conninfo, query, {"limit": limit})
 
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from mdp.cli import bench, demo, dlq, late, stack, store, stream, topics, validate
+from mdp.cli import bench, demo, dlq, late, serve, stack, store, stream, topics, validate
 from mdp.cli.errors import explain, print_traceback
 from mdp.cli.options import examples
 
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 
 demo.register(app)
+serve.register(app)
 stack.register(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")

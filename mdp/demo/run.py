@@ -24,6 +24,8 @@ from mdp.demo.screen import Screen
 from mdp.demo.session import Session
 from mdp.demo.worker import Worker
 from mdp.local import LocalStack, ports
+from mdp.serve import PORT
+from mdp.serve.server import PageServer, ServeError
 
 CONFIG: Final = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
 INTERRUPTED: Final = 130
@@ -72,10 +74,14 @@ def _run(options: Options, console: Console, interrupts: Interrupts, cleanup: Ex
     cleanup.callback(feed.abandon)
     observer = Observer(settings, feed)
     _await_metrics(worker, observer, console)
+    page = _page(settings)
+    cleanup.callback(page.stop)
+    page.start()
     interrupts.polite = True
     console.print("Worker: ready", style="dim")
+    console.print(f"Page: {page.address}", style="dim")
     with Screen(console, settings.features.windows) as screen:
-        session = Session(worker, feed, observer, screen, interrupts)
+        session = Session(worker, feed, observer, screen, interrupts, page.address)
         view = session.watch(options.seconds)
         found = session.drain()
     worker.stop()
@@ -112,6 +118,14 @@ def _prepare(options: Options, console: Console, cleanup: ExitStack) -> tuple[Se
         ground.empty_topics(settings.bus.kafka)
     console.print("Topics and tables: empty", style="dim")
     return settings, overrides
+
+
+def _page(settings: Settings) -> PageServer:
+    """The live page, where people will look for it, or else on another port."""
+    try:
+        return PageServer(settings, ports.HOST, PORT, None)
+    except ServeError:
+        return PageServer(settings, ports.HOST, 0, None)
 
 
 def _await_metrics(worker: Worker, observer: Observer, console: Console) -> None:

@@ -22,13 +22,14 @@ _PATIENCE_SECONDS: Final = 20.0  # without any advance: a burdened machine may t
 
 @dataclass
 class Session:
-    """A worker and a feed at work, and those who look at them."""
+    """A worker and a feed at work, and those who look at them; `page` is the address of the live page."""
 
     worker: Worker
     feed: Feed
     observer: Observer
     screen: Screen
     interrupts: Interrupts
+    page: str
 
     def watch(self, seconds: float | None) -> View:
         """Send events for so long, or until a signal comes; the view as it was last.
@@ -44,7 +45,9 @@ class Session:
             if seconds is not None and now - begin >= seconds:
                 break
             if now >= due:
-                view = self._show(view.snapshot, f"live  {_clock(now - begin, seconds)}", "Ctrl-C ends it")
+                view = self._show(
+                    view.snapshot, f"live  {_clock(now - begin, seconds)}", f"{self.page}  Ctrl-C ends it"
+                )
                 due = now + _VIEW_SECONDS
             time.sleep(_LOOK_SECONDS)
         return view

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,7 +132,13 @@ def test_ctrl_c_ends_it_with_an_account_and_leaves_a_stack_that_was_there(
     terminal = Terminal(stack.root, "--symbols", "3")
     terminals.append(terminal)
     terminal.await_text("AAPL")
+    page = re.search(r"Page: (http://127\.0\.0\.1:\d+)", terminal.written)
+    assert page is not None
+    with urllib.request.urlopen(page[1], timeout=10) as answer:
+        assert b"<title>mdp" in answer.read()
     assert terminal.end(signal.SIGINT) == 0, terminal.written[-2_000:]
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(page[1], timeout=10)
     assert ACCOUNTED.fullmatch(terminal.lines()[-1])
     assert terminal.written.count("\x1b[?1049h") == 1  # the view had a screen of its own
     assert processes_of(stack.root) == []

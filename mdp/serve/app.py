@@ -1,0 +1,160 @@
+"""The web application: the page and its files, history on request, and a stream of what is new."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from flows.settings import Settings
+from mdp.serve.access import Guard, Keeper, token_in
+from mdp.serve.client import Client
+from mdp.serve.directory import Feed
+from mdp.serve.hub import Hub, TooManyClients
+from mdp.serve.poller import CHART_BARS
+from sinks.connection import StoreUnavailable
+from sinks.live_queries import LiveReader, Series
+
+_STATIC: Final = Path(__file__).parent / "static"
+_CHART_LIBRARY: Final = "lightweight_charts/js/lightweight-charts.js"
+_PING_SECONDS: Final = 10.0
+_LONGEST_NAME: Final = 256  # of a symbol, in bytes
+_LONGEST_FORM: Final = 4_096
+_MOST_ROWS: Final = 1_000
+_WHOLE: Final = re.compile(r"-?[0-9]{1,14}")  # milliseconds that a timestamp of the database can hold
+_DENIAL_SECONDS: Final = 0.5
+
+
+class BadRequest(ValueError):  # noqa: N818 - says what happened
+    """A request that no page of ours makes."""
+
+
+def application(settings: Settings, hub: Hub, keeper: Keeper, *, loopback: bool) -> Starlette:
+    """The application; somebody has to bring the hub its news."""
+    pages = _Pages(settings, hub, keeper)
+    return Starlette(
+        routes=[
+            Route("/", pages.index),
+            Route("/login", pages.login, methods=["POST"]),
+            Route("/health", _health),
+            Route("/static/lightweight-charts.js", _chart_library),
+            Mount("/static", StaticFiles(directory=_STATIC)),
+            Route("/api/bars", pages.bars),
+            Route("/api/signals", pages.signals),
+            Route("/api/stream", pages.stream),
+        ],
+        middleware=[Middleware(Guard, keeper=keeper, login=_STATIC / "login.html", loopback=loopback)],
+        exception_handlers={
+            BadRequest: lambda _, error: PlainTextResponse(f"{error}\n", 400),
+            TooManyClients: lambda _, error: PlainTextResponse(f"{error}\n", 503),
+            StoreUnavailable: lambda _, __: PlainTextResponse("the database cannot be used now\n", 503),
+        },
+    )
+
+
+class _Pages:
+    def __init__(self, settings: Settings, hub: Hub, keeper: Keeper) -> None:
+        self._conninfo = settings.store.url.get_secret_value()
+        self._hub, self._keeper = hub, keeper
+
+    def index(self, request: Request) -> Response:
+        """The page; whoever came with the token is remembered, as the page takes it out of the address."""
+        response = FileResponse(_STATIC / "index.html")
+        if "token" in request.query_params and not self._keeper.admits(request):
+            self._keeper.let_in(response, secure=request.url.scheme == "https")
+        return response
+
+    async def login(self, request: Request) -> Response:
+        """What the form of the login page sends."""
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LONGEST_FORM:
+                raise BadRequest("a token is shorter")
+        if not self._keeper.knows(token_in(body)):
+            await asyncio.sleep(_DENIAL_SECONDS)
+            return FileResponse(_STATIC / "login.html", 401)
+        response = RedirectResponse("/", 303)
+        self._keeper.let_in(response, secure=request.url.scheme == "https")
+        return response
+
+    def bars(self, request: Request) -> Response:
+        """Bars of a series before a time, oldest first."""
+        with contextlib.closing(LiveReader(self._conninfo)) as reader:
+            series = _series(request)
+            return _json(reader.bars([series], *_span(request))[series])
+
+    def signals(self, request: Request) -> Response:
+        """Signals of a series before a time, oldest first."""
+        with contextlib.closing(LiveReader(self._conninfo)) as reader:
+            series = _series(request)
+            return _json(reader.signals([series], *_span(request))[series])
+
+    async def stream(self, request: Request) -> Response:
+        """Server-sent events: the chart, the watch list, and whatever becomes of them."""
+        provider, interval, symbol = (_name(request, name) for name in ("provider", "interval", "symbol"))
+        feed = Feed(provider, interval) if provider and interval else None
+        self._hub.check_room()
+        events = self._events(Client(feed, symbol, _name(request, "search") or ""))
+        # A proxy that gathers what it passes on would hold up the news.
+        return StreamingResponse(events, headers={"X-Accel-Buffering": "no"}, media_type="text/event-stream")
+
+    async def _events(self, client: Client) -> AsyncIterator[bytes]:
+        with self._hub.joined_by(client):
+            yield b"retry: 1000\n\n"
+            while not client.mailbox.closed:
+                news = await client.mailbox.take(_PING_SECONDS)
+                yield b"".join(_event(kind, value) for kind, value in news) or b": still here\n\n"
+
+
+def _event(kind: str, value: Any) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (kind.encode(), msgspec.json.encode(value))
+
+
+def _json(value: Any) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+def _health(_: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+def _chart_library(_: Request) -> Response:
+    """Out of the wheel that carries it; its Python is never imported."""
+    file = Path(str(importlib.metadata.distribution("lightweight-charts").locate_file(_CHART_LIBRARY)))
+    return FileResponse(file, headers={"Cache-Control": "public, max-age=86400"})
+
+
+def _name(request: Request, parameter: str) -> str | None:
+    text = request.query_params.get(parameter)
+    if text is not None and ("\0" in text or len(text.encode(errors="replace")) > _LONGEST_NAME):
+        raise BadRequest(f"{parameter}: at most {_LONGEST_NAME} bytes without NUL")
+    return text or None
+
+
+def _series(request: Request) -> Series:
+    provider, symbol, interval = (_name(request, name) for name in Series._fields)
+    if provider is None or symbol is None or interval is None:
+        raise BadRequest("provider, symbol and interval are needed")
+    return Series(provider, symbol, interval)
+
+
+def _span(request: Request) -> tuple[int, int | None]:
+    """How many rows, and before which time, in Unix milliseconds."""
+    before, limit = (request.query_params.get(name) for name in ("before", "limit"))
+    if not all(text is None or _WHOLE.fullmatch(text) for text in (before, limit)):
+        raise BadRequest("before and limit are whole numbers")
+    rows = int(limit) if limit is not None else CHART_BARS
+    return max(1, min(rows, _MOST_ROWS)), int(before) if before is not None else None

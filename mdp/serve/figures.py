@@ -1,0 +1,106 @@
+"""Rates and counts of the flow: from its progress, and from the metrics of its workers where these can be reached."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from contracts.batch import Outcomes
+from flows.settings import Settings
+from sinks.live_queries import FlowProgress
+
+_RATE_SECONDS: Final = 5.0
+_TIMEOUT_SECONDS: Final = 1.0
+_MOST_WORKERS: Final = 256
+_LAG: Final = "stream_consumer_lag_ms"
+_WATERMARK: Final = "stream_watermark_delay_seconds"
+
+
+class Counts:
+    """What became of the events of one flow.
+
+    Args:
+        flows: names under which its progress may be kept.
+    """
+
+    def __init__(self, flows: Sequence[str]) -> None:
+        self._flows = flows
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def of(self, progress: Mapping[str, FlowProgress]) -> dict[str, Any]:
+        """The counts so far, events per second lately, and seconds since the last write; empty before the first."""
+        ours = next((progress[flow] for flow in self._flows if flow in progress), None)
+        if ours is None:
+            return {}
+        counts = asdict(ours.outcomes)
+        return {**counts, "events": ours.outcomes.events, "rate": self._rate(ours.outcomes), "age": round(ours.age, 1)}
+
+    def _rate(self, outcomes: Outcomes) -> float:
+        now = time.monotonic()
+        self._seen.append((now, outcomes.events))
+        while now - self._seen[0][0] > _RATE_SECONDS:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        return round(max(0, outcomes.events - before) / (now - since), 1) if now > since else 0.0
+
+
+@dataclass(frozen=True)
+class WorkerMetrics:
+    """The metrics of all workers of the flow, those of one machine each on a port of its own.
+
+    Attributes:
+        topic: what the flow reads; metrics of others do not count.
+    """
+
+    host: str
+    port: int
+    topic: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> WorkerMetrics:
+        """Where the workers of these settings serve theirs."""
+        telemetry = settings.telemetry
+        return cls(telemetry.metrics_host, telemetry.metrics_port, settings.source_topic("market"))
+
+    def read(self) -> dict[str, float | None]:
+        """The greatest lag, in milliseconds, and delay of the watermark, in seconds, of all partitions; else None."""
+        greatest: dict[str, float] = {}
+        for text in self._pages():
+            for name, value in self._samples(text):
+                greatest[name] = max(value, greatest.get(name, value))
+        return {"lag_ms": greatest.get(_LAG), "watermark_s": greatest.get(_WATERMARK)}
+
+    def _pages(self) -> Iterator[str]:
+        """Of the workers on all machines that the host's name leads to, as that of a Kubernetes service may to many."""
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM) if self.port else []
+        except OSError:
+            return
+        for address in {str(place[0]) for *_, place in found}:
+            yield from self._pages_at(address)
+
+    def _pages_at(self, address: str) -> Iterator[str]:
+        for worker in range(_MOST_WORKERS):
+            connection = http.client.HTTPConnection(address, self.port + worker, timeout=_TIMEOUT_SECONDS)
+            try:
+                connection.request("GET", "/metrics")
+                yield connection.getresponse().read().decode(errors="replace")
+            except (OSError, http.client.HTTPException):
+                return
+            finally:
+                connection.close()
+
+    def _samples(self, text: str) -> Iterator[tuple[str, float]]:
+        # The parser takes milliseconds for all the histograms, which nobody here wants.
+        wanted = "".join(f"{line}\n" for line in text.splitlines() if line.startswith((_LAG, _WATERMARK)))
+        for family in text_string_to_metric_families(wanted):
+            for sample in family.samples:
+                if sample.labels.get("topic") == self.topic:
+                    yield sample.name, sample.value

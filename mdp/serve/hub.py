@@ -1,0 +1,107 @@
+"""All browsers that look, and what is news to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mdp.serve.client import Client
+from mdp.serve.directory import Directory
+from sinks.live_queries import Bar, Series, Signal
+
+_MOST_CLIENTS: Final = 200
+
+
+class TooManyClients(ValueError):  # noqa: N818 - says what happened
+    """As many streams are open as the server is willing to serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The series that somebody looks at: as a chart, in a watch list."""
+
+    charts: tuple[Series, ...] = ()
+    listed: tuple[Series, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was read of the series asked for; lines are of closes, oldest first."""
+
+    bars: Mapping[Series, Sequence[Bar]]
+    signals: Mapping[Series, Sequence[Signal]]
+    lines: Mapping[Series, Sequence[float]]
+
+
+class Hub:
+    """Everything here happens on one event loop.
+
+    Attributes:
+        joined: set when there is a browser that nobody has looked for yet.
+    """
+
+    def __init__(self) -> None:
+        self.joined = asyncio.Event()
+        self._clients: set[Client] = set()
+        self._directory = Directory()
+        self._latest: dict[str, Any] = {}
+        self._closed = False
+
+    def check_room(self) -> None:
+        """Raise TooManyClients unless another one can join."""
+        if len(self._clients) >= _MOST_CLIENTS:
+            raise TooManyClients(f"{_MOST_CLIENTS} pages are open: close one")
+
+    @contextmanager
+    def joined_by(self, client: Client) -> Iterator[None]:
+        """The client is one of those who look, for as long as its stream is open."""
+        for kind, value in self._latest.items():
+            client.mailbox.put(kind, value)
+        if self._closed:
+            client.mailbox.close()
+        self._clients.add(client)
+        self.joined.set()
+        try:
+            yield
+        finally:
+            self._clients.discard(client)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._clients
+
+    def close(self) -> None:
+        """End all streams."""
+        self._closed = True
+        for client in self._clients:
+            client.mailbox.close()
+
+    def asked(self) -> Asked:
+        """What has to be read for those who are here."""
+        clients = [client for client in self._clients if not client.mailbox.closed]
+        for client in clients:
+            client.resolve(self._directory)
+        charts = {client.series for client in clients}
+        listed = {series for client in clients for series in client.listed}
+        return Asked(tuple(sorted(filter(None, charts))), tuple(sorted(listed)))
+
+    def set_directory(self, directory: Directory) -> None:
+        """There are these series now."""
+        self._directory = directory
+        self.tell("feeds", [[*feed, count] for feed, count in directory.feeds])
+
+    def tell(self, kind: str, value: Any) -> None:
+        """Tell everybody, and those who come later."""
+        if kind not in self._latest or self._latest[kind] != value:
+            self._latest[kind] = value
+            for client in self._clients:
+                client.mailbox.put(kind, value)
+
+    def deliver(self, look: Look) -> None:
+        """Tell each browser what is new to it."""
+        for client in self._clients:
+            client.tell_chart(look.bars, look.signals)
+            client.tell_lines(look.lines)

@@ -1,0 +1,110 @@
+"""Looks at the database for all browsers together, and only while there are any.
+
+Table `progress` tells with one small query whether anything was written. If so, the newest rows of the series that
+somebody looks at are read, and compared with what each browser was told. So an amended bar is found like a new one, and
+nothing is asked of those who write. What writes without progress, such as a repair, is found a few seconds later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Any, Final
+
+from flows.secrets import masked
+from flows.settings import Settings
+from mdp.printable import printable
+from mdp.serve.directory import Directory
+from mdp.serve.figures import Counts, WorkerMetrics
+from mdp.serve.hub import Asked, Hub, Look
+from sinks.connection import StoreUnavailable
+from sinks.live_queries import LiveReader
+
+CHART_BARS: Final = 300
+_CHART_SIGNALS: Final = 200
+_LINE_BARS: Final = 40
+_RECENT: Final = 30
+_LOOK_SECONDS: Final = 0.25
+_WHOLE_SECONDS: Final = 1.0  # between looks at all series there are
+_UNPROMPTED_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 1.0
+_METRICS_SECONDS: Final = 2.0
+
+
+class Poller:
+    """The one who looks."""
+
+    def __init__(self, settings: Settings, hub: Hub) -> None:
+        self._hub = hub
+        self._reader = LiveReader(settings.store.url.get_secret_value())
+        self._metrics = WorkerMetrics.of(settings)
+        self._counts = Counts([settings.flow_id("market"), settings.flow_id("micro_batch")])
+        self._position: Any = None
+        self._asked = Asked()
+        self._looked_at = self._whole_due = 0.0
+
+    async def run(self) -> None:
+        """Look for ever."""
+        await asyncio.gather(self._follow_database(), self._follow_workers())
+
+    def close(self) -> None:
+        """Let go of the connection, once the event loop has ended and no thread uses it any more."""
+        self._reader.close()
+
+    async def _follow_database(self) -> None:
+        while True:
+            await self._await_browser()
+            begin = time.monotonic()
+            try:
+                await self._look()
+                self._hub.tell("trouble", "")
+                pause = _LOOK_SECONDS
+            except StoreUnavailable as error:
+                self._hub.tell("trouble", printable(masked(f"The database cannot be used: {error}")))
+                self._asked, pause = Asked(), _RETRY_SECONDS
+            # A fifth of a database's time is enough, however many look.
+            await self._pause(max(pause, 4 * (time.monotonic() - begin)))
+
+    async def _follow_workers(self) -> None:
+        while True:
+            if not self._hub.is_empty:
+                self._hub.tell("workers", await asyncio.to_thread(self._metrics.read))
+            await asyncio.sleep(_METRICS_SECONDS)
+
+    async def _await_browser(self) -> None:
+        if self._hub.is_empty:
+            await self._hub.joined.wait()
+        if self._hub.joined.is_set():
+            self._hub.joined.clear()
+            self._asked = Asked()  # whoever has come knows nothing yet, even if others look at the same
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hub.joined.wait(), seconds)
+
+    async def _look(self) -> None:
+        progress = await asyncio.to_thread(self._reader.progress)
+        self._hub.tell("figures", self._counts.of(progress))
+        now, position = time.monotonic(), {flow: one.position for flow, one in progress.items()}
+        moved = position != self._position or now - self._looked_at > _UNPROMPTED_SECONDS
+        if now >= self._whole_due:
+            await self._look_at_all()
+        asked = self._hub.asked()
+        if moved or asked != self._asked:
+            self._hub.deliver(await asyncio.to_thread(self._read, asked))
+            self._position, self._asked, self._looked_at = position, asked, now
+
+    async def _look_at_all(self) -> None:
+        """What costs the more the more series there are is done the more seldom."""
+        begin = time.monotonic()
+        series = await asyncio.to_thread(self._reader.series)
+        self._hub.set_directory(Directory(series))
+        self._hub.tell("recent", await asyncio.to_thread(self._reader.recent_signals, _RECENT))
+        self._whole_due = time.monotonic() + max(_WHOLE_SECONDS, 20 * (time.monotonic() - begin))
+
+    def _read(self, asked: Asked) -> Look:
+        bars = self._reader.bars(asked.charts, CHART_BARS)
+        signals = self._reader.signals(asked.charts, _CHART_SIGNALS)
+        listed = self._reader.bars(asked.listed, _LINE_BARS)
+        return Look(bars, signals, {one: [bar.close for bar in rows] for one, rows in listed.items()})

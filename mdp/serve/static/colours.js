@@ -1,0 +1,25 @@
+// Light, dark, or as the system says.
+
+const NEXT = { auto: "dark", dark: "light", light: "auto" };
+const TITLES = { auto: "Colours: as the system says", dark: "Colours: dark", light: "Colours: light" };
+
+// Has a button change the colours; `changed` is called whenever they do.
+export function switchWith(button, changed) {
+  const root = document.documentElement;
+  const name = () => root.dataset.colours ?? "auto";
+  button.title = TITLES[name()];
+  button.addEventListener("click", () => {
+    const next = NEXT[name()];
+    if (next === "auto") delete root.dataset.colours;
+    else root.dataset.colours = next;
+    localStorage.setItem("mdp-colours", next);
+    button.title = TITLES[next];
+    changed();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+}
+
+// A colour of the style sheet by its name there.
+export function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}

@@ -1,0 +1,36 @@
+// Numbers and times as text.
+
+const COUNT = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const LARGE = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 3 });
+const PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 2, signDisplay: "exceptZero" });
+
+export const NONE = "–";
+
+// How many decimals a price of this size needs: five digits or so, and two decimals at least.
+export function decimals(price) {
+  const size = Math.abs(price);
+  return size > 0 ? Math.min(8, Math.max(2, 4 - Math.floor(Math.log10(size)))) : 2;
+}
+
+export function price(value) {
+  if (value === null || value === undefined) return NONE;
+  if (Math.abs(value) >= 1e8) return LARGE.format(value);
+  const digits = decimals(value);
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+export const count = (value) => COUNT.format(value);
+export const short = (value) => (Math.abs(value) < 100_000 ? COUNT.format(value) : SHORT.format(value));
+export const percent = (value) => PERCENT.format(value);
+
+export function time(milliseconds, window) {
+  const text = new Date(milliseconds).toISOString();
+  return window < 1000 ? text.slice(11, 23) : text.slice(11, 19);
+}
+
+export function seconds(value) {
+  if (value < 1) return `${Math.round(value * 1000)} ms`;
+  if (value < 120) return `${value.toFixed(1)} s`;
+  return value < 7200 ? `${Math.round(value / 60)} min` : `${Math.round(value / 3600)} h`;
+}

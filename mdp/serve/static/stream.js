@@ -1,0 +1,46 @@
+// The stream of news. It comes back by itself; what it then says is complete, so nothing has to be asked for again.
+
+const KINDS = ["feeds", "order", "chart", "figures", "workers", "trouble", "recent", "bars", "signals", "lines"];
+const RETRY_MS = 2000;
+
+export class Stream {
+  // `tell` maps kinds of news to functions, and `state` is told "live" or "connecting".
+  constructor(tell, state) {
+    this.tell = tell;
+    this.state = state;
+    this.source = null;
+  }
+
+  // Nobody sees it: the server has nothing to do for it then.
+  pause() {
+    this.source?.close();
+    clearTimeout(this.retry);
+    this.state("paused");
+  }
+
+  // Looks at something else from now on.
+  open(wanted) {
+    this.pause();
+    this.state("connecting");
+    const query = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value));
+    const source = (this.source = new EventSource(`/api/stream?${query}`));
+    source.onopen = () => {
+      this.tell.begin();
+      this.state("live");
+    };
+    source.onerror = () => {
+      this.state("connecting");
+      if (source.readyState === EventSource.CLOSED) this.retry = setTimeout(() => this.again(wanted), RETRY_MS);
+    };
+    for (const kind of KINDS) {
+      source.addEventListener(kind, (event) => source === this.source && this.tell[kind](JSON.parse(event.data)));
+    }
+  }
+
+  // The server has refused: perhaps it wants the token again.
+  async again(wanted) {
+    const answer = await fetch("/", { method: "HEAD" }).catch(() => null);
+    if (answer?.status === 401) location.reload();
+    else this.open(wanted);
+  }
+}

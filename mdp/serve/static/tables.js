@@ -1,0 +1,74 @@
+// The last bars, which the chart's canvas cannot tell a screen reader, and the latest signals.
+
+import { byId, element } from "./dom.js";
+import { count, NONE, price, short, time } from "./format.js";
+
+const SHOWN = 14;
+
+export class BarTable {
+  constructor() {
+    this.body = byId("bars");
+  }
+
+  // `bars` are oldest first; `amended` holds the times of those that have just been corrected.
+  show(bars, window, amended) {
+    const newest = bars.slice(-SHOWN).reverse();
+    this.body.replaceChildren(...newest.map((bar) => barRow(bar, window, amended.has(bar.time))));
+  }
+}
+
+function barRow(bar, window, isNews) {
+  const direction = bar.close > bar.open ? "up" : bar.close < bar.open ? "down" : "";
+  const cells = [price(bar.open), price(bar.high), price(bar.low), price(bar.close), short(bar.volume), price(bar.vwap),
+    count(bar.trades), bar.revision ? count(bar.revision) : NONE];
+  const classes = ["", "", "", direction, "", "", "", bar.revision ? "amended" : ""];
+  return element(
+    "tr",
+    { "data-time": bar.time, "data-close": bar.close, "data-trades": bar.trades, "data-revision": bar.revision, class: isNews ? "news" : null },
+    element("th", { scope: "row" }, time(bar.time, window)),
+    ...cells.map((text, place) => element("td", { class: classes[place] || null }, text)),
+  );
+}
+
+export class SignalTable {
+  constructor(choose) {
+    this.body = byId("signals");
+    this.known = new Set();
+    this.body.addEventListener("click", (event) => {
+      const row = event.target.closest("tr");
+      if (row) choose(row.dataset.symbol, row.dataset.provider, row.dataset.interval);
+    });
+  }
+
+  // Newest first.
+  show(signals) {
+    const before = this.known;
+    this.known = new Set(signals.map(key));
+    this.body.replaceChildren(...signals.map((one) => signalRow(one, before.size > 0 && !before.has(key(one)))));
+    byId("no-signals").hidden = signals.length > 0;
+  }
+}
+
+const key = (signal) => JSON.stringify([signal.provider, signal.symbol, signal.interval, signal.time, signal.name, signal.adapter]);
+
+export function direction(signal) {
+  return signal.value > 0 ? "up" : signal.value < 0 ? "down" : "flat";
+}
+
+const SIGNS = { up: "▲", down: "▼", flat: "●" };
+const WORDS = { up: "up", down: "down", flat: "neutral" };
+
+function signalRow(signal, isNews) {
+  const way = direction(signal);
+  const data = { "data-symbol": signal.symbol, "data-provider": signal.provider, "data-interval": signal.interval, "data-time": signal.time };
+  return element(
+    "tr",
+    { ...data, class: isNews ? "news" : null },
+    element("td", {}, time(signal.time, 1000)),
+    element("td", {}, element("button", { type: "button", class: "name", title: signal.symbol }, element("bdi", {}, signal.symbol))),
+    element("td", {}, element("span", { class: way, role: "img", "aria-label": WORDS[way] }, SIGNS[way]), " ",
+      element("bdi", { class: "label", title: signal.name }, signal.name)),
+    element("td", {}, price(signal.price)),
+    element("td", {}, signal.score === null ? NONE : signal.score.toFixed(2)),
+  );
+}

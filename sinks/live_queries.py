@@ -1,0 +1,181 @@
+"""What the live page reads, over one connection that stays open and cannot write. Times are Unix milliseconds.
+
+Of the series asked for only the newest rows are read, along the primary key, so a look costs what is shown and not what
+is stored. What moves in between is told by table `progress`, which is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.errors import UndefinedColumn, UndefinedTable
+
+from contracts.batch import Outcomes
+from sinks.connection import StoreUnavailable, connect, first_line
+from sinks.progress import COUNTS
+from sinks.queries import known_series
+
+_TIMEOUT_MS: Final = 10_000
+
+
+class Series(NamedTuple):
+    """What bars of one line belong to."""
+
+    provider: str
+    symbol: str
+    interval: str
+
+
+class Bar(NamedTuple):
+    """A bar; `time` is the start of its window."""
+
+    time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    vwap: float | None
+    trades: int
+    revision: int
+
+
+class Signal(NamedTuple):
+    """A signal; `time` is the end of its window, `price` what the evaluator says it was."""
+
+    provider: str
+    symbol: str
+    interval: str
+    time: int
+    name: str
+    adapter: str
+    value: float | None
+    score: float | None
+    price: float | None
+
+
+class FlowProgress(NamedTuple):
+    """How far a flow has come: the sum of its offsets, its outcomes, and the seconds since it last wrote."""
+
+    position: int
+    outcomes: Outcomes
+    age: float
+
+
+def _epoch_ms(column: str) -> sql.Composed:
+    return sql.SQL("(extract(epoch FROM {}) * 1000)::bigint").format(sql.Identifier(column))
+
+
+_ASKED: Final = sql.SQL("""
+FROM unnest(%(providers)s::text[], %(symbols)s::text[], %(intervals)s::text[]) WITH ORDINALITY
+    AS asked (provider, symbol, "interval", number), LATERAL (
+    SELECT * FROM {table} AS t
+    WHERE (t.provider, t.symbol, t."interval") = (asked.provider, asked.symbol, asked."interval")
+        AND {time} < coalesce(to_timestamp(%(before)s::double precision / 1000), 'infinity'::timestamptz)
+    ORDER BY {time} DESC LIMIT %(limit)s
+) AS newest""")
+
+_BARS: Final = sql.SQL(
+    "SELECT number, {time}, open, high, low, close, volume, vwap, trades, revision {asked}"
+    " ORDER BY number, window_start"
+).format(
+    time=_epoch_ms("window_start"),
+    asked=_ASKED.format(table=sql.Identifier("bars_ohlcv"), time=sql.Identifier("window_start")),
+)
+
+_SIGNAL: Final = sql.SQL(
+    'newest.provider, newest.symbol, newest."interval", {}, name, adapter, value, score,'
+    " CASE jsonb_typeof(meta -> 'price') WHEN 'number' THEN (meta ->> 'price')::double precision END"
+).format(_epoch_ms("ts"))
+
+_SIGNALS: Final = sql.SQL("SELECT number, {signal} {asked} ORDER BY number, ts, name, adapter").format(
+    signal=_SIGNAL, asked=_ASKED.format(table=sql.Identifier("signals"), time=sql.Identifier("ts"))
+)
+
+_RECENT: Final = sql.SQL("""{series}
+SELECT {signal} FROM series, LATERAL (
+    SELECT * FROM signals AS t
+    WHERE (t.provider, t.symbol, t."interval") = (series.provider, series.symbol, series."interval")
+    ORDER BY ts DESC LIMIT %(limit)s
+) AS newest ORDER BY ts DESC, newest.provider, newest.symbol, name, adapter LIMIT %(limit)s
+""").format(series=known_series("signals"), signal=_SIGNAL)
+
+_PROGRESS: Final = sql.SQL(
+    "SELECT flow, sum(next_offset)::bigint, extract(epoch FROM now() - max(updated_at))::double precision, {}"
+    " FROM progress GROUP BY flow"
+).format(sql.SQL(", ").join(sql.SQL("sum({})::bigint").format(sql.Identifier(name)) for name in COUNTS))
+
+
+class LiveReader:
+    """Reads the newest rows. Not for use by several threads at once.
+
+    All methods raise StoreUnavailable when the database cannot be reached, has no tables yet, or refuses.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo: Final = conninfo
+        self._connection: psycopg.Connection | None = None
+
+    def progress(self) -> dict[str, FlowProgress]:
+        """By flow."""
+        rows = self._rows(_PROGRESS, {})
+        return {flow: FlowProgress(position, Outcomes(*counts), age) for flow, position, age, *counts in rows}
+
+    def series(self) -> list[Series]:
+        """All that have bars, in order."""
+        query = sql.SQL("{} SELECT * FROM series").format(known_series("bars_ohlcv"))
+        return [Series(*row) for row in self._rows(query, {})]
+
+    def bars(self, asked: Sequence[Series], limit: int, before: int | None = None) -> dict[Series, list[Bar]]:
+        """The newest `limit` bars of each series, those from `before` on left out; oldest first."""
+        return {
+            series: [Bar(*row) for row in rows] for series, rows in self._newest(_BARS, asked, limit, before).items()
+        }
+
+    def signals(self, asked: Sequence[Series], limit: int, before: int | None = None) -> dict[Series, list[Signal]]:
+        """The newest `limit` signals of each series, those from `before` on left out; oldest first."""
+        found = self._newest(_SIGNALS, asked, limit, before)
+        return {series: [Signal(*row) for row in rows] for series, rows in found.items()}
+
+    def recent_signals(self, limit: int) -> list[Signal]:
+        """The newest `limit` signals of all series, newest first."""
+        return [Signal(*row) for row in self._rows(_RECENT, {"limit": limit})]
+
+    def close(self) -> None:
+        """Ends the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _newest(
+        self, query: sql.Composed, asked: Sequence[Series], limit: int, before: int | None
+    ) -> dict[Series, list[tuple[Any, ...]]]:
+        found: dict[Series, list[tuple[Any, ...]]] = {series: [] for series in asked}
+        if not asked:
+            return found
+        columns = {
+            f"{name}s": list(values) for name, values in zip(Series._fields, zip(*asked, strict=True), strict=True)
+        }
+        for number, *row in self._rows(query, {**columns, "limit": limit, "before": before}):
+            found[asked[number - 1]].append(tuple(row))
+        return found
+
+    def _rows(self, query: sql.Composed, parameters: Mapping[str, Any]) -> Iterable[tuple[Any, ...]]:
+        try:
+            return self._connected().execute(query, parameters).fetchall()
+        except psycopg.Error as error:
+            self.close()
+            remedy = ": run `mdp store migrate`" if isinstance(error, UndefinedTable | UndefinedColumn) else ""
+            raise StoreUnavailable(f"{first_line(error)}{remedy}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None:
+            self._connection = connect(self._conninfo, statement_timeout_ms=_TIMEOUT_MS)
+            self._connection.execute("SET default_transaction_read_only = on")
+        return self._connection
