@@ -2,13 +2,12 @@ FROM python:3.12-slim AS build
 
 WORKDIR /src
 RUN python -m venv /opt/mdp
-COPY pyproject.toml requirements.lock ./
-# uv comes from the lock, as on a developer's machine. It takes the dependencies from pyproject.toml, so that tools for
-# development stay out, and versions and hashes from the lock.
+COPY requirements.lock ./
+# uv comes from the lock, as on a developer's machine; it puts in what the lock names, and leaves out itself.
 RUN sed -n '/^uv==/,/# via/p' requirements.lock > /tmp/uv.txt \
  && pip install --no-cache-dir --require-hashes -r /tmp/uv.txt \
- && uv pip install --no-cache --compile-bytecode --python /opt/mdp/bin/python --require-hashes \
-      --constraints requirements.lock --requirements pyproject.toml
+ && uv pip sync --no-cache --compile-bytecode --python /opt/mdp/bin/python --require-hashes requirements.lock \
+ && uv pip uninstall --python /opt/mdp/bin/python uv
 COPY . .
 RUN uv pip install --no-cache --compile-bytecode --python /opt/mdp/bin/python --offline --no-deps .
 
@@ -26,6 +25,6 @@ ENV PATH=/opt/mdp/bin:$PATH \
 WORKDIR /app
 USER mdp
 VOLUME /var/lib/mdp
-EXPOSE 9101
+EXPOSE 8501 9101
 ENTRYPOINT ["mdp"]
 CMD ["stream", "run"]

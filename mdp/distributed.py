@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -16,7 +19,9 @@ from mdp.preflight import check
 from mdp.saved_state import SavedState
 from mdp.worker import Flow, dataflow, recorded, run_process, show_health, start_logging
 from telemetry.outage import wait_out
+from telemetry.reading import readings
 
+_HANDLER_SECONDS: Final = 0.5
 _ADDRESS: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
 
 
@@ -69,6 +74,7 @@ def run(
     stop.before_the_start()
     check(settings, flow, dataflow(flow), wait=True)
     wait_out(lambda: _listen(addresses[process]), OSError, "the own address of this process")
+    _heed_signals()
     if process:
         return run_process(flow, settings, process, addresses, own_machine=True)
     with saved.locked():
@@ -84,3 +90,21 @@ def _listen(address: str) -> None:
     host = name.strip("[]")
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
     socket.create_server((host, int(port)), family=family).close()
+
+
+def _heed_signals() -> None:
+    """Lets a signal end the process also while it waits for the others, which it does where no handler can run."""
+    signals, handler = os.pipe()
+    os.set_blocking(handler, False)
+    signal.set_wakeup_fd(handler, warn_on_full_buffer=False)
+    threading.Thread(target=_end_on, args=[signals], name="signals", daemon=True).start()
+
+
+def _end_on(signals: int) -> None:
+    while True:
+        [number] = os.read(signals, 1)
+        is_stop = number in (signal.SIGINT, signal.SIGTERM)
+        if is_stop and not stop.STOP.wait(_HANDLER_SECONDS) and not readings():  # nothing was consumed: nothing to save
+            sys.stderr.write("stopped before all processes of the cluster had come\n")
+            sys.stderr.flush()
+            os._exit(0)

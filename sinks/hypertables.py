@@ -42,7 +42,7 @@ def enable_extension(connection: psycopg.Connection, conninfo: str, done: list[s
     ).fetchone()
     if row is not None and row[0] is None:
         _create_extension(conninfo, done)
-    return _edition(connection)
+    return edition_of(connection)
 
 
 def _create_extension(conninfo: str, done: list[str]) -> None:
@@ -55,7 +55,8 @@ def _create_extension(conninfo: str, done: list[str]) -> None:
         done.append(f"no TimescaleDB, ordinary tables instead: {first_line(error)}")
 
 
-def _edition(connection: psycopg.Connection) -> Edition:
+def edition_of(connection: psycopg.Connection) -> Edition:
+    """Which one the database has."""
     if connection.execute("SELECT FROM pg_extension WHERE extname = 'timescaledb'").fetchone() is None:
         return Edition.PLAIN
     row = connection.execute("SELECT current_setting('timescaledb.license', true)").fetchone()

@@ -75,6 +75,10 @@ def _end(config: KafkaConfig, place: TopicPartition) -> int:
         {place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
     )
     offset: int = asked[place].result().offset
+    if offset < 0:  # what a request that ran out of time ends with
+        raise KafkaException(
+            KafkaError(KafkaError._TIMED_OUT, f"{place.topic}[{place.partition}] does not say where it ends")
+        )
     return offset
 
 

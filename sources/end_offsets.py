@@ -88,7 +88,13 @@ class EndOffsets:
                 isolation_level=IsolationLevel.READ_COMMITTED,
                 request_timeout=min(self.timeout_ns / 1e9, _LONGEST_SECONDS),
             )
-            return {place.partition: future.result().offset for place, future in futures.items()}
         except KafkaException as error:
             self.outage.begin(error.args[0].str())
             return None
+        # Raised here, a failure would hold this frame and be held by it, and with it the client and its threads.
+        failure = next(filter(None, [future.exception() for future in futures.values()]), None)
+        ends = {} if failure else {place.partition: future.result().offset for place, future in futures.items()}
+        if failure or min(ends.values(), default=0) < 0:  # no error, but no offset either: a broker that hangs
+            self.outage.begin(failure.args[0].str() if failure else "the broker does not answer")
+            return None
+        return ends

@@ -61,14 +61,14 @@ class Probe:
 class _Attempt:
     def __init__(self, check: Check) -> None:
         self.done = threading.Event()
-        self.failure: Exception | None = None
+        self.failure: str | None = None  # the exception itself would hold its frames, and the connections in them
         threading.Thread(target=self._run, args=[check], name="probe", daemon=True).start()
 
     def _run(self, check: Check) -> None:
         try:
             check()
         except Exception as error:  # whatever it is, the service cannot be reached
-            self.failure = error
+            self.failure = " ".join(str(error).split())
         finally:
             self.done.set()
 
@@ -105,5 +105,5 @@ class Readiness:
             if not attempt.done.wait(deadline - time.monotonic()):
                 reasons[service] = f"{service} does not answer"
             elif attempt.failure is not None:
-                reasons[service] = f"{service} is not available: {' '.join(str(attempt.failure).split())}"
+                reasons[service] = f"{service} is not available: {attempt.failure}"
         return list(reasons.values())

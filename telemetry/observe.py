@@ -109,7 +109,7 @@ def _count_ingested(batch: MicroBatch) -> None:
 
 
 def _count_signals(signals: pl.DataFrame) -> None:
-    made = collections.Counter(zip(signals["name"], signals["adapter"], strict=True))
+    made = collections.Counter(zip(signals["name"].to_list(), signals["adapter"].to_list(), strict=True))
     for (name, adapter), count in made.items():
         SIGNALS.labels(_signals.label(name), adapter).inc(count)
 

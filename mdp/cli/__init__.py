@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from mdp.cli import bench, demo, dlq, late, serve, stack, store, stream, topics, validate
+from mdp.cli import bench, demo, dlq, doctor, late, serve, stack, store, stream, topics, validate
 from mdp.cli.errors import explain, print_traceback
 from mdp.cli.options import examples
 
@@ -38,6 +38,7 @@ app.add_typer(stream.app, name="stream")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(late.app, name="late")
 validate.register(app)
+doctor.register(app)
 bench.register(app)
 
 

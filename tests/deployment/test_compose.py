@@ -42,15 +42,29 @@ def test_a_service_waits_for_services_that_there_are(name: str):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_mounts_volumes_that_there_are(name: str):
-    mounts = [mount.split(":") for mount in services()[name].get("volumes", [])]
-    assert {volume for volume, _ in mounts} <= set(compose()["volumes"])
-    assert all(target.startswith("/") for _, target in mounts)
+def test_a_service_mounts_volumes_and_folders_that_there_are(name: str):
+    for mount in services()[name].get("volumes", []):
+        source, target, *mode = mount.split(":")
+        assert target.startswith("/")
+        if source.startswith("./"):
+            assert (PROJECT / source).is_dir()
+            assert mode == ["ro"], "what is in the repository is read only"
+        else:
+            assert source in compose()["volumes"]
 
 
 def test_every_volume_is_mounted_once():
-    mounted = [mount.split(":")[0] for service in services().values() for mount in service.get("volumes", [])]
+    mounts = [mount for service in services().values() for mount in service.get("volumes", [])]
+    mounted = [mount.split(":")[0] for mount in mounts if not mount.startswith("./")]
     assert sorted(mounted) == sorted(compose()["volumes"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_runs_on_is_watched_and_what_ends_is_not(name: str):
+    service = services()[name]
+    assert ("healthcheck" in service) == ("restart" in service)
+    if "healthcheck" in service:
+        assert service["healthcheck"]["test"][0] == "CMD"
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -65,13 +79,21 @@ def test_an_image_has_a_version_or_is_built_here(name: str):
     if "build" in service:
         assert (PROJECT / service["build"] / "Dockerfile").is_file()
     else:
-        assert re.search(r":\d+\.\d+\.\d+(-\w+)?$", service["image"])
+        assert re.search(r":v?\d+\.\d+\.\d+(-\w+)?$", service["image"])
 
 
-def test_the_password_has_no_default_and_is_in_no_url():
+def test_secrets_have_no_default_and_are_in_no_url():
     text = COMPOSE.read_text(encoding="utf-8")
-    assert variables(text) == {"POSTGRES_PASSWORD"}
-    assert all("${POSTGRES_PASSWORD:?" in line for line in text.splitlines() if "${" in line)
+    assert variables(text) == {"POSTGRES_PASSWORD", "GRAFANA_PASSWORD", "MDP_SERVE_TOKEN"}
+    assert all(re.search(r"^ +\w+: \$\{\w+:\?", line) for line in text.splitlines() if "${" in line)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_may_write_to_their_volumes_only(name: str):
+    service = ours()[name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -100,15 +122,48 @@ def test_every_listener_of_kafka_has_a_protocol_and_the_published_one_leads_back
     assert f"OUTSIDE://{published.rpartition(':')[0]}" in kafka["KAFKA_ADVERTISED_LISTENERS"].split(",")
 
 
-def test_the_worker_shows_its_metrics_and_keeps_its_state(monkeypatch: pytest.MonkeyPatch):
+def test_each_worker_shows_its_metrics_on_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch):
     worker = services()["worker"]
     telemetry = streaming("worker", monkeypatch).telemetry
-    [published] = worker["ports"]
+    workers = int(worker["command"][worker["command"].index("--workers") + 1])
+    ports = [telemetry.metrics_port + number for number in range(workers)]
     assert telemetry.metrics_host == "0.0.0.0"
-    assert published.endswith(f":{telemetry.metrics_port}")
+    assert worker["ports"] == [f"127.0.0.1:{port}:{port}" for port in ports]
+    assert str(tuple(ports)) in worker["healthcheck"]["test"][-1]
+    scraped = yaml.safe_load((PROJECT / "configs" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    targets = [
+        target for job in scraped["scrape_configs"] for one in job["static_configs"] for target in one["targets"]
+    ]
+    assert {f"worker:{port}" for port in ports} <= set(targets)
+
+
+def test_the_workers_keep_their_state():
     home = re.search(r"MDP_HOME=(\S+)", (PROJECT / "Dockerfile").read_text(encoding="utf-8"))
     assert home is not None
-    assert worker["volumes"] == [f"recovery:{home[1]}"]
+    assert services()["worker"]["volumes"] == [f"recovery:{home[1]}"]
+
+
+def test_the_page_finds_the_workers_and_asks_for_a_token(monkeypatch: pytest.MonkeyPatch):
+    page = services()["page"]
+    assert streaming("page", monkeypatch).telemetry.metrics_host == "worker"
+    assert page["environment"]["MDP_SERVE_TOKEN"].startswith("${MDP_SERVE_TOKEN:?")
+    port = page["command"][page["command"].index("--port") + 1]
+    assert page["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert f":{port}/health" in page["healthcheck"]["test"][-1]
+
+
+def test_prometheus_reads_the_projects_config_and_grafana_its_dashboards():
+    prometheus, grafana = services()["prometheus"], services()["grafana"]
+    assert "./configs/prometheus:/etc/prometheus:ro" in prometheus["volumes"]
+    assert "--config.file=/etc/prometheus/prometheus.yml" in prometheus["command"]
+    folders = {mount.split(":")[1] for mount in grafana["volumes"]}
+    provisioning = PROJECT / "configs" / "grafana" / "provisioning"
+    for file in (provisioning / "dashboards").glob("*.y*ml"):
+        for provider in yaml.safe_load(file.read_text(encoding="utf-8"))["providers"]:
+            assert provider["options"]["path"] in folders
+    for file in (provisioning / "datasources").glob("*.y*ml"):
+        for source in yaml.safe_load(file.read_text(encoding="utf-8"))["datasources"]:
+            assert host_of(source["url"]) in services()
 
 
 def test_topics_of_the_config_are_created(monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,6 @@
 import re
 import shlex
+import tomllib
 
 from compose_file import PROJECT
 
@@ -23,8 +24,8 @@ def test_the_context_names_what_there_is():
 
 
 def test_the_context_holds_every_package_of_the_project():
-    packages = {path.parent.name for path in PROJECT.glob("*/__init__.py")} - {"tests", "bench", "chaos"}
-    assert packages <= in_context()
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(project["tool"]["uv"]["build-backend"]["module-name"]) <= in_context()
 
 
 def test_what_is_copied_is_in_the_context():
@@ -40,9 +41,17 @@ def test_stages_that_are_copied_from_are_built():
 
 
 def test_packages_are_installed_with_hashes_or_from_the_image_itself():
-    installs = [part for text in arguments("RUN") for part in text.split("&&") if "pip install" in part]
+    installs = [part for text in arguments("RUN") for part in text.split("&&") if re.search("pip (install|sync)", part)]
     assert len(installs) == 3
     assert all("--require-hashes" in install or "--offline" in install for install in installs)
+
+
+def test_the_image_holds_what_the_lock_names_and_not_what_put_it_there():
+    [install] = [text for text in arguments("RUN") if "uv pip sync" in text]
+    lock = (PROJECT / "requirements.lock").read_text(encoding="utf-8")
+    assert install.split("&&")[-1].split() == ["uv", "pip", "uninstall", "--python", "/opt/mdp/bin/python", "uv"]
+    assert re.search(r"^uv==", lock, re.MULTILINE)
+    assert not re.search(r"^(pytest|mypy|ruff)==", lock, re.MULTILINE), "tools of development have a lock of their own"
 
 
 def test_the_worker_is_not_root_and_may_write_only_its_state():

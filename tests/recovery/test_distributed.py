@@ -75,6 +75,16 @@ def test_a_machine_that_goes_ends_the_others_which_go_on_from_the_last_snapshot_
     assert deployment.progress == 2 * PART
 
 
+def test_a_machine_that_waits_for_the_others_can_be_stopped(deploy: Deployments) -> None:
+    deployment = deploy(name="waits")
+    addresses = ",".join(f"{ports.HOST}:{port}" for port in ports.choose(range(12_000, 15_000), 2))
+    process = deployment.spawn([*MDP, "stream", "run", "--process", "1", "--addresses", addresses])
+    until(lambda: "error connecting to worker 0" in deployment.said.read_text(), "that it looks for the other one")
+    process.terminate()
+    assert process.wait(SECONDS) == 0
+    assert "stopped before all processes of the cluster had come" in deployment.said.read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

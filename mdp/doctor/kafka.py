@@ -1,0 +1,198 @@
+"""Checks of Kafka: the topics, the spread over workers, the newest events, and the broker's clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, cast
+
+from mdp.doctor import clocks
+from mdp.doctor.findings import Finding, from_message, note, ok, wrong
+from mdp.doctor.site import Site
+
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+    from confluent_kafka import Message
+
+_MODULUS: Final = 840  # contracts.partition_keys: worker counts that divide it keep a partition's steps together
+_SAMPLE_SECONDS: Final = 5.0
+_WATCH_SECONDS: Final = 1.5
+_MOST_REFUSED: Final = 0.01
+_NAMED: Final = 3  # symbols that a finding names
+
+
+def reach(site: Site) -> Iterator[Finding]:
+    """Whether a broker answers, and knows us."""
+    from sources import brokers
+
+    bus = site.settings.bus.kafka
+    try:
+        site.cluster = brokers.metadata(bus.client())
+    except brokers.Unreachable as error:
+        yield from_message(str(error))
+        return
+    count = len(site.cluster.brokers)
+    yield ok(f"{count} broker{'s' if count > 1 else ''} at {bus.brokers}, cluster {site.cluster.cluster_id}")
+
+
+def topics(site: Site) -> Iterator[Finding]:
+    """Whether they are as topics.yaml says."""
+    from mdp import topics as wanted
+
+    file = wanted.find_file(site.config)
+    reports = wanted.compare(site.settings.bus.kafka, wanted.load(file), site.known_cluster)
+    for report in reports:
+        for drift in report.drift:
+            yield wrong(f"{report.name}: {drift}", _topic_remedy(report.partitions is None, drift, file))
+        for said in report.notes:
+            yield note(f"{report.name}: {said}", "" if "number of brokers" in said else f"list it in {file}")
+    if not any(report.drift for report in reports):
+        yield ok(f"as {file} says")
+
+
+def _topic_remedy(is_missing: bool, drift: str, file: Path) -> str:
+    if is_missing:
+        return f"list it in {file}, and run `mdp topics apply`" if "but not in" in drift else "run `mdp topics apply`"
+    if drift.startswith("partitions") or "fewer" in drift:
+        return "add partitions with kafka-topics.sh --alter, to all topics of the pipeline; or correct topics.yaml"
+    return "change it with kafka-configs.sh --alter; or correct topics.yaml"
+
+
+def partitions(site: Site) -> Iterator[Finding]:
+    """Whether each worker has some, and all as many."""
+    bus, workers = site.settings.bus.kafka, site.workers
+    if bus.topic not in site.known_cluster.topics:
+        yield wrong(f"{bus.topic} does not exist", "run `mdp topics apply`")
+        return
+    count = len(site.known_cluster.topics[bus.topic].partitions)
+    if count < workers:
+        yield wrong(
+            f"{count} partitions of {bus.topic} for {workers} workers: {workers - count} would have nothing to do",
+            f"run {count} workers at most, or add partitions",
+        )
+    elif count % workers:
+        yield wrong(
+            f"{count} partitions of {bus.topic} on {workers} workers: some have {count // workers}, others one more",
+            f"run as many workers as divide {count}, or add partitions",
+        )
+    elif _MODULUS % workers:
+        yield note(
+            f"with {workers} workers, batches cross between them", f"a number that divides {_MODULUS} costs less"
+        )
+    else:
+        yield ok(f"{count} of {bus.topic}: {count // workers} for each of {workers} workers")
+
+
+def events(site: Site) -> Iterator[Finding]:
+    """Whether the newest ones can be read."""
+    import polars as pl
+
+    bus = site.settings.bus.kafka
+    if bus.topic not in site.known_cluster.topics:
+        yield wrong(f"{bus.topic} does not exist", "run `mdp topics apply`")
+        return
+    site.symbols, reasons = _sample(site)
+    refused = reasons.height
+    share = refused / max(1, refused + int(site.symbols["rows"].sum()))
+    text = f"{site.symbols['rows'].sum():,} of the newest were read"
+    if share > _MOST_REFUSED:
+        counts = reasons.group_by("reason").agg(pl.len()).sort("len", descending=True)
+        named = ", ".join(f"{count} {reason}" for reason, count in counts.iter_rows())
+        yield wrong(
+            f"{text}, and {share:.0%} refused: {named}", "look at them with `mdp dlq ls`, and correct their producer"
+        )
+    else:
+        yield ok(text)
+
+
+def _sample(site: Site) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Provider, symbol, partition and number of the newest events, and the rejects, as far as there was time."""
+    import polars as pl
+
+    from contracts.decode import Decoder
+    from contracts.record import Fetch, Record
+    from mdp.topic_reader import TopicReader
+
+    window, topic = site.settings.micro_batch, site.settings.bus.kafka.topic
+    decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
+    seen, rejects = [], []
+    deadline = time.monotonic() + _SAMPLE_SECONDS
+    with TopicReader(site.settings.bus.kafka, topic) as reader:
+        for partition in reader.partitions:
+            low, high = reader.bounds(partition)
+            for messages in reader.span(partition, max(low, high - site.sample), high):
+                fetch = Fetch(topic=topic, partition=partition, next_offset=high, records=cast(list[Record], messages))
+                batch = decoder.decode(fetch)
+                seen.append(batch.events.select("provider", "symbol", "kind", partition=pl.lit(partition)))
+                rejects.append(batch.rejects.select("reason"))
+            if time.monotonic() > deadline:
+                break
+    if not seen:
+        empty = {"provider": pl.String, "symbol": pl.String, "partition": pl.Int32, "rows": pl.UInt32}
+        return pl.DataFrame(schema=empty), pl.DataFrame(schema={"reason": pl.String})
+    rows = pl.concat(seen).filter(pl.col("kind") != "heartbeat")
+    return rows.group_by("provider", "symbol", "partition").agg(rows=pl.len()), pl.concat(rejects)
+
+
+def keys(site: Site) -> Iterator[Finding]:
+    """Whether each symbol is in one partition only."""
+    import polars as pl
+
+    if site.symbols is None or site.symbols.is_empty():
+        yield ok("no events to tell by")
+        return
+    spread = site.symbols.group_by("provider", "symbol").agg(pl.col("partition").unique().sort()).sort("symbol")
+    torn = spread.filter(pl.col("partition").list.len() > 1)
+    if torn.is_empty():
+        yield ok(f"each of {spread.height:,} symbols is in one partition")
+        return
+    named = "; ".join(
+        f"{symbol} of {provider} in {', '.join(map(str, places))}"
+        for provider, symbol, places in torn.head(_NAMED).iter_rows()
+    )
+    more = f" (and {torn.height - _NAMED} more)" if torn.height > _NAMED else ""
+    yield wrong(
+        f"symbols are in several partitions, whose bars contradict each other: {named}{more}",
+        "key the records by symbol in all producers; where partitions were added lately, the newest records will pass",
+    )
+
+
+def clock(site: Site) -> Iterator[Finding]:
+    """How far the broker's is from this machine's, by the records that come just now."""
+    from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+
+    came = [
+        (message.timestamp()[1] / 1e3, received)
+        for message, received in _watched(site)
+        if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME
+    ]
+    if came:
+        yield from clocks.judged("the broker's clock", clocks.ahead_by_records(came))
+    else:
+        yield ok("not compared: no record with a time of the broker's came just now")
+
+
+def _watched(site: Site) -> Iterator[tuple[Message, float]]:
+    """Records of all topics of the flow that come within a moment, and when."""
+    from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+
+    bus = site.settings.bus.kafka
+    names = {bus.topic, bus.signals_topic, bus.bars_topic} & site.known_cluster.topics.keys()
+    consumer = Consumer(bus.client(group_id="mdp-doctor", enable_auto_commit=False))
+    places = [
+        TopicPartition(name, partition, OFFSET_END)
+        for name in names
+        for partition in site.known_cluster.topics[name].partitions
+    ]
+    deadline = time.monotonic() + _WATCH_SECONDS
+    try:
+        consumer.assign(places)
+        while (left := deadline - time.monotonic()) > 0:
+            message = consumer.poll(left)
+            if message is not None and message.error() is None:
+                yield message, time.time()
+    finally:
+        consumer.close()
