@@ -95,7 +95,7 @@ class Lateness(Windows):
         bucket[new] = measured.lateness.add(_since(times, newest[events])[new])
         measured.delay.add(_since(times, arrived[events])[new])
         is_late = past_end > self._configured_ns + amend_ns
-        self._tally.add(rows.bar[events], bucket, is_late, is_repeat & ~is_late)
+        self._tally.add(rows.bar[events], bucket, is_late, is_repeat)
 
     def _waits(self, rows: Rows, newest: Ints, arrived: Ints) -> Ints:
         """For each row that closes windows, the time from when the first of them was due until its record arrived."""

@@ -17,7 +17,7 @@ from features.ordering import Ints
 _WIDE: Final = 10  # buckets of the whole distribution taken as one: 5 % is near enough to tell symbols apart
 _PENDING: Final = 200_000  # rows, before they are summed up
 LEAST_EVENTS: Final = 100  # a 99th percentile says nothing of fewer
-_REPEAT: Final = -1  # in place of a bucket: a duplicate's lateness counts for nothing
+_REPEAT: Final = -1  # in place of a bucket: the lateness of what comes again counts for nothing
 
 _COUNTS: Final = ("events", "late", "duplicate")
 _NUMBERED: Final = ("feed", "symbol", "bucket")
@@ -36,14 +36,14 @@ class PartitionTally:
         self._parts: list[pl.DataFrame] = []
         self._pending = 0
 
-    def add(self, bar: BarIds, bucket: Ints, is_late: _Bools, is_duplicate: _Bools) -> None:
-        """Counts events, by the bucket of their lateness and what they are under the configured grace."""
+    def add(self, bar: BarIds, bucket: Ints, is_late: _Bools, is_repeat: _Bools) -> None:
+        """Counts events, by their bucket of lateness; late is under the configured grace, a repeat under any."""
         rows = {
             "feed": bar.feed,
             "symbol": bar.symbol,
-            "bucket": np.where(is_duplicate, _REPEAT, -(-bucket // _WIDE)),
+            "bucket": np.where(is_repeat, _REPEAT, -(-bucket // _WIDE)),
             "late": is_late,
-            "duplicate": is_duplicate,
+            "duplicate": is_repeat & ~is_late,
         }
         counted = (
             pl.DataFrame(rows).group_by(_NUMBERED).agg(pl.len().alias("events"), pl.col("late", "duplicate").sum())

@@ -78,11 +78,11 @@ class Windows:
     def step(self, batch: MicroBatch) -> MicroBatch:
         """Takes in the events of a batch; answers with its bars, late rows, and the heartbeats that are due."""
         self._position = (batch.topic, batch.partition, batch.next_offset)
-        self._outcomes = _added(self._outcomes, batch.outcomes)
+        self._outcomes += batch.outcomes
         result = replace(batch, events=NO_EVENTS, payloads=(), outcomes=self._outcomes)
         if batch.events.height:
             rows = self._judged(batch.events)
-            self._outcomes = _added(self._outcomes, _counted(rows))
+            self._outcomes += _counted(rows)
             result = replace(
                 result,
                 bars=self._bars(rows),
@@ -263,14 +263,3 @@ def _late(rows: Rows, batch: MicroBatch) -> pl.DataFrame:
 def _counted(rows: Rows) -> Outcomes:
     counts = np.bincount(rows.outcome, minlength=len(OUTCOMES)).tolist()
     return Outcomes(**dict(zip(OUTCOMES, counts, strict=True)))
-
-
-def _added(total: Outcomes, more: Outcomes) -> Outcomes:
-    return Outcomes(
-        accepted=total.accepted + more.accepted,
-        amending=total.amending + more.amending,
-        duplicate=total.duplicate + more.duplicate,
-        late=total.late + more.late,
-        rejected=total.rejected + more.rejected,
-        heartbeat=total.heartbeat + more.heartbeat,
-    )

@@ -22,7 +22,8 @@ def flow(settings: Settings | None = None) -> Dataflow:
     dataflow = Dataflow(NAME)
 
     bars = op.input("bars", dataflow, connectors.source(settings, NAME, connectors.bars(settings)))
-    features = op.stateful_batch("rolling", bars, steps.rolling(settings, NAME))
+    summed = op.stateful_batch("totals", bars, steps.totals(settings, NAME))
+    features = op.stateful_batch("rolling", summed, steps.rolling(settings, NAME))
     signals = op.stateful_batch("inference", features, steps.inference(settings, NAME))
     results = op.map_value("within", signals, steps.within(settings))
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)

@@ -11,6 +11,7 @@ from bytewax.operators import StatefulBatchLogic
 
 from contracts.batch import MicroBatch
 from features.rolling import RollingFeatures
+from features.totals import Totals
 from features.windows import Windows
 from flows.settings import Settings
 from flows.state_shape import Shape, check_shape, state_shape
@@ -78,6 +79,12 @@ def windows(settings: Settings, flow: str) -> Logic:
     """Events to bars."""
     shape = state_shape(settings, flow)
     return lambda saved: WindowsStep(Windows(settings.micro_batch), shape, saved)
+
+
+def totals(settings: Settings, flow: str) -> Logic:
+    """Bars that were read, counted."""
+    shape = state_shape(settings, flow)
+    return lambda saved: Step("totals", Totals(), shape, saved)
 
 
 def rolling(settings: Settings, flow: str) -> Logic:

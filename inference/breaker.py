@@ -15,12 +15,14 @@ from inference.evaluator import EVALUATED, Evaluator, no_signals
 
 _COLUMNS: Final = EVALUATED.names()
 _DTYPES: Final = EVALUATED.dtypes()
+_FAILURES: Final = (Exception, pl.exceptions.PanicException)  # Polars does not count its panics among the former
+_PRESENT: Final = [name for name in _COLUMNS if name not in {"value", "score", "meta"}]
 
 
 class Incidents(Protocol):
     """Who is told what becomes of an evaluator."""
 
-    def failed(self, adapter: str, error: Exception) -> None:
+    def failed(self, adapter: str, error: BaseException) -> None:
         """It could not evaluate a window, which has no signals of it."""
 
     def skipped(self, adapter: str) -> None:
@@ -36,7 +38,7 @@ class Incidents(Protocol):
 class Unwatched:
     """Nobody is told."""
 
-    def failed(self, adapter: str, error: Exception) -> None: ...
+    def failed(self, adapter: str, error: BaseException) -> None: ...
 
     def skipped(self, adapter: str) -> None: ...
 
@@ -80,7 +82,7 @@ class Breaker:
             before = self._evaluator.snapshot()
             try:
                 return _conforming(self._evaluator.evaluate(features))
-            except Exception:  # one of the windows may be to blame: which one, is found below
+            except _FAILURES:  # one of the windows may be to blame: which one, is found below
                 self._evaluator.restore(before)
         windows = features.partition_by("provider", "ts", maintain_order=True)
         return pl.concat([self._evaluated(window) for window in windows])
@@ -93,7 +95,7 @@ class Breaker:
         before = self._evaluator.snapshot()
         try:
             signals = _conforming(self._evaluator.evaluate(window))
-        except Exception as error:
+        except _FAILURES as error:
             self._evaluator.restore(before)
             self._incidents.failed(self.name, error)
             self._fail(end)
@@ -126,7 +128,9 @@ class Breaker:
 
 
 def _conforming(signals: pl.DataFrame) -> pl.DataFrame:
-    """Signals in the columns and types that they must have."""
-    if signals.columns == _COLUMNS and signals.dtypes == _DTYPES:
-        return signals
-    return signals.select(_COLUMNS).cast(EVALUATED)
+    """Signals in the columns and types that they must have, with values where no others can do without."""
+    if signals.columns != _COLUMNS or signals.dtypes != _DTYPES:
+        signals = signals.select(_COLUMNS).cast(EVALUATED)
+    if lacking := [name for name in _PRESENT if signals[name].null_count()]:
+        raise ValueError(f"signals without {', '.join(lacking)}")
+    return signals

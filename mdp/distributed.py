@@ -9,20 +9,27 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from flows import stop
 from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
+from flows.settings import Settings
 from mdp.preflight import check
 from mdp.saved_state import SavedState
 from mdp.worker import Flow, dataflow, recorded, run_process, show_health, start_logging
+from sinks.job_runs import config_of_live_run
 from telemetry.outage import wait_out
 from telemetry.reading import readings
 
 _HANDLER_SECONDS: Final = 0.5
+_DECISIVE: Final = ("micro_batch", "features")  # of the config; inference names files, which each machine has its way
 _ADDRESS: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
+
+
+class _NoFirstProcess(Exception):  # noqa: N818 - a state of the cluster, not a fault of the program
+    """Process 0 does not run, or not with what decides the results here."""
 
 
 class AddressError(ValueError):
@@ -67,13 +74,16 @@ def run(
     os.environ[OVERRIDES] = json.dumps(list(overrides))
     settings = connected(load())
     start_logging(settings, process)
-    show_health(flow, settings, 0)
+    show_health(settings, 0)
     saved = SavedState.of(settings, flow)
     if saved is None:
         raise ConfigError("a part of the log is read on one machine: leave out --process and --addresses")
     stop.before_the_start()
     check(settings, flow, dataflow(flow), wait=True)
     wait_out(lambda: _listen(addresses[process]), OSError, "the own address of this process")
+    if process:
+        wait_out(lambda: _find_first(settings, flow), _NoFirstProcess, "process 0")
+        wait_out(lambda: _match_first(settings, flow), _NoFirstProcess, "process 0 with the config of this one")
     _heed_signals()
     if process:
         return run_process(flow, settings, process, addresses, own_machine=True)
@@ -82,6 +92,21 @@ def run(
             saved.check()
         saved.prepare(reset=reset_state)
         return recorded(flow, settings, lambda: run_process(flow, settings, 0, addresses, own_machine=True))
+
+
+def _find_first(settings: Settings, flow: Flow) -> Mapping[str, Any]:
+    """The config of process 0; fails until there is one."""
+    first = config_of_live_run(settings.store.url.get_secret_value(), settings.flow_id(flow))
+    if first is None:
+        raise _NoFirstProcess(f"no run of {settings.flow_id(flow)} has begun")
+    return first
+
+
+def _match_first(settings: Settings, flow: Flow) -> None:
+    """Fails until process 0 has the same config: two of them in one cluster would mix their results."""
+    first, own = _find_first(settings, flow), settings.model_dump(mode="json")
+    if others := [part for part in _DECISIVE if own[part] != first.get(part)]:
+        raise _NoFirstProcess(f"it has another {' and '.join(others)}: give all processes one config")
 
 
 def _listen(address: str) -> None:

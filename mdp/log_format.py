@@ -53,4 +53,6 @@ class LogFormat(logging.Formatter):
         plain = {name: masked(value) if isinstance(value, str) else value for name, value in event.items()}
         if self._form == "console":
             plain["event"] = printable(plain["event"])
+            if "exception" in plain:  # its message may be a feed's
+                plain["exception"] = "\n".join(map(printable, plain["exception"].splitlines()))
         return {**plain, **self._fields}

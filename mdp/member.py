@@ -52,7 +52,7 @@ def _run() -> int:
     flow, process, addresses = sys.argv[1:]
     settings = connected(load())
     start_logging(settings, int(process))
-    show_health(flow, settings, int(process))  # type: ignore[arg-type]
+    show_health(settings, int(process))
     return run_process(flow, settings, int(process), addresses.split(";"))  # type: ignore[arg-type]
 
 

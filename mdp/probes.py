@@ -12,12 +12,11 @@ from sources.brokers import Reach
 from telemetry.health import Check
 
 
-def probes(settings: Settings, flow: str) -> dict[str, Check]:
+def probes(settings: Settings) -> dict[str, Check]:
     """By service, what raises when it cannot be reached; nothing of it takes longer than a few seconds."""
-    kafka = settings.bus.kafka
     return {
         "the database": _masked(partial(reach, settings.store.url.get_secret_value())),
-        "Kafka": _masked(Reach(kafka.client(), settings.source_topic(flow))),
+        "Kafka": _masked(Reach(settings.bus.kafka.client())),
     }
 
 

@@ -54,7 +54,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int,
     settings = connected(load())
     start_logging(settings)
     if workers == 1:
-        show_health(flow, settings, 0)
+        show_health(settings, 0)
     stop.before_the_start()
     saved = SavedState.of(settings, flow)
     if saved is None:
@@ -125,9 +125,9 @@ def run_process(
     return 0
 
 
-def show_health(flow: Flow, settings: Settings, process: int) -> None:
+def show_health(settings: Settings, process: int) -> None:
     """Serves metrics, /health and /ready from now on: also while the process waits for what it needs to begin."""
-    serve(settings.telemetry, process, probes(settings, flow))
+    serve(settings.telemetry, process, probes(settings))
 
 
 def start_logging(settings: Settings, process: int | None = None) -> None:

@@ -16,6 +16,7 @@ TABLES: Final = tuple(table for step in MIGRATIONS for table in re.findall(r"CRE
 LATEST: Final = MIGRATIONS[-1].version
 
 _NEEDED: Final = {
+    "schema_version": ("SELECT",),
     **dict.fromkeys(TABLES, ("SELECT", "INSERT", "UPDATE")),
     "late_repairs": ("SELECT", "INSERT", "DELETE"),
 }
@@ -76,12 +77,16 @@ def lacking_rights(connection: psycopg.Connection) -> Iterator[tuple[str, str]]:
     if not _one(connection, "SELECT has_database_privilege(current_database(), 'TEMPORARY')"):
         grant = sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(sql.Identifier(connection.info.dbname), grantee)
         yield "create temporary tables", grant.as_string(connection)
-    schema = str(_one(connection, "SELECT current_schema()"))
+    schema = _one(connection, "SELECT current_schema()")
+    if schema is None:  # of those on its search path, it may use none
+        grant = sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(grantee)
+        yield "use the schema public", grant.as_string(connection)
+        return
     if not _one(connection, "SELECT has_schema_privilege(current_schema(), 'CREATE')"):
-        grant = sql.SQL("GRANT CREATE ON SCHEMA {} TO {}").format(sql.Identifier(schema), grantee)
+        grant = sql.SQL("GRANT CREATE ON SCHEMA {} TO {}").format(sql.Identifier(str(schema)), grantee)
         yield f"create tables in the schema {schema}", grant.as_string(connection)
-    for table in TABLES:
-        denied = [right for right in _NEEDED[table] if not _may(connection, table, right)]
+    for table, needed in _NEEDED.items():
+        denied = [right for right in needed if not _may(connection, table, right)]
         if denied:
             rights = ", ".join(denied)
             grant = sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), sql.Identifier(table), grantee)

@@ -29,6 +29,22 @@ def start_run(conninfo: str, run_id: UUID, flow: str, config: Mapping[str, Any])
         )
 
 
+def config_of_live_run(conninfo: str, flow: str) -> Mapping[str, Any] | None:
+    """The config of the newest run of `flow` that has not ended, as far as is known, and is not of a part of the log.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+    """
+    query = (
+        "SELECT config FROM job_runs WHERE flow = %s AND status = 'running'"
+        " AND config #>> '{run,from_ns}' IS NULL AND config #>> '{run,to_ns}' IS NULL"
+        " ORDER BY started_at DESC LIMIT 1"
+    )
+    with passing_errors(), connect(conninfo) as connection:
+        row = connection.execute(query, [flow]).fetchone()
+        return row[0] if row else None
+
+
 def finish_run(
     conninfo: str, run_id: UUID, status: Ending, counts: Mapping[str, int], error: str | None = None
 ) -> None:

@@ -6,6 +6,9 @@ is stored. What moves in between is told by table `progress`, which is small.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -149,6 +152,13 @@ class LiveReader:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def hang_up(self) -> None:
+        """Has a thread that waits for an answer fail, as a server that hangs would let it wait; for another thread."""
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
 
     def _newest(
         self, query: sql.Composed, asked: Sequence[Series], limit: int, before: int | None

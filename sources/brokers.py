@@ -87,20 +87,21 @@ def _silent(client: Mapping[str, Any], said: list[KafkaError], last: KafkaError)
 
 
 class Reach:
-    """Asks the brokers for a topic within two seconds; each call raises Unreachable when they do not answer.
+    """Asks the brokers who they are, within two seconds; each call raises Unreachable when they do not answer.
+
+    It names no topic: brokers that make topics by themselves would make one anew that has been deleted.
 
     The client is kept between calls, but not after a failure: one that knew a broker before it was restarted may be
     refused for ever.
     """
 
-    def __init__(self, client: Mapping[str, Any], topic: str) -> None:
-        self._client, self._topic = dict(client), topic
+    def __init__(self, client: Mapping[str, Any]) -> None:
+        self._client = dict(client)
         self._admin: AdminClient | None = None
 
     def __call__(self) -> None:
         admin, self._admin = self._admin or _admin(self._client), None
-        try:
-            admin.list_topics(self._topic, timeout=_REACH_SECONDS)
-        except KafkaException as error:
-            raise Unreachable(error.args[0].str()) from None
+        failure = admin.describe_cluster(request_timeout=_REACH_SECONDS).exception()
+        if failure is not None:
+            raise Unreachable(failure.args[0].str() if isinstance(failure, KafkaException) else str(failure))
         self._admin = admin

@@ -12,7 +12,7 @@ log = logging.getLogger("mdp.inference")
 class EvaluatorIncidents:
     """Tells of the evaluators of one Kafka partition."""
 
-    def failed(self, adapter: str, error: Exception) -> None:
+    def failed(self, adapter: str, error: BaseException) -> None:
         ERRORS.labels("inference", type(error).__name__).inc()
         log.warning("%s could not evaluate a window: %s: %s", adapter, type(error).__name__, error)
 

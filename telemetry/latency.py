@@ -53,8 +53,9 @@ def _observe_closings(sink: str, batch: MicroBatch) -> None:
         return
     now, (offsets, ends) = time.time(), _closings(batch)
     times_ms = np.interp(np.unique(offsets), batch.appended.offsets, batch.appended.times_ms)
+    observe = END_TO_END.labels(sink).observe
     for time_ms in times_ms.tolist():
-        END_TO_END.labels(sink).observe(max(0.0, now - time_ms / 1e3))
+        observe(max(0.0, now - time_ms / 1e3))
     if sink == STORE:
         for end in np.unique(ends).tolist():
             WINDOW_LATENCY.observe(max(0.0, now * 1e3 - end / 1e6))

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Final, TypeVar
 
 from telemetry.metrics import ERRORS, WAITING
@@ -18,39 +19,67 @@ _LONGEST_WAIT: Final = 5.0
 log = logging.getLogger("mdp.outage")
 
 
-class Outage:
-    """Begins and ends with what the threads of a worker find out about a service; each may say so often."""
+class _Incident:
+    """A service that is away, as all parts of this process see it: one line when it goes, one when it is back."""
 
     def __init__(self, service: str) -> None:
         self._service = service
-        self._since: float | None = None
-        self._lock = threading.Lock()
         self._waiting, self._begun = WAITING.labels(service), ERRORS.labels(service, "unavailable")
+        self._lock = threading.Lock()
+        self._parts = 0
+        self._since = 0.0
 
-    def begin(self, reason: object) -> None:
-        """The service does not answer."""
-        with self._lock:
-            if self._since is not None:
-                return
-            self._since = time.monotonic()
+    def join(self, reason: object) -> None:
+        """One more part waits."""
         self._waiting.inc()
         self._begun.inc()
+        with self._lock:
+            self._parts += 1
+            if self._parts > 1:
+                return
+            self._since = time.monotonic()
         text = " ".join(str(reason).split())
         told = {"service": self._service, "reason": text}
         log.warning("%s is not available, waiting for it: %s", self._service, text, extra=told)
 
-    def end(self) -> None:
-        """The service answers."""
-        if self._since is None:  # nearly always, and without a lock
-            return
-        with self._lock:
-            since, self._since = self._since, None
-        if since is None:
-            return
+    def leave(self) -> None:
+        """One part waits no longer."""
         self._waiting.dec()
-        seconds = time.monotonic() - since
+        with self._lock:
+            self._parts -= 1
+            if self._parts:
+                return
+        seconds = time.monotonic() - self._since
         told = {"service": self._service, "seconds": round(seconds, 1)}
         log.warning("%s is back after %.1f s", self._service, seconds, extra=told)
+
+
+_incident: Final = cache(_Incident)
+
+
+class Outage:
+    """Begins and ends with what the threads of one part of a worker find out about a service; each may say so often."""
+
+    def __init__(self, service: str) -> None:
+        self._incident = _incident(service)
+        self._waits = False
+        self._lock = threading.Lock()
+
+    def begin(self, reason: object) -> None:
+        """The service does not answer."""
+        with self._lock:
+            begins, self._waits = not self._waits, True
+        if begins:
+            self._incident.join(reason)
+
+    def end(self) -> None:
+        """The service answers."""
+        if not self._waits:  # nearly always, and without a lock
+            return
+        with self._lock:
+            ends, self._waits = self._waits, False
+        if ends:
+            self._incident.leave()
 
 
 def waiting() -> list[str]:

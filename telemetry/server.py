@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -74,7 +75,9 @@ class _Server(ThreadingTCPServer):
         super().__init__((host, port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever asked has gone before the answer."""
+        """That whoever asked has gone before the answer is no news."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            log.error("a page could not be served", exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -84,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         answer = self.server.answers.get(self.path.partition("?")[0])
         if answer is None:
-            self.send_error(HTTPStatus.NOT_FOUND, explain="There are /metrics, /health and /ready.")
+            self.send_error(HTTPStatus.NOT_FOUND, explain="there are /metrics, /health and /ready")
             return
         status, content_type, body = answer()
         self.send_response(status)

@@ -6,12 +6,15 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from mdp.cli.options import AsJson, Config, From, Set, To, check_span, examples, parse_window, settings_of
 from mdp.cli.output import print_json, progress, remark, stdout
+
+if TYPE_CHECKING:
+    from mdp.lateness.report import Report
 
 _SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?) ?%")
 _TARGET: Final = 0.001
@@ -88,14 +91,23 @@ def lateness(
             measured = measure(reader, parts, windows, on_progress=show)
     seconds = time.monotonic() - began
     report = Report(reader.topic, len(parts), windows, _TARGET if target is None else target, measured, seconds)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        _show(report)
     if svg is not None:
         from mdp.lateness.svg import save_svg
 
         save_svg(report, svg)
-    if as_json:
-        print_json(report.as_json())
-        return
+
+
+def _show(report: Report) -> None:
+    from rich.measure import Measurement
+
     from mdp.lateness.view import view
 
-    stdout().print(view(report))
+    console, shown = stdout(), view(report)
+    # A terminal that is too narrow had better wrap lines than cut digits off.
+    console.width = max(console.width, Measurement.get(console, console.options, shown).minimum)
+    console.print(shown)
     remark(f"read in {report.seconds:.1f} s: {report.events / report.seconds:,.0f} events/s")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Final
 
-from confluent_kafka import IsolationLevel, Message, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
 
@@ -114,7 +114,10 @@ def _ends(config: KafkaConfig, reader: TopicReader) -> dict[int, int]:
     wanted = {TopicPartition(reader.topic, partition): OffsetSpec.latest() for partition in reader.partitions}
     admin = AdminClient(config.client())  # named, as it has to live until it has answered
     asked = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS)
-    return {place.partition: future.result(_SECONDS).offset for place, future in asked.items()}
+    ends = {place.partition: future.result(_SECONDS).offset for place, future in asked.items()}
+    if min(ends.values(), default=0) < 0:  # what a request that ran out of time ends with
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{reader.topic} does not say where it ends"))
+    return ends
 
 
 def _bounds(reader: TopicReader, partition: int, end: int) -> tuple[int, int]:

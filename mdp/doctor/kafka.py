@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, cast
 
 from mdp.doctor import clocks
-from mdp.doctor.findings import Finding, from_message, note, ok, wrong
+from mdp.doctor.findings import Finding, from_message, note, ok, unknown, wrong
 from mdp.doctor.site import Site
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
@@ -58,6 +58,8 @@ def _topic_remedy(is_missing: bool, drift: str, file: Path) -> str:
         return f"list it in {file}, and run `mdp topics apply`" if "but not in" in drift else "run `mdp topics apply`"
     if drift.startswith("partitions") or "fewer" in drift:
         return "add partitions with kafka-topics.sh --alter, to all topics of the pipeline; or correct topics.yaml"
+    if drift.startswith("replication"):
+        return "change it with kafka-reassign-partitions.sh; or correct topics.yaml"
     return "change it with kafka-configs.sh --alter; or correct topics.yaml"
 
 
@@ -65,7 +67,7 @@ def partitions(site: Site) -> Iterator[Finding]:
     """Whether each worker has some, and all as many."""
     bus, workers = site.settings.bus.kafka, site.workers
     if bus.topic not in site.known_cluster.topics:
-        yield wrong(f"{bus.topic} does not exist", "run `mdp topics apply`")
+        yield unknown(f"cannot be checked without {bus.topic}")
         return
     count = len(site.known_cluster.topics[bus.topic].partitions)
     if count < workers:
@@ -92,7 +94,7 @@ def events(site: Site) -> Iterator[Finding]:
 
     bus = site.settings.bus.kafka
     if bus.topic not in site.known_cluster.topics:
-        yield wrong(f"{bus.topic} does not exist", "run `mdp topics apply`")
+        yield unknown(f"cannot be checked without {bus.topic}")
         return
     site.symbols, reasons = _sample(site)
     refused = reasons.height
@@ -102,7 +104,8 @@ def events(site: Site) -> Iterator[Finding]:
         counts = reasons.group_by("reason").agg(pl.len()).sort("len", descending=True)
         named = ", ".join(f"{count} {reason}" for reason, count in counts.iter_rows())
         yield wrong(
-            f"{text}, and {share:.0%} refused: {named}", "look at them with `mdp dlq ls`, and correct their producer"
+            f"{text}, and {share:.0%} refused: {named}",
+            "look at them with `mdp dlq inspect`, and correct their producer",
         )
     else:
         yield ok(text)

@@ -126,10 +126,10 @@ def _worker(number: int, host: str, port: int) -> Finding:
         reasons = ", ".join(ready["reasons"])
     except ConnectionRefusedError:
         return ok(f"worker {number} does not run at {host}:{port}")
-    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
-        if isinstance(error, OSError):
-            return unknown(f"worker {number} gives no answer at {host}:{port}: {error}")
+    except (http.client.HTTPException, ValueError, TypeError, KeyError):  # also a server that hangs up on a GET
         return wrong(f"port {port} is used by another program", "stop it, or set telemetry.metrics_port")
+    except OSError as error:
+        return unknown(f"worker {number} gives no answer at {host}:{port}: {error}", "look into its log")
     finally:
         connection.close()
     if ready.get("ready") is True:

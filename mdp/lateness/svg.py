@@ -38,7 +38,8 @@ def _distributions(axes: Any, report: Report) -> None:
     ):
         edges, exceeded = times.exceeded()
         seen = exceeded > 0
-        axes.plot(edges[seen] / _NS, 100 * exceeded[seen], color=colour, label=name)
+        if seen.any():
+            axes.plot(edges[seen] / _NS, 100 * exceeded[seen], color=colour, label=name)
     _finish(axes, "how late events are", "time", "events with more than that")
 
 
@@ -50,9 +51,9 @@ def _graces(axes: Any, report: Report) -> None:
         shown = (shares > 0) & (graces > 0)
         if shown.any():
             axes.plot(graces[shown], shares[shown], color=colour, label=name)
-    axes.axhline(
-        100 * report.target, color=_MARK, linestyle=":", linewidth=1, label=f"target, {100 * report.target:g} %"
-    )
+    if report.target:
+        label = f"target, {100 * report.target:g} %"
+        axes.axhline(100 * report.target, color=_MARK, linestyle=":", linewidth=1, label=label)
     recommended = report.recommended
     if recommended is not None and recommended.grace_ms:
         label = f"recommended, {span(recommended.grace_ms)}"
@@ -65,6 +66,10 @@ def _graces(axes: Any, report: Report) -> None:
 
 def _finish(axes: Any, title: str, x: str, y: str) -> None:
     axes.set_title(title, fontsize=10)
+    if not axes.lines:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "nothing is above 0", ha="center", transform=axes.transAxes)
+        return
     axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
     axes.xaxis.set_major_formatter(lambda milliseconds, _: span(milliseconds))
     axes.yaxis.set_major_formatter(lambda percent, _: f"{percent:g} %")

@@ -101,7 +101,7 @@ def _plot(report: Report) -> Table:
 def _intervals(times: Sequence[LogHistogram]) -> Iterator[tuple[str, float, float]]:
     """(label, from, to) in nanoseconds, each with something in it, in the order of time."""
     edges = [-_EVER, 0, 1_000, *(edge * _NS for edge in _EDGES), _EVER]
-    labels = ["below 0", "0", *(f"to {span(edge)}" for edge in _EDGES), "more"]
+    labels = ["below 0", "0", *(f"< {span(edge)}" for edge in _EDGES), "more"]
     for label, (below, above) in zip(labels, pairwise(edges), strict=True):
         if any(one.share_below(below) < one.share_below(above) for one in times):
             yield label, below, above

@@ -18,7 +18,6 @@ from starlette.requests import HTTPConnection
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _OPEN_PATHS: Final = ("/static/", "/login", "/health")
 _TOKEN: Final = "token"  # noqa: S105 - the name of a parameter
 _YEAR_SECONDS: Final = 31_536_000
@@ -93,9 +92,9 @@ class Guard:
         await app(scope, receive, send_with_headers)
 
     def _refusal(self, request: HTTPConnection) -> Response | None:
-        if self._loopback and _host_name(request.headers) not in _LOOPBACK_NAMES:
+        if self._loopback and not is_loopback(_host_name(request.headers)):
             return PlainTextResponse("This page is served to http://localhost and http://127.0.0.1 only.\n", 421)
-        path = request.url.path
+        path = str(request.scope["path"])  # what routes are found by; that of the URL has the Host header before it
         if path.startswith(_OPEN_PATHS) or self._keeper.admits(request):
             return None
         token = request.query_params.get(_TOKEN) if path == "/" else None

@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from contracts.duration import parse_duration
 from flows.settings import Settings
 from mdp.serve.access import Guard, Keeper, token_in
 from mdp.serve.client import Client
@@ -104,7 +105,7 @@ class _Pages:
 
     async def stream(self, request: Request) -> Response:
         """Server-sent events: the chart, the watch list, and whatever becomes of them."""
-        provider, interval, symbol = (_name(request, name) for name in ("provider", "interval", "symbol"))
+        provider, symbol, interval = _name(request, "provider"), _name(request, "symbol"), _interval(request)
         feed = Feed(provider, interval) if provider and interval else None
         self._hub.check_room()
         events = self._events(Client(feed, symbol, _name(request, "search") or ""))
@@ -144,8 +145,18 @@ def _name(request: Request, parameter: str) -> str | None:
     return text or None
 
 
+def _interval(request: Request) -> str | None:
+    text = _name(request, "interval")
+    if text is not None:
+        try:
+            parse_duration(text)
+        except ValueError as error:
+            raise BadRequest(f"interval: {error}") from None
+    return text
+
+
 def _series(request: Request) -> Series:
-    provider, symbol, interval = (_name(request, name) for name in Series._fields)
+    provider, symbol, interval = _name(request, "provider"), _name(request, "symbol"), _interval(request)
     if provider is None or symbol is None or interval is None:
         raise BadRequest("provider, symbol and interval are needed")
     return Series(provider, symbol, interval)

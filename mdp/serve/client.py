@@ -33,7 +33,7 @@ class Client:
     mailbox: Mailbox = field(default_factory=Mailbox)
     listed: tuple[Series, ...] = ()
     _order: Any = None
-    _chart: Series | None = None
+    _is_begun: bool = False
     _bars: dict[int, Bar] = field(default_factory=dict)
     _signals: dict[Any, Signal] = field(default_factory=dict)
     _lines: dict[Series, Sequence[float]] = field(default_factory=dict)
@@ -62,10 +62,12 @@ class Client:
         series = self.series
         if series is None or series not in bars:
             return
-        if self._chart is None:
-            self._chart = series
-            self.mailbox.put("chart", {**series._asdict(), "window": _milliseconds(series.interval)})
         now = {bar.time: bar for bar in bars[series]}
+        has_gap = bool(self._bars) and self._bars.keys().isdisjoint(now)  # more was written than is read at a time
+        if not self._is_begun or has_gap:
+            self._is_begun = True
+            self.mailbox.withdraw("bars")
+            self.mailbox.put("chart", {**series._asdict(), "window": _milliseconds(series.interval)})
         self.mailbox.put_rows("bars", _news(self._bars, now))
         made = {(signal.time, signal.name, signal.adapter): signal for signal in signals[series]}
         self.mailbox.put_rows("signals", _news(self._signals, made))

@@ -25,6 +25,7 @@ class Directory:
         self._symbols: dict[Feed, list[str]] = {feed: [] for feed in counts}
         for one in series:
             self._symbols[Feed(one.provider, one.interval)].append(one.symbol)
+        self._found: dict[tuple[Feed, str], list[str]] = {}  # most browsers ask the same, several times a second
 
     @property
     def first_feed(self) -> Feed | None:
@@ -33,6 +34,10 @@ class Directory:
 
     def search(self, feed: Feed, text: str) -> list[str]:
         """Symbols that hold `text`, in any case; those that begin with it first."""
-        wanted = text.casefold()
+        if (feed, text) not in self._found:
+            self._found[feed, text] = self._search(feed, text.casefold())
+        return self._found[feed, text]
+
+    def _search(self, feed: Feed, wanted: str) -> list[str]:
         found = [symbol for symbol in self._symbols.get(feed, []) if wanted in symbol.casefold()]
         return sorted(found, key=lambda symbol: not symbol.casefold().startswith(wanted))

@@ -35,20 +35,20 @@ class Counts:
         self._seen: deque[tuple[float, int]] = deque()
 
     def of(self, progress: Mapping[str, FlowProgress]) -> dict[str, Any]:
-        """The counts so far, events per second lately, and seconds since the last write; empty before the first."""
+        """The counts so far, events per second lately, None at first, and seconds since the last write, if any."""
         ours = next((progress[flow] for flow in self._flows if flow in progress), None)
         if ours is None:
             return {}
         counts = asdict(ours.outcomes)
         return {**counts, "events": ours.outcomes.events, "rate": self._rate(ours.outcomes), "age": round(ours.age, 1)}
 
-    def _rate(self, outcomes: Outcomes) -> float:
+    def _rate(self, outcomes: Outcomes) -> float | None:
         now = time.monotonic()
         self._seen.append((now, outcomes.events))
         while now - self._seen[0][0] > _RATE_SECONDS:
             self._seen.popleft()
         since, before = self._seen[0]
-        return round(max(0, outcomes.events - before) / (now - since), 1) if now > since else 0.0
+        return round(max(0, outcomes.events - before) / (now - since), 1) if now > since else None
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,10 @@ class WorkerMetrics:
     def _samples(self, text: str) -> Iterator[tuple[str, float]]:
         # The parser takes milliseconds for all the histograms, which nobody here wants.
         wanted = "".join(f"{line}\n" for line in text.splitlines() if line.startswith((_LAG, _WATERMARK)))
-        for family in text_string_to_metric_families(wanted):
-            for sample in family.samples:
-                if sample.labels.get("topic") == self.topic:
-                    yield sample.name, sample.value
+        try:
+            samples = [sample for family in text_string_to_metric_families(wanted) for sample in family.samples]
+        except ValueError:  # the port is another program's
+            return
+        for sample in samples:
+            if sample.labels.get("topic") == self.topic:
+                yield sample.name, sample.value

@@ -39,6 +39,10 @@ class Mailbox:
             if len(waiting) > _MOST_ROWS:
                 self.close()
 
+    def withdraw(self, kind: str) -> None:
+        """Rows of this kind that have not been sent are not news any more."""
+        self._rows.pop(kind, None)
+
     def close(self) -> None:
         """Take nothing more, and let go of what is there."""
         self.closed = True

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar
 
 from flows.secrets import masked
 from flows.settings import Settings
@@ -30,6 +31,10 @@ _WHOLE_SECONDS: Final = 1.0  # between looks at all series there are
 _UNPROMPTED_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 1.0
 _METRICS_SECONDS: Final = 2.0
+_ANSWER_SECONDS: Final = 20.0  # longer than connecting and a statement may take
+
+_Asked = ParamSpec("_Asked")
+_Answer = TypeVar("_Answer")
 
 
 class Poller:
@@ -84,7 +89,7 @@ class Poller:
             await asyncio.wait_for(self._hub.joined.wait(), seconds)
 
     async def _look(self) -> None:
-        progress = await asyncio.to_thread(self._reader.progress)
+        progress = await self._answer(self._reader.progress)
         self._hub.tell("figures", self._counts.of(progress))
         now, position = time.monotonic(), {flow: one.position for flow, one in progress.items()}
         moved = position != self._position or now - self._looked_at > _UNPROMPTED_SECONDS
@@ -92,16 +97,27 @@ class Poller:
             await self._look_at_all()
         asked = self._hub.asked()
         if moved or asked != self._asked:
-            self._hub.deliver(await asyncio.to_thread(self._read, asked))
+            self._hub.deliver(await self._answer(self._read, asked))
             self._position, self._asked, self._looked_at = position, asked, now
 
     async def _look_at_all(self) -> None:
         """What costs the more the more series there are is done the more seldom."""
         begin = time.monotonic()
-        series = await asyncio.to_thread(self._reader.series)
+        series = await self._answer(self._reader.series)
         self._hub.set_directory(Directory(series))
-        self._hub.tell("recent", await asyncio.to_thread(self._reader.recent_signals, _RECENT))
+        self._hub.tell("recent", await self._answer(self._reader.recent_signals, _RECENT))
         self._whole_due = time.monotonic() + max(_WHOLE_SECONDS, 20 * (time.monotonic() - begin))
+
+    async def _answer(self, ask: Callable[_Asked, _Answer], *arguments: _Asked.args, **named: _Asked.kwargs) -> _Answer:
+        """What a thread has asked the database, which may hang: nobody waits longer than for its own time limits."""
+        try:
+            return await asyncio.wait_for(asyncio.to_thread(ask, *arguments, **named), _ANSWER_SECONDS)
+        except TimeoutError:
+            self._reader.hang_up()
+            raise StoreUnavailable("it does not answer") from None
+        except asyncio.CancelledError:
+            self._reader.hang_up()
+            raise
 
     def _read(self, asked: Asked) -> Look:
         bars = self._reader.bars(asked.charts, CHART_BARS)

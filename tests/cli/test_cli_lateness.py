@@ -132,6 +132,19 @@ def test_tables_a_plot_and_a_drawing_are_for_people(
     assert "recommended" in "".join(ElementTree.fromstring(text).itertext())
 
 
+def test_a_topic_in_order_is_drawn_too_and_a_drawing_that_fails_costs_no_report(
+    mdp: Mdp, config: Config, kafka: str, topic: Topic, tmp_path: Path
+) -> None:
+    name, drawing = topic(), tmp_path / "lateness.svg"
+    send(kafka, name, events_with(np.zeros(200), 1))
+    path = config(brokers=kafka, topic=name)
+    assert mdp("stream", "lateness", "--svg", drawing, "--config", path).code == 0
+    assert "above 0" in "".join(ElementTree.fromstring(drawing.read_text()).itertext())
+    result = mdp("stream", "lateness", "--svg", tmp_path / "nowhere" / "lateness.svg", "--config", path)
+    assert result.code == 2
+    assert "Recommended" in result.out
+
+
 def test_where_no_grace_is_enough_none_is_recommended(mdp: Mdp, config: Config, kafka: str, topic: Topic) -> None:
     name = topic()
     delays = np.where(np.arange(30_000) % 100 == 0, 14_000.0, 0.0) * MS

@@ -93,6 +93,7 @@ def test_tables_of_somebody_else_are_worth_a_note(site: Site, role: str) -> None
 
 def test_rights_that_were_taken_away_are_told_with_the_statement_that_gives_them_back(site: Site, role: str) -> None:
     name = conninfo_to_dict(site.settings.store.url.get_secret_value())["dbname"]
+    change(site, f"REVOKE ALL ON schema_version FROM {role}")
     change(site, f"REVOKE INSERT, UPDATE ON signals FROM {role}; REVOKE CREATE ON SCHEMA public FROM PUBLIC, {role}")
     change(site, f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
     owner = site.settings.store.url.get_secret_value()
@@ -100,11 +101,22 @@ def test_rights_that_were_taken_away_are_told_with_the_statement_that_gives_them
     assert [finding.text for finding in found] == [
         f"{role} may not create temporary tables",
         f"{role} may not create tables in the schema public",
+        f"{role} may not SELECT on schema_version",
         f"{role} may not INSERT, UPDATE on signals",
     ]
     with psycopg.connect(owner, autocommit=True) as connection:
         for finding in found:
             connection.execute(finding.remedy.encode())
+    assert not said(checks.permissions, site)
+
+
+def test_a_role_that_cannot_see_the_tables_is_told_to_be_let_into_their_schema(site: Site, role: str) -> None:
+    change(site, f"REVOKE ALL ON SCHEMA public FROM PUBLIC, {role}")
+    owner = site.settings.store.url.get_secret_value()
+    [finding] = said(checks.permissions, as_role(site, role))
+    assert finding.text == f"{role} may not use the schema public"
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(finding.remedy.encode())
     assert not said(checks.permissions, site)
 
 

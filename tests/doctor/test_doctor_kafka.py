@@ -1,5 +1,6 @@
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -42,6 +43,30 @@ def test_topics_that_differ_are_told_with_what_is_to_be_done(site: Site) -> None
     }
     assert "kafka-topics.sh" in found[f"{bars}: partitions is 2, not 3"]
     assert "kafka-configs.sh" in found[f"{events}: retention.ms is 86400000, not 3600000"]
+
+
+@pytest.mark.parametrize(
+    ("drift", "tool"),
+    [
+        ("partitions is 2, not 3", "kafka-topics.sh"),
+        ("2 partitions are fewer than the 4 of events", "kafka-topics.sh"),
+        ("replication is 1, not 3", "kafka-reassign-partitions.sh"),
+        ("cleanup.policy is delete, not compact", "kafka-configs.sh"),
+    ],
+)
+def test_each_difference_has_the_tool_that_can_change_it(drift: str, tool: str) -> None:
+    assert tool in kafka._topic_remedy(False, drift, Path("topics.yaml"))
+
+
+def test_events_without_a_topic_are_told_once_and_the_rest_is_unknown(site: Site) -> None:
+    kafka_config = site.settings.bus.kafka.model_copy(update={"topic": "nowhere"})
+    bus = site.settings.bus.model_copy(update={"kafka": kafka_config})
+    site.settings = site.settings.model_copy(update={"bus": bus})
+    [finding] = said(kafka.topics, site)
+    assert finding.text.startswith("nowhere: does not exist")
+    for check in (kafka.partitions, kafka.events):
+        [left] = check(site)
+        assert (left.level, left.text) == ("unknown", "cannot be checked without nowhere")
 
 
 def test_a_topic_that_is_missing_is_told_and_not_made(site: Site, admin: AdminClient) -> None:

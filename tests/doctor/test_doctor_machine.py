@@ -1,4 +1,5 @@
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -137,6 +138,22 @@ def stranger(site: Site) -> Iterator[None]:
 def test_a_port_that_another_program_uses_is_told(site: Site) -> None:
     [finding] = said(machine.workers, site)
     assert finding.text == f"port {site.settings.telemetry.metrics_port} is used by another program"
+
+
+def test_a_program_that_hangs_up_on_a_question_is_another_one(site: Site) -> None:
+    with socket.create_server((ports.HOST, site.settings.telemetry.metrics_port)) as server:
+
+        def hang_up() -> None:
+            for _ in range(2):  # the first only looks whether anybody is there
+                connection, _ = server.accept()
+                connection.recv(1_000)
+                connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        [finding] = machine.workers(site)
+        thread.join()
+    assert (finding.level, finding.text.endswith("is used by another program")) == ("wrong", True)
 
 
 def test_workers_without_metrics_are_worth_a_note(site: Site) -> None:

@@ -126,6 +126,19 @@ def test_what_is_late_or_repeated_more_than_others_stands_out() -> None:
     assert by_provider.late.rows() == [("a", 2_149, 119 / 2_149)]
 
 
+def test_what_comes_again_too_late_does_not_make_a_symbol_look_punctual() -> None:
+    """Under the configured grace it is late; under a longer one, whose ids are remembered, it is a duplicate."""
+    log = [tick(number, symbol="XY"[number % 2]) for number in range(400)]
+    behind = [tick(399 - 8, symbol="X", event_id=f"behind {number}") for number in range(5)]
+    again = [tick(360, symbol="X")] * 500
+    found = measured([log, behind, again])
+    worst = standouts(found.tallies, ("symbol",), most=3)
+    assert found.graces.outcomes(47).duplicate == 500
+    assert worst.late.rows() == [("X", 705, 500 / 705)]
+    assert worst.duplicate.is_empty()
+    assert worst.lateness["p99_ns"].to_list() == [pytest.approx(8 * MS, rel=0.05)]
+
+
 def test_counts_by_symbol_stay_right_when_they_are_summed_up_on_the_way() -> None:
     """Which they are every 200,000 rows, so that memory does not grow with the events."""
     tally, chance = PartitionTally(), np.random.default_rng(1)

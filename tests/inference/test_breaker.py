@@ -45,7 +45,7 @@ class Told:
     def __init__(self) -> None:
         self.all: list[str] = []
 
-    def failed(self, adapter: str, error: Exception) -> None:
+    def failed(self, adapter: str, error: BaseException) -> None:
         self.all.append(f"{adapter} failed: {error}")
 
     def skipped(self, adapter: str) -> None:
@@ -144,6 +144,27 @@ def test_an_answer_that_is_no_frame_of_signals_is_a_failure(answer: pl.DataFrame
     breaker, told = guarded(Careless())
     assert breaker.evaluate(windows([True])).is_empty()
     assert len(told.all) == 1
+
+
+def test_a_panic_within_polars_is_a_failure() -> None:
+    class Panicking(Counting):
+        def evaluate(self, features: pl.DataFrame) -> pl.DataFrame:
+            raise pl.exceptions.PanicException("index out of bounds")
+
+    breaker, told = guarded(Panicking())
+    assert breaker.evaluate(windows([True])).is_empty()
+    assert told.all == ["counting failed: index out of bounds"]
+
+
+@pytest.mark.parametrize("column", ["symbol", "ts", "name", "offset"])
+def test_signals_that_nobody_can_place_are_a_failure(column: str) -> None:
+    class Nameless(Counting):
+        def evaluate(self, features: pl.DataFrame) -> pl.DataFrame:
+            return super().evaluate(features).with_columns(pl.when(pl.col("symbol") != "A").then(column))
+
+    breaker, told = guarded(Nameless())
+    assert breaker.evaluate(windows([True])).is_empty()
+    assert told.all == [f"counting failed: signals without {column}"]
 
 
 def test_a_provider_that_is_behind_waits_for_the_same_event_time() -> None:

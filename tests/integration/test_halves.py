@@ -34,5 +34,7 @@ def test_the_halves_one_after_the_other_equal_the_whole(deploy: Deployments, ref
         {table: without_cause(reference, table) for table in tables},
     )
     assert_same({"signals": messages(halves.records("signals"))}, {"signals": messages(reference.records("signals"))})
+    bars = len(halves.records("bars"))
+    assert halves.query("SELECT sum(accepted) FROM progress WHERE flow LIKE '%infer%'") == [(bars,)]
     for refused in ("dlq", "late"):
         assert halves.records(refused) == reference.records(refused)

@@ -12,6 +12,7 @@ import pytest
 from mdp.local import process
 from mdp.local.process import ServerProcess, command_of, started
 from mdp.local.records import write_record
+from tests.harness import until
 
 STUBBORN = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done"]
 
@@ -99,9 +100,8 @@ def test_identity_with_and_without_proc(proc: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(process, "PROC", proc)
     with subprocess.Popen(["sleep", "60"]) as child:
         assert started(child.pid) == started(child.pid) is not None
-        command = command_of(child.pid)
+        # The kernel lets a new program go before its command line can be read.
+        until(lambda: (command_of(child.pid) or "").split() == ["sleep", "60"], "the command")
         child.kill()
-    assert command is not None
-    assert command.split() == ["sleep", "60"]
     assert started(child.pid) is None
     assert command_of(child.pid) is None

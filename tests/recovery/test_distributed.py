@@ -75,14 +75,44 @@ def test_a_machine_that_goes_ends_the_others_which_go_on_from_the_last_snapshot_
     assert deployment.progress == 2 * PART
 
 
-def test_a_machine_that_waits_for_the_others_can_be_stopped(deploy: Deployments) -> None:
+def test_machines_that_wait_for_each_other_can_be_stopped(deploy: Deployments) -> None:
     deployment = deploy(name="waits")
-    addresses = ",".join(f"{ports.HOST}:{port}" for port in ports.choose(range(12_000, 15_000), 2))
-    process = deployment.spawn([*MDP, "stream", "run", "--process", "1", "--addresses", addresses])
-    until(lambda: "error connecting to worker 0" in deployment.said.read_text(), "that it looks for the other one")
-    process.terminate()
-    assert process.wait(SECONDS) == 0
+    addresses = ",".join(f"{ports.HOST}:{port}" for port in ports.choose(range(12_000, 15_000), 3))
+    command = [*MDP, "stream", "run", "--addresses", addresses, "--process"]
+    alone = deployment.spawn([*command, "1"])
+    until(lambda: "no run of waits-market-2s has begun" in deployment.said.read_text(), "that it looks for process 0")
+    alone.terminate()
+    assert alone.wait(SECONDS) == 0
+    processes = [deployment.spawn([*command, number]) for number in ("0", "2")]
+    until(lambda: "error connecting to worker 1" in deployment.said.read_text(), "that one looks for another")
+    for process in processes:
+        process.terminate()
+    assert [process.wait(SECONDS) for process in processes] == [0, 0]
     assert "stopped before all processes of the cluster had come" in deployment.said.read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("micro_batch.window_ms=4000", "no run of differs-market-4s has begun"),
+        ("micro_batch.amend_ms=4000", "it has another micro_batch: give all processes one config"),
+    ],
+)
+def test_a_machine_with_another_config_is_not_let_into_the_cluster(
+    deploy: Deployments, change: str, reason: str
+) -> None:
+    deployment = deploy(name="differs")
+    addresses = ",".join(f"{ports.HOST}:{port}" for port in ports.choose(range(12_000, 15_000), 2))
+    command = [*MDP, "stream", "run", "--until-end", "--addresses", addresses, "--process"]
+    first, second = (
+        deployment.spawn([*command, *options], MDP_HOME=str(deployment.folder / f"machine-{options[0]}"))
+        for options in (["0"], ["1", "--set", change])
+    )
+    until(lambda: reason in deployment.said.read_text(), "that the second one sees the difference")
+    assert (first.poll(), second.poll()) == (None, None)
+    second.terminate()
+    assert second.wait(SECONDS) == 0
+    deployment.ends_well(first, deployment.spawn([*command, "1"], MDP_HOME=str(deployment.folder / "machine-1")))
 
 
 @pytest.mark.parametrize(

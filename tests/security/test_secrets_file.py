@@ -144,6 +144,9 @@ def test_a_log_line_stays_one_line_whatever_a_feed_has_put_into_it() -> None:
     assert line.isprintable()
     assert json.loads(as_json)["event"] == hostile
     assert as_json.isprintable()
+    failure = ValueError(hostile)
+    record.exc_info = type(failure), failure, None
+    assert all(part.isprintable() for part in LogFormat().format(record).splitlines())
 
 
 @pytest.mark.parametrize(

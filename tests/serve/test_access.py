@@ -64,7 +64,7 @@ def test_on_the_loopback_address_everybody_of_the_machine_is_let_in(local: PageS
     assert ask(local, path).status == 200
 
 
-@pytest.mark.parametrize("host", ["localhost:8501", "127.0.0.1", "[::1]:8501"])
+@pytest.mark.parametrize("host", ["localhost:8501", "127.0.0.1", "127.0.0.2:8501", "[::1]:8501"])
 def test_loopback_names_are_served(local: PageServer, host: str) -> None:
     assert ask(local, "/", Host=host).status == 200
 
@@ -126,6 +126,7 @@ def test_health_needs_no_token_and_no_database(guarded: PageServer) -> None:
         ("provider=p&interval=1s", 400),
         ("provider=p&interval=1s&symbol=%00", 400),
         ("provider=p&interval=1s&symbol=" + "x" * 257, 400),
+        ("provider=p&interval=soon&symbol=s", 400),
         ("provider=p&interval=1s&symbol=s&before=soon", 400),
         ("provider=p&interval=1s&symbol=s&before=" + "9" * 30, 400),
         ("provider=p&interval=1s&symbol=s", 503),
@@ -134,6 +135,12 @@ def test_health_needs_no_token_and_no_database(guarded: PageServer) -> None:
 def test_what_cannot_be_answered_is_told_in_a_line(local: PageServer, query: str, status: int) -> None:
     answer = ask(local, f"/api/bars?{query}")
     assert (answer.status, answer.body.count("\n")) == (status, 1)
+
+
+def test_a_stream_of_what_no_flow_makes_is_refused_and_the_page_lives_on(local: PageServer) -> None:
+    answer = ask(local, "/api/stream?provider=p&symbol=s&interval=soon")
+    assert (answer.status, answer.body.count("\n")) == (400, 1)
+    assert ask(local, "/health").status == 200
 
 
 def test_files_beside_the_pages_own_are_not_served(local: PageServer) -> None:

@@ -87,10 +87,23 @@ def test_a_slow_browser_is_told_the_newest_only(join: Join) -> None:
     assert news["figures"] == {"rate": 999}
 
 
+def test_bars_that_do_not_follow_those_told_begin_the_chart_anew(join: Join) -> None:
+    """More was written between two looks than is read at a time, as when a flow catches up."""
+    hub = Hub()
+    client = join(hub, Client(FEED, "SPY", ""))
+    hub.deliver(look(bar(0), bar(1)))
+    told(client)
+    hub.deliver(look(bar(1), bar(2)))
+    hub.deliver(look(bar(500), bar(501)))
+    news = told(client)
+    assert news["chart"]["symbol"] == "SPY"
+    assert news["bars"] == [bar(500), bar(501)]
+
+
 def test_a_browser_that_does_not_read_at_all_is_let_go_of(join: Join) -> None:
     hub = Hub()
     client = join(hub, Client(FEED, "SPY", ""))
-    for second in range(0, 10_000, 100):
+    for second in range(0, 10_000, 50):
         hub.deliver(look(*(bar(second + number) for number in range(100))))
     assert client.mailbox.closed
     assert told(client) == {}

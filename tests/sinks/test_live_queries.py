@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg
@@ -13,6 +16,7 @@ from contracts.batch import Outcomes
 from sinks.connection import StoreUnavailable
 from sinks.live_queries import Bar, LiveReader, Series, Signal
 from sinks.migrate import migrate
+from tests.harness import SECONDS
 
 A, B = Series("feed", "A", "1s"), Series("feed", "B", "1s")
 ROWS = """
@@ -83,6 +87,25 @@ def test_the_reader_comes_back_after_its_connection_broke(reader: LiveReader, da
         )
     with pytest.raises(StoreUnavailable):
         reader.series()
+    assert reader.series()
+
+
+def test_who_waits_for_a_server_that_hangs_can_be_called_off(reader: LiveReader, database: str) -> None:
+    assert reader.series()
+    with psycopg.connect(database) as owner, ThreadPoolExecutor(1) as threads:
+        ((server,),) = owner.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+        os.kill(server, signal.SIGSTOP)
+        try:
+            waiting = threads.submit(reader.series)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+            reader.hang_up()
+            with pytest.raises(StoreUnavailable):
+                waiting.result(SECONDS)
+        finally:
+            os.kill(server, signal.SIGCONT)
     assert reader.series()
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +17,7 @@ from telemetry.health import STUCK_SECONDS, Readiness, ailments
 from telemetry.outage import Outage
 from telemetry.reading import Reading
 from telemetry.server import serve
+from tests.harness import until
 
 HOUR_MS = 3_600_000
 
@@ -95,6 +98,24 @@ def test_a_service_that_cannot_be_reached_does_not_answer_or_is_waited_for_is_a_
     hung.set()
     outage.end()
     assert readiness.obstacles() == ["A is not available: refused, again"]
+
+
+def test_what_a_failed_attempt_has_opened_is_let_go() -> None:
+    """A worker looks for cycles so rarely that threads and connections would pile up in an outage."""
+    opened: list[weakref.ref[threading.Event]] = []
+
+    def fail() -> None:
+        connection = threading.Event()
+        opened.append(weakref.ref(connection))
+        raise ConnectionError("refused")
+
+    readiness = Readiness({"A": fail}, most_lag_ms=1)
+    gc.disable()
+    try:
+        assert "A is not available: refused" in readiness.obstacles()
+        until(lambda: opened[0]() is None, "nothing of it")
+    finally:
+        gc.enable()
 
 
 def test_a_worker_is_alive_unless_it_is_stuck_for_no_reason(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:

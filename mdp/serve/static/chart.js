@@ -5,6 +5,7 @@ import { decimals } from "./format.js";
 import { direction } from "./tables.js";
 
 const OLDER = 500;
+const MOST = 20_000; // bars that are kept: a page may stay open for weeks
 const SHAPES = {
   up: { position: "belowBar", shape: "arrowUp" },
   down: { position: "aboveBar", shape: "arrowDown" },
@@ -30,12 +31,24 @@ export class Chart {
   // Another series: nothing of the former stays.
   reset(series) {
     this.series = series;
+    this.empty();
+    this.draw();
+    this.mark();
+  }
+
+  // A stream that begins again tells the newest bars: where none of them is known, some in between may be missing.
+  resume(bars) {
+    const last = Math.max(...this.bars.keys());
+    if (!bars.every((bar) => bar.time > last)) return;
+    this.series = { ...this.series }; // what is still being loaded belongs to the former bars
+    this.empty();
+  }
+
+  empty() {
     this.bars = new Map();
     this.signals = new Map();
     this.isComplete = false;
     this.isLoading = false;
-    this.draw();
-    this.mark();
   }
 
   get sorted() {
@@ -51,11 +64,21 @@ export class Chart {
       if (this.bars.has(bar.time) && bar.revision > this.bars.get(bar.time).revision) amended.add(bar.time);
       this.bars.set(bar.time, bar);
     }
-    if (isFirst || bars.some((bar) => bar.time < last)) this.draw();
+    if (this.forget() || isFirst || bars.some((bar) => bar.time < last)) this.draw();
     else bars.toSorted((left, right) => left.time - right.time).forEach((bar) => this.append(bar));
     if (isFirst) this.begin();
     this.mark();
     return amended;
+  }
+
+  // Lets go of the oldest, a good many at a time, once there are too many; whether it did.
+  forget() {
+    if (this.bars.size <= MOST + OLDER) return false;
+    const times = this.sorted.map((bar) => bar.time);
+    const first = times[times.length - MOST];
+    for (const time of times.slice(0, -MOST)) this.bars.delete(time);
+    for (const [key, signal] of this.signals) if (signal.time - this.series.window < first) this.signals.delete(key);
+    return true;
   }
 
   takeSignals(signals) {
@@ -108,7 +131,7 @@ export class Chart {
   }
 
   async loadOlder() {
-    if (this.isLoading || this.isComplete || !this.bars.size || !this.series) return;
+    if (this.isLoading || this.isComplete || !this.bars.size || this.bars.size >= MOST || !this.series) return;
     this.isLoading = true;
     const { provider, symbol, interval, window } = this.series;
     const first = Math.min(...this.bars.keys());

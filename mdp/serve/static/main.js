@@ -18,6 +18,7 @@ if (address.searchParams.has("token")) {
 }
 
 let pointed = null;
+let isResuming = false;
 const host = byId("chart");
 const chart = new Chart(host, (bar) => {
   pointed = bar;
@@ -33,7 +34,8 @@ const stream = new Stream({ begin, feeds, order, chart: begun, figures: show, wo
 switchWith(byId("theme"), () => chart.paint());
 feed.addEventListener("change", () => {
   const [provider, interval] = JSON.parse(feed.value);
-  look({ provider, interval, symbol: "" });
+  list.clear();
+  look({ provider, interval, symbol: "", search: "" });
 });
 document.addEventListener("visibilitychange", () => (document.hidden ? stream.pause() : stream.open(wanted)));
 stream.open(wanted);
@@ -48,7 +50,7 @@ function choose(symbol, provider = wanted.provider, interval = wanted.interval) 
   look({ symbol, provider, interval });
 }
 
-// A stream begins: it tells everything about its chart, as far as that is shown already it changes nothing.
+// A stream begins: it tells the newest of everything; as far as that is shown already it changes nothing.
 function begin() {
   list.fresh = true;
 }
@@ -76,6 +78,7 @@ function begun(series) {
   const known = chart.series;
   Object.assign(wanted, { provider, interval, symbol });
   if (!known || known.provider !== provider || known.interval !== interval || known.symbol !== symbol) chart.reset(series);
+  isResuming = true;
   list.mark(symbol);
   for (const one of feed.options) one.selected = one.value === JSON.stringify([provider, interval]);
   byId("symbol").textContent = symbol;
@@ -88,7 +91,10 @@ function begun(series) {
 }
 
 function take(rows) {
-  showBars(chart.take(rows.map(barOf)));
+  const all = rows.map(barOf);
+  if (isResuming) chart.resume(all);
+  isResuming = false;
+  showBars(chart.take(all));
 }
 
 function mark(rows) {

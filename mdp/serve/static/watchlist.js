@@ -34,6 +34,12 @@ export class WatchList {
     });
   }
 
+  // What was searched for need not be where one looks now.
+  clear() {
+    clearTimeout(this.pause);
+    this.input.value = "";
+  }
+
   // These symbols, in this order, of so many that were found.
   order({ symbols, found }) {
     const rows = new Map(symbols.map((symbol, place) => [symbol, this.rows.get(symbol) ?? row(symbol, place)]));
