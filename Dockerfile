@@ -21,6 +21,7 @@ RUN useradd --system --uid 10001 --no-create-home mdp \
  && install -d -o mdp -g mdp -m 0700 /var/lib/mdp
 ENV PATH=/opt/mdp/bin:$PATH \
     MDP_HOME=/var/lib/mdp \
+    MPLCONFIGDIR=/tmp \
     PYTHONUNBUFFERED=1
 WORKDIR /app
 USER mdp

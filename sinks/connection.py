@@ -43,6 +43,7 @@ _REMEDIES: Final = {
     "no encryption": "ask for TLS with sslmode=verify-full in store.url",
     "does not support SSL": "set TLS up on the server, or ask for another sslmode in store.url",
 }
+_WAITED_OUT: Final = {"does not exist": "create it, or set store.url"}  # who restores a database takes it away first
 _OTHER_REMEDY: Final = "start it, or set store.url"
 
 
@@ -52,12 +53,13 @@ class StoreUnavailable(Exception):  # noqa: N818  a state of the database, not a
     @property
     def remedy(self) -> str:
         """What to do about it."""
-        return next((remedy for sign, remedy in _REMEDIES.items() if sign in str(self)), _OTHER_REMEDY)
+        remedies = _REMEDIES | _WAITED_OUT
+        return next((remedy for sign, remedy in remedies.items() if sign in str(self)), _OTHER_REMEDY)
 
     @property
     def is_refusal(self) -> bool:
         """Whether the server and we do not trust each other, which waiting does not mend."""
-        return self.remedy != _OTHER_REMEDY
+        return any(sign in str(self) for sign in _REMEDIES)
 
 
 def connect(conninfo: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> psycopg.Connection:

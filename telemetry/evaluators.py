@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from telemetry.metrics import BREAKER_OPEN, ERRORS
+
+_LONGEST: Final = 300
 
 log = logging.getLogger("mdp.inference")
 
@@ -14,7 +17,8 @@ class EvaluatorIncidents:
 
     def failed(self, adapter: str, error: BaseException) -> None:
         ERRORS.labels("inference", type(error).__name__).inc()
-        log.warning("%s could not evaluate a window: %s: %s", adapter, type(error).__name__, error)
+        text = " ".join(str(error).split())[:_LONGEST]  # Polars likes to tell a whole plan
+        log.warning("%s could not evaluate a window: %s: %s", adapter, type(error).__name__, text)
 
     def skipped(self, adapter: str) -> None:
         ERRORS.labels("inference", "breaker_open").inc()

@@ -52,12 +52,15 @@ def _observe_closings(sink: str, batch: MicroBatch) -> None:
     if batch.appended is None or batch.provisional:
         return
     now, (offsets, ends) = time.time(), _closings(batch)
-    times_ms = np.interp(np.unique(offsets), batch.appended.offsets, batch.appended.times_ms)
+    windows, window = np.unique(ends, return_inverse=True)
+    last = np.zeros(len(windows), np.int64)  # of the records that each window took: where bars are read, a bar is one
+    np.maximum.at(last, window, offsets)
+    times_ms = np.interp(last, batch.appended.offsets, batch.appended.times_ms)
     observe = END_TO_END.labels(sink).observe
     for time_ms in times_ms.tolist():
         observe(max(0.0, now - time_ms / 1e3))
     if sink == STORE:
-        for end in np.unique(ends).tolist():
+        for end in windows.tolist():
             WINDOW_LATENCY.observe(max(0.0, now * 1e3 - end / 1e6))
 
 

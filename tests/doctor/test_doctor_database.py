@@ -41,6 +41,14 @@ def test_a_password_that_is_refused_is_told_with_its_remedy(site: Site) -> None:
     assert finding.remedy == "correct the user and the password in store.url, PGPASSWORD or PGPASSFILE"
 
 
+def test_a_database_that_there_is_not_is_to_be_created(site: Site) -> None:
+    url = make_conninfo(site.settings.store.url.get_secret_value(), dbname="nowhere")
+    store = site.settings.store.model_copy(update={"url": SecretStr(url)})
+    site.settings = site.settings.model_copy(update={"store": store})
+    [finding] = said(checks.reach, site)
+    assert finding.remedy == "create it, or set store.url"
+
+
 def test_an_empty_database_has_no_tables_yet(site: Site) -> None:
     change(site, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     [finding] = said(checks.schema, reached(site))
