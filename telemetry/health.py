@@ -74,7 +74,7 @@ class _Attempt:
 
 
 class Readiness:
-    """Assigned, caught up, and all services within reach."""
+    """Alive, assigned, caught up, and all services within reach."""
 
     def __init__(self, checks: Mapping[str, Check], most_lag_ms: float) -> None:
         self._probes = [Probe(service, check) for service, check in checks.items()]
@@ -83,7 +83,7 @@ class Readiness:
     def obstacles(self) -> list[str]:
         """Why it is not ready. All services are reached for at once, now, whether anything flows or not."""
         attempts = [(probe.service, probe.begin()) for probe in self._probes]
-        return [*self._reading(), *self._reaching(attempts)]
+        return [*ailments(), *self._reading(), *self._reaching(attempts)]
 
     def _reading(self) -> list[str]:
         assigned = readings()

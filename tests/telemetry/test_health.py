@@ -123,7 +123,9 @@ def test_a_worker_is_alive_unless_it_is_stuck_for_no_reason(log: Log, monkeypatc
     monkeypatch.setattr(health, "_written_at", long_ago)
     assert ailments() == []
     log.reading.asked_at = long_ago
-    assert ailments() == [f"partition 7 has not been looked at for {STUCK_SECONDS + 1:.0f} s"]
+    stuck = f"partition 7 has not been looked at for {STUCK_SECONDS + 1:.0f} s"
+    assert ailments() == [stuck]
+    assert stuck in Readiness({}, most_lag_ms=1e9).obstacles()
     outage = Outage("something")
     outage.begin("it is gone")
     assert ailments() == []
