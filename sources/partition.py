@@ -29,6 +29,8 @@ _SMALL: Final = 2_000  # records that cost less in a batch of their own than the
 _PATIENCE_SECONDS: Final = 0.1
 _NO_END: Final = 2**63 - 1
 _POLL: Final = timedelta(milliseconds=3)
+_QUIET_POLL: Final = timedelta(milliseconds=10)  # of a partition that brings nothing: to look costs as if it did
+_QUIET_SECONDS: Final = 1.0
 _WAIT_IT_OUT: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
 _OUT_OF_LOG: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 _DOUBTFUL: Final = _OUT_OF_LOG | {
@@ -80,7 +82,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         parts = self._parts()
         first = next(parts, None)
         batch = None if first is None else self._decoded(first, parts)
-        self._awake = None if first else datetime.now(UTC) + _POLL
+        self._awake = None if first else datetime.now(UTC) + self._pause
         quiet = self._confirmed_quiet()
         if quiet is not None:
             nothing = MicroBatch(topic=self._source.topic, partition=self._partition, next_offset=self._next)
@@ -91,6 +93,10 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         begin = _appended(first.records[0])
         batch = self._source.decode(chain([first], others))
         return replace(batch, appended=Appended(*zip(begin, self._last_appended, strict=True)))
+
+    @property
+    def _pause(self) -> timedelta:
+        return _POLL if time.monotonic() - self._handed_on_at < _QUIET_SECONDS else _QUIET_POLL
 
     @property
     def _next(self) -> int:

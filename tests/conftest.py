@@ -17,6 +17,7 @@ from hypothesis import settings
 from psycopg import sql
 
 from mdp.local import LocalStack
+from tests.harness import Deployments
 
 # A shell that starts something in the background has it ignore SIGINT, and what the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -75,6 +76,14 @@ def database(stack: LocalStack) -> Iterator[str]:
     yield stack.postgres.conninfo(name)
     with psycopg.connect(stack.postgres.conninfo(), autocommit=True) as owner:
         owner.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def deploy(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployments]:
+    """Makes deployments of the pipeline. What still runs after the tests of a file would slow the others down."""
+    deployments = Deployments(stack, tmp_path_factory.mktemp("deployments"))
+    yield deployments
+    deployments.stop()
 
 
 @pytest.fixture(scope="session")

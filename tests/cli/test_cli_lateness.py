@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -70,13 +69,6 @@ def test_quantiles_of_a_known_distribution_of_delays_come_out_within_2_percent(
     assert report["lateness"]["max_ms"] == behind.to_numpy().max() / MS
     assert report["lateness"]["in_order"] == (behind == 0).mean()
     assert (report["events"], report["rejected"], report["partitions"]) == (100_000, 0, 2)
-
-
-@pytest.fixture
-def deploy(stack: LocalStack, tmp_path: Path) -> Iterator[Deployments]:
-    deployments = Deployments(stack, tmp_path)
-    yield deployments
-    deployments.stop()
 
 
 def test_the_counts_of_a_grace_are_those_of_a_run_with_it(mdp: Mdp, stack: LocalStack, deploy: Deployments) -> None:

@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import pytest
 
 from mdp.local import LocalStack
@@ -8,17 +6,10 @@ from tests.market import FEATURES, PARTITIONS, RULES, market_topic
 
 
 @pytest.fixture(scope="session")
-def deploy(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployments]:
-    """Makes deployments of the pipeline."""
-    deployments = Deployments(stack, tmp_path_factory.mktemp("deployments"))
-    yield deployments
-    deployments.stop()
-
-
-@pytest.fixture(scope="session")
-def reference(stack: LocalStack, deploy: Deployments) -> Deployment:
+def reference(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """A market of 200,000 events, run by one worker to its end. Tests may repeat the run, and nothing else."""
     events = market_topic(stack.kafka.bootstrap, 200_000)
+    deploy = Deployments(stack, tmp_path_factory.mktemp("reference"))
     deployment = deploy(events, partitions=PARTITIONS, rules=RULES, features=FEATURES, name="reference")
     deployment.run()
     return deployment

@@ -3,21 +3,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from mdp.local import LocalStack
-from tests.harness import Deployments
-
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync"
 )
-
-
-@pytest.fixture(scope="module")
-def deploy(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployments]:
-    """Makes deployments of the pipeline."""
-    deployments = Deployments(stack, tmp_path_factory.mktemp("deployments"))
-    yield deployments
-    deployments.stop()
 
 
 @pytest.fixture(scope="module")
