@@ -17,8 +17,9 @@ PEERS := bench/.venv/.installed
 UV := $(BIN)/uv
 UV_PIP := $(UV) pip install --quiet --python $(BIN)/python
 
-# Each process has a Kafka and a PostgreSQL of its own; tests of one file share them and their topics.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+# Each process has a Kafka and a PostgreSQL of its own; tests of one file share them and their topics. Three of them, on two
+# cores too, as tests wait as much as they work.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-nightly chaos check programs dashboards bench bench-quick bench-latency bench-growth bench-guard docs lock clean

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 STOP: Final = threading.Event()
@@ -17,7 +18,7 @@ _STOP_SECONDS: Final = 4.0  # so that it is over within five, on a burdened mach
 def before_the_start() -> None:
     """Makes SIGINT and SIGTERM end a process that has not consumed anything yet: there is nothing to save."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, _leave)
 
 
 def on_signals() -> None:
@@ -43,10 +44,24 @@ def give_up() -> NoReturn:
     os._exit(STUCK)
 
 
+def _leave(*_: object) -> NoReturn:
+    """An exception that is raised while a library calls back may be lost in it: then the process ends all the same."""
+
+    def end() -> None:
+        os._exit(0 if signal.getsignal(signal.SIGTERM) is _leave else STUCK)
+
+    _in_time(end)
+    sys.exit(0)
+
+
 def _ask(*_: object) -> None:
     if STOP.is_set():
         os._exit(STUCK)
     STOP.set()
-    deadline = threading.Timer(_STOP_SECONDS, give_up)
+    _in_time(give_up)
+
+
+def _in_time(end: Callable[[], None]) -> None:
+    deadline = threading.Timer(_STOP_SECONDS, end)
     deadline.daemon = True
     deadline.start()
