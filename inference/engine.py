@@ -20,7 +20,6 @@ from inference.evaluator import ENTRY_POINTS, Evaluator, EvaluatorFactory
 from inference.model import ModelEvaluator, load_model
 from inference.rules import RulesEvaluator, load_rules
 from telemetry.metrics import INFERENCE_DURATION
-from telemetry.timing import timed
 
 _UNWATCHED: Final = Unwatched()
 _IDENTIFYING: Final = (*frames.FEATURE_KEY, "name")
@@ -35,10 +34,7 @@ class Inference:
 
     def __init__(self, evaluators: Sequence[Evaluator]) -> None:
         self._evaluators = tuple(evaluators)
-        self._evaluations = [
-            (evaluator.name, timed(INFERENCE_DURATION.labels(evaluator.name), evaluator.evaluate))
-            for evaluator in evaluators
-        ]
+        self._durations = [INFERENCE_DURATION.labels(evaluator.name) for evaluator in evaluators]
 
     def step(self, batch: MicroBatch) -> MicroBatch:
         """`batch` with the signals of its features, in the order of their rows, then of evaluators."""
@@ -52,8 +48,12 @@ class Inference:
         return replace(batch, signals=signals)
 
     def _signals(self, features: pl.DataFrame) -> pl.DataFrame:
-        made = [(adapter, evaluate(features)) for adapter, evaluate in self._evaluations]
-        parts = [_complete(adapter, signals) for adapter, signals in made if signals.height]
+        parts = []
+        for evaluator, duration in zip(self._evaluators, self._durations, strict=True):
+            with duration.time():
+                signals = evaluator.evaluate(features)
+            if signals.height:
+                parts.append(_complete(evaluator.name, signals))
         if len(parts) > 1:
             return _in_row_order(features, pl.concat(parts))
         return parts[0] if parts else NO_SIGNALS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,10 +13,8 @@ _T = TypeVar("_T")
 
 def timed_snapshot(step: str, take: Callable[[], _T]) -> _T:
     """What `take` returns; how long it took is noted. That Bytewax writes it afterwards is not in it."""
-    begin = time.perf_counter()
-    taken = take()
-    SNAPSHOT_DURATION.labels(step).observe(time.perf_counter() - begin)
-    return taken
+    with SNAPSHOT_DURATION.labels(step).time():
+        return take()
 
 
 def note_size(step: str, partition: int, state: object) -> None:
