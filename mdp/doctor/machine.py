@@ -25,7 +25,6 @@ _PYTHONS: Final = ((3, 11), (3, 12))
 _SHOWN: Final = ("mdp", "bytewax", "confluent-kafka", "polars", "psycopg", "pyarrow")
 _LEAST_FREE: Final = 1 << 30
 _SECONDS: Final = 4.0  # /ready itself answers within three
-_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a worker binds is the config's matter
 
 
 def versions(_: Site) -> Iterator[Finding]:
@@ -111,7 +110,7 @@ def workers(site: Site) -> Iterator[Finding]:
     if telemetry.metrics_port == 0:
         yield note("workers serve no metrics and no /ready", "set telemetry.metrics_port")
         return
-    host = _EVERYWHERE.get(telemetry.metrics_host, telemetry.metrics_host)
+    host = ports.reachable(telemetry.metrics_host)
     for number in range(site.workers):
         yield _worker(number, host, telemetry.metrics_port + number)
 

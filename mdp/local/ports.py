@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from typing import Final
 
 from mdp.local.errors import LocalStackError
 
@@ -15,6 +16,7 @@ HOST = "127.0.0.1"
 # and apart from each other, so that the two services can choose at the same time.
 KAFKA_PORTS = range(20_000, 26_000)
 POSTGRES_PORTS = range(26_000, 32_000)
+_EVERYWHERE: Final = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 - only looked up, never bound to
 
 
 def choose(ports: range, count: int) -> list[int]:
@@ -44,6 +46,11 @@ def answers(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def reachable(host: str) -> str:
+    """The address at which this machine reaches a server that is bound to `host`."""
+    return _EVERYWHERE.get(host, host)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -14,6 +14,7 @@ from typing import Final
 import uvicorn
 
 from flows.settings import Settings
+from mdp.local import ports
 from mdp.serve.access import Keeper, is_loopback
 from mdp.serve.app import application
 from mdp.serve.hub import Hub
@@ -69,9 +70,8 @@ class PageServer(uvicorn.Server):
     @property
     def address(self) -> str:
         """Where a browser on this machine finds the page."""
-        host = self._listener.getsockname()[0]
-        name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-        return f"http://{f'[{name}]' if ':' in name else name}:{self.port}"
+        host = ports.reachable(self._listener.getsockname()[0])
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def serve_until_signal(self) -> None:
         """Serve until SIGINT or SIGTERM."""
