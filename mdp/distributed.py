@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows import stop
-from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
+from flows.config_file import ConfigError
 from flows.settings import Settings
 from mdp.preflight import check
 from mdp.saved_state import SavedState
-from mdp.worker import Flow, dataflow, recorded, run_process, show_health, start_logging
+from mdp.worker import Flow, configure, dataflow, recorded, run_process, show_health
 from sinks.job_runs import config_of_live_run
 from telemetry.outage import wait_out
 from telemetry.reading import readings
@@ -70,10 +69,7 @@ def run(
     """
     if not 0 <= process < len(addresses):
         raise AddressError(f"there is no process {process} among {len(addresses)} addresses: they count from 0")
-    os.environ[CONFIG] = str(config or config_path())
-    os.environ[OVERRIDES] = json.dumps(list(overrides))
-    settings = connected(load())
-    start_logging(settings, process)
+    settings = configure(config, overrides, process)
     show_health(settings, 0)
     saved = SavedState.of(settings, flow)
     if saved is None:

@@ -49,10 +49,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int,
     Raises:
         ValueError: something is; one line says what to do.
     """
-    os.environ[CONFIG] = str(config or config_path())
-    os.environ[OVERRIDES] = json.dumps(list(overrides))
-    settings = connected(load())
-    start_logging(settings)
+    settings = configure(config, overrides)
     if workers == 1:
         show_health(settings, 0)
     stop.before_the_start()
@@ -68,6 +65,15 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int,
         check(settings, flow, dataflow(flow), wait=saved.exists)
         saved.prepare(reset=reset_state)
         return recorded(flow, settings, _processes(flow, settings, workers))
+
+
+def configure(config: Path | None, overrides: Sequence[str], process: int | None = None) -> Settings:
+    """The settings, which processes started from here find too; logging begins as they say."""
+    os.environ[CONFIG] = str(config or config_path())
+    os.environ[OVERRIDES] = json.dumps(list(overrides))
+    settings = connected(load())
+    start_logging(settings, process)
+    return settings
 
 
 def recorded(flow: Flow, settings: Settings, processes: Callable[[], int]) -> int:
