@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from doctor_site import PARTITIONS, Send, said, tick, topics_tree, write
 
+from flows.config_file import load
 from mdp.doctor import clocks, kafka
 from mdp.doctor.site import Site
 from mdp.topics import find_file
@@ -59,9 +60,7 @@ def test_each_difference_has_the_tool_that_can_change_it(drift: str, tool: str) 
 
 
 def test_events_without_a_topic_are_told_once_and_the_rest_is_unknown(site: Site) -> None:
-    kafka_config = site.settings.bus.kafka.model_copy(update={"topic": "nowhere"})
-    bus = site.settings.bus.model_copy(update={"kafka": kafka_config})
-    site.settings = site.settings.model_copy(update={"bus": bus})
+    site.settings = load(site.config, ["bus.kafka.topic=nowhere"])
     [finding] = said(kafka.topics, site)
     assert finding.text.startswith("nowhere: does not exist")
     for check in (kafka.partitions, kafka.events):
@@ -82,9 +81,7 @@ def test_a_topic_that_is_missing_is_told_and_not_made(site: Site, admin: AdminCl
 
 
 def test_a_topic_that_no_file_would_make_is_to_be_listed_first(site: Site) -> None:
-    kafka_config = site.settings.bus.kafka.model_copy(update={"bars_topic": "nowhere"})
-    bus = site.settings.bus.model_copy(update={"kafka": kafka_config})
-    site.settings = site.settings.model_copy(update={"bus": bus})
+    site.settings = load(site.config, ["bus.kafka.bars_topic=nowhere"])
     [finding] = said(kafka.topics, site)
     assert finding.text.startswith("nowhere: does not exist")
     assert finding.remedy == f"list it in {find_file(site.config)}, and run `mdp topics apply`"
