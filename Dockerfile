@@ -22,6 +22,7 @@ RUN useradd --system --uid 10001 --no-create-home mdp \
 ENV PATH=/opt/mdp/bin:$PATH \
     MDP_HOME=/var/lib/mdp \
     MPLCONFIGDIR=/tmp \
+    NUMBA_CACHE_DIR=/var/lib/mdp/compiled \
     PYTHONUNBUFFERED=1
 WORKDIR /app
 USER mdp

@@ -101,12 +101,13 @@ $(STAMP): pyproject.toml requirements.lock
 	test -n "$$python" || { \
 	  echo 'mdp needs Python 3.11 or 3.12 with its venv module: install one, or name it with PYTHON=/path/to/python' >&2; \
 	  exit 2; }; \
-	echo "Setting up $(VENV) with $$("$$python" --version): about 250 MB are downloaded the first time"; \
+	echo "Setting up $(VENV) with $$("$$python" --version): about 300 MB are downloaded the first time"; \
 	"$$python" -m venv $(VENV)
 	@sed -n '/^uv==/,/# via/p' requirements.lock > $(VENV)/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV_PIP) --offline --no-deps --editable .
+	@$(BIN)/python -c 'import sources.kafka'  # compiles what decodes events, which the first worker would do otherwise
 	@touch $@
 
 # The tools of development: the same versions, and more of them.

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from confluent_kafka import Message
 
-from bench.partition import BATCH, Partition, messages
+from bench.partition import BATCH, Partition, fetches
 from contracts.encode import encode
+from contracts.record import Fetch
 from features.feature_config import KINDS
 from flows.config_file import load
 from flows.settings import Settings
@@ -74,16 +74,16 @@ class Market:
         self._sent = 0
         self._random = np.random.default_rng(1)
 
-    def first(self, number: int, count: int) -> list[Message]:
+    def first(self, number: int, count: int) -> list[Fetch]:
         """The event with which a window begins, alone."""
         return self._records(number, np.arange(1), count)
 
-    def window(self, number: int, count: int, start: int = 0) -> Iterator[list[Message]]:
+    def window(self, number: int, count: int, start: int = 0) -> Iterator[list[Fetch]]:
         """The events of a window from the `start`-th on, `BATCH` of them at a time."""
         for first in range(start, count, BATCH):
             yield self._records(number, np.arange(first, min(first + BATCH, count)), count)
 
-    def _records(self, number: int, places: np.ndarray, count: int) -> list[Message]:
+    def _records(self, number: int, places: np.ndarray, count: int) -> list[Fetch]:
         times = START_NS + number * self._window_ns + places * self._window_ns // count
         price = np.round(100 + self._random.standard_normal(len(places)), 4)
         seq = np.arange(self._sent, self._sent + len(places))
@@ -102,7 +102,7 @@ class Market:
             }
         )
         first, self._sent = self._sent, self._sent + len(places)
-        return messages(encode(frame, "json"), first, (times // 1_000_000).tolist())
+        return fetches(encode(frame, "json"), first, (times // 1_000_000).tolist())
 
 
 def measure(case: Case) -> dict[str, float]:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import polars as pl
-from confluent_kafka import Message
 
 from bench import topic
 from bench.floor import Event
-from bench.partition import BATCH, Partition, messages
+from bench.partition import BATCH, Partition, fetches
 from contracts.encode import encode
+from contracts.record import Fetch
 from flows.config_file import load
 from flows.settings import Settings
 from mdp import allocator
@@ -32,7 +33,16 @@ ROUNDS = 9
 # A quarter above what was measured when a change last meant to alter it.
 BOUNDS = {"bars": 2.75, "full": 3.15}
 
-Step = Callable[[Sequence[Message]], object]
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records, as their values and as they would be fetched."""
+
+    values: Sequence[bytes]
+    fetched: Sequence[Fetch]
+
+
+Step = Callable[[Batch], object]
 
 
 def main() -> None:
@@ -46,12 +56,12 @@ def main() -> None:
             )
 
 
-def ratios(settings: Settings, log: Sequence[Sequence[Message]], rounds: int) -> dict[str, float]:
+def ratios(settings: Settings, log: Sequence[Batch], rounds: int) -> dict[str, float]:
     """CPU of bars, and of everything up to signals, over that of decoding; the best of so many rounds each."""
     contenders: dict[str, Callable[[], Step]] = {
         "floor": lambda: _decode,
-        "bars": lambda: Partition(settings).bars,
-        "full": lambda: Partition(settings).signals,
+        "bars": lambda: _step(Partition(settings).bars),
+        "full": lambda: _step(Partition(settings).signals),
     }
     best = dict.fromkeys(contenders, float("inf"))
     for _ in range(rounds):
@@ -60,27 +70,31 @@ def ratios(settings: Settings, log: Sequence[Sequence[Message]], rounds: int) ->
     return {name: best[name] / best["floor"] for name in BOUNDS}
 
 
-def _cpu_seconds(step: Step, log: Sequence[Sequence[Message]]) -> float:
+def _cpu_seconds(step: Step, log: Sequence[Batch]) -> float:
     begin = time.process_time()
-    for records in log:
-        step(records)
+    for batch in log:
+        step(batch)
     return time.process_time() - begin
 
 
-def _decode(records: Sequence[Message]) -> list[Event]:
-    decode = msgspec.json.Decoder(Event).decode
-    return [decode(record.value() or b"") for record in records]
+def _step(step: Callable[[Sequence[Fetch]], object]) -> Step:
+    return lambda batch: step(batch.fetched)
 
 
-def batches(count: int) -> list[list[Message]]:
+def _decode(batch: Batch) -> list[Event]:
+    return list(map(msgspec.json.Decoder(Event).decode, batch.values))
+
+
+def batches(count: int) -> list[Batch]:
     """Records of one partition, as a worker that has fallen behind would fetch them."""
     partitioner = Partitioner(PARTITIONS)
     market = topic.market(count, topic.begin(count))
     mine = [chunk.filter(partitioner.assign(chunk["symbol"]) == 0) for chunk in market]
     events = pl.concat(mine)
     times = (events["arrival"] // 1_000_000).to_list()
-    records = messages(encode(events, "json"), 0, times)
-    return [records[first : first + BATCH] for first in range(0, len(records), BATCH)]
+    values = encode(events, "json")
+    spans = [slice(first, first + BATCH) for first in range(0, len(values), BATCH)]
+    return [Batch(values[span], fetches(values[span], span.start, times[span])) for span in spans]
 
 
 if __name__ == "__main__":

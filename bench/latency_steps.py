@@ -54,10 +54,10 @@ def _note_reading(batch: Any) -> None:
     _note("read", batch, began)
     _note("read.done", batch, ended)
     causes = dict(batch.bars.select("window_end", "offset").iter_rows())
-    for record in _records[batch.partition]:
+    for records in _records[batch.partition]:
         for end, offset in causes.items():
-            if record.offset() == offset:
-                _notes.append(("appended", batch.partition, end, record.timestamp()[1] * 1_000_000))
+            times = records.times()[records.offsets == offset].tolist()
+            _notes.extend(("appended", batch.partition, end, time_ns) for time_ns in times)
 
 
 def _timed_write(step: str, write: Callable[[Any, Sequence[Any]], Any]) -> Callable[[Any, Sequence[Any]], Any]:
@@ -126,7 +126,7 @@ def _kept_records(decode: Callable[[Iterable[Any]], Any]) -> Callable[[Iterable[
         records: list[Any] = []
         for part in parts:
             _records[part.partition] = records
-            records += part.records
+            records.append(part.records)
             yield part
 
     return lambda parts: decode(kept(parts))

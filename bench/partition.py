@@ -5,22 +5,25 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Sequence
 
-from confluent_kafka import Message
-
 from contracts.batch import MicroBatch
-from contracts.record import Fetch
+from contracts.record import Fetch, Records
 from flows import connectors, steps
 from flows.settings import Settings
 
 FETCH, BATCH = 4_000, 30_000  # records, as a worker reads them
 
 
-def messages(values: Iterable[bytes], first: int, times_ms: Sequence[int]) -> list[Message]:
-    """What a consumer would hand out, from offset `first` on."""
+def fetches(values: Sequence[bytes], first: int, times_ms: Sequence[int]) -> list[Fetch]:
+    """A batch from offset `first` on, as it would be fetched."""
     return [
-        Message(topic="events", partition=0, offset=first + at, value=value, timestamp=(2, times_ms[at]))
-        for at, value in enumerate(values)
+        _fetch(values[at : at + FETCH], first + at, times_ms[at : at + FETCH]) for at in range(0, len(values), FETCH)
     ]
+
+
+def _fetch(values: Sequence[bytes], first: int, times_ms: Sequence[int]) -> Fetch:
+    offsets = range(first, first + len(values))
+    records = Records.of_values(values, offsets, times_ms)
+    return Fetch(topic="events", partition=0, next_offset=offsets.stop, records=records)
 
 
 class Partition:
@@ -31,18 +34,14 @@ class Partition:
         parts = (steps.windows, steps.rolling, steps.inference)
         self._windows, self._rolling, self._inference = (part(settings, "market")(None) for part in parts)
 
-    def bars(self, records: Sequence[Message]) -> MicroBatch:
-        """One batch of at most `BATCH` records, to bars."""
-        fetches = (
-            Fetch(topic="events", partition=0, next_offset=part[-1].offset() + 1, records=part)
-            for part in (records[first : first + FETCH] for first in range(0, len(records), FETCH))
-        )
-        (batch,), _ = self._windows.on_batch([self._decode(fetches)])
+    def bars(self, parts: Iterable[Fetch]) -> MicroBatch:
+        """One batch, to bars."""
+        (batch,), _ = self._windows.on_batch([self._decode(parts)])
         return batch
 
-    def signals(self, records: Sequence[Message]) -> MicroBatch:
+    def signals(self, parts: Iterable[Fetch]) -> MicroBatch:
         """One batch, to signals."""
-        (batch,), _ = self._rolling.on_batch([self.bars(records)])
+        (batch,), _ = self._rolling.on_batch([self.bars(parts)])
         (batch,), _ = self._inference.on_batch([batch])
         return batch
 

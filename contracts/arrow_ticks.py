@@ -19,7 +19,7 @@ from contracts.batch import NO_EVENTS
 from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, PARSED, in_time, places
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
-from contracts.record import Record
+from contracts.record import Records
 from contracts.timestamps import parse_timestamps
 
 _Ints = npt.NDArray[np.int64]
@@ -46,15 +46,15 @@ class ArrowReader:
         broken: why a record has no rows, by its index.
     """
 
-    records: Sequence[Record]
+    records: Records
     max_future_ns: int
     ticks: list[pl.DataFrame] = field(default_factory=list)
     others: list[pl.DataFrame] = field(default_factory=list)
     broken: dict[int, Exception] = field(default_factory=dict)
 
-    def read(self, tables: _Tables, payloads: Sequence[bytes | None]) -> None:
+    def read(self, tables: _Tables) -> None:
         """Takes in the tables that were opened; those of one schema together, and alone where one of them is broken."""
-        for alike in _by_schema(tables, payloads):
+        for alike in _by_schema(tables, self.records.values):
             try:
                 rows = columns(pa.concat_tables(alike.values()))
             except Exception:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from contracts.batch import NO_BARS, MicroBatch, Outcomes
@@ -16,7 +19,7 @@ from contracts.decode import UNDECODABLE
 from contracts.duration import format_duration
 from contracts.event import CONTRACT
 from contracts.frames import BARS, REFUSED
-from contracts.record import JSON, Fetch, Record
+from contracts.record import JSON, Fetch, Records
 from contracts.timestamps import parse_timestamps
 
 
@@ -54,8 +57,7 @@ class BarDecoder:
     def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
         """The bars of at least one fetch, caused by their own records; what is no bar of this window is rejected."""
         parts = list(fetches)
-        records = [record for part in parts for record in part.records]
-        bars, rejects = self._read(records)
+        bars, rejects = self._read(reduce(add, [part.records for part in parts]))
         return MicroBatch(
             topic=parts[-1].topic,
             partition=parts[-1].partition,
@@ -67,20 +69,20 @@ class BarDecoder:
             ingested=Counter(bars["provider"]),
         )
 
-    def _read(self, records: Sequence[Record]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _read(self, records: Records) -> tuple[pl.DataFrame, pl.DataFrame]:
         bars: dict[int, Bar] = {}
         broken: list[tuple[object, ...]] = []
-        for index, record in enumerate(records):
+        for index, value in enumerate(records.values):
             try:
-                bars[index] = _decoder.decode(record.value() or b"")
+                bars[index] = _decoder.decode(value or b"")
             except Exception as error:
-                broken.append(_refused(record, UNDECODABLE, " ".join(str(error).split())))
+                broken.append(_refused(records, index, UNDECODABLE, " ".join(str(error).split())))
         if not bars:
             return NO_BARS, pl.DataFrame(broken, schema=REFUSED, orient="row")
-        frame = _frame(list(bars.values()), [records[index].offset() for index in bars])
+        frame = _frame(list(bars.values()), records.offsets[list(bars)])
         fits = frame.select(self._fits()).to_series()
         broken += [
-            _refused(records[index], CONTRACT, f"no bar of a window of {format_duration(self.window_ns)}")
+            _refused(records, index, CONTRACT, f"no bar of a window of {format_duration(self.window_ns)}")
             for index, fit in zip(bars, fits, strict=True)
             if not fit
         ]
@@ -92,16 +94,16 @@ class BarDecoder:
         return (aligned & (pl.col("interval") == format_duration(self.window_ns))).fill_null(value=False)
 
 
-def _refused(record: Record, reason: str, error: str) -> tuple[object, ...]:
-    return record.offset(), 0, reason, error, JSON, record.key(), record.value()
+def _refused(records: Records, index: int, reason: str, error: str) -> tuple[object, ...]:
+    return int(records.offsets[index]), 0, reason, error, JSON, records.keys[index], records.values[index]
 
 
-def _frame(bars: list[Bar], offsets: list[int]) -> pl.DataFrame:
+def _frame(bars: list[Bar], offsets: npt.NDArray[np.int64]) -> pl.DataFrame:
     columns = dict(zip(Bar.__struct_fields__, zip(*map(msgspec.structs.astuple, bars), strict=True), strict=True))
     times = {
         name: parse_timestamps(pl.Series(name, columns[name], pl.String)) for name in ("window_start", "window_end")
     }
-    places = {"offset": np.array(offsets, np.int64), "row": np.zeros(len(offsets), np.int64)}
+    places = {"offset": offsets, "row": np.zeros(len(offsets), np.int64)}
     return pl.DataFrame({**columns, **times, **places}, schema=BARS)
 
 

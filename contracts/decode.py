@@ -19,19 +19,11 @@ import msgspec
 import polars as pl
 
 from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch, Outcomes
+from contracts.binary import BinaryColumn, Chained
 from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain, places, with_interval_lengths, with_times
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
-from contracts.record import (
-    ARROW,
-    CONTENT_TYPE_NAMES,
-    JSON,
-    MSGPACK,
-    Fetch,
-    Record,
-    header,
-    is_arrow,
-)
+from contracts.record import ARROW, JSON, MSGPACK, Fetch, Records, is_arrow
 from contracts.ticks import TickReader
 
 if TYPE_CHECKING:
@@ -62,18 +54,19 @@ class Decoder:
 
     def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
         """One micro-batch out of at least one fetch; each is read before the next is asked for."""
-        payloads: list[bytes | None] = []
+        payloads: list[BinaryColumn] = []
         ticks = TickReader(self.max_future_ns)
         others: list[pl.DataFrame] = []
         rejects: list[pl.DataFrame] = []
+        start = 0
         for fetch in fetches:
-            start, mine = len(payloads), [record.value() for record in fetch.records]
-            payloads += mine
-            rest = ticks.read(fetch.records, mine, start)
+            payloads.append(fetch.records.values)
+            rest = ticks.read(fetch.records, start)
             if rest:
-                good, bad = self._read(fetch.records, mine, rest)
+                good, bad = self._read(fetch.records, rest)
                 others.append(good.with_columns(pl.col("record") + start))
                 rejects.append(bad)
+            start += len(fetch.records)
         refused = pl.concat(rejects) if rejects else NO_REFUSED
         return MicroBatch(
             topic=fetch.topic,
@@ -81,31 +74,27 @@ class Decoder:
             next_offset=fetch.next_offset,
             read_at=fetch.read_at,
             events=_in_order([ticks.frame(), *others]),
-            payloads=payloads,
+            payloads=Chained(payloads),
             rejects=refused,
             outcomes=Outcomes(rejected=refused.height),
         )
 
-    def _read(
-        self, records: Sequence[Record], payloads: Sequence[bytes | None], chosen: Sequence[int]
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _read(self, records: Records, chosen: Sequence[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(EVENTS, REFUSED) of the chosen records, by the rules of the contract, in the order of the log."""
-        single, tables, broken = _decoded(records, payloads, chosen)
+        single, tables, broken = _decoded(records, chosen)
         ticks: list[pl.DataFrame] = []
         parsed = [_parsed_events(records, single)] if single else []
         if tables:
             arrow = _arrow_ticks().ArrowReader(records, self.max_future_ns)
-            arrow.read(tables, payloads)
+            arrow.read(tables)
             ticks, parsed = arrow.ticks, parsed + arrow.others
             broken |= {index: _one_line(error) for index, error in arrow.broken.items()}
-        events, refused = self._judged(records, payloads, _in_order(parsed)) if parsed else (NO_EVENTS, NO_REFUSED)
+        events, refused = self._judged(records, _in_order(parsed)) if parsed else (NO_EVENTS, NO_REFUSED)
         if broken:
-            refused = pl.concat([_undecodable(records, payloads, broken), refused]).sort("offset", "row")
+            refused = pl.concat([_undecodable(records, broken), refused]).sort("offset", "row")
         return _in_order([events, *ticks]), refused
 
-    def _judged(
-        self, records: Sequence[Record], payloads: Sequence[bytes | None], parsed: pl.DataFrame
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _judged(self, records: Records, parsed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(EVENTS, REFUSED) of a PARSED frame: what keeps the contract, and what does not."""
         parsed = with_interval_lengths(with_times(parsed))
         is_accepted = parsed.select(accepted(self.window_ns, self.max_future_ns)).to_series()
@@ -113,8 +102,8 @@ class Decoder:
         if events.height == parsed.height:
             return events, NO_REFUSED
         refused = parsed.filter(~is_accepted)
-        originals = refused_rows(refused, payloads, explain(refused, self.window_ns))
-        keys = pl.Series([records[record].key() for record in refused["record"]], dtype=pl.Binary)
+        originals = refused_rows(refused, records.values, explain(refused, self.window_ns))
+        keys = pl.Series([records.keys[record] for record in refused["record"]], dtype=pl.Binary)
         return events, originals.with_columns(key=keys)
 
 
@@ -165,18 +154,14 @@ def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return joined if follow else joined.sort("record", "row")
 
 
-def _decoded(
-    records: Sequence[Record], payloads: Sequence[bytes | None], chosen: Sequence[int]
-) -> tuple[dict[int, Event], dict[int, pa.Table], dict[int, str]]:
+def _decoded(records: Records, chosen: Sequence[int]) -> tuple[dict[int, Event], dict[int, pa.Table], dict[int, str]]:
     """The chosen records that hold one event, those that hold many, and what is wrong with all others."""
     events: dict[int, Event] = {}
     tables: dict[int, pa.Table] = {}
     broken: dict[int, str] = {}
     for index in chosen:
-        payload = payloads[index]
-        kind = _content_type(records[index], payload)
         try:
-            decoded = _decoder(kind)(payload or b"")
+            decoded = _decoder(records.content_type(index))(records.values[index] or b"")
         except Exception as error:
             broken[index] = _one_line(error)
         else:
@@ -184,19 +169,14 @@ def _decoded(
     return events, tables, broken
 
 
-def _undecodable(
-    records: Sequence[Record], payloads: Sequence[bytes | None], broken: Mapping[int, str]
-) -> pl.DataFrame:
+def _undecodable(records: Records, broken: Mapping[int, str]) -> pl.DataFrame:
     """REFUSED, of whole records."""
+    offsets = records.offsets.tolist()
     rows = [
-        (record.offset(), 0, UNDECODABLE, error, _content_type(record, payload), record.key(), payload)
-        for record, payload, error in ((records[index], payloads[index], error) for index, error in broken.items())
+        (offsets[at], 0, UNDECODABLE, error, records.content_type(at), records.keys[at], records.values[at])
+        for at, error in broken.items()
     ]
     return pl.DataFrame(rows, schema=REFUSED, orient="row")
-
-
-def _content_type(record: Record, payload: bytes | None) -> str:
-    return JSON if payload is None or payload[:1] == b"{" else header(record, *CONTENT_TYPE_NAMES) or JSON
 
 
 @lru_cache(maxsize=100)
@@ -241,7 +221,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:500] or type(error).__name__
 
 
-def _parsed_events(records: Sequence[Record], events: dict[int, Event]) -> pl.DataFrame:
+def _parsed_events(records: Records, events: dict[int, Event]) -> pl.DataFrame:
     """One-event records as a PARSED frame."""
     place = places(records, list(events), [1] * len(events))
     data = {

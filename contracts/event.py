@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from contracts.duration import parse_duration
-from contracts.record import Record, offsets, timestamps
+from contracts.record import Records
 from contracts.timestamps import parse_timestamps
 
 VERSION: Final = 1
@@ -168,11 +168,10 @@ def _divides(window_ns: int) -> pl.Expr:
     return (pl.lit(window_ns, pl.Int64) % pl.col("interval_ns") == 0).fill_null(value=False)
 
 
-def places(records: Sequence[Record], indices: Sequence[int], counts: Sequence[int]) -> dict[str, _Ints]:
+def places(records: Records, indices: Sequence[int], counts: Sequence[int]) -> dict[str, _Ints]:
     """The PLACE columns of the records that have these indices in the fetch and so many rows each."""
-    chosen = [records[index] for index in indices]
-    ends = np.cumsum(counts)
-    columns = (np.asarray(indices), offsets(chosen), ends - counts, timestamps(chosen))
+    chosen, ends = np.asarray(indices), np.cumsum(counts)
+    columns = (chosen, records.offsets[chosen], ends - counts, records.times()[chosen])
     repeated = {name: np.repeat(column, counts) for name, column in zip(PLACE, columns, strict=True)}
     return repeated | {"row": np.arange(ends[-1]) - repeated["row"]}
 

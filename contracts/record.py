@@ -9,9 +9,13 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from contracts.binary import BinaryColumn
+
 _MAX_MILLISECONDS: Final = 2**63 // 1_000_000 - 86_400_000 * 366
 
 _CONTINUATION = b"\xff\xff\xff\xff"  # every message of an Arrow IPC stream starts with it
+
+_Ints = npt.NDArray[np.int64]
 
 Headers = list[tuple[str, str | bytes | None]]
 RecordHeaders = Headers | dict[str, str | bytes | None] | None  # of a record that was read
@@ -24,13 +28,78 @@ ARROW = "application/vnd.apache.arrow.stream"
 
 
 class Record(Protocol):
-    """What the pipeline asks of a record; `confluent_kafka.Message` is one."""
+    """A record by itself; `confluent_kafka.Message` is one."""
 
     def value(self) -> bytes | None: ...
     def key(self) -> bytes | None: ...
     def offset(self) -> int: ...
     def timestamp(self) -> tuple[int, int]: ...
     def headers(self) -> Headers | None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Records:
+    """Records of one partition in offset order, as columns of one length.
+
+    Attributes:
+        content_types: None where a value can be told to be JSON by itself, and where nothing is said.
+        times_ms: the records' own timestamps; -1 where there is none.
+    """
+
+    values: BinaryColumn
+    keys: BinaryColumn
+    content_types: BinaryColumn
+    offsets: _Ints
+    times_ms: _Ints
+
+    @classmethod
+    def of_values(cls, values: Sequence[bytes | None], offsets: Sequence[int], times_ms: Sequence[int]) -> Records:
+        """Without keys, and of no other content type than they can be told to be of by themselves."""
+        nothing = BinaryColumn.of([None] * len(values))
+        places = np.array(offsets, np.int64), np.array(times_ms, np.int64)
+        return cls(BinaryColumn.of(values), nothing, nothing, *places)
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Records:
+        """Of single records, of which each is asked for all it holds."""
+        values = [record.value() for record in records]
+        types = [_content_type(record, value) for record, value in zip(records, values, strict=True)]
+        return cls(
+            BinaryColumn.of(values),
+            BinaryColumn.of([record.key() for record in records]),
+            BinaryColumn.of(types),
+            np.array([record.offset() for record in records], np.int64),
+            np.array([record.timestamp()[1] for record in records], np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __add__(self, more: Records) -> Records:
+        return Records(
+            BinaryColumn.joined([self.values, more.values]),
+            BinaryColumn.joined([self.keys, more.keys]),
+            BinaryColumn.joined([self.content_types, more.content_types]),
+            np.concatenate([self.offsets, more.offsets]),
+            np.concatenate([self.times_ms, more.times_ms]),
+        )
+
+    def first(self, count: int) -> Records:
+        return Records(
+            self.values.first(count),
+            self.keys.first(count),
+            self.content_types.first(count),
+            self.offsets[:count],
+            self.times_ms[:count],
+        )
+
+    def times(self) -> _Ints:
+        """Nanoseconds. A CreateTime is the producer's word and may be anything: it is bounded."""
+        return np.clip(self.times_ms, -1, _MAX_MILLISECONDS) * 1_000_000
+
+    def content_type(self, index: int) -> str:
+        told = self.content_types[index]
+        return JSON if told is None else told.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +109,18 @@ class Fetch:
     topic: str
     partition: int
     next_offset: int
-    records: Sequence[Record] = ()
+    records: Records
     read_at: int = 0
+
+
+def is_surely_json(value: bytes | None) -> bool:
+    """Whether it is JSON or nothing, whatever its header says: neither msgpack nor Arrow of events begin like this."""
+    return value is None or value[:1] == b"{"
+
+
+def _content_type(record: Record, value: bytes | None) -> bytes | None:
+    told = None if is_surely_json(value) else header(record, *CONTENT_TYPE_NAMES)
+    return None if told is None else told.encode()
 
 
 def is_arrow(payload: bytes | None) -> bool:
@@ -61,17 +140,3 @@ def header_texts(headers: RecordHeaders) -> dict[str, str]:
     """All headers by name, as text; of one that comes again the last."""
     pairs = dict(headers or ()).items()
     return {name: data.decode("utf-8", "replace") if isinstance(data, bytes) else data or "" for name, data in pairs}
-
-
-def offsets(records: Sequence[Record]) -> npt.NDArray[np.int64]:
-    """The offset of each record of a partition."""
-    first, last = records[0].offset(), records[-1].offset()
-    if last - first == len(records) - 1:  # they ascend, so none is missing in between
-        return np.arange(first, last + 1)
-    return np.array([record.offset() for record in records], np.int64)
-
-
-def timestamps(records: Sequence[Record]) -> npt.NDArray[np.int64]:
-    """The records' own times in nanoseconds; a CreateTime is the producer's word and may be anything: it is bounded."""
-    milliseconds = np.array([record.timestamp()[1] for record in records], np.int64)
-    return np.clip(milliseconds, -1, _MAX_MILLISECONDS) * 1_000_000

@@ -10,7 +10,7 @@ import polars as pl
 from confluent_kafka import Message
 
 from contracts.decode import Decoder
-from contracts.record import Fetch, Record, header_texts
+from contracts.record import Fetch, Record, Records, header_texts
 from features.late_repair import KEY
 from flows.settings import Settings
 from mdp.topic_reader import TopicReader
@@ -84,7 +84,7 @@ def _own(
 
 def _events(own: Sequence[tuple[Message, int, int]], decoder: Decoder) -> pl.DataFrame:
     messages = [message for message, _, _ in own]
-    records = cast(list[Record], messages)
+    records = Records.of(cast(list[Record], messages))
     partition = messages[0].partition() or 0
     events = decoder.decode(Fetch(topic="", partition=partition, next_offset=0, records=records)).events
     record = events["record"].to_list()

@@ -15,7 +15,7 @@ import polars as pl
 from contracts.batch import MicroBatch
 from contracts.decode import Decoder
 from contracts.frames import BARS
-from contracts.record import Fetch, Record
+from contracts.record import Fetch, Record, Records
 from contracts.timestamps import format_timestamps
 from features.late_repair import KEY, WANTED, LateRepair, Repaired
 from flows.settings import Settings
@@ -168,8 +168,8 @@ def _repaired(settings: Settings, reader: TopicReader, decoder: Decoder, part: _
 def _read(settings: Settings, reader: TopicReader, decoder: Decoder, part: _Part) -> Iterator[Repaired]:
     machine = LateRepair(settings.micro_batch, part.wanted)
     for messages in reader.span(part.partition, part.start, part.end):
-        records = cast(list[Record], messages)
-        next_offset = records[-1].offset() + 1
+        records = Records.of(cast(list[Record], messages))
+        next_offset = int(records.offsets[-1]) + 1
         fetch = Fetch(topic=reader.topic, partition=part.partition, next_offset=next_offset, records=records)
         yield machine.take(decoder.decode(fetch))
 

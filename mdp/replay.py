@@ -14,7 +14,7 @@ from contracts import arrow_events
 from contracts.batch import MicroBatch
 from contracts.bus_config import KafkaConfig
 from contracts.decode import Decoder
-from contracts.record import Fetch, Record
+from contracts.record import Fetch, Record, Records
 from mdp.file_records import as_fetch
 from mdp.raw_producer import RawProducer
 from mdp.topic_reader import TopicReader
@@ -107,7 +107,7 @@ def _candidates(reader: TopicReader, earliest: int) -> Iterator[list[Message]]:
 
 
 def _send_inside(messages: Sequence[Message], decoder: Decoder, span: Span, producer: RawProducer) -> Replayed:
-    records = cast(Sequence[Record], messages)
+    records = Records.of(cast(Sequence[Record], messages))
     batch = decoder.decode(Fetch(topic="", partition=messages[0].partition() or 0, next_offset=0, records=records))
     inside = batch.events.with_columns(inside=span.holds())
     chosen = inside.group_by("record", maintain_order=True).agg(rows=pl.col("row").filter("inside"), whole="inside")

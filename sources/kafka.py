@@ -102,7 +102,6 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
                 f"{self.topic}[{place.partition}] ends at offset {high}, and saved state continues at {start}: "
                 f"the topic has lost its end, or is another one; read it anew under another --name"
             )
-        consumer.assign([TopicPartition(self.topic, place.partition, start)])
         if self.ends is not None:
             self.ends.watch(place.partition)
         end = high if self.bounds.until_end else None

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from bytewax.inputs import StatefulSourcePartition
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from contracts.batch import Appended, MicroBatch, Quiet
 from contracts.partition_keys import partition_key
-from contracts.record import Fetch, Record
+from contracts.record import Fetch, Records
+from sources.record_queue import Event, RecordQueue
 from sources.topics import BrokerUnavailable, SourceError, topic_id
 from telemetry.outage import wait_out
 from telemetry.reading import Reading
@@ -47,12 +49,14 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     def __init__(self, source: KafkaSource, consumer: Consumer, partition: int, start: int, end: int | None) -> None:
         self._source = source
         self._consumer = consumer
+        self._queue = RecordQueue(consumer, source.topic, partition)
+        consumer.assign([TopicPartition(source.topic, partition, start)])
         self._topic_id = source.topic_id
         self._partition = partition
         self._key = partition_key(partition)
         self._read_to = start
         self._end = end
-        self._held: list[Message] = []  # read, and waiting for more
+        self._held: Records | None = None  # read, and waiting for more
         self._closing_times = source.closing_times() if source.closing_times else None
         self._handed_on_at = 0.0
         self._last_appended = (0, 0)
@@ -90,7 +94,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         return [(self._key, batch)] if batch else []
 
     def _decoded(self, first: Fetch, others: Iterator[Fetch]) -> MicroBatch:
-        begin = _appended(first.records[0])
+        begin = _appended(first.records, 0)
         batch = self._source.decode(chain([first], others))
         return replace(batch, appended=Appended(*zip(begin, self._last_appended, strict=True)))
 
@@ -101,75 +105,73 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     @property
     def _next(self) -> int:
         """Everything before this offset has been handed on."""
-        return int(self._held[0].offset() or 0) if self._held else self._read_to
+        return self._read_to if self._held is None else int(self._held.offsets[0])
 
     def _parts(self) -> Iterator[Fetch]:
         """What is there, at most a batch; nothing yet, if it is little and can wait."""
         room = self._source.batch_size
         while room > 0:
-            asked = min(room - len(self._held), _PART)
-            new, is_all = self._polled(asked)
-            if not self._held:
+            held, self._held = self._held, None
+            new, is_all = self._polled(min(room, _PART) - (len(held) if held else 0))
+            if held is None:
                 self._read_at = time.monotonic_ns()
-            records, self._held = [*self._held, *new], []
+            records = held + new if held else new
             if is_all and room == self._source.batch_size and self._can_wait(records, new):
                 self._held = records
-            elif records:
+            elif len(records):
                 self._handed_on_at = time.monotonic()
                 yield self._fetch(records)
             if is_all:
                 return
             room -= len(records)
 
-    def _polled(self, asked: int) -> tuple[list[Message], bool]:
+    def _polled(self, asked: int) -> tuple[Records, bool]:
         """(records that have been fetched, whether these are all)."""
-        messages = self._consumer.consume(asked, timeout=0)
-        records = self._before_end([message for message in messages if message.error() is None])
-        if len(records) < len(messages):
-            self._heed([message for message in messages if message.error() is not None])
-        if records:
+        fetched, events = self._queue.read(asked)
+        records = self._before_end(fetched)
+        self._heed([*events, *self._queue.others()])
+        if len(records):
             self._settle_doubt()
-            self._read_to = max(self._read_to, int(records[-1].offset() or 0) + 1)
-            self._reading.read(records[-1].timestamp()[1])
-        return records, len(messages) < asked
+            offset, appended_ms = _appended(records, -1)
+            self._read_to = max(self._read_to, offset + 1)
+            self._reading.read(appended_ms)
+        return records, len(fetched) + len(events) < asked
 
-    def _can_wait(self, records: list[Message], new: list[Message]) -> bool:
+    def _can_wait(self, records: Records, new: Records) -> bool:
         """Whether nothing that could be seen depends on it when these are handed on.
 
         Many small batches cost a core as much as few large ones of a hundred times the events. The first after a
         pause does not wait.
         """
-        if self._closing_times is None or not records or len(records) >= min(_SMALL, self._source.batch_size):
+        if self._closing_times is None or not len(records) or len(records) >= min(_SMALL, self._source.batch_size):
             return False
-        closes = self._closing_times.pass_one(cast(list[Record], new))
+        closes = self._closing_times.pass_one(new)
         return not closes and time.monotonic() - self._handed_on_at < _PATIENCE_SECONDS
 
-    def _before_end(self, records: list[Message]) -> list[Message]:
+    def _before_end(self, records: Records) -> Records:
         """Without what came in after a bounded run had begun."""
-        if self._end is None or not records or int(records[-1].offset() or 0) < self._end:
+        if self._end is None or not len(records) or records.offsets[-1] < self._end:
             return records
         self._read_to = self._end
-        return [record for record in records if int(record.offset() or 0) < self._end]
+        return records.first(int(np.searchsorted(records.offsets, self._end)))
 
-    def _fetch(self, records: list[Message]) -> Fetch:
-        self._last_appended = _appended(cast(Record, records[-1]))
+    def _fetch(self, records: Records) -> Fetch:
+        self._last_appended = _appended(records, -1)
         return Fetch(
             topic=self._source.topic,
             partition=self._partition,
             next_offset=self._next,
-            records=cast(list[Record], records),
+            records=records,
             read_at=self._read_at,
         )
 
-    def _heed(self, events: list[Message]) -> None:
+    def _heed(self, events: list[Event]) -> None:
         for event in events:
-            error = event.error()
-            if error is None:
-                continue
+            error = event.error
             self._in_doubt |= error.code() in _DOUBTFUL
             if error.code() == KafkaError._PARTITION_EOF:
                 self._settle_doubt()
-                self._read_to = max(self._read_to, min(event.offset() or 0, self._end or _NO_END))
+                self._read_to = max(self._read_to, min(event.offset, self._end or _NO_END))
                 self._reading.reached_end()
             elif error.code() in _OUT_OF_LOG:
                 self._find_the_log()
@@ -235,11 +237,12 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
 
     def close(self) -> None:
         self._reading.close()
+        self._queue.close()
         self._consumer.close()
         if self._source.ends is not None:
             self._source.ends.stop()
 
 
-def _appended(record: Record) -> tuple[int, int]:
-    """Its offset, and the milliseconds of its timestamp."""
-    return record.offset(), record.timestamp()[1]
+def _appended(records: Records, index: int) -> tuple[int, int]:
+    """The offset of one of them, and the milliseconds of its timestamp."""
+    return int(records.offsets[index]), int(records.times_ms[index])

@@ -116,7 +116,7 @@ def _sample(site: Site) -> tuple[pl.DataFrame, pl.DataFrame]:
     import polars as pl
 
     from contracts.decode import Decoder
-    from contracts.record import Fetch, Record
+    from contracts.record import Fetch, Record, Records
     from mdp.topic_reader import TopicReader
 
     window, topic = site.settings.micro_batch, site.settings.bus.kafka.topic
@@ -127,7 +127,8 @@ def _sample(site: Site) -> tuple[pl.DataFrame, pl.DataFrame]:
         for partition in reader.partitions:
             low, high = reader.bounds(partition)
             for messages in reader.span(partition, max(low, high - site.sample), high):
-                fetch = Fetch(topic=topic, partition=partition, next_offset=high, records=cast(list[Record], messages))
+                records = Records.of(cast(list[Record], messages))
+                fetch = Fetch(topic=topic, partition=partition, next_offset=high, records=records)
                 batch = decoder.decode(fetch)
                 seen.append(batch.events.select("provider", "symbol", "kind", partition=pl.lit(partition)))
                 rejects.append(batch.rejects.select("reason"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from contracts.decode import Decoder
-from contracts.record import Fetch, Record, timestamps
+from contracts.record import Fetch, Record, Records
 from features.lateness import Lateness, Measured
 from features.window_config import WindowConfig
 from mdp.topic_reader import TopicReader
@@ -65,11 +65,11 @@ def measure(
     for part in parts:
         machine = Lateness(window, measured)
         for messages in reader.span(part.partition, part.start, part.end):
-            records = cast(Sequence[Record], messages)
-            following = records[-1].offset() + 1
+            records = Records.of(cast(Sequence[Record], messages))
+            following = int(records.offsets[-1]) + 1
             fetch = Fetch(topic=reader.topic, partition=part.partition, next_offset=following, records=records)
             batch = decoder.decode(fetch)
-            machine.take(batch, timestamps(records)[batch.events["record"].to_numpy()])
+            machine.take(batch, records.times()[batch.events["record"].to_numpy()])
             on_progress(done + following - part.start)
         machine.end()
         done += part.records

@@ -9,7 +9,7 @@ import pytest
 from bench import latency, latency_feed
 from bench.latency_site import PROJECT, Close, Found, Job
 from contracts.decode import Decoder
-from contracts.record import Fetch
+from contracts.record import Fetch, Records
 
 SECOND_US = 1_000_000
 WINDOW_NS = 2_000_000_000
@@ -60,7 +60,7 @@ def sent(seconds: int, rate: int = 100) -> tuple[Log, latency_feed.Feed]:
 
 def decoded(contents: Sequence[bytes]) -> pl.DataFrame:
     records: Any = [Logged(offset, content, START_US // 1_000 + 60_000) for offset, content in enumerate(contents)]
-    fetch = Fetch(topic="events", partition=0, next_offset=len(records), records=records, read_at=0)
+    fetch = Fetch(topic="events", partition=0, next_offset=len(records), records=Records.of(records))
     batch = Decoder(WINDOW_NS, 5_000_000_000).decode_all([fetch])
     assert batch.rejects.is_empty()
     return batch.events

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from contracts.batch import MicroBatch
 from contracts.decode import Decoder
-from contracts.record import ARROW, MSGPACK, Fetch, Headers
+from contracts.record import ARROW, MSGPACK, Fetch, Headers, Records
 
 SECOND = 1_000_000_000
 WINDOW = 2 * SECOND
@@ -81,7 +81,7 @@ def stream(table: pa.Table) -> bytes:
 
 
 def fetch(records: Sequence[Stored]) -> Fetch:
-    return Fetch(topic="events", partition=3, next_offset=len(records), records=records)
+    return Fetch(topic="events", partition=3, next_offset=len(records), records=Records.of(records))
 
 
 def decode(*records: Stored) -> MicroBatch:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.decode import Decoder
 from contracts.encode import CONTENT_TYPES, WIRE, Encoding, encode
 from contracts.frames import EVENTS
-from contracts.record import CONTENT_TYPE, Fetch
+from contracts.record import CONTENT_TYPE, Fetch, Records
 
 T0 = 1_761_314_521_234_567_000  # 2025-10-24T14:02:01.234567Z
 SECOND = 1_000_000_000
@@ -80,7 +80,7 @@ class Delivered:
 
 def decoded(values: list[bytes], encoding: Encoding) -> pl.DataFrame:
     records = [Delivered(offset, value, encoding) for offset, value in enumerate(values)]
-    fetch = Fetch(topic="events", partition=0, next_offset=len(records), records=records)
+    fetch = Fetch(topic="events", partition=0, next_offset=len(records), records=Records.of(records))
     batch = Decoder(window_ns=2 * SECOND, max_future_ns=5 * SECOND).decode(fetch)
     assert batch.rejects["error"].to_list() == []
     return batch.events

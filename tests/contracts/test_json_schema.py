@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.decode import Decoder
 from contracts.json_schema import FOLDER, event_schema, signal_schema, texts
-from contracts.record import Fetch, Headers
+from contracts.record import Fetch, Headers, Records
 from contracts.signal import decode_signal
 
 EVENTS = jsonschema.Draft202012Validator(event_schema())
@@ -63,7 +63,7 @@ class Value:
 
 def pipeline_accepts(event: dict[str, Any]) -> bool:
     record = Value(msgspec.json.encode(event))
-    return DECODER.decode(Fetch(topic="t", partition=0, next_offset=1, records=[record])).events.height == 1
+    return DECODER.decode(Fetch(topic="t", partition=0, next_offset=1, records=Records.of([record]))).events.height == 1
 
 
 def changed(event: dict[str, Any], **changes: Any) -> dict[str, Any]:

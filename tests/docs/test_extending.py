@@ -20,7 +20,7 @@ import yaml
 from confluent_kafka import Consumer
 
 from contracts.decode import Decoder
-from contracts.record import Fetch
+from contracts.record import Fetch, Records
 from flows.config_file import load
 from inference.config import InferenceConfig, InferenceConfigError, SklearnConfig
 from inference.engine import build
@@ -111,7 +111,8 @@ def test_what_the_producer_sends_is_accepted(kafka: str, topic: Callable[..., st
     records = consumer.consume(len(names["ticks"]), timeout=SECONDS)
     consumer.close()
     decoder = Decoder(window_ns=2_000_000_000, max_future_ns=5_000_000_000)
-    batch = decoder.decode(Fetch(topic=name, partition=0, next_offset=5, records=records))  # type: ignore[arg-type]
+    fetch = Fetch(topic=name, partition=0, next_offset=5, records=Records.of(records))  # type: ignore[arg-type]
+    batch = decoder.decode(fetch)
     assert batch.rejects.is_empty()
     assert batch.events["event_id"].n_unique() == len(names["ticks"])
     assert {record.key() for record in records} == {b"SPY"}

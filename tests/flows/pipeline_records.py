@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from contracts.record import ARROW, MSGPACK, Fetch
+from contracts.record import ARROW, MSGPACK, Fetch, Records
 from tests.event_logs import Row
 
 _FIELDS = ("provider", "symbol", "kind", "seq", "event_id", "o", "h", "l", "c", "v")
@@ -50,7 +50,7 @@ def fetch(records: Sequence[StoredRecord], next_offset: int = 0) -> Fetch:
         topic="events",
         partition=0,
         next_offset=records[-1].offset() + 1 if records else next_offset,
-        records=records,
+        records=Records.of(records),
     )
 
 

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.bus_config import KafkaConfig
 from contracts.decode import Decoder
-from contracts.record import Fetch, Record
+from contracts.record import Fetch, Record, Records
 from features.window_config import WindowConfig
 from mdp.cli import main
 from mdp.topic_reader import TopicReader
@@ -68,7 +68,8 @@ def recomputed(market: Deployment) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         for partition in reader.partitions:
             oracle = WindowOracle(FOR_EVER)
             for messages in reader.span(partition, *reader.bounds(partition)):
-                fetch = Fetch(topic="", partition=partition, next_offset=0, records=cast(list[Record], messages))
+                records = Records.of(cast(list[Record], messages))
+                fetch = Fetch(topic="", partition=partition, next_offset=0, records=records)
                 for row in decoder.decode(fetch).events.iter_rows(named=True):
                     oracle.take(row)
             bars += [*oracle.emitted, *oracle.still_open({"offset": 0, "row": 0})]

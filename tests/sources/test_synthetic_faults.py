@@ -3,7 +3,7 @@ import pytest
 
 from contracts.decode import Decoder
 from contracts.encode import encode
-from contracts.record import Fetch
+from contracts.record import Fetch, Records
 from sources.malformed import MALFORMED
 from sources.outgoing import Sent
 from sources.synthetic import SyntheticConfig, SyntheticMarket
@@ -46,7 +46,7 @@ def test_every_kind_of_malformed_record_is_refused_and_its_neighbours_are_not(ki
     good = encode(sent.filter(pl.col("label") == "good").head(len(broken)), "json")
     values = [value for pair in zip(good, broken, strict=True) for value in pair]
     records = [Delivered(offset, value) for offset, value in enumerate(values)]
-    fetch = Fetch(topic="events", partition=0, next_offset=len(records), records=records)
+    fetch = Fetch(topic="events", partition=0, next_offset=len(records), records=Records.of(records))
     batch = Decoder(window_ns=SECOND, max_future_ns=5 * SECOND).decode(fetch)
     assert len(broken) > 0
     assert batch.events["offset"].to_list() == list(range(0, len(records), 2))

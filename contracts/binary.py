@@ -1,0 +1,89 @@
+"""Byte strings as a column: all of them in one buffer."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Final, overload
+
+import numpy as np
+import numpy.typing as npt
+
+NONE: Final = -1  # the length of what is not there
+PADDING: Final = 8
+
+_Ints = npt.NDArray[np.int64]
+_Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinaryColumn(Sequence["bytes | None"]):
+    """Byte strings, or nothing in the place of some.
+
+    Attributes:
+        data: the strings, in their order, and a zero byte after each, so that a scan needs no other limit; at the end
+            there are PADDING more, as a scan reads several bytes at once.
+        starts: where each begins.
+        lengths: of each, without its zero byte; NONE where there is none.
+    """
+
+    data: _Bytes
+    starts: _Ints
+    lengths: _Ints
+
+    @classmethod
+    def of(cls, values: Iterable[bytes | None]) -> BinaryColumn:
+        every = list(values)
+        lengths = np.array([NONE if value is None else len(value) for value in every], np.int64)
+        data = bytearray(b"\0".join([*(value or b"" for value in every), bytes(PADDING)]))
+        ends = np.cumsum(np.maximum(lengths, 0) + 1)
+        return cls(np.frombuffer(data, np.uint8), ends - np.maximum(lengths, 0) - 1, lengths)
+
+    @classmethod
+    def joined(cls, parts: Sequence[BinaryColumn]) -> BinaryColumn:
+        shifts = accumulate((len(part.data) for part in parts[:-1]), initial=0)
+        starts = [part.starts + shift for part, shift in zip(parts, shifts, strict=True)]
+        return cls(
+            np.concatenate([part.data for part in parts]),
+            np.concatenate(starts),
+            np.concatenate([part.lengths for part in parts]),
+        )
+
+    def first(self, count: int) -> BinaryColumn:
+        return BinaryColumn(self.data, self.starts[:count], self.lengths[:count])
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[bytes | None]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        start, length = int(self.starts[index]), int(self.lengths[index])
+        return None if length == NONE else self.data[start : start + length].tobytes()
+
+
+class Chained(Sequence["bytes | None"]):
+    """Some columns of byte strings as one, without copying any."""
+
+    def __init__(self, parts: Sequence[BinaryColumn]) -> None:
+        self._parts = parts
+        self._firsts = list(accumulate((len(part) for part in parts), initial=0))
+
+    def __len__(self) -> int:
+        return self._firsts[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> bytes | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[bytes | None]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        part = bisect_right(self._firsts, index) - 1
+        return self._parts[part][index - self._firsts[part]]

@@ -1,0 +1,68 @@
+"""Memory by its address, for compiled code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from contracts.jit import compiled
+
+_Ints = npt.NDArray[np.int64]
+
+
+def _byte(_: Any, address: Any) -> Any:
+    def load(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.zext(builder.load(builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())), ir.IntType(64))
+
+    return types.int64(types.intp), load
+
+
+def _eight_bytes(_: Any, address: Any) -> Any:
+    def load(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), align=1)
+
+    return types.int64(types.intp), load
+
+
+def _lowest_bit(_: Any, number: Any) -> Any:
+    def count(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), count
+
+
+def _copy(_: Any, source: Any, target: Any, length: Any) -> Any:
+    def move(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        start, end = (builder.inttoptr(address, ir.IntType(8).as_pointer()) for address in arguments[:2])
+        cgutils.raw_memcpy(builder, end, start, arguments[2], 1)  # type: ignore[no-untyped-call]
+
+    return types.void(types.intp, types.intp, types.intp), move
+
+
+# The byte at an address.
+byte: Final = cast(Callable[[int], int], intrinsic(_byte))
+# The eight bytes from an address on, the first of them the lowest.
+eight_bytes: Final = cast(Callable[[int], int], intrinsic(_eight_bytes))
+# The place of the lowest bit that is set; 64 if none is.
+lowest_bit: Final = cast(Callable[[int], int], intrinsic(_lowest_bit))
+# From one address to another, so many bytes.
+copy: Final = cast(Callable[[int, int, int], None], intrinsic(_copy))
+
+
+@compiled
+def gather(addresses: _Ints, lengths: _Ints, starts: _Ints, data: npt.NDArray[np.uint8]) -> None:
+    """Copies what lies at each address to its start in `data`; what has no length is left out."""
+    for row in range(len(addresses)):
+        if lengths[row] > 0:
+            copy(addresses[row], data.ctypes.data + starts[row], lengths[row])
+
+
+_none = np.zeros(0, np.int64)
+gather(_none, _none, _none, np.zeros(0, np.uint8))  # loads the compiled code now, rather than when it is needed

@@ -1,0 +1,192 @@
+"""What librdkafka has fetched of a partition, as columns.
+
+confluent-kafka makes an object of each record, which costs more than all else that is done to read one. Below it, in
+C, records come as an array of pointers to
+
+    struct { int32 error; topic*; int32 partition; void* payload; size_t length; void* key; size_t key_length;
+             int64 offset; ... }                                                             (rdkafka.h: stable ABI)
+
+and are copied into columns from there. The consumer is confluent-kafka's in all else. Its callbacks may only run
+inside its own methods, so this reads a queue in which none are ever put: that of the partition, taken out of the
+consumer's, which goes on being polled for whatever else there is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import llvmlite.binding as llvm
+import numpy as np
+import numpy.typing as npt
+from confluent_kafka import Consumer, KafkaError, cimpl
+from numba import types
+
+from contracts.binary import NONE, PADDING, BinaryColumn
+from contracts.jit import compiled
+from contracts.memory import byte, eight_bytes, gather
+from contracts.record import CONTENT_TYPE_NAMES, Records
+
+_Ints = npt.NDArray[np.int64]
+_Messages = _Ints  # their addresses
+
+_PAYLOAD, _LENGTH, _KEY, _KEY_LENGTH, _OFFSET = 24, 32, 40, 48, 56  # in the struct, in bytes
+_OPEN: Final = ord("{")
+_NAMES: Final = tuple(ctypes.create_string_buffer(name.encode()) for name in CONTENT_TYPE_NAMES)
+_PLACE: Final = np.dtype(
+    [(name, np.int64) for name in ("value", "value_len", "key", "key_len", "type", "type_len", "offset", "time_ms")]
+)
+
+_library: Final = ctypes.CDLL(cimpl.__file__)  # leads on to the librdkafka that it is linked to
+
+
+def _function(name: str, result: Any, *arguments: Any) -> Any:
+    function = getattr(_library, name)
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+_pointer = ctypes.c_void_p
+_get_queue = _function("rd_kafka_queue_get_partition", _pointer, _pointer, ctypes.c_char_p, ctypes.c_int32)
+_forward = _function("rd_kafka_queue_forward", None, _pointer, _pointer)
+_give_back = _function("rd_kafka_queue_destroy", None, _pointer)
+_consume = _function(
+    "rd_kafka_consume_batch_queue", ctypes.c_ssize_t, _pointer, ctypes.c_int, _pointer, ctypes.c_size_t
+)
+_error_text = _function("rd_kafka_message_errstr", ctypes.c_char_p, _pointer)
+
+
+def _native(name: str, signature: Any) -> Any:
+    """A function of librdkafka for compiled code."""
+    llvm.add_symbol(name, ctypes.cast(getattr(_library, name), _pointer).value)
+    return types.ExternalFunction(name, signature)
+
+
+_timestamp = _native("rd_kafka_message_timestamp", types.int64(types.intp, types.intp))
+_headers = _native("rd_kafka_message_headers", types.int32(types.intp, types.intp))
+_last_header = _native("rd_kafka_header_get_last", types.int32(types.intp, types.intp, types.intp, types.intp))
+_destroy = _native("rd_kafka_message_destroy", types.void(types.intp))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something else than a record that a partition has to tell.
+
+    Attributes:
+        offset: what it is about, such as the end of the partition.
+    """
+
+    error: KafkaError
+    offset: int
+
+
+class RecordQueue:
+    """The records of one partition that `consumer` fetches once it has been assigned it."""
+
+    def __init__(self, consumer: Consumer, topic: str, partition: int) -> None:
+        self._consumer = consumer
+        # A Python object begins with what all of them have, and this one goes on with its rd_kafka_t*.
+        client = _pointer.from_address(id(consumer) + object.__basicsize__).value
+        self._queue = _get_queue(client, topic.encode(), partition)
+        _forward(self._queue, None)
+
+    def read(self, most: int) -> tuple[Records, list[Event]]:
+        """At most so many of what has been fetched; does not wait."""
+        messages = np.empty(most, np.int64)
+        messages = messages[: max(_consume(self._queue, 0, messages.ctypes.data, most), 0)]
+        if not len(messages):
+            return _NOTHING, []
+        failed = _failed(messages)
+        events = [_event(address) for address in messages[failed].tolist()]
+        records = _records(messages[~failed] if events else messages)
+        _destroy_all(messages)
+        return records, events
+
+    def others(self) -> Iterator[Event]:
+        """What the consumer has to tell besides; its callbacks run here."""
+        while (message := self._consumer.poll(0)) is not None:
+            error = message.error()
+            if error is not None:
+                yield Event(error, message.offset() or 0)
+
+    def close(self) -> None:
+        _give_back(self._queue)
+
+
+def _event(message: int) -> Event:
+    code = ctypes.c_int32.from_address(message).value
+    text = _error_text(message)
+    offset = ctypes.c_int64.from_address(message + _OFFSET).value
+    return Event(KafkaError(code, text.decode("utf-8", "replace") if text else None), offset)
+
+
+def _records(messages: _Messages) -> Records:
+    places, answers = np.empty(len(messages), _PLACE), np.empty(3, np.int64)
+    name, other_name = map(ctypes.addressof, _NAMES)
+    _find(messages, name, other_name, answers, places)
+    return Records(
+        values=_copied(places["value"], places["value_len"]),
+        keys=_copied(places["key"], places["key_len"]),
+        content_types=_copied(places["type"], places["type_len"]),
+        offsets=np.ascontiguousarray(places["offset"]),
+        times_ms=np.ascontiguousarray(places["time_ms"]),
+    )
+
+
+def _copied(addresses: _Ints, lengths: _Ints) -> BinaryColumn:
+    ends = np.cumsum(np.maximum(lengths, 0) + 1)
+    starts = ends - np.maximum(lengths, 0) - 1
+    data = np.zeros((ends[-1] if len(ends) else 0) + PADDING, np.uint8)
+    gather(addresses, lengths, starts, data)
+    return BinaryColumn(data, starts, np.ascontiguousarray(lengths))
+
+
+@compiled
+def _failed(messages: _Messages) -> npt.NDArray[np.bool_]:
+    failed = np.zeros(len(messages), np.bool_)
+    for row in range(len(messages)):
+        failed[row] = eight_bytes(messages[row]) & 0xFFFFFFFF != 0
+    return failed
+
+
+@compiled
+def _find(messages: _Messages, name: int, other_name: int, answers: _Ints, places: npt.NDArray[Any]) -> None:
+    """Where the parts of each record lie; headers are looked at only where the value could be other than JSON."""
+    for row in range(len(messages)):
+        message, place = messages[row], places[row]
+        place.value, place.value_len = eight_bytes(message + _PAYLOAD), eight_bytes(message + _LENGTH)
+        place.key, place.key_len = eight_bytes(message + _KEY), eight_bytes(message + _KEY_LENGTH)
+        place.type_len = NONE
+        if place.value == 0:
+            place.value_len = NONE
+        elif place.value_len == 0 or byte(place.value) != _OPEN:
+            place.type, place.type_len = _content_type(message, name, other_name, answers)
+        if place.key == 0:
+            place.key_len = NONE
+        place.offset, place.time_ms = eight_bytes(message + _OFFSET), _timestamp(message, 0)
+
+
+@compiled
+def _content_type(message: int, name: int, other_name: int, answers: _Ints) -> tuple[int, int]:
+    """(where it lies, its length, which is NONE where there is none); `answers` has room for three pointers."""
+    headers = answers.ctypes.data
+    value, length = headers + 8, headers + 16
+    if _headers(message, headers) != 0:
+        return 0, NONE
+    if _last_header(answers[0], name, value, length) != 0 and _last_header(answers[0], other_name, value, length) != 0:
+        return 0, NONE
+    return answers[1], answers[2] if answers[1] != 0 else NONE
+
+
+@compiled
+def _destroy_all(messages: _Messages) -> None:
+    for message in messages:
+        _destroy(message)
+
+
+# Loads the compiled code now, rather than with the first record.
+_NOTHING: Final = _records(np.zeros(0, np.int64))
+_failed(_NOTHING.offsets)
+_destroy_all(_NOTHING.offsets)

@@ -1,0 +1,138 @@
+"""Records come out of librdkafka's memory as confluent-kafka's objects hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+
+from contracts.binary import BinaryColumn
+from contracts.record import Records
+from sources.record_queue import Event, RecordQueue
+from tests.harness import until
+
+Headers = list[tuple[str, str | bytes | None]]
+
+ODD: list[tuple[bytes | None, bytes | None, Headers]] = [
+    (b'{"kind": "tick"}', b"SPY", [("content-type", "text/plain")]),
+    (None, None, []),
+    (None, b"", [("content-type", "text/plain")]),
+    (b"", b"k", [("content-type", "application/json")]),
+    (b"\x81\xa1c\x00\x00", b"\x00", [("content-type", b"application/msgpack")]),
+    (b"\x81", None, [("content_type", "application/msgpack"), ("other", "x")]),
+    (b"[1]", None, [("content-type", "first"), ("content-type", "last")]),
+    (b" {}", None, [("content-type", None)]),
+    (b"x" * 500_000, b"y" * 10_000, [("content-type", b"\xff\xfe")]),
+]
+
+
+def write(kafka: str, topic: str) -> None:
+    producer = Producer({"bootstrap.servers": kafka})
+    for time_ms, (value, key, headers) in enumerate(ODD, start=1):
+        producer.produce(topic, value, key, headers=headers, partition=0, timestamp=time_ms)
+    assert producer.flush(10) == 0
+
+
+@contextmanager
+def consumer(kafka: str, topic: str) -> Iterator[Consumer]:
+    made = Consumer({"bootstrap.servers": kafka, "group.id": topic, "enable.partition.eof": True})
+    yield made
+    made.close()
+
+
+@contextmanager
+def queue(kafka: str, topic: str, offset: int = 0) -> Iterator[RecordQueue]:
+    with consumer(kafka, topic) as made:
+        one = RecordQueue(made, topic, 0)
+        made.assign([TopicPartition(topic, 0, offset)])
+        yield one
+        one.close()
+
+
+def read(one: RecordQueue, most: int) -> tuple[Records, list[Event]]:
+    """Everything up to the end of the partition, so many at a time."""
+    records, events = one.read(0)
+
+    def is_at_the_end() -> bool:
+        nonlocal records
+        more, news = one.read(most)
+        assert len(more) + len(news) <= most
+        records = records + more
+        events.extend(news)
+        return bool(news)
+
+    until(is_at_the_end, "the end of the partition")
+    return records, events
+
+
+def one_by_one(kafka: str, topic: str) -> list[Message]:
+    with consumer(kafka, topic) as made:
+        made.assign([TopicPartition(topic, 0, 0)])
+        return [message for message in made.consume(len(ODD) + 1, 10.0) if message.error() is None]
+
+
+def contents(column: BinaryColumn) -> list[bytes | None]:
+    return list(column)
+
+
+def content_types(records: Records) -> list[str]:
+    return [records.content_type(index) for index in range(len(records))]
+
+
+def test_every_part_of_a_record_is_as_its_object_has_it(kafka: str, topic: Callable[..., str]) -> None:
+    name = topic(partitions=1)
+    write(kafka, name)
+    expected = Records.of(one_by_one(kafka, name))  # type: ignore[arg-type]
+    for most in (1, 4, 100):
+        with queue(kafka, name) as one:
+            found, _ = read(one, most)
+        assert contents(found.values) == contents(expected.values) == [value for value, _, _ in ODD]
+        assert contents(found.keys) == contents(expected.keys) == [key for _, key, _ in ODD]
+        assert content_types(found) == content_types(expected)
+        assert found.offsets.tolist() == expected.offsets.tolist() == list(range(len(ODD)))
+        assert found.times_ms.tolist() == expected.times_ms.tolist()
+
+
+def test_the_end_of_a_partition_comes_after_its_records_and_says_where_it_is(
+    kafka: str, topic: Callable[..., str]
+) -> None:
+    name = topic(partitions=1)
+    write(kafka, name)
+    with queue(kafka, name, offset=len(ODD) - 2) as one:
+        records, events = read(one, 100)
+    assert records.offsets.tolist() == [len(ODD) - 2, len(ODD) - 1]
+    assert [(event.error.code(), event.offset) for event in events] == [(KafkaError._PARTITION_EOF, len(ODD))]
+
+
+def test_an_offset_that_the_log_does_not_have_is_told_and_reading_goes_on_elsewhere(
+    kafka: str, topic: Callable[..., str]
+) -> None:
+    name = topic(partitions=1)
+    write(kafka, name)
+    made = Consumer({"bootstrap.servers": kafka, "group.id": name, "auto.offset.reset": "error"})
+    one = RecordQueue(made, name, 0)
+    made.assign([TopicPartition(name, 0, 1_000)])
+    news: list[Event] = []
+    until(lambda: news.extend(one.read(10)[1]) or news, "the news")
+    assert news[0].error.code() == KafkaError._AUTO_OFFSET_RESET
+    assert "offset not available" in news[0].error.str()
+    made.assign([TopicPartition(name, 0, 3)])
+    until(lambda: len(found := one.read(1)[0]) and found.offsets.tolist() == [3], "the record")
+    one.close()
+    made.close()
+
+
+def test_what_is_no_news_of_the_partition_comes_from_the_consumer(kafka: str, topic: Callable[..., str]) -> None:
+    """Also a commit's answer: its callback has to run inside the consumer's own methods."""
+    name = topic(partitions=1)
+    write(kafka, name)
+    answers: list[KafkaError | None] = []
+    made = Consumer({"bootstrap.servers": kafka, "group.id": name, "on_commit": lambda error, _: answers.append(error)})
+    one = RecordQueue(made, name, 0)
+    made.assign([TopicPartition(name, 0, 0)])
+    made.commit(offsets=[TopicPartition(name, 0, 1)], asynchronous=True)
+    until(lambda: not list(one.others()) and answers, "the commit")
+    assert answers == [None]
+    one.close()
+    made.close()
