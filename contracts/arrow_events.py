@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.event import BAR, PARSED, PLACE, VERSION
-from contracts.record import is_arrow
+from contracts.record import Buffer, is_arrow
 
 MAX_ROWS: Final = 1_000_000  # of a record: columns of nothing but nulls are short, however many rows they claim
 
@@ -36,7 +36,7 @@ def read(payload: bytes) -> pa.Table:
     return columns(opened(payload))
 
 
-def opened(payload: bytes) -> pa.Table:
+def opened(payload: Buffer) -> pa.Table:
     """A stream as it is, valid throughout.
 
     Raises:

@@ -5,7 +5,7 @@ What is not as plain as that is not judged here, but left to the rules of `contr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -54,13 +54,21 @@ class ArrowReader:
 
     def read(self, tables: _Tables) -> None:
         """Takes in the tables that were opened; those of one schema together, and alone where one of them is broken."""
-        for alike in _by_schema(tables, self.records.values):
+        for alike in self._by_schema(tables):
             try:
                 rows = columns(pa.concat_tables(alike.values()))
             except Exception:
                 self._read_alone(alike)
             else:
                 self._divide(rows, alike)
+
+    def _by_schema(self, tables: _Tables) -> Iterable[_Tables]:
+        alike: dict[bytes, dict[int, pa.Table]] = {}
+        for index, table in tables.items():
+            payload = self.records.values.view(index)
+            schema = bytes(payload[: 8 + int.from_bytes(payload[4:8], "little")])  # the first message of the stream
+            alike.setdefault(schema, {})[index] = table
+        return alike.values()
 
     def _read_alone(self, tables: _Tables) -> None:
         for index, table in tables.items():
@@ -81,15 +89,6 @@ class ArrowReader:
             others = frame(rows.filter(pa.array(~is_tick)))
             placed = pl.DataFrame({name: values[~is_tick] for name, values in place.items()})
             self.others.append(placed.hstack(others).select(*PARSED))
-
-
-def _by_schema(tables: _Tables, payloads: Sequence[bytes | None]) -> Iterable[_Tables]:
-    alike: dict[bytes, dict[int, pa.Table]] = {}
-    for index, table in tables.items():
-        payload = payloads[index] or b""
-        schema = payload[: 8 + int.from_bytes(payload[4:8], "little")]  # the first message of the stream
-        alike.setdefault(schema, {})[index] = table
-    return alike.values()
 
 
 def _ticks(rows: pa.Table, place: Mapping[str, _Ints], max_future_ns: int) -> tuple[pl.DataFrame, _Bools]:

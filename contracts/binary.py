@@ -67,6 +67,11 @@ class BinaryColumn(Sequence["bytes | None"]):
         start, length = int(self.starts[index]), int(self.lengths[index])
         return None if length == NONE else self.data[start : start + length].tobytes()
 
+    def view(self, index: int) -> memoryview:
+        """A string without a copy of it; an empty one where there is none."""
+        start = int(self.starts[index])
+        return self.data[start : start + max(int(self.lengths[index]), 0)].data
+
 
 class Chained(Sequence["bytes | None"]):
     """Some columns of byte strings as one, without copying any."""

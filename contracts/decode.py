@@ -23,7 +23,7 @@ from contracts.binary import BinaryColumn, Chained
 from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain, places, with_interval_lengths, with_times
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
-from contracts.record import ARROW, JSON, MSGPACK, Fetch, Records, is_arrow
+from contracts.record import ARROW, JSON, MSGPACK, Buffer, Fetch, Records, is_arrow
 from contracts.ticks import TickReader
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _decoded(records: Records, chosen: Sequence[int]) -> tuple[dict[int, Event],
     broken: dict[int, str] = {}
     for index in chosen:
         try:
-            decoded = _decoder(records.content_type(index))(records.values[index] or b"")
+            decoded = _decoder(records.content_type(index))(records.values.view(index))
         except Exception as error:
             broken[index] = _one_line(error)
         else:
@@ -180,7 +180,7 @@ def _undecodable(records: Records, broken: Mapping[int, str]) -> pl.DataFrame:
 
 
 @lru_cache(maxsize=100)
-def _decoder(content_type: str) -> Callable[[bytes], Any]:
+def _decoder(content_type: str) -> Callable[[Buffer], Any]:
     """Gives an Event, or a table of many."""
     decoder = _DECODERS.get(content_type.partition(";")[0].strip().lower())
     if decoder is None:
@@ -188,17 +188,17 @@ def _decoder(content_type: str) -> Callable[[bytes], Any]:
     return decoder
 
 
-def _by_kind(event: Callable[[bytes], Event], bar: Callable[[bytes], BarEvent]) -> Callable[[bytes], Event]:
+def _by_kind(event: Callable[[Buffer], Event], bar: Callable[[Buffer], BarEvent]) -> Callable[[Buffer], Event]:
     """Reads a second time what turns out to be a bar: others may hold anything in the fields that only bars have."""
 
-    def decode(payload: bytes) -> Event:
+    def decode(payload: Buffer) -> Event:
         decoded = event(payload)
         return bar(payload) if decoded.kind == BAR else decoded
 
     return decode
 
 
-_DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
+_DECODERS: Final[dict[str, Callable[[Buffer], Any]]] = {
     JSON: _by_kind(msgspec.json.Decoder(Event).decode, msgspec.json.Decoder(BarEvent).decode),
     MSGPACK: _by_kind(msgspec.msgpack.Decoder(Event).decode, msgspec.msgpack.Decoder(BarEvent).decode),
     ARROW: lambda payload: _arrow_events().opened(payload),

@@ -16,6 +16,7 @@ _MAX_MILLISECONDS: Final = 2**63 // 1_000_000 - 86_400_000 * 366
 _CONTINUATION = b"\xff\xff\xff\xff"  # every message of an Arrow IPC stream starts with it
 
 _Ints = npt.NDArray[np.int64]
+Buffer = bytes | memoryview
 
 Headers = list[tuple[str, str | bytes | None]]
 RecordHeaders = Headers | dict[str, str | bytes | None] | None  # of a record that was read
@@ -123,9 +124,9 @@ def _content_type(record: Record, value: bytes | None) -> bytes | None:
     return None if told is None else told.encode()
 
 
-def is_arrow(payload: bytes | None) -> bool:
+def is_arrow(payload: Buffer | None) -> bool:
     """Whether the bytes claim to be an Arrow IPC stream."""
-    return payload is not None and payload.startswith(_CONTINUATION)
+    return payload is not None and payload[:4] == _CONTINUATION
 
 
 def header(record: Record, *names: str) -> str | None:
