@@ -107,7 +107,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV_PIP) --offline --no-deps --editable .
-	@$(BIN)/python -c 'import sources.kafka'  # compiles what decodes events, which the first worker would do otherwise
+	@echo 'Compiling what looks at single events'
+	@$(BIN)/python -c 'import features.judgement, features.seen_ids' & $(BIN)/python -c 'import sources.kafka' && wait $$!
 	@touch $@
 
 # The tools of development: the same versions, and more of them.

@@ -31,7 +31,7 @@ PARTITIONS = 4
 EVENTS = 1_000_000  # of the market, on all partitions
 ROUNDS = 9
 # A quarter above what was measured when a change last meant to alter it.
-BOUNDS = {"bars": 2.75, "full": 3.15}
+BOUNDS = {"bars": 1.5, "full": 1.9}
 
 
 @dataclass(frozen=True, slots=True)

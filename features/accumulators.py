@@ -14,27 +14,36 @@ import numpy.typing as npt
 import polars as pl
 
 from contracts.frames import BARS
-from features.ordering import Ints
+from features.adding import (
+    LIMB_BITS,
+    LIMBS,
+    NOWHERE,
+    PLACE_PARTS,
+    SCALE,
+    Bools,
+    Contributions,
+    Floats,
+    amend,
+    collect,
+    merge,
+)
+from features.ordering import Ints, ascending
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Accumulators: TypeAlias = npt.NDArray[Any]  # of dtype ACCUMULATOR
 Names = tuple[pl.Series, pl.Series]  # providers and symbols
 Cause = tuple[Ints, Ints]  # offsets and rows
 
-SCALE: Final = 1e9
-LIMB_BITS: Final = 40
 _LIMB: Final = pl.Series([2**LIMB_BITS], dtype=pl.Int128)
 
-ORDER: Final = np.dtype([(name, np.int64) for name in ("ts", "has_seq", "seq", "offset", "row")])
-SUM: Final = np.dtype((np.int64, 3))  # limbs of 40 bits, lowest first; the last one has the sign and what is left
+PLACE: Final = np.dtype((np.int64, PLACE_PARTS))  # src_ts, whether there is a seq, seq or 0, offset, row
+SUM: Final = np.dtype((np.int64, LIMBS))  # limbs of 40 bits, lowest first; the last one has the sign and what is left
 ACCUMULATOR: Final = np.dtype(
     [
         ("window", np.int64),  # its number: its start divided by its length
         ("feed", np.int64),
         ("symbol", np.int64),
-        ("first", ORDER),
-        ("last", ORDER),
+        ("first", PLACE),
+        ("last", PLACE),
         ("open", np.float64),
         ("high", np.float64),
         ("low", np.float64),
@@ -92,52 +101,31 @@ def joined(*parts: Accumulators) -> Accumulators:
     return np.concatenate([part.view(_BYTES) for part in parts]).view(ACCUMULATOR)
 
 
-def _inserted(bars: Accumulators, places: Ints, added: Accumulators) -> Accumulators:
-    return np.insert(bars.view(_BYTES), places, added.view(_BYTES)).view(ACCUMULATOR)
-
-
 def merged(bars: Accumulators, added: Accumulators) -> Accumulators:
-    """One accumulator per bar out of two sets of them, all in the order of their keys."""
+    """One accumulator per bar out of two sets of them, all in the order of (window, feed, symbol)."""
     if not (len(bars) and len(added)):
         return added if len(added) else bars
-    mine, theirs = np.split(BarIds.of(bars, added).keys(), [len(bars)])
-    place = np.searchsorted(mine, theirs)
-    is_known = mine[np.minimum(place, len(mine) - 1)] == theirs
-    known = place[is_known]
-    bars = joined(bars)  # a copy: a snapshot may hold them
-    bars[known] = _sum(taken(bars, known), taken(added, is_known))
-    return bars if is_known.all() else _inserted(bars, place[~is_known], taken(added, ~is_known))
+    total = np.empty(len(bars) + len(added), ACCUMULATOR)
+    return total[: merge(bars, added, total)]
 
 
-def _sum(ones: Accumulators, others: Accumulators) -> Accumulators:
-    """Accumulators of the same bars, added pair by pair."""
-    total = ones.copy()
-    earlier, later = _precedes(others["first"], ones["first"]), _precedes(ones["last"], others["last"])
-    for name, is_other in (("first", earlier), ("open", earlier), ("last", later), ("close", later)):
-        total[name][is_other] = others[name][is_other]
-    np.maximum(ones["high"], others["high"], out=total["high"])
-    np.minimum(ones["low"], others["low"], out=total["low"])
-    for name in ("volume", "turnover"):
-        total[name] = carried(ones[name] + others[name])
-    for name in ("trades", "revision"):
-        total[name] += others[name]
-    return total
+def collected(events: Contributions, rows: Ints) -> Accumulators:
+    """One accumulator per bar out of some of the events, in the order of (window, feed, symbol)."""
+    bars = np.empty(len(rows), ACCUMULATOR)
+    bars = bars[: collect(events, rows, table(len(rows)), bars)]
+    return taken(bars, ascending(BarIds.of(bars).keys()))
 
 
-def _precedes(ones: npt.NDArray[Any], others: npt.NDArray[Any]) -> Bools:
-    """Which of some places come before those opposite."""
-    before = np.zeros(len(ones), np.bool_)
-    for name in reversed(ORDER.names or ()):
-        before = (ones[name] < others[name]) | ((ones[name] == others[name]) & before)
-    return before
+def amended(bars: Accumulators, events: Contributions, rows: Ints) -> tuple[Accumulators, Accumulators]:
+    """(the bars with some events added, new ones among them, the bar after each of these events)."""
+    after = np.empty(len(rows), ACCUMULATOR)
+    total = joined(bars, after)  # a copy: a snapshot may hold the bars
+    return total[: amend(total, events, rows, table(len(total)), after)], after
 
 
-def carried(limbs: Ints) -> Ints:
-    """Sums of limbs, shape (sums, 3), with what does not fit a limb added to the next."""
-    for limb in range(2):
-        limbs[:, limb + 1] += limbs[:, limb] >> LIMB_BITS
-        limbs[:, limb] &= 2**LIMB_BITS - 1
-    return limbs
+def table(count: int) -> npt.NDArray[np.int32]:
+    """A table of hashing for the indices of so many things, of which there is none yet; it never gets half full."""
+    return np.full(2 << count.bit_length(), NOWHERE, np.int32)
 
 
 def _floats(limbs: Ints) -> Floats:
@@ -170,3 +158,15 @@ def finished(bars: Accumulators, names: Names, cause: Cause, window_ns: int, int
     return pl.DataFrame(
         [pl.Series(name, column, dtype) for (name, dtype), column in zip(BARS.items(), columns.values(), strict=True)]
     )
+
+
+def _warm_up() -> None:
+    """Loads the compiled code now, rather than when it is needed."""
+    rows, numbers = np.zeros(0, np.int64), np.zeros(0)
+    order = rows, np.zeros(0, np.bool_), rows, rows, rows
+    events = Contributions(rows, rows, rows, *order, *[numbers] * 6)
+    amended(collected(events, rows), events, rows)
+    merge(none(), none(), none())
+
+
+_warm_up()

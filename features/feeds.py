@@ -20,11 +20,11 @@ class Feeds:
         self.newest: Ints = np.fromiter((newest or {}).values(), np.int64)  # never written to: snapshots may hold it
         self._hashes: dict[int, Hashes] = {}
 
-    def hashes(self, feeds: Ints, seed: int) -> Hashes:
-        """64 bits of hash over the provider of each row."""
+    def hashes(self, seed: int) -> Hashes:
+        """64 bits of hash over each provider, by its number."""
         if len(self._hashes.get(seed, ())) < len(self._numbers):
-            self._hashes[seed] = pl.Series(list(self._numbers)).hash(seed).to_numpy()
-        return self._hashes[seed][feeds]
+            self._hashes[seed] = pl.Series(list(self._numbers)).hash(seed).to_numpy(writable=True)
+        return self._hashes[seed]
 
     def state(self) -> dict[str, int]:
         """The newest time of each provider."""
@@ -50,21 +50,6 @@ class Feeds:
         known = [self._numbers.setdefault(provider, len(self._numbers)) for provider in names]
         self.newest = np.append(self.newest, np.full(len(self._numbers) - len(self.newest), NEVER))
         return np.array(known, np.int64)[rows]
-
-    def running(self, feeds: Ints, times: Ints) -> Ints:
-        """At each row, the newest time of its provider so far, that row's included."""
-        if (feeds == feeds[0]).all():
-            so_far = np.maximum.accumulate(times)
-        else:
-            rows = pl.DataFrame({"feed": feeds, "time": times})
-            so_far = rows.select(pl.col("time").cum_max().over("feed")).to_series().to_numpy()
-        return np.maximum(so_far, self.newest[feeds])
-
-    def advance(self, feeds: Ints, times: Ints) -> None:
-        """Takes in times; those that are older than the newest change nothing."""
-        newest = self.newest.copy()
-        np.maximum.at(newest, feeds, times)
-        self.newest = newest
 
 
 def _codes(texts: pl.Series) -> tuple[pl.Series, Ints]:

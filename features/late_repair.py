@@ -9,7 +9,7 @@ is older than these windows, so it neither belongs to them nor closes them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -85,7 +85,7 @@ class LateRepair(Windows):
         return pl.DataFrame({"provider": provider, "symbol": symbol, "window": window, "index": np.arange(len(bars))})
 
     def _bars(self, rows: Rows) -> pl.DataFrame:
-        self._feeds.advance(rows.bar.feed, rows.watermark + self._config.allow_late_ns)
+        self._feeds.newest = rows.newest
         self._remember(rows, np.concatenate([rows.that_are("accepted"), rows.that_are("amending")]))
         self._gather(rows)
         return NO_BARS
@@ -95,7 +95,7 @@ class LateRepair(Windows):
         wanted, last = self._wanted_rows(rows)
         expiry = np.zeros_like(rows.bar.window)
         expiry[wanted] = last
-        ids = replace(rows.ids, expiry=expiry)
+        ids = rows.ids._replace(expiry=expiry)
         new = wanted[self._ids.fresh(ids, wanted)[wanted]]
         if not len(new):
             return
@@ -118,7 +118,7 @@ class LateRepair(Windows):
         found = events.join(self._wanted, on=KEY, maintain_order="left").filter(pl.col("offset") <= pl.col("last"))
         met = found.filter(pl.col("offset") == pl.col("last")).select(KEY).unique()
         self._met = pl.concat([self._met, met])
-        return found["index"].cast(pl.Int64).to_numpy(), found["last"].to_numpy()
+        return found["index"].cast(pl.Int64).to_numpy(writable=True), found["last"].to_numpy()
 
 
 def _accumulated(rows: Rows, chosen: Ints) -> Accumulators:

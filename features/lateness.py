@@ -24,11 +24,12 @@ import polars as pl
 from contracts.batch import MicroBatch
 from features.feeds import NEVER
 from features.graces import LADDER_MS, LONGEST_MS, Graces, readable
+from features.judgement import OUTCOMES
 from features.log_histogram import LogHistogram
 from features.ordering import Ints
 from features.standouts import PartitionTally
 from features.window_config import WindowConfig
-from features.windows import OUTCOMES, Rows, Windows
+from features.windows import Rows, Windows
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ class Lateness(Windows):
         rows = self._judged(batch.events)
         newest = rows.watermark + self._config.allow_late_ns
         self._measured.waits.add(self._waits(rows, newest, arrived))
-        self._feeds.advance(rows.bar.feed, newest)
+        self._feeds.newest = rows.newest
         self._remember(rows, np.concatenate([rows.that_are("accepted"), rows.that_are("amending")]))
         self._measure(rows, newest, arrived)
 

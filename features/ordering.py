@@ -24,8 +24,3 @@ def ascending(numbers: npt.NDArray[Any]) -> Ints:
         upper = (numbers >> 16).astype(np.uint16)
         order = order[np.argsort(upper[order], kind="stable")]
     return order
-
-
-def group_starts(ascending_keys: Ints) -> Ints:
-    """Where each run of equal keys begins."""
-    return np.flatnonzero(np.diff(ascending_keys, prepend=-1))

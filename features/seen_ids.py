@@ -1,28 +1,28 @@
 """The event ids of the windows that can still change.
 
-An id is kept as 96 bits of hash over (provider, symbol, window, event_id). The hashes lie in a few sorted arrays, each
-at least twice as long as the next, so that looking up a batch costs a handful of binary searches and adding one costs
-a logarithmic number of merges, however small the batches are and however many ids there are. An id can only be where
-others of its window are, so most of a batch that catches up is looked up nowhere.
+An id is kept as 96 bits of hash over (provider, symbol, window, event_id). The ids lie in the order in which they came,
+so that a snapshot is a view of them; a table of hashing says where each lies. An id can only be where others of its
+window are, so most of a batch that catches up is looked up nowhere.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from features.accumulators import BarIds
+from contracts.jit import compiled
+from features.accumulators import BarIds, table
+from features.adding import NOWHERE
 from features.feeds import Feeds
-from features.ordering import Ints, ascending
+from features.ordering import Ints
 from features.symbols import Symbols
 
 _Short = npt.NDArray[np.uint32]
 _Long = npt.NDArray[np.uint64]
+_Places = npt.NDArray[np.int32]  # a table of hashing: indices of ids
 _Bools = npt.NDArray[np.bool_]
 
 _HIGH_SEED: Final = 0x6D6470
@@ -30,13 +30,11 @@ _LOW_SEED: Final = 0x626172
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)  # so that no two windows have the same multiple of it
 
 
-@dataclass(frozen=True)
-class Ids:
+class Ids(NamedTuple):
     """Event ids, a row each, by 96 bits of hash over (provider, symbol, window, event_id).
 
     Attributes:
-        high: what they are sorted by. Short numbers are sorted several times as fast.
-        low: what tells ids apart that share `high`.
+        high, low: the hash.
         expiry: until which watermark each has to be remembered: equal for all ids of a window.
     """
 
@@ -47,121 +45,150 @@ class Ids:
     @classmethod
     def of(cls, event_ids: pl.Series, bar: BarIds, feeds: Feeds, symbols: Symbols, expiry: Ints) -> Ids:
         """The ids of events, each in its bar."""
+        hashes = event_ids.to_frame("").select_seq(
+            pl.col("").hash(_HIGH_SEED).alias("high"), pl.col("").hash(_LOW_SEED).alias("low")
+        )
 
-        def hashed(seed: int) -> _Long:
-            # Sums of hashes that know nothing of each other are as good as a hash of all of it.
-            provider, symbol = feeds.hashes(bar.feed, seed + 1), symbols.hashes(bar.symbol, seed + 2)
-            total: _Long = event_ids.hash(seed).to_numpy() + provider + symbol + bar.window.view(np.uint64) * _ODD
-            return total
+        def summed(name: str, seed: int) -> _Long:
+            owners = feeds.hashes(seed + 1), symbols.hashes(bar.symbol, seed + 2)
+            return _summed(hashes[name].to_numpy(writable=True), *owners, (bar.window, bar.feed, bar.symbol))
 
-        return cls((hashed(_HIGH_SEED) >> np.uint64(32)).astype(np.uint32), hashed(_LOW_SEED), expiry)
-
-    @cached_property
-    def _ascending(self) -> Ints:
-        return ascending(self.high)
-
-    def ascending(self, rows: Ints) -> Ints:
-        """Some rows, in ascending order of `high`: one look-up after the other meets warm memory."""
-        chosen = np.zeros(len(self.high), np.bool_)
-        chosen[rows] = True
-        return self._ascending[chosen[self._ascending]]
+        high = (summed("high", _HIGH_SEED) >> np.uint64(32)).astype(np.uint32)
+        return cls(high, summed("low", _LOW_SEED), expiry)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Ids in ascending order of `high`, and until which watermark each has to be remembered."""
+class _Known(NamedTuple):
+    """Ids, and until which watermark of which provider each has to be remembered; arrays of one length."""
 
     high: _Short
     low: _Long
     expiry: Ints
     provider: Ints
-    newest: int  # the largest expiry
 
-    @classmethod
-    def of(cls, high: _Short, low: _Long, expiry: Ints, provider: Ints) -> _Run:
-        return cls(high, low, expiry, provider, int(expiry.max(initial=-(2**63))))
+    def some(self, which: slice | _Bools) -> _Known:
+        return _Known(self.high[which], self.low[which], self.expiry[which], self.provider[which])
 
-    def contains(self, ids: Ids, rows: Ints) -> _Bools:
-        """Which of some rows, in ascending order of `high`, are here."""
-        found = np.zeros(len(rows), np.bool_)
-        asked = np.flatnonzero(ids.expiry[rows] <= self.newest)
-        if len(asked):
-            found[asked] = self._contains(ids.high[rows[asked]], ids.low[rows[asked]])
-        return found
+    def with_room(self, count: int) -> _Known:
+        """A copy, as long as that."""
+        new = _Known(np.empty(count, np.uint32), np.empty(count, np.uint64), *np.empty((2, count), np.int64))
+        new.high[: len(self.high)], new.low[: len(self.low)] = self.high, self.low
+        new.expiry[: len(self.expiry)], new.provider[: len(self.provider)] = self.expiry, self.provider
+        return new
 
-    def _contains(self, high: _Short, low: _Long) -> _Bools:
-        found = np.zeros(len(high), np.bool_)
-        position = np.searchsorted(self.high, high)
-        candidates = np.arange(len(high))
-        while len(candidates):  # more than one round only where two different ids share `high`
-            inside = position[candidates] < len(self.high)
-            candidates = candidates[inside]
-            candidates = candidates[self.high[position[candidates]] == high[candidates]]
-            found[candidates] = self.low[position[candidates]] == low[candidates]
-            candidates = candidates[~found[candidates]]
-            position[candidates] += 1
-        return found
+
+_NONE: Final = _Known(np.zeros(0, np.uint32), np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class SeenIds:
     """A set of ids that forgets them when their provider's watermark has passed their expiry."""
 
     def __init__(self) -> None:
-        self._runs: tuple[_Run, ...] = ()
+        self._known, self._count = _NONE, 0  # what lies after the count is room
+        self._newest: int  # the largest expiry
+        self._places: _Places
+        self.restore(_NONE)
 
     def __len__(self) -> int:
-        return sum(len(run.high) for run in self._runs)
+        return self._count
 
     def fresh(self, ids: Ids, rows: Ints) -> _Bools:
         """Which of the ids are among `rows`, come for the first time there, and are not in the set.
 
         An id may linger in the set after its expiry.
         """
-        fresh = np.zeros(len(ids.high), np.bool_)
-        order = ids.ascending(rows)
-        found = np.zeros(len(order), np.bool_)
-        for run in self._runs:
-            found |= run.contains(ids, order)
-        fresh[order] = ~found
-        high = ids.high[order]
-        equal = high[1:] == high[:-1]
-        if equal.any():
-            alike = order[np.append(equal, False) | np.append(False, equal)]
-            by_id = alike[np.lexsort((ids.low[alike], ids.high[alike]))]  # stable: of equal ids the first comes first
-            high, low = ids.high[by_id], ids.low[by_id]
-            fresh[by_id[1:][(high[1:] == high[:-1]) & (low[1:] == low[:-1])]] = False
-        return fresh
+        return _fresh((self._places, table(len(rows))), self._known, self._newest, ids, rows)
 
     def add(self, ids: Ids, rows: Ints, provider: Ints, watermarks: Ints) -> None:
         """Adds the ids of `rows`, none of them in the set; `provider`, of all rows, is an index into `watermarks`."""
         if not len(rows):
             return
-        order = ids.ascending(rows)
-        run = _Run.of(ids.high[order], ids.low[order], ids.expiry[order], provider[order])
-        runs = list(self._runs)
-        while runs and len(runs[-1].high) < 2 * len(run.high):
-            run = _merged([runs.pop(), run], watermarks)
-        self._runs = (*runs, run)
+        if self._count + len(rows) > len(self._known.high):
+            # A copy, so that what a snapshot shows stays as it is.
+            self._known = self._known.with_room(3 * (self._count + len(rows)) // 2)
+            self._places = table(len(self._known.high))
+            _index(self._places, self._known, 0, self._count)
+        _append(self._known, self._count, ids, rows, provider)
+        _index(self._places, self._known, self._count, self._count + len(rows))
+        self._count += len(rows)
+        self._newest = max(self._newest, int(ids.expiry[rows].max()))
 
     def forget(self, watermarks: Ints) -> None:
         """Drops what has expired, once it is worth the copying."""
-        if not self._runs:
-            return
-        largest = self._runs[0]
-        expired = np.count_nonzero(largest.expiry < watermarks[largest.provider])
-        if 2 * expired > len(largest.high):
-            self._runs = (_merged(list(self._runs), watermarks),)
+        known = self.snapshot()
+        if 2 * _expired(known.expiry, known.provider, watermarks) > self._count:
+            self.restore(known.some(known.expiry >= watermarks[known.provider]))
 
-    def snapshot(self) -> tuple[_Run, ...]:
-        return self._runs
+    def snapshot(self) -> _Known:
+        return self._known.some(slice(self._count))
 
-    def restore(self, state: tuple[_Run, ...]) -> None:
-        self._runs = state
+    def restore(self, state: _Known) -> None:
+        self._known, self._count = state, len(state.high)
+        self._newest = int(state.expiry.max(initial=-(2**63)))
+        self._places = table(self._count)
+        _index(self._places, self._known, 0, self._count)
 
 
-def _merged(runs: list[_Run], watermarks: Ints) -> _Run:
-    high, low = (np.concatenate([getattr(run, name) for run in runs]) for name in ("high", "low"))
-    expiry, provider = (np.concatenate([getattr(run, name) for run in runs]) for name in ("expiry", "provider"))
-    order = np.argsort(high, kind="stable")  # which makes use of the order there is
-    kept = order[~(expiry < watermarks[provider])[order]]
-    return _Run.of(high[kept], low[kept], expiry[kept], provider[kept])
+@compiled
+def _summed(events: _Long, feeds: _Long, symbols: _Long, bar: tuple[Ints, Ints, Ints]) -> _Long:
+    """Sums of hashes that know nothing of each other, which are as good as a hash of all of it."""
+    window, feed, symbol = bar
+    total = np.empty(len(events), np.uint64)
+    for row in range(len(events)):
+        total[row] = events[row] + feeds[feed[row]] + symbols[symbol[row]] + np.uint64(window[row]) * _ODD
+    return total
+
+
+@compiled
+def _fresh(tables: tuple[_Places, _Places], known: _Known, newest: int, ids: Ids, rows: Ints) -> _Bools:
+    places, places_in_batch = tables
+    fresh = np.zeros(len(ids.high), np.bool_)
+    for row in rows:
+        high, low = ids.high[row], ids.low[row]
+        place = _place(places_in_batch, ids.high, ids.low, high, low)
+        if places_in_batch[place] == NOWHERE:
+            places_in_batch[place] = row
+            is_new = ids.expiry[row] > newest
+            fresh[row] = is_new or places[_place(places, known.high, known.low, high, low)] == NOWHERE
+    return fresh
+
+
+@compiled
+def _append(known: _Known, count: int, ids: Ids, rows: Ints, provider: Ints) -> None:
+    for index, row in enumerate(rows):
+        known.high[count + index], known.low[count + index] = ids.high[row], ids.low[row]
+        known.expiry[count + index], known.provider[count + index] = ids.expiry[row], provider[row]
+
+
+@compiled
+def _index(places: _Places, known: _Known, start: int, stop: int) -> None:
+    for index in range(start, stop):
+        places[_place(places, known.high, known.low, known.high[index], known.low[index])] = index
+
+
+@compiled
+def _place(places: _Places, highs: _Short, lows: _Long, high: int, low: int) -> int:
+    """Where in a table the index of an id is, or has to be."""
+    place = int(high) & (len(places) - 1)
+    while places[place] != NOWHERE and (highs[places[place]] != high or lows[places[place]] != low):
+        place = (place + 1) & (len(places) - 1)
+    return place
+
+
+@compiled
+def _expired(expiry: Ints, provider: Ints, watermarks: Ints) -> int:
+    count = 0
+    for index in range(len(expiry)):
+        count += expiry[index] < watermarks[provider[index]]
+    return count
+
+
+def _warm_up() -> None:
+    """Loads the compiled code now, rather than when it is needed."""
+    rows, seen = np.zeros(1, np.int64), SeenIds()
+    ids = Ids(np.zeros(1, np.uint32), np.zeros(1, np.uint64), rows)
+    _summed(ids.low, ids.low, ids.low, (rows, rows, rows))
+    seen.add(ids, np.flatnonzero(seen.fresh(ids, rows)), rows, rows)
+    seen.forget(rows)
+
+
+_warm_up()

@@ -44,11 +44,11 @@ class Symbols:
         return self._ranks[numbers]
 
     def hashes(self, numbers: Ints, seed: int) -> Hashes:
-        """64 bits of hash over the text of each number."""
+        """64 bits of hash over each text, by its number, as far as some numbers go."""
         self._refresh(numbers)
         if seed not in self._hashes:
-            self._hashes[seed] = self._texts.hash(seed).to_numpy()
-        return self._hashes[seed][numbers]
+            self._hashes[seed] = self._texts.hash(seed).to_numpy(writable=True)
+        return self._hashes[seed]
 
     @property
     def all(self) -> pl.Series:

@@ -14,25 +14,34 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from contracts.batch import NO_BARS, NO_EVENTS, NO_HEARTBEATS, MicroBatch, Outcomes, Quiet
 from contracts.decode import refused_rows
 from contracts.frames import HEARTBEATS
-from features.accumulators import Accumulators, BarIds, Cause, Names, finished, joined, merged, none, taken
-from features.amendments import amendments, taken_over
-from features.contributions import contributions, gathered
-from features.feeds import NEVER, Feeds
+from features.accumulators import (
+    Accumulators,
+    BarIds,
+    Cause,
+    Names,
+    amended,
+    collected,
+    finished,
+    joined,
+    merged,
+    none,
+    taken,
+)
+from features.adding import Contributions
+from features.contributions import contributions
+from features.feeds import Feeds
+from features.judgement import HEARTBEAT, LATE, OUTCOMES, Judged, Unjudged, judged
 from features.ordering import Ints
 from features.seen_ids import Ids, SeenIds
 from features.symbols import Symbols
 from features.window_config import WindowConfig
 
-LATE: Final = "late"
 END_OF_RUN_ROW: Final = 2**31 - 1  # after every row of the last record
-HEARTBEAT: Final = "heartbeat"
-OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, HEARTBEAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +64,9 @@ class Rows:
     events: pl.DataFrame
     bar: BarIds
     ids: Ids
+    newest: Ints  # of each provider after them, by its number
     watermark: Ints
-    outcome: npt.NDArray[np.int8]  # index into OUTCOMES
+    outcome: Judged
 
     def that_are(self, outcome: str) -> Ints:
         return np.flatnonzero(self.outcome == OUTCOMES.index(outcome))
@@ -139,31 +149,25 @@ class Windows:
     def _judged(self, events: pl.DataFrame) -> Rows:
         """The events with bar, watermark and outcome of each."""
         window_ns, amend_ns = self._config.window_ns, self._config.amend_ns
-        times = events["src_ts"].to_numpy()
+        times = events["src_ts"].to_numpy(writable=True)
         feed, symbol = self._feeds.numbers(events["provider"]), self._symbols.numbers(events["symbol"])
         bar = BarIds(times // window_ns, feed, symbol)
         end = (bar.window + 1) * window_ns
-        is_heartbeat = (events["kind"] == "heartbeat").to_numpy()
+        is_heartbeat = (events["kind"] == HEARTBEAT).to_numpy(writable=True)
         ids = Ids.of(events["event_id"], bar, self._feeds, self._symbols, end + amend_ns)
         fresh = self._seen.fresh(ids, np.flatnonzero(~is_heartbeat))
-        newest = self._feeds.running(feed, np.where(fresh | is_heartbeat, times, NEVER))
-        watermark = newest - self._config.allow_late_ns
-        outcome = np.zeros(len(times), np.int8)
-        outcome[end <= watermark] = OUTCOMES.index("amending")
-        outcome[~fresh] = OUTCOMES.index("duplicate")
-        outcome[end + amend_ns < watermark] = OUTCOMES.index(LATE)
-        outcome[is_heartbeat] = OUTCOMES.index("heartbeat")
-        return Rows(events, bar, ids, watermark, outcome)
+        unjudged = Unjudged(times, end, feed, fresh, is_heartbeat)
+        return Rows(events, bar, ids, *judged(unjudged, self._feeds.newest, self._config.allow_late_ns, amend_ns))
 
     def _bars(self, rows: Rows) -> pl.DataFrame:
         """Closes and amendments that the rows cause, in row order; moves the state on past them."""
         accepted, amending = rows.that_are("accepted"), rows.that_are("amending")
-        if len(accepted):
-            self._opened = merged(self._opened, gathered(rows.events, rows.bar, accepted))
-        self._feeds.advance(rows.bar.feed, rows.watermark + self._config.allow_late_ns)
-        closing, amended = self._close(), self._amend(rows, amending)
+        added = contributions(rows.events, rows.bar)
+        self._opened = merged(self._opened, collected(added, accepted))
+        self._feeds.newest = rows.newest
+        closing, amendments = self._close(), self._amend(added, amending)
         self._remember(rows, np.concatenate([accepted, amending]))
-        leaving = joined(closing, amended)
+        leaving = joined(closing, amendments)
         if not len(leaving):
             return NO_BARS
         index = np.concatenate([self._closing_rows(rows, closing), amending])
@@ -210,13 +214,12 @@ class Windows:
             index[mine] = theirs[np.searchsorted(rows.watermark[theirs], end[mine])]
         return index
 
-    def _amend(self, rows: Rows, amending: Ints) -> Accumulators:
+    def _amend(self, added: Contributions, amending: Ints) -> Accumulators:
         """Bars after each amending row; the closed windows take over the last state of each."""
         if not len(amending):
             return none()
-        amended = amendments(self._closed, contributions(rows.events, rows.bar, amending))
-        self._closed = taken_over(self._closed, amended)
-        return amended
+        self._closed, amendments = amended(self._closed, added, amending)
+        return amendments
 
     def _remember(self, rows: Rows, new: Ints) -> None:
         """Adds the ids of new rows, and drops ids and bars that nothing can change any more."""
@@ -233,16 +236,15 @@ class Windows:
             return NO_HEARTBEATS
         feeds, first = np.unique(self._opened["feed"], return_index=True)  # they are in the order of windows
         providers, end = self._feeds.names(feeds), self._ends(self._opened)[first]
-        silence = [quiet.until - max(quiet.since, self._heard.get(name, quiet.since)) for name in providers]
-        waiting = pl.DataFrame({"provider": providers, "end": end, "newest": self._feeds.newest[feeds]})
-        due = (
-            waiting.with_columns(silence=pl.Series(silence, dtype=pl.Int64))
-            .with_columns(src_ts=pl.col("newest") + pl.col("silence"))
-            .filter(pl.col("silence") >= self._config.flush_timeout_ms * 1_000_000)
-            .filter(pl.col("src_ts") - self._config.allow_late_ns >= pl.col("end"))
-        )
-        self._heard |= dict.fromkeys(due["provider"], quiet.until)  # not again before this one had time to arrive
-        return due.select(HEARTBEATS.names())
+        heard = [max(quiet.since, self._heard.get(name, quiet.since)) for name in providers]
+        silence = quiet.until - np.array(heard, np.int64)
+        src_ts = self._feeds.newest[feeds] + silence
+        due = (silence >= self._config.flush_timeout_ms * 1_000_000) & (src_ts - self._config.allow_late_ns >= end)
+        if not due.any():
+            return NO_HEARTBEATS
+        asked = pl.DataFrame({"provider": self._feeds.names(feeds[due]), "src_ts": src_ts[due]}, schema=HEARTBEATS)
+        self._heard |= dict.fromkeys(asked["provider"], quiet.until)  # not again before this one had time to arrive
+        return asked
 
 
 def _renumbered(bars: Accumulators, used: Ints) -> Accumulators:

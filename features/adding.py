@@ -1,0 +1,230 @@
+"""How events and accumulators add up, in loops over single ones: see `features.accumulators` for what they are."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.jit import compiled
+from features.ordering import Ints
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Bars: TypeAlias = npt.NDArray[Any]  # of dtype ACCUMULATOR
+Places = npt.NDArray[np.int32]  # a table of hashing: indices of bars
+
+SCALE: Final = 1e9
+LIMB_BITS: Final = 40
+LIMBS: Final = 3
+PLACE_PARTS: Final = 5
+NOWHERE: Final = -1
+_LIMB_MASK: Final = 2**LIMB_BITS - 1
+_ODD: Final = -0x61C8864680B583EB  # whatever is multiplied by it differs in its high bits too
+
+
+class Contributions(NamedTuple):
+    """What each event adds to its bar, and its place in the order; arrays of one length.
+
+    They can be written to, all of them: for others Numba would compile everything once more.
+    """
+
+    window: Ints
+    feed: Ints
+    symbol: Ints
+    ts: Ints
+    has_seq: Bools
+    seq: Ints
+    offset: Ints
+    row: Ints
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    price: Floats  # that volume is multiplied by
+    volume: Floats
+
+
+_Place = tuple[int, int, int, int, int]
+
+
+class _Single(NamedTuple):
+    """The fields of an accumulator as numbers, which stay in registers."""
+
+    window: int
+    feed: int
+    symbol: int
+    first: _Place
+    last: _Place
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: tuple[int, int, int]
+    turnover: tuple[int, int, int]
+    trades: int
+    revision: int
+
+
+@compiled
+def merge(ones: Bars, others: Bars, total: Bars) -> int:
+    """Writes to `total` one accumulator for each bar out of two sets of them, all in order; how many."""
+    one = other = count = 0
+    while one < len(ones) or other < len(others):
+        if other == len(others) or (one < len(ones) and _is_earlier(ones[one], others[other])):
+            total[count] = ones[one]
+            one += 1
+        elif one == len(ones) or _is_earlier(others[other], ones[one]):
+            total[count] = others[other]
+            other += 1
+        else:
+            total[count] = ones[one]
+            _add(total[count], others[other])
+            one += 1
+            other += 1
+        count += 1
+    return count
+
+
+@compiled
+def collect(events: Contributions, rows: Ints, places: Places, bars: Bars) -> int:
+    """Writes to `bars` one accumulator for each bar that some events are of; how many."""
+    count = 0
+    for row in rows:
+        single = _single(events, row)
+        place = _place(places, bars, single)
+        if places[place] == NOWHERE:
+            places[place] = count
+            _begin(bars[count], single)
+            count += 1
+        _add(bars[places[place]], single)
+    return count
+
+
+@compiled
+def amend(bars: Bars, events: Contributions, rows: Ints, places: Places, after: Bars) -> int:
+    """Adds events to bars, after which there is room for one bar per event, and writes down the bar after each of them.
+
+    How many bars there are then.
+    """
+    count = len(bars) - len(rows)
+    for known in range(count):
+        places[_place(places, bars, bars[known])] = known
+    for step, row in enumerate(rows):
+        single = _single(events, row)
+        place = _place(places, bars, single)
+        if places[place] == NOWHERE:
+            places[place] = count
+            _begin(bars[count], single)
+            count += 1
+        bar = bars[places[place]]
+        _add(bar, single)
+        bar.revision += 1
+        after[step] = bar
+    return count
+
+
+@compiled
+def _place(places: Places, bars: Bars, bar: Any) -> int:
+    """Where in a table the index of a bar is, or has to be."""
+    mixed = (bar.window * _ODD + bar.feed) * _ODD + bar.symbol * _ODD
+    place = int((mixed ^ (mixed >> 32)) & (len(places) - 1))
+    while places[place] != NOWHERE and not _is_same(bars[places[place]], bar):
+        place = (place + 1) & (len(places) - 1)
+    return place
+
+
+@compiled
+def _is_same(one: Any, other: Any) -> bool:
+    return bool(one.symbol == other.symbol and one.window == other.window and one.feed == other.feed)
+
+
+@compiled
+def _is_earlier(one: Any, other: Any) -> bool:
+    if one.window != other.window:
+        return bool(one.window < other.window)
+    return bool(one.feed < other.feed if one.feed != other.feed else one.symbol < other.symbol)
+
+
+@compiled
+def _single(events: Contributions, row: int) -> _Single:
+    """The accumulator of one event."""
+    place = events.ts[row], int(events.has_seq[row]), events.seq[row], events.offset[row], events.row[row]
+    # -0.0 equals 0.0, so which of them is the extreme would depend on how the log was cut; adding 0.0 makes it 0.0.
+    opening, high, low, close = events.open[row], events.high[row], events.low[row], events.close[row]
+    return _Single(
+        events.window[row],
+        events.feed[row],
+        events.symbol[row],
+        place,
+        place,
+        opening + 0.0,
+        high + 0.0,
+        low + 0.0,
+        close + 0.0,
+        _limbs(np.rint(events.volume[row] * SCALE)),
+        _limbs(np.rint(events.price[row] * events.volume[row] * SCALE)),
+        1,
+        0,
+    )
+
+
+@compiled
+def _begin(bar: Any, single: _Single) -> None:
+    """A bar that `single` belongs to, without anything in it yet."""
+    bar.window, bar.feed, bar.symbol = single.window, single.feed, single.symbol
+    bar.open, bar.high, bar.low, bar.close = single.open, single.high, single.low, single.close
+    _copy(single.first, bar.first)
+    _copy(single.last, bar.last)
+    for limb in range(LIMBS):
+        bar.volume[limb] = bar.turnover[limb] = 0
+    bar.trades = bar.revision = 0
+
+
+@compiled
+def _add(bar: Any, other: Any) -> None:
+    """Adds what another accumulator of the same bar holds."""
+    if _precedes(other.first, bar.first):
+        _copy(other.first, bar.first)
+        bar.open = other.open
+    if _precedes(bar.last, other.last):
+        _copy(other.last, bar.last)
+        bar.close = other.close
+    bar.high, bar.low = max(bar.high, other.high), min(bar.low, other.low)
+    _sum(bar.volume, other.volume)
+    _sum(bar.turnover, other.turnover)
+    bar.trades += other.trades
+    bar.revision += other.revision
+
+
+@compiled
+def _precedes(one: Any, other: Any) -> bool:
+    for part in range(PLACE_PARTS):
+        if one[part] != other[part]:
+            return bool(one[part] < other[part])
+    return False
+
+
+@compiled
+def _copy(source: Any, target: Ints) -> None:
+    for part in range(PLACE_PARTS):  # a slice would be looked at for overlap first
+        target[part] = source[part]
+
+
+@compiled
+def _limbs(number: float) -> tuple[int, int, int]:
+    """A whole number cut into limbs, exactly."""
+    top = np.trunc(number * 2.0 ** (-2 * LIMB_BITS))
+    rest = number - top * 2.0 ** (2 * LIMB_BITS)
+    middle = np.trunc(rest * 2.0**-LIMB_BITS)
+    return int(rest - middle * 2.0**LIMB_BITS), int(middle), int(top)
+
+
+@compiled
+def _sum(limbs: Ints, others: Any) -> None:
+    """What does not fit a limb is added to the next."""
+    low = limbs[0] + others[0]
+    middle = limbs[1] + others[1] + (low >> LIMB_BITS)
+    limbs[0], limbs[1] = low & _LIMB_MASK, middle & _LIMB_MASK
+    limbs[2] += others[2] + (middle >> LIMB_BITS)
