@@ -1,7 +1,8 @@
 """Loops over single events or bytes, where a column cannot say it: compiled to machine code by Numba.
 
 The compiled code is kept beside the source, so only the first process after a change compiles. Numba notices a change
-of the file that a function is in, but not of others whose functions it calls: what calls each other shares a file.
+of the file that a function is in, but not of others that it takes functions or constants from: what calls each other
+shares a file, and after a change of what does not, `make clean` sees to it that all is compiled anew.
 """
 
 from __future__ import annotations

@@ -211,6 +211,7 @@ def _number(at: int) -> _Found:
     if _IS_EXPONENT[byte(at)]:
         is_whole = False
         at, exponent = _exponent(at + 1)
+        is_long = is_long or abs(exponent) == _LONG or power <= -_LONG  # what is out of reach must not add up to less
         power += exponent
     is_negative &= digits > 0 or not is_whole  # to msgspec -0 is a whole number too, which has no sign
     return at, digits, _LONG if is_long else power, is_negative, is_whole
@@ -315,11 +316,12 @@ def _whole(at: int, count: int) -> int:
 
 @compiled
 def _key(at: int) -> tuple[int, int]:
-    """(the bytes of a key as one number, without meaning if there are over eight, the place after its colon)."""
+    """(the bytes of a key as one number, 0 if there are over eight, the place after its colon)."""
     first = eight_bytes(at)
     ends = _ends(first)
     if ends == 0:
-        code, end = first, _text_end(at + 8)
+        end = _text_end(at + 8)
+        code = first if end == at + 8 else 0
     else:
         length = lowest_bit(ends) >> 3
         code, end = first & ((1 << (8 * length)) - 1), at + length

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 STOP: Final = threading.Event()
 
 STUCK: Final = 75  # the exit code of a run that could not stop in time; it resumes from its last snapshot
-_STOP_SECONDS: Final = 4.0  # so that it is over within five, on a burdened machine too
+_STOP_SECONDS: Final = 3.5  # so that it is over within five, on a burdened machine and with a cluster to end too
 
 
 def before_the_start() -> None:

@@ -12,7 +12,7 @@ from flows import stop
 from mdp.local import ports
 
 _PORTS: Final = range(15_000, 20_000)
-_STOP_SECONDS: Final = 4.1  # a process gives up after 4 s by itself
+_STOP_SECONDS: Final = 3.6  # a process gives up after 3.5 s by itself
 _END_SECONDS: Final = 1.0  # for what a process that ends too has to say
 LOOK_SECONDS: Final = 0.05
 

@@ -81,7 +81,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
 
     def _read(self) -> Iterable[tuple[str, MicroBatch]]:
         """Fetches and decodes: one step, as each part of a fetch is decoded while it is warm."""
-        if self._source.stop.is_set() or (self._end is not None and self._next >= self._end):
+        if self._source.stop.is_set() or (self._has_ended and self._held is None):
             raise StopIteration
         parts = self._parts()
         first = next(parts, None)
@@ -107,13 +107,18 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         """Everything before this offset has been handed on."""
         return self._read_to if self._held is None else int(self._held.offsets[0])
 
+    @property
+    def _has_ended(self) -> bool:
+        """Whether all that a bounded run wants of it has been read."""
+        return self._end is not None and self._read_to >= self._end
+
     def _parts(self) -> Iterator[Fetch]:
         """What is there, at most a batch; nothing yet, if it is little and can wait."""
         room = self._source.batch_size
         while room > 0:
             held, self._held = self._held, None
             new, is_all = self._polled(min(room, _PART) - (len(held) if held else 0))
-            if held is None:
+            if held is None and room == self._source.batch_size:
                 self._read_at = time.monotonic_ns()
             records = held + new if held else new
             if is_all and room == self._source.batch_size and self._can_wait(records, new):
@@ -121,7 +126,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             elif len(records):
                 self._handed_on_at = time.monotonic()
                 yield self._fetch(records)
-            if is_all:
+            if is_all or self._has_ended:
                 return
             room -= len(records)
 
@@ -129,12 +134,13 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         """(records that have been fetched, whether these are all)."""
         fetched, events = self._queue.read(asked)
         records = self._before_end(fetched)
-        self._heed([*events, *self._queue.others()])
         if len(records):
-            self._settle_doubt()
             offset, appended_ms = _appended(records, -1)
             self._read_to = max(self._read_to, offset + 1)
             self._reading.read(appended_ms)
+        self._heed([*events, *self._queue.others()])  # which may look for the log where the records end
+        if len(records):
+            self._settle_doubt()
         return records, len(fetched) + len(events) < asked
 
     def _can_wait(self, records: Records, new: Records) -> bool:

@@ -66,7 +66,7 @@ def _native(name: str, signature: Any) -> Any:
 
 _timestamp = _native("rd_kafka_message_timestamp", types.int64(types.intp, types.intp))
 _headers = _native("rd_kafka_message_headers", types.int32(types.intp, types.intp))
-_last_header = _native("rd_kafka_header_get_last", types.int32(types.intp, types.intp, types.intp, types.intp))
+_header = _native("rd_kafka_header_get_all", types.int32(types.intp, types.intp, types.intp, types.intp, types.intp))
 _destroy = _native("rd_kafka_message_destroy", types.void(types.intp))
 
 
@@ -108,8 +108,9 @@ class RecordQueue:
         """What the consumer has to tell besides; its callbacks run here."""
         while (message := self._consumer.poll(0)) is not None:
             error = message.error()
-            if error is not None:
-                yield Event(error, message.offset() or 0)
+            if error is None:
+                raise AssertionError(f"a record of {message.topic()} came past its partition's queue")
+            yield Event(error, message.offset() or 0)
 
     def close(self) -> None:
         _give_back(self._queue)
@@ -123,7 +124,7 @@ def _event(message: int) -> Event:
 
 
 def _records(messages: _Messages) -> Records:
-    places, answers = np.empty(len(messages), _PLACE), np.empty(3, np.int64)
+    places, answers = np.empty(len(messages), _PLACE), np.empty(4, np.int64)
     name, other_name = map(ctypes.addressof, _NAMES)
     _find(messages, name, other_name, answers, places)
     return Records(
@@ -136,11 +137,12 @@ def _records(messages: _Messages) -> Records:
 
 
 def _copied(addresses: _Ints, lengths: _Ints) -> BinaryColumn:
+    lengths = np.ascontiguousarray(lengths)
     ends = np.cumsum(np.maximum(lengths, 0) + 1)
     starts = ends - np.maximum(lengths, 0) - 1
     data = np.zeros((ends[-1] if len(ends) else 0) + PADDING, np.uint8)
-    gather(addresses, lengths, starts, data)
-    return BinaryColumn(data, starts, np.ascontiguousarray(lengths))
+    gather(np.ascontiguousarray(addresses), lengths, starts, data)
+    return BinaryColumn(data, starts, lengths)
 
 
 @compiled
@@ -170,14 +172,26 @@ def _find(messages: _Messages, name: int, other_name: int, answers: _Ints, place
 
 @compiled
 def _content_type(message: int, name: int, other_name: int, answers: _Ints) -> tuple[int, int]:
-    """(where it lies, its length, which is NONE where there is none); `answers` has room for three pointers."""
-    headers = answers.ctypes.data
-    value, length = headers + 8, headers + 16
-    if _headers(message, headers) != 0:
-        return 0, NONE
-    if _last_header(answers[0], name, value, length) != 0 and _last_header(answers[0], other_name, value, length) != 0:
-        return 0, NONE
-    return answers[1], answers[2] if answers[1] != 0 else NONE
+    """(where it lies, its length, which is NONE where there is none), by the rule of `contracts.record.header`.
+
+    `answers` has room for four pointers: to all headers, and to the name and the value of one, and for its length.
+    """
+    room, index, value, length = answers.ctypes.data, 0, 0, NONE
+    if _headers(message, room) == 0:
+        while _header(answers[0], index, room + 8, room + 16, room + 24) == 0:
+            if answers[2] != 0 and (_is_equal(answers[1], name) or _is_equal(answers[1], other_name)):
+                value, length = answers[2], answers[3]
+            index += 1
+    return value, length
+
+
+@compiled
+def _is_equal(text: int, other: int) -> bool:
+    """Whether two texts that end with a zero byte are equal."""
+    while byte(text) == byte(other) and byte(text) != 0:
+        text += 1
+        other += 1
+    return byte(text) == byte(other)
 
 
 @compiled

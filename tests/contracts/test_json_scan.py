@@ -74,6 +74,8 @@ def test_a_plain_tick_is_taken_in(payload: str) -> None:
         TEXT.replace(":", "", 1),
         tick(kind="bar"),
         tick(ver=2),
+        TEXT.replace('"provider"', '"provider_id"'),
+        TEXT.replace('"provider"', '"provide"'),
         tick(seq=1.0),
         tick(seq=10**18),
         tick(c=None),
@@ -125,9 +127,18 @@ NUMBERS = st.floats(-1e12, 1e12).map(repr) | st.from_regex(JSON_NUMBER, fullmatc
 @example("9007199254740993", "1")
 @example("123456789012.34567890123", "1e-23")
 @example("-0", "-0.0")
+@example("0." + "0" * 10_020 + "1e10030", "1" + "0" * 10_020 + "e-10010")
 @settings(max_examples=300)
 def test_numbers_are_read_to_the_last_bit(price: str, size: str) -> None:
     plain, general = both_ways(raw(c=price, v=size).encode())
+    assert same(plain, general)
+
+
+@pytest.mark.parametrize("name", ["event_id_origin", "event_id2", "event_i", "providers", "symbol_s", "seqs", "cc"])
+def test_a_field_that_begins_like_another_is_not_the_other(name: str) -> None:
+    payload = tick(seq=3, **{name: "abc"})
+    assert taken(payload) == [True]
+    plain, general = both_ways(payload.encode())
     assert same(plain, general)
 
 

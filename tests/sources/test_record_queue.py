@@ -23,6 +23,8 @@ ODD: list[tuple[bytes | None, bytes | None, Headers]] = [
     (b"\x81", None, [("content_type", "application/msgpack"), ("other", "x")]),
     (b"[1]", None, [("content-type", "first"), ("content-type", "last")]),
     (b" {}", None, [("content-type", None)]),
+    (b"\x82", None, [("content-type", "text/plain"), ("content_type", "application/msgpack"), ("content", "x")]),
+    (b"\x83", None, [("content_type", "application/msgpack"), ("content-type", None), ("content-type-2", "x")]),
     (b"x" * 500_000, b"y" * 10_000, [("content-type", b"\xff\xfe")]),
 ]
 
