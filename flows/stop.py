@@ -40,6 +40,12 @@ def with_parent() -> None:
 def give_up() -> NoReturn:
     """Ends the process at once: something that has to be waited for does not answer."""
     sys.stderr.write("could not stop in time; the next run goes on from the last snapshot\n")
+    leave_stuck()
+
+
+def leave_stuck() -> NoReturn:
+    """Ends the process without taking the interpreter apart, for which there is no time left."""
+    sys.stdout.flush()
     sys.stderr.flush()
     os._exit(STUCK)
 

@@ -95,6 +95,8 @@ def recorded(flow: Flow, settings: Settings, processes: Callable[[], int]) -> in
             log.info("%s; so far %s", ending, ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items()))
         except StoreUnavailable as away:  # must not hide how the run ended
             log.warning("job_runs does not say how the run ended: %s", away)
+    if code == stop.STUCK:
+        stop.leave_stuck()
     return code
 
 
