@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,33 @@ _Ints = npt.NDArray[np.int64]
 _Bytes = npt.NDArray[np.uint8]
 
 
+def starts_of(lengths: _Ints) -> _Ints:
+    """Where each string begins, and the padding after the last, given their lengths."""
+    starts = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(np.maximum(lengths, 0) + 1, out=starts[1:])
+    return starts
+
+
+class _Strings(Sequence["bytes | None"]):
+    """Any of them by its index."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def one(self, index: int) -> bytes | None: ...
+
+    @overload
+    def __getitem__(self, index: int) -> bytes | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[bytes | None]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self.one(at) for at in range(*index.indices(len(self)))]
+        return self.one(index)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class BinaryColumn(Sequence["bytes | None"]):
+class BinaryColumn(_Strings):
     """Byte strings, or nothing in the place of some.
 
     Attributes:
@@ -38,8 +64,7 @@ class BinaryColumn(Sequence["bytes | None"]):
         every = list(values)
         lengths = np.array([NONE if value is None else len(value) for value in every], np.int64)
         data = bytearray(b"\0".join([*(value or b"" for value in every), bytes(PADDING)]))
-        ends = np.cumsum(np.maximum(lengths, 0) + 1)
-        return cls(np.frombuffer(data, np.uint8), ends - np.maximum(lengths, 0) - 1, lengths)
+        return cls(np.frombuffer(data, np.uint8), starts_of(lengths)[:-1], lengths)
 
     @classmethod
     def joined(cls, parts: Sequence[BinaryColumn]) -> BinaryColumn:
@@ -57,13 +82,7 @@ class BinaryColumn(Sequence["bytes | None"]):
     def __len__(self) -> int:
         return len(self.lengths)
 
-    @overload
-    def __getitem__(self, index: int) -> bytes | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[bytes | None]: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return [self[at] for at in range(*index.indices(len(self)))]
+    def one(self, index: int) -> bytes | None:
         start, length = int(self.starts[index]), int(self.lengths[index])
         return None if length == NONE else self.data[start : start + length].tobytes()
 
@@ -73,7 +92,7 @@ class BinaryColumn(Sequence["bytes | None"]):
         return self.data[start : start + max(int(self.lengths[index]), 0)].data
 
 
-class Chained(Sequence["bytes | None"]):
+class Chained(_Strings):
     """Some columns of byte strings as one, without copying any."""
 
     def __init__(self, parts: Sequence[BinaryColumn]) -> None:
@@ -83,12 +102,6 @@ class Chained(Sequence["bytes | None"]):
     def __len__(self) -> int:
         return self._firsts[-1]
 
-    @overload
-    def __getitem__(self, index: int) -> bytes | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[bytes | None]: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return [self[at] for at in range(*index.indices(len(self)))]
+    def one(self, index: int) -> bytes | None:
         part = bisect_right(self._firsts, index) - 1
-        return self._parts[part][index - self._firsts[part]]
+        return self._parts[part].one(index - self._firsts[part])

@@ -87,9 +87,13 @@ FUTURE: Final = "future"
 
 
 def in_time(times: _Ints, record_ts: _Ints, max_future_ns: int) -> _Bools:
-    """Where a time is within bounds and not too far ahead; a record without a timestamp of its own cannot judge."""
-    is_past = (record_ts <= 0) | (times <= record_ts + max_future_ns)
-    return is_past & (times >= -TIME_BOUND) & (times <= TIME_BOUND)
+    """Where a time is within bounds and not too far ahead."""
+    return (times >= -TIME_BOUND) & (times <= latest(record_ts, max_future_ns))
+
+
+def latest(record_ts: _Ints, max_future_ns: int) -> _Ints:
+    """Up to when a time is in bounds; a record without a timestamp of its own cannot judge what is too far ahead."""
+    return np.where(record_ts > 0, np.minimum(record_ts + max_future_ns, TIME_BOUND), TIME_BOUND)
 
 
 @cache

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.binary import BinaryColumn
-from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, TIME_BOUND
+from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, TIME_BOUND, latest
 from contracts.jit import compiled
 from contracts.memory import byte, eight_bytes, lowest_bit
 from contracts.record import Records
@@ -79,10 +79,9 @@ _ONES, _HIGH_BITS, _SPACES, _QUOTES, _ESCAPES = _eight(1), _eight(0x80), _eight(
 
 def scan(records: Records, max_future_ns: int) -> npt.NDArray[Any]:
     """SCANNED, of each record; a tick's time may lie so far ahead of its record's own."""
-    found, values, record_ts = np.zeros(len(records), SCANNED), records.values, records.times()
+    found, values = np.zeros(len(records), SCANNED), records.values
     found["record"], found["offset"] = np.arange(len(records)), records.offsets
-    latest = np.where(record_ts > 0, np.minimum(record_ts + max_future_ns, TIME_BOUND), TIME_BOUND)
-    _scan(values.data, values.starts, values.lengths, latest, found)
+    _scan(values.data, values.starts, values.lengths, latest(records.times(), max_future_ns), found)
     return found
 
 
@@ -94,13 +93,13 @@ def parse_times(texts: BinaryColumn) -> tuple[_Ints, _Bools]:
 
 
 @compiled
-def _scan(data: _Bytes, starts: _Ints, lengths: _Ints, latest: _Ints, found: npt.NDArray[Any]) -> None:
+def _scan(data: _Bytes, starts: _Ints, lengths: _Ints, bound: _Ints, found: npt.NDArray[Any]) -> None:
     for row in range(len(starts)):
         start, tick = data.ctypes.data + starts[row], found[row]
         if _scan_tick(start, start + lengths[row], tick):
             is_priced = tick.c_is_long or abs(tick.c) <= MAX_MAGNITUDE
             is_sized = tick.v_is_long or 0 <= tick.v <= MAX_MAGNITUDE
-            tick.is_tick = -TIME_BOUND <= tick.src_ts <= latest[row] and is_priced and is_sized
+            tick.is_tick = -TIME_BOUND <= tick.src_ts <= bound[row] and is_priced and is_sized
 
 
 @compiled

@@ -93,14 +93,15 @@ class Windows:
         if batch.events.height:
             rows = self._judged(batch.events)
             self._outcomes += _counted(rows)
+            heard, is_event = self._feeds.counted(rows.bar.feed), rows.outcome != OUTCOMES.index(HEARTBEAT)
             result = replace(
                 result,
                 bars=self._bars(rows),
                 late=_late(rows, batch),
                 outcomes=self._outcomes,
-                ingested=self._feeds.counted(rows.bar.feed[rows.outcome != OUTCOMES.index(HEARTBEAT)]),
+                ingested=heard if is_event.all() else self._feeds.counted(rows.bar.feed[is_event]),
             )
-            self._heard |= dict.fromkeys(self._feeds.counted(rows.bar.feed), batch.read_at)
+            self._heard |= dict.fromkeys(heard, batch.read_at)
         if len(self._feeds.newest):
             result = replace(result, watermark=int(self._feeds.newest.max()) - self._config.allow_late_ns)
         return replace(result, heartbeats=self._due_heartbeats(batch.quiet)) if batch.quiet else result

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from confluent_kafka import Consumer, KafkaError, cimpl
 from numba import types
 
-from contracts.binary import NONE, PADDING, BinaryColumn
+from contracts.binary import NONE, PADDING, BinaryColumn, starts_of
 from contracts.jit import compiled
 from contracts.memory import byte, eight_bytes, gather
 from contracts.record import CONTENT_TYPE_NAMES, Records
@@ -138,11 +138,10 @@ def _records(messages: _Messages) -> Records:
 
 def _copied(addresses: _Ints, lengths: _Ints) -> BinaryColumn:
     lengths = np.ascontiguousarray(lengths)
-    ends = np.cumsum(np.maximum(lengths, 0) + 1)
-    starts = ends - np.maximum(lengths, 0) - 1
-    data = np.zeros((ends[-1] if len(ends) else 0) + PADDING, np.uint8)
+    starts = starts_of(lengths)
+    data = np.zeros(starts[-1] + PADDING, np.uint8)
     gather(np.ascontiguousarray(addresses), lengths, starts, data)
-    return BinaryColumn(data, starts, lengths)
+    return BinaryColumn(data, starts[:-1], lengths)
 
 
 @compiled
