@@ -46,6 +46,17 @@ def _copy(_: Any, source: Any, target: Any, length: Any) -> Any:
     return types.void(types.intp, types.intp, types.intp), move
 
 
+def _put(_: Any, address: Any, number: Any, size: Any) -> Any:
+    kind = ir.IntType(8 * size.literal_value)
+
+    def store(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        value = arguments[1] if kind.width == 64 else builder.trunc(arguments[1], kind)
+        value = value if kind.width == 8 else builder.bswap(value)
+        builder.store(value, builder.inttoptr(arguments[0], kind.as_pointer()), align=1)
+
+    return types.void(types.intp, types.int64, size), store
+
+
 # The byte at an address.
 byte: Final = cast(Callable[[int], int], intrinsic(_byte))
 # The eight bytes from an address on, the first of them the lowest.
@@ -54,6 +65,9 @@ eight_bytes: Final = cast(Callable[[int], int], intrinsic(_eight_bytes))
 lowest_bit: Final = cast(Callable[[int], int], intrinsic(_lowest_bit))
 # From one address to another, so many bytes.
 copy: Final = cast(Callable[[int, int, int], None], intrinsic(_copy))
+
+# Puts a number at an address, in one, two, four or eight bytes, the highest first.
+put: Final = cast(Callable[[int, int, int], None], intrinsic(prefer_literal=True)(_put))
 
 
 @compiled

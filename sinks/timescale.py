@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 import psycopg
+from polars import selectors as cs
 from psycopg import sql
 
 from contracts.batch import MicroBatch
@@ -204,7 +205,7 @@ def _refused(target: Target, row: pl.DataFrame, error: Exception) -> RefusedRow:
         table=target.table,
         key=row.select(target.key).write_ndjson().strip(),
         error=first_line(error),
-        row=row.write_ndjson().strip(),
+        row=row.cast({cs.binary(): pl.String}).write_ndjson().strip(),
         topic=cause["source_topic"],
         partition=cause["partition"],
         offset=cause["source_offset"],

@@ -228,7 +228,7 @@ def test_every_character_there_is_goes_through_copy_unharmed(database: str) -> N
     points = [point for point in range(1, 0x11_0000) if not 0xD800 <= point < 0xE000]
     symbols = ["".join(map(chr, points[start : start + 64])) for start in range(0, len(points), 64)]
     with psycopg.connect(database) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TEMP TABLE staging (number int, symbol text)")
+        cursor.execute("CREATE TEMP TABLE staging (number bigint, symbol text)")
         copy_into(cursor, "staging", pl.DataFrame({"number": range(len(symbols)), "symbol": symbols}))
         stored = [symbol for (symbol,) in cursor.execute("SELECT symbol FROM staging ORDER BY number")]
     assert stored == symbols
