@@ -5,7 +5,7 @@ What is not as plain as that is not judged here, but left to the rules of `contr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,8 +15,10 @@ import polars as pl
 import pyarrow as pa
 
 from contracts.arrow_events import columns, frame
+from contracts.arrow_layout import ABSENT, ROLES, Layout, forget, layout_of, learn, schema_of
+from contracts.arrow_scan import OTHER, Ticks, scan
 from contracts.batch import NO_EVENTS
-from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, PARSED, in_time, places
+from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, PARSED, in_time, latest, places
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
 from contracts.record import Records
@@ -52,23 +54,44 @@ class ArrowReader:
     others: list[pl.DataFrame] = field(default_factory=list)
     broken: dict[int, Exception] = field(default_factory=dict)
 
+    def scan(self, chosen: Sequence[int]) -> list[int]:
+        """Takes in the records that can be told to be plain ticks from their bytes; all others of those chosen."""
+        alike: dict[int, tuple[Layout, list[int]]] = {}
+        for index in chosen:
+            layout = layout_of(self.records.values.view(index))
+            if layout is not None:
+                alike.setdefault(id(layout), (layout, []))[1].append(index)
+        taken: set[int] = set()
+        for layout, indices in alike.values():
+            taken |= self._scan(layout, np.array(indices))
+        return [index for index in chosen if index not in taken]
+
+    def _scan(self, layout: Layout, chosen: _Ints) -> set[int]:
+        bound = latest(self.records.times()[chosen], self.max_future_ns)
+        found, counts = scan(self.records.values, chosen, bound, layout)
+        if (counts == OTHER).any():
+            forget(layout)
+        if len(found.row):
+            self.ticks.append(_scanned(found, self.records, layout))
+        return set(chosen[counts > 0].tolist())
+
     def read(self, tables: _Tables) -> None:
         """Takes in the tables that were opened; those of one schema together, and alone where one of them is broken."""
-        for alike in self._by_schema(tables):
+        for schema, alike in self._by_schema(tables):
             try:
                 rows = columns(pa.concat_tables(alike.values()))
             except Exception:
                 self._read_alone(alike)
             else:
+                index, table = next(iter(alike.items()))
+                learn(schema, self.records.values.view(index), table.schema)
                 self._divide(rows, alike)
 
-    def _by_schema(self, tables: _Tables) -> Iterable[_Tables]:
+    def _by_schema(self, tables: _Tables) -> Iterable[tuple[bytes, _Tables]]:
         alike: dict[bytes, dict[int, pa.Table]] = {}
         for index, table in tables.items():
-            payload = self.records.values.view(index)
-            schema = bytes(payload[: 8 + int.from_bytes(payload[4:8], "little")])  # the first message of the stream
-            alike.setdefault(schema, {})[index] = table
-        return alike.values()
+            alike.setdefault(schema_of(self.records.values.view(index)), {})[index] = table
+        return alike.items()
 
     def _read_alone(self, tables: _Tables) -> None:
         for index, table in tables.items():
@@ -91,6 +114,29 @@ class ArrowReader:
             self.others.append(placed.hstack(others).select(*PARSED))
 
 
+def _scanned(found: Ticks, records: Records, layout: Layout) -> pl.DataFrame:
+    """Ticks as EVENTS. Their texts stay where they are in the records."""
+    data = pa.py_buffer(records.values.data)
+    columns: dict[str, Any] = {name: getattr(found, name) for name in ("record", "row", "src_ts", "c", "v")}
+    columns["offset"] = records.offsets[found.record]
+    for name in ("provider", "symbol", "event_id", "seq"):
+        if layout.column[ROLES.index(name)] != ABSENT:
+            values = getattr(found, name)
+            columns[name] = values if name == "seq" else _texts(values, data)
+    return with_event_ids(_events(columns))
+
+
+def _texts(views: _Ints, data: pa.Buffer) -> pa.Array:
+    return pa.Array.from_buffers(pa.string_view(), len(views), [None, pa.py_buffer(views), data])
+
+
+def _events(columns: Mapping[str, Any]) -> pl.DataFrame:
+    """EVENTS of these columns and of what is the same for all ticks."""
+    count = len(columns["src_ts"])
+    same = {name: value.new_from_index(0, count) for name, value in _DEFAULTS.items() if name not in columns}
+    return pl.DataFrame([same[name] if name in same else pl.Series(name, columns[name]) for name in EVENTS])
+
+
 def _ticks(rows: pa.Table, place: Mapping[str, _Ints], max_future_ns: int) -> tuple[pl.DataFrame, _Bools]:
     """The plain ticks as EVENTS, and whether each row is one."""
     if not set(_REQUIRED).issubset(rows.column_names):
@@ -101,8 +147,7 @@ def _ticks(rows: pa.Table, place: Mapping[str, _Ints], max_future_ns: int) -> tu
     times, is_time = _times(values)
     is_tick = is_time & in_time(times, place["record_ts"], max_future_ns) & _keeps_the_contract(values)
     found: dict[str, Any] = {"src_ts": times, **place} | {name: values[name] for name in _KEPT if name in values}
-    same = {name: value.new_from_index(0, len(times)) for name, value in _DEFAULTS.items() if name not in found}
-    ticks = pl.DataFrame([same[name] if name in same else pl.Series(name, found[name]) for name in EVENTS])
+    ticks = _events(found)
     return with_event_ids(ticks if is_tick.all() else ticks.filter(is_tick)), is_tick
 
 

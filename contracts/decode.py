@@ -64,7 +64,7 @@ class Decoder:
             rest = ticks.read(fetch.records, start)
             if rest:
                 good, bad = self._read(fetch.records, rest)
-                others.append(good.with_columns(pl.col("record") + start))
+                others.append(good.with_columns(pl.col("record") + start) if start else good)
                 rejects.append(bad)
             start += len(fetch.records)
         refused = pl.concat(rejects) if rejects else NO_REFUSED
@@ -81,11 +81,15 @@ class Decoder:
 
     def _read(self, records: Records, chosen: Sequence[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(EVENTS, REFUSED) of the chosen records, by the rules of the contract, in the order of the log."""
-        single, tables, broken = _decoded(records, chosen)
+        types = {index: _media_type(records.content_type(index)) for index in chosen}
+        many = [index for index, content_type in types.items() if content_type == ARROW]
+        arrow = _arrow_ticks().ArrowReader(records, self.max_future_ns) if many else None
+        if arrow:
+            types = {index: types[index] for index in sorted({*types} - {*many} | {*arrow.scan(many)})}
+        single, tables, broken = _decoded(records, types)
         ticks: list[pl.DataFrame] = []
         parsed = [_parsed_events(records, single)] if single else []
-        if tables:
-            arrow = _arrow_ticks().ArrowReader(records, self.max_future_ns)
+        if arrow:
             arrow.read(tables)
             ticks, parsed = arrow.ticks, parsed + arrow.others
             broken |= {index: _one_line(error) for index, error in arrow.broken.items()}
@@ -154,14 +158,16 @@ def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return joined if follow else joined.sort("record", "row")
 
 
-def _decoded(records: Records, chosen: Sequence[int]) -> tuple[dict[int, Event], dict[int, pa.Table], dict[int, str]]:
-    """The chosen records that hold one event, those that hold many, and what is wrong with all others."""
+def _decoded(
+    records: Records, types: Mapping[int, str]
+) -> tuple[dict[int, Event], dict[int, pa.Table], dict[int, str]]:
+    """The records that hold one event, those that hold many, and what is wrong with all others, given their types."""
     events: dict[int, Event] = {}
     tables: dict[int, pa.Table] = {}
     broken: dict[int, str] = {}
-    for index in chosen:
+    for index, content_type in types.items():
         try:
-            decoded = _decoder(records.content_type(index))(records.values.view(index))
+            decoded = _decoder(content_type)(records.values.view(index))
         except Exception as error:
             broken[index] = _one_line(error)
         else:
@@ -180,9 +186,15 @@ def _undecodable(records: Records, broken: Mapping[int, str]) -> pl.DataFrame:
 
 
 @lru_cache(maxsize=100)
+def _media_type(content_type: str) -> str:
+    """Without its parameters, as `_DECODERS` has it; one that is not there stays as it is."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type if media_type in _DECODERS else content_type
+
+
 def _decoder(content_type: str) -> Callable[[Buffer], Any]:
     """Gives an Event, or a table of many."""
-    decoder = _DECODERS.get(content_type.partition(";")[0].strip().lower())
+    decoder = _DECODERS.get(content_type)
     if decoder is None:
         raise ValueError(f"content type {content_type[:100]!r} is none of {', '.join(_DECODERS)}")
     return decoder

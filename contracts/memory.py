@@ -57,12 +57,24 @@ def _put(_: Any, address: Any, number: Any, size: Any) -> Any:
     return types.void(types.intp, types.int64, size), store
 
 
+def _folded_product(_: Any, one: Any, other: Any) -> Any:
+    def multiply(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(*(builder.zext(argument, wide) for argument in arguments))
+        high = builder.lshr(product, ir.Constant(wide, 64))
+        return builder.trunc(builder.xor(product, high), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), multiply
+
+
 # The byte at an address.
 byte: Final = cast(Callable[[int], int], intrinsic(_byte))
 # The eight bytes from an address on, the first of them the lowest.
 eight_bytes: Final = cast(Callable[[int], int], intrinsic(_eight_bytes))
 # The place of the lowest bit that is set; 64 if none is.
 lowest_bit: Final = cast(Callable[[int], int], intrinsic(_lowest_bit))
+# The upper half of a product of 128 bits, by exclusive or with the lower.
+folded_product: Final = cast(Callable[[np.uint64, np.uint64], np.uint64], intrinsic(_folded_product))
 # From one address to another, so many bytes.
 copy: Final = cast(Callable[[int, int, int], None], intrinsic(_copy))
 

@@ -25,6 +25,7 @@ from features.adding import (
     Floats,
     amend,
     collect,
+    fixed,
     merge,
 )
 from features.ordering import Ints, ascending
@@ -33,6 +34,7 @@ Accumulators: TypeAlias = npt.NDArray[Any]  # of dtype ACCUMULATOR
 Names = tuple[pl.Series, pl.Series]  # providers and symbols
 Cause = tuple[Ints, Ints]  # offsets and rows
 
+_SMALL: Final = 2 ** (63 - LIMB_BITS)  # as the upper limbs of a sum of 64 bits are
 _LIMB: Final = pl.Series([2**LIMB_BITS], dtype=pl.Int128)
 
 PLACE: Final = np.dtype((np.int64, PLACE_PARTS))  # src_ts, whether there is a seq, seq or 0, offset, row
@@ -130,6 +132,9 @@ def table(count: int) -> npt.NDArray[np.int32]:
 
 def _floats(limbs: Ints) -> Floats:
     """The floats that are nearest to the sums."""
+    upper = limbs[:, 1] + (limbs[:, 2] << LIMB_BITS)
+    if (np.abs(limbs[:, 2]) < _SMALL).all() and (np.abs(upper) < _SMALL).all():
+        return ((upper << LIMB_BITS) + limbs[:, 0]).astype(np.float64)  # an eighth of the time
     low, middle, top = (pl.Series(limbs[:, limb]).cast(pl.Int128) for limb in range(3))
     total: Floats = ((top * _LIMB + middle) * _LIMB + low).cast(pl.Float64).to_numpy()
     return total
@@ -162,8 +167,9 @@ def finished(bars: Accumulators, names: Names, cause: Cause, window_ns: int, int
 
 def _warm_up() -> None:
     """Loads the compiled code now, rather than when it is needed."""
-    rows, numbers = np.zeros(0, np.int64), np.zeros(0)
-    order = rows, np.zeros(0, np.bool_), rows, rows, rows
+    rows, numbers = np.zeros(0, np.int64), fixed(np.zeros(0))
+    wholes = fixed(np.zeros(0, np.int64))
+    order = wholes, np.zeros(0, np.bool_), wholes, wholes, wholes
     events = Contributions(rows, rows, rows, *order, *[numbers] * 6)
     amended(collected(events, rows), events, rows)
     merge(none(), none(), none())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ _ODD: Final = -0x61C8864680B583EB  # whatever is multiplied by it differs in its
 class Contributions(NamedTuple):
     """What each event adds to its bar, and its place in the order; arrays of one length.
 
-    They can be written to, all of them: for others Numba would compile everything once more.
+    What comes out of a column of events is `fixed`, and nothing else: for others Numba would compile all once more.
     """
 
     window: Ints
@@ -44,6 +44,15 @@ class Contributions(NamedTuple):
     close: Floats
     price: Floats  # that volume is multiplied by
     volume: Floats
+
+
+Values = TypeVar("Values", bound=npt.NDArray[Any])
+
+
+def fixed(values: Values) -> Values:
+    """Values that are not written to: those of a column without a copy are like that."""
+    values.flags.writeable = False
+    return values
 
 
 _Place = tuple[int, int, int, int, int]
@@ -98,7 +107,8 @@ def collect(events: Contributions, rows: Ints, places: Places, bars: Bars) -> in
             places[place] = count
             _begin(bars[count], single)
             count += 1
-        _add(bars[places[place]], single)
+        _extend(bars[places[place]], single)
+        _total(bars[places[place]], single)
     return count
 
 
@@ -185,12 +195,24 @@ def _begin(bar: Any, single: _Single) -> None:
 @compiled
 def _add(bar: Any, other: Any) -> None:
     """Adds what another accumulator of the same bar holds."""
+    _extend(bar, other)
+    _total(bar, other)
+
+
+# Two functions, as each is small enough to become part of the loop that calls it: to hand over an accumulator takes as
+# long as to add it.
+@compiled
+def _extend(bar: Any, other: Any) -> None:
     if _precedes(other.first, bar.first):
         _copy(other.first, bar.first)
         bar.open = other.open
     if _precedes(bar.last, other.last):
         _copy(other.last, bar.last)
         bar.close = other.close
+
+
+@compiled
+def _total(bar: Any, other: Any) -> None:
     bar.high, bar.low = max(bar.high, other.high), min(bar.low, other.low)
     _sum(bar.volume, other.volume)
     _sum(bar.turnover, other.turnover)

@@ -9,22 +9,23 @@ import numpy.typing as npt
 import polars as pl
 
 from features.accumulators import Accumulators, BarIds, collected
-from features.adding import Bools, Contributions
+from features.adding import Bools, Contributions, fixed
 from features.ordering import Ints
+from features.texts import are
 
 
 def contributions(events: pl.DataFrame, bar: BarIds) -> Contributions:
     """The contributions of all events (schema EVENTS; those of heartbeats mean nothing); `bar` is that of each."""
 
     def column(name: str) -> npt.NDArray[Any]:
-        return events[name].to_numpy(writable=True)
+        return fixed(events[name].to_numpy())
 
     close = column("c")
     opening, high, low, price = close, close, close, close
-    is_bar = (events["kind"] == "bar").to_numpy()
+    is_bar = are(events["kind"], "bar")
     if is_bar.any():
-        opening, high, low = (np.where(is_bar, column(name), close) for name in "ohl")
-        price = np.where(is_bar, (high + low + close) / 3.0, close)
+        opening, high, low = (fixed(np.where(is_bar, column(name), close)) for name in "ohl")
+        price = fixed(np.where(is_bar, (high + low + close) / 3.0, close))
     has_seq, seq = _numbers(events["seq"])
     place = column("src_ts"), has_seq, seq, column("offset"), column("row")
     return Contributions(bar.window, bar.feed, bar.symbol, *place, opening, high, low, close, price, column("v"))
@@ -38,5 +39,5 @@ def gathered(events: pl.DataFrame, bar: BarIds, rows: Ints) -> Accumulators:
 def _numbers(column: pl.Series) -> tuple[Bools, Ints]:
     """(where there is a number, the numbers)."""
     if not column.null_count():
-        return np.ones(len(column), np.bool_), column.to_numpy(writable=True)
-    return column.is_not_null().to_numpy(writable=True), column.fill_null(0).to_numpy(writable=True)
+        return np.ones(len(column), np.bool_), fixed(column.to_numpy())
+    return column.is_not_null().to_numpy(writable=True), fixed(column.fill_null(0).to_numpy())

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.jit import compiled
+from features.adding import fixed
 from features.ordering import Ints
 
 LATE: Final = "late"
@@ -23,6 +24,7 @@ class Unjudged(NamedTuple):
     """Rows; arrays of one length.
 
     Attributes:
+        times: `fixed`, and nothing else: for others Numba would compile all once more.
         end: of each row's window.
         feed: the number of its provider.
         fresh: whether it is an event with an id that was not there before.
@@ -58,6 +60,36 @@ def judged(rows: Unjudged, newest: Ints, allow_late_ns: int, amend_ns: int) -> t
     return newest, watermark, outcome
 
 
+@compiled
+def counted(outcomes: Judged) -> Ints:
+    """How many rows have each of OUTCOMES."""
+    counts = np.zeros(len(OUTCOMES), np.int64)
+    for outcome in outcomes:
+        counts[outcome] += 1
+    return counts
+
+
+@compiled
+def closing_rows(rows: tuple[Ints, Ints], bars: tuple[Ints, Ints], feeds: int) -> Ints:
+    """For each bar the first row of its provider that brought the watermark to the bar's end.
+
+    Args:
+        rows: (the provider of each, its watermark there).
+        bars: (the provider of each, its end), in the order of ends; each has such a row.
+        feeds: how many providers there are.
+    """
+    (row_feed, watermark), (bar_feed, end) = rows, bars
+    found, reached = np.zeros(len(end), np.int64), np.zeros(feeds, np.int64)
+    for bar, feed in enumerate(bar_feed):
+        row = reached[feed]
+        while row < len(row_feed) and (row_feed[row] != feed or watermark[row] < end[bar]):
+            row += 1
+        found[bar] = reached[feed] = row
+    return found
+
+
 _none, _nobody = np.zeros(0, np.int64), np.zeros(0, np.bool_)
 # Loads the compiled code now, rather than when it is needed.
-judged(Unjudged(_none, _none, _none, _nobody, _nobody), _none, 0, 0)
+judged(Unjudged(fixed(np.zeros(0, np.int64)), _none, _none, _nobody, _nobody), _none, 0, 0)
+counted(np.zeros(0, np.int8))
+closing_rows((_none, _none), (_none, _none), 0)

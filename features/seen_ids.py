@@ -19,14 +19,15 @@ from features.adding import NOWHERE
 from features.feeds import Feeds
 from features.ordering import Ints
 from features.symbols import Symbols
+from features.texts import hashes
 
 _Short = npt.NDArray[np.uint32]
 _Long = npt.NDArray[np.uint64]
 _Places = npt.NDArray[np.int32]  # a table of hashing: indices of ids
 _Bools = npt.NDArray[np.bool_]
+_Hashes = tuple[_Long, _Long]
 
-_HIGH_SEED: Final = 0x6D6470
-_LOW_SEED: Final = 0x626172
+_SEED: Final = 0
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)  # so that no two windows have the same multiple of it
 
 
@@ -45,16 +46,9 @@ class Ids(NamedTuple):
     @classmethod
     def of(cls, event_ids: pl.Series, bar: BarIds, feeds: Feeds, symbols: Symbols, expiry: Ints) -> Ids:
         """The ids of events, each in its bar."""
-        hashes = event_ids.to_frame("").select_seq(
-            pl.col("").hash(_HIGH_SEED).alias("high"), pl.col("").hash(_LOW_SEED).alias("low")
-        )
-
-        def summed(name: str, seed: int) -> _Long:
-            owners = feeds.hashes(seed + 1), symbols.hashes(bar.symbol, seed + 2)
-            return _summed(hashes[name].to_numpy(writable=True), *owners, (bar.window, bar.feed, bar.symbol))
-
-        high = (summed("high", _HIGH_SEED) >> np.uint64(32)).astype(np.uint32)
-        return cls(high, summed("low", _LOW_SEED), expiry)
+        numbers = bar.window, bar.feed, bar.symbol
+        high, low = _summed(hashes(event_ids, _SEED), feeds.hashes(), symbols.hashes(), numbers)
+        return cls(high, low, expiry)
 
 
 class _Known(NamedTuple):
@@ -99,7 +93,11 @@ class SeenIds:
         return _fresh((self._places, table(len(rows))), self._known, self._newest, ids, rows)
 
     def add(self, ids: Ids, rows: Ints, provider: Ints, watermarks: Ints) -> None:
-        """Adds the ids of `rows`, none of them in the set; `provider`, of all rows, is an index into `watermarks`."""
+        """Adds the ids of `rows`, none of them in the set; `provider`, of all rows, is an index into `watermarks`.
+
+        What has expired by now is left out: of a batch that catches up that is most.
+        """
+        rows = _lasting(ids.expiry, provider, watermarks, rows)
         if not len(rows):
             return
         if self._count + len(rows) > len(self._known.high):
@@ -129,49 +127,68 @@ class SeenIds:
 
 
 @compiled
-def _summed(events: _Long, feeds: _Long, symbols: _Long, bar: tuple[Ints, Ints, Ints]) -> _Long:
+def _summed(events: _Hashes, feeds: _Hashes, symbols: _Hashes, bar: tuple[Ints, Ints, Ints]) -> tuple[_Short, _Long]:
     """Sums of hashes that know nothing of each other, which are as good as a hash of all of it."""
-    window, feed, symbol = bar
-    total = np.empty(len(events), np.uint64)
-    for row in range(len(events)):
-        total[row] = events[row] + feeds[feed[row]] + symbols[symbol[row]] + np.uint64(window[row]) * _ODD
-    return total
+    (event_high, event_low), (feed_high, feed_low), (symbol_high, symbol_low) = events, feeds, symbols
+    windows, numbers, symbol_numbers = bar
+    high, low = np.empty(len(windows), np.uint32), np.empty(len(windows), np.uint64)
+    for row in range(len(windows)):
+        feed, symbol, window = numbers[row], symbol_numbers[row], np.uint64(windows[row]) * _ODD
+        high[row] = (event_high[row] + feed_high[feed] + symbol_high[symbol] + window) >> np.uint64(32)
+        low[row] = event_low[row] + feed_low[feed] + symbol_low[symbol] + window
+    return high, low
 
 
 @compiled
 def _fresh(tables: tuple[_Places, _Places], known: _Known, newest: int, ids: Ids, rows: Ints) -> _Bools:
     places, places_in_batch = tables
-    fresh = np.zeros(len(ids.high), np.bool_)
+    highs, lows, expiry = ids
+    known_highs, known_lows, _, _ = known
+    fresh = np.zeros(len(highs), np.bool_)
     for row in rows:
-        high, low = ids.high[row], ids.low[row]
-        place = _place(places_in_batch, ids.high, ids.low, high, low)
+        high, low = highs[row], lows[row]
+        place = _place(places_in_batch, highs, lows, high, low)
         if places_in_batch[place] == NOWHERE:
             places_in_batch[place] = row
-            is_new = ids.expiry[row] > newest
-            fresh[row] = is_new or places[_place(places, known.high, known.low, high, low)] == NOWHERE
+            is_new = expiry[row] > newest
+            fresh[row] = is_new or places[_place(places, known_highs, known_lows, high, low)] == NOWHERE
     return fresh
 
 
 @compiled
+def _lasting(expiry: Ints, provider: Ints, watermarks: Ints, rows: Ints) -> Ints:
+    lasting, count = np.empty(len(rows), np.int64), 0
+    for row in rows:
+        lasting[count] = row
+        count += expiry[row] >= watermarks[provider[row]]
+    return lasting[:count]
+
+
+@compiled
 def _append(known: _Known, count: int, ids: Ids, rows: Ints, provider: Ints) -> None:
+    highs, lows, expiries, providers = known
+    new_highs, new_lows, new_expiries = ids
     for index, row in enumerate(rows):
-        known.high[count + index], known.low[count + index] = ids.high[row], ids.low[row]
-        known.expiry[count + index], known.provider[count + index] = ids.expiry[row], provider[row]
+        highs[count + index], lows[count + index] = new_highs[row], new_lows[row]
+        expiries[count + index], providers[count + index] = new_expiries[row], provider[row]
 
 
 @compiled
 def _index(places: _Places, known: _Known, start: int, stop: int) -> None:
+    highs, lows, _, _ = known
     for index in range(start, stop):
-        places[_place(places, known.high, known.low, known.high[index], known.low[index])] = index
+        places[_place(places, highs, lows, highs[index], lows[index])] = index
 
 
 @compiled
 def _place(places: _Places, highs: _Short, lows: _Long, high: int, low: int) -> int:
     """Where in a table the index of an id is, or has to be."""
     place = int(high) & (len(places) - 1)
-    while places[place] != NOWHERE and (highs[places[place]] != high or lows[places[place]] != low):
+    while True:
+        index = places[place]
+        if index == NOWHERE or (lows[index] == low and highs[index] == high):
+            return place
         place = (place + 1) & (len(places) - 1)
-    return place
 
 
 @compiled
@@ -186,7 +203,7 @@ def _warm_up() -> None:
     """Loads the compiled code now, rather than when it is needed."""
     rows, seen = np.zeros(1, np.int64), SeenIds()
     ids = Ids(np.zeros(1, np.uint32), np.zeros(1, np.uint64), rows)
-    _summed(ids.low, ids.low, ids.low, (rows, rows, rows))
+    _summed((ids.low, ids.low), (ids.low, ids.low), (ids.low, ids.low), (rows, rows, rows))
     seen.add(ids, np.flatnonzero(seen.fresh(ids, rows)), rows, rows)
     seen.forget(rows)
 

@@ -32,13 +32,14 @@ from features.accumulators import (
     none,
     taken,
 )
-from features.adding import Contributions
+from features.adding import Contributions, fixed
 from features.contributions import contributions
 from features.feeds import Feeds
-from features.judgement import HEARTBEAT, LATE, OUTCOMES, Judged, Unjudged, judged
+from features.judgement import HEARTBEAT, LATE, OUTCOMES, Judged, Unjudged, closing_rows, counted, judged
 from features.ordering import Ints
 from features.seen_ids import Ids, SeenIds
 from features.symbols import Symbols
+from features.texts import are
 from features.window_config import WindowConfig
 
 END_OF_RUN_ROW: Final = 2**31 - 1  # after every row of the last record
@@ -150,11 +151,11 @@ class Windows:
     def _judged(self, events: pl.DataFrame) -> Rows:
         """The events with bar, watermark and outcome of each."""
         window_ns, amend_ns = self._config.window_ns, self._config.amend_ns
-        times = events["src_ts"].to_numpy(writable=True)
+        times = fixed(events["src_ts"].to_numpy())
         feed, symbol = self._feeds.numbers(events["provider"]), self._symbols.numbers(events["symbol"])
         bar = BarIds(times // window_ns, feed, symbol)
         end = (bar.window + 1) * window_ns
-        is_heartbeat = (events["kind"] == HEARTBEAT).to_numpy(writable=True)
+        is_heartbeat = are(events["kind"], HEARTBEAT)
         ids = Ids.of(events["event_id"], bar, self._feeds, self._symbols, end + amend_ns)
         fresh = self._seen.fresh(ids, np.flatnonzero(~is_heartbeat))
         unjudged = Unjudged(times, end, feed, fresh, is_heartbeat)
@@ -171,7 +172,9 @@ class Windows:
         leaving = joined(closing, amendments)
         if not len(leaving):
             return NO_BARS
-        index = np.concatenate([self._closing_rows(rows, closing), amending])
+        bars = closing["feed"].astype(np.int64), self._ends(closing)
+        closed_by = closing_rows((rows.bar.feed, rows.watermark), bars, len(self._feeds.newest))
+        index = np.concatenate([closed_by, amending])
         cause = rows.events["offset"].to_numpy()[index], rows.events["row"].to_numpy()[index]
         return self._finished(leaving, cause, index)
 
@@ -205,15 +208,6 @@ class Windows:
         self._opened = taken(self._opened, ~closes)
         self._closed = joined(self._closed, closing)
         return closing
-
-    def _closing_rows(self, rows: Rows, closing: Accumulators) -> Ints:
-        """For each closing window the first row of its provider that brought the watermark to its end."""
-        index = np.zeros(len(closing), np.int64)
-        end = self._ends(closing)
-        for provider in np.unique(closing["feed"]):
-            mine, theirs = np.flatnonzero(closing["feed"] == provider), np.flatnonzero(rows.bar.feed == provider)
-            index[mine] = theirs[np.searchsorted(rows.watermark[theirs], end[mine])]
-        return index
 
     def _amend(self, added: Contributions, amending: Ints) -> Accumulators:
         """Bars after each amending row; the closed windows take over the last state of each."""
@@ -264,5 +258,5 @@ def _late(rows: Rows, batch: MicroBatch) -> pl.DataFrame:
 
 
 def _counted(rows: Rows) -> Outcomes:
-    counts = np.bincount(rows.outcome, minlength=len(OUTCOMES)).tolist()
+    counts = counted(rows.outcome).tolist()
     return Outcomes(**dict(zip(OUTCOMES, counts, strict=True)))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,17 @@ def test_sums_are_exact_far_beyond_64_bits() -> None:
     turnover = sum(round(row["c"] * row["v"] * 1e9) for row in exact.events)
     volume = sum(round(row["v"] * 1e9) for row in exact.events)
     assert (made["volume"], made["vwap"]) == (float(volume) / 1e9, float(turnover) / float(volume))
+
+
+@pytest.mark.parametrize(
+    "limbs", [(2**40 - 1, 2**23 - 1, 0), (0, 2**23, 0), (1, 2**40 - 2**23 + 1, -1), (513, 2**13, 0)]
+)
+def test_a_sum_becomes_the_nearest_float_on_either_side_of_64_bits(limbs: tuple[int, int, int]) -> None:
+    made = gather([tick(0)], Feeds(), Symbols())
+    made["turnover"], made["volume"] = limbs, (1, 0, 0)
+    cause, names = (np.array([0]), np.array([0])), (pl.Series(["a"]), pl.Series(["X"]))
+    (vwap,) = finished(made, names, cause, WINDOW_NS, "10ms")["vwap"]
+    assert vwap == float(sum(limb << 40 * place for place, limb in enumerate(limbs)))
 
 
 def test_a_bar_without_volume_has_no_vwap() -> None:

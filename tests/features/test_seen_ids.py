@@ -96,6 +96,14 @@ def test_ids_that_come_one_by_one_lie_in_a_few_arrays() -> None:
     assert len(ids.snapshot()) <= 12
 
 
+def test_an_id_that_has_expired_when_it_is_added_is_not_kept() -> None:
+    ids = SeenIds()
+    add(ids, [1], [1], expiry=4, watermark=5)
+    assert len(ids) == 0
+    add(ids, [2], [2], expiry=5, watermark=5)
+    assert known_to(ids, [1, 2], [1, 2], expiry=5) == [False, True]
+
+
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=30))
 def test_only_the_first_of_equal_ids_in_a_batch_is_fresh(batch: list[tuple[int, int, bool]]) -> None:
     ids, met = SeenIds(), set[tuple[int, int]]()
