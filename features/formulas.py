@@ -1,95 +1,175 @@
-"""The formulas of the rolling features, vectorised over symbols.
+"""The formulas of the rolling features, each over the windows of one symbol, and the loop over symbols that calls them.
 
-Arrays of shape (windows, symbols) are in time order and have at least two columns (see `features.ring`), so that every
-sum runs from the oldest window to the newest. NaN, or anything else not finite, means that a value is undefined.
+A series is an array of windows, oldest first, so that every sum runs from the oldest to the newest. The last is the
+window that closes. NaN in a series of closes means that there is no bar. NaN in a value, or anything else not finite,
+means that it is undefined.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from features.ring import Bools, Floats, Ints
+from contracts.jit import compiled
+from features.feature_config import Kind
+from features.ring import Fields, Floats, Ints
 
 EPSILON: Final = float(np.finfo(np.float64).eps)
+_VWAP, _RETURN, _MOMENTUM, _VOLATILITY, _SKEWNESS, _KURTOSIS = range(6)
+NUMBERS: Final[dict[Kind, int]] = {  # of the kinds that follow from a series alone
+    "vwap": _VWAP,
+    "return": _RETURN,
+    "momentum": _MOMENTUM,
+    "volatility": _VOLATILITY,
+    "skewness": _SKEWNESS,
+    "kurtosis": _KURTOSIS,
+}
 
 
-def vwap(turnover: Floats, volume: Floats) -> Floats:
-    """Volume-weighted average price: sum of price times volume over sum of volume; both (windows, symbols)."""
-    total = volume.sum(axis=0)
-    return np.where(total > 0.0, turnover.sum(axis=0) / total, np.nan)
+@compiled
+def vwap(turnover: Floats, volume: Floats) -> float:
+    """Volume-weighted average price: sum of price times volume over sum of volume."""
+    traded = total = 0.0
+    for window in range(len(volume)):
+        traded += turnover[window]
+        total += volume[window]
+    return traded / total if total > 0.0 else np.nan
 
 
-def simple_return(close: Floats, base: Floats) -> Floats:
-    """Compare two prices; both (symbols,), undefined for a base of 0."""
-    return close / base - 1.0
+@compiled
+def simple_return(closes: Floats) -> float:
+    """Return since the last bar before the horizon; `closes` are of twice the horizon."""
+    return float(closes[-1] / _bar_before(closes[: len(closes) // 2], 0) - 1.0)
 
 
-def rate_of_change(close: Floats, base: Floats) -> Floats:
-    """Compare two prices in the way of TA-Lib's ROCP: near 1 the quotient alone would lose digits."""
-    return (close - base) / base
+@compiled
+def momentum(closes: Floats) -> float:
+    """Rate of change since as many bars ago as the horizon has windows; `closes` are of twice the horizon.
+
+    As TA-Lib's ROCP: near 1 the quotient of the prices alone would lose digits.
+    """
+    base = _bar_before(closes, len(closes) // 2)
+    return float((closes[-1] - base) / base)
 
 
-@dataclass(frozen=True, slots=True)
-class Deviations:
-    """Log returns less their mean: `values` and their `squares` (windows, symbols), 0 where none; others (symbols,)."""
-
-    values: Floats
-    squares: Floats
-    sum_of_squares: Floats
-    count: Ints
-    mean: Floats
-
-    @property
-    def second(self) -> Floats:
-        """Mean of the squares."""
-        return self.sum_of_squares / self.count
-
-    def moment(self, power: Floats) -> Floats:
-        """Mean over the returns of some power of `values`."""
-        total: Floats = power.sum(axis=0)
-        return total / self.count
+@compiled
+def _bar_before(closes: Floats, bars: int) -> float:
+    """The close so many bars before the last one, NaN if there is none."""
+    for close in closes[::-1]:
+        if not np.isnan(close):
+            if bars == 0:
+                return float(close)
+            bars -= 1
+    return np.nan
 
 
-def deviations(returns: Floats, inside: Bools, count: Ints) -> Deviations:
-    """Deviations of those `returns` that are `inside`, both (windows, symbols); `count` of them per symbol."""
-    mean = np.where(inside, returns, 0.0).sum(axis=0) / count
-    return _deviations(np.where(inside, returns - mean, 0.0), count, mean)
+class Moments(NamedTuple):
+    """How many log returns there are, their mean, and the sums of powers of their deviations from it."""
+
+    n: float
+    mean: float
+    squares: float
+    cubes: float
+    fourths: float
 
 
-def deviations_of_all(returns: Floats, count: Ints) -> Deviations:
-    """Answer as `deviations` does for returns that are all inside, without four passes over them."""
-    mean = returns.sum(axis=0) / count
-    return _deviations(returns - mean, count, mean)
+_NO_MOMENTS: Final = Moments(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def _deviations(values: Floats, count: Ints, mean: Floats) -> Deviations:
-    squares = values * values
-    return Deviations(values, squares, squares.sum(axis=0), count, mean)
+@compiled
+def moments(log_closes: Floats, returns: Floats) -> Moments:
+    """Those of the log returns between consecutive bars, gaps or not; `returns` has room for them.
+
+    The deviations take a pass of their own, as what is made of sums of powers of the returns would lose digits.
+    """
+    count, before, total = 0, np.nan, 0.0
+    for log_close in log_closes:
+        if not np.isnan(log_close):
+            if not np.isnan(before):
+                returns[count] = log_close - before
+                total += returns[count]
+                count += 1
+            before = log_close
+    mean = total / count
+    squares = cubes = fourths = 0.0
+    for value in returns[:count]:
+        deviation = value - mean
+        square = deviation * deviation
+        squares += square
+        cubes += square * deviation
+        fourths += square * square
+    return Moments(float(count), mean, squares, cubes, fourths)
 
 
-def volatility(d: Deviations) -> Floats:
+@compiled
+def volatility(m: Moments) -> float:
     """Sample standard deviation (n - 1) of the log returns."""
-    variance = d.sum_of_squares / (d.count - 1)
-    return np.where(d.count >= 2, np.sqrt(variance), np.nan)
+    return float(np.sqrt(m.squares / (m.n - 1.0))) if m.n >= 2.0 else np.nan
 
 
-def skewness(d: Deviations) -> Floats:
+@compiled
+def skewness(m: Moments) -> float:
     """Bias-corrected skewness G1 (Joanes and Gill, 1998), as `scipy.stats.skew(bias=False)`."""
-    n, second, third = d.count, d.second, d.moment(d.squares * d.values)
-    value = np.sqrt(n * (n - 1.0)) / (n - 2.0) * third / (second * np.sqrt(second))
-    return np.where((n >= 3) & _varies(second, d.mean), value, np.nan)
+    n, second, third = m.n, m.squares / m.n, m.cubes / m.n
+    if n < 3.0 or not _varies(second, m.mean):
+        return np.nan
+    return float(np.sqrt(n * (n - 1.0)) / (n - 2.0) * third / (second * np.sqrt(second)))
 
 
-def kurtosis(d: Deviations) -> Floats:
+@compiled
+def kurtosis(m: Moments) -> float:
     """Bias-corrected excess kurtosis G2 (Joanes and Gill, 1998), as `scipy.stats.kurtosis(bias=False)`."""
-    n, second, fourth = d.count, d.second, d.moment(d.squares * d.squares)
-    value = ((n * n - 1.0) * fourth / (second * second) - 3.0 * (n - 1.0) * (n - 1.0)) / ((n - 2.0) * (n - 3.0))
-    return np.where((n >= 4) & _varies(second, d.mean), value, np.nan)
+    n, second, fourth = m.n, m.squares / m.n, m.fourths / m.n
+    if n < 4.0 or not _varies(second, m.mean):
+        return np.nan
+    return ((n * n - 1.0) * fourth / (second * second) - 3.0 * (n - 1.0) * (n - 1.0)) / ((n - 2.0) * (n - 3.0))
 
 
-def _varies(second: Floats, mean: Floats) -> Bools:
+@compiled
+def _varies(second: float, mean: float) -> bool:
     # SciPy's test: below this spread the higher moments are made of rounding errors
-    return second > (EPSILON * mean) ** 2
+    return bool(second > (EPSILON * mean) ** 2)
+
+
+class Wanted(NamedTuple):
+    """Features, those with the same horizon next to each other; arrays of one length.
+
+    Attributes:
+        kinds: see `NUMBERS`.
+        horizons: in windows.
+    """
+
+    kinds: Ints
+    horizons: Ints
+
+
+@compiled
+def compute(wanted: Wanted, fields: Fields, rows: Ints, columns: Ints) -> Floats:
+    """Features of bars as of their windows, shape (features, bars), NaN where undefined."""
+    kinds, horizons = wanted
+    closes, log_closes, turnovers, volumes = fields
+    values, returns = np.empty((len(kinds), len(rows))), np.empty(closes.shape[1])
+    for bar, row in enumerate(rows):
+        end, shape, shape_horizon = columns[bar] + 1, _NO_MOMENTS, 0
+        for feature, kind in enumerate(kinds):
+            horizon = horizons[feature]
+            if kind == _VWAP:
+                value = vwap(turnovers[row, end - horizon : end], volumes[row, end - horizon : end])
+            elif kind == _RETURN:
+                value = simple_return(closes[row, end - 2 * horizon : end])
+            elif kind == _MOMENTUM:
+                value = momentum(closes[row, end - 2 * horizon : end])
+            else:
+                if horizon != shape_horizon:  # several features have it in common
+                    shape, shape_horizon = moments(log_closes[row, end - horizon : end], returns), horizon
+                value = _of_returns(kind, shape)
+            values[feature, bar] = value if np.isfinite(value) else np.nan
+    return values
+
+
+@compiled
+def _of_returns(kind: int, m: Moments) -> float:
+    if kind == _VOLATILITY:
+        return volatility(m)
+    return skewness(m) if kind == _SKEWNESS else kurtosis(m)

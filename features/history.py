@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from features.feature_config import FeatureConfig
-from features.ring import Bools, Field, Floats, Ints, Ring
-from features.symbol_columns import SymbolColumns
-from features.wilder import WilderAverages
-
-NEVER: Final = -(2**62)  # a slot before all others
-
-FIELDS: Final = {
-    "close": Field(np.nan),  # NaN where the symbol has no bar in the window
-    "turnover": Field(0.0),  # vwap * volume
-    "volume": Field(0.0),
-    "log_return": Field(0.0),  # from the symbol's bar before, 0 where there is no bar or none before it
-    "last": Field(NEVER, np.int64, carried=True),  # slot of the symbol's newest bar up to this window
-    "ordinal": Field(0, np.int64, carried=True),  # how many bars the symbol has had up to this window
-}
-STORED: Final = ("close", "turnover", "volume")  # the other fields follow from these
+from features.ring import Bars, Fields, Floats, Ints, Ring
+from features.symbol_rows import NOWHERE, SymbolRows
+from features.wilder import Averages, WilderAverages
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +36,8 @@ class Memory:
 
     @property
     def depth(self) -> int:
-        """Windows to keep, so that the oldest amendable one still has its whole span, and one before it."""
-        return self.span + self.amendable + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Bars:
-    """Bars of one provider in the order of the log; arrays of shape (bars,)."""
-
-    slots: Ints
-    columns: Ints
-    closes: Floats
-    turnovers: Floats
-    volumes: Floats
-
-    def where(self, chosen: Bools | slice) -> Bars:
-        """Those chosen by a mask or a slice."""
-        return Bars(
-            self.slots[chosen], self.columns[chosen], self.closes[chosen], self.turnovers[chosen], self.volumes[chosen]
-        )
+        """Windows to keep, so that the oldest amendable one still has its whole span."""
+        return self.span + self.amendable
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,133 +45,99 @@ class HistoryState:
     """What a snapshot keeps of a history: only the bars that there are, as most symbols may trade but now and then.
 
     Attributes:
-        present: bits of an array of shape (windows, symbols): where there is a bar.
-        bars: of each, window by window.
-        averages: arrays of shape (windows, ..., symbols).
+        present: bits of an array of shape (symbols, windows): where there is a bar.
+        bars: array of shape (fields that are stored, bars), symbol by symbol.
+        averages: array of shape (symbols, periods).
     """
 
     head: int
     symbols: pl.Series
     present: npt.NDArray[np.uint8]
-    bars: dict[str, Floats]
-    averages: dict[str, Floats]
+    bars: Floats
+    averages: Averages
 
 
 class History:
-    """Dense arrays of the newest windows of one provider, all symbols side by side."""
+    """Dense arrays of the newest windows of one provider, a row for each symbol."""
 
     def __init__(self, memory: Memory, head: int) -> None:
         self.memory = memory
-        self.ring = Ring(FIELDS, memory.depth, head)
-        self.averages = WilderAverages(memory.periods, memory.amendable + 2, head)
-        self._symbols = SymbolColumns()
+        self.ring = Ring(memory.depth, head)
+        self.averages = WilderAverages(memory.periods, memory.span, memory.amendable, head)
+        self._symbols = SymbolRows()
 
-    @property
-    def head(self) -> int:
-        """Slot of the newest window."""
-        return self.ring.head
+    def rows(self, symbols: pl.Series) -> Ints:
+        """Look up the row of each of `symbols`; those not known yet get one."""
+        rows = self._symbols.locate(symbols)
+        if (rows == NOWHERE).any():
+            self._begin(self._symbols.add(symbols))
+            rows = self._symbols.locate(symbols)
+        return rows
 
-    def columns(self, symbols: pl.Series) -> Ints:
-        """Look up the column of each of `symbols`; those not known yet get one."""
-        columns = self._symbols.locate(symbols)
-        if columns.null_count():
-            added = self._symbols.add(symbols.filter(columns.is_null()))
-            for ring in (self.ring, self.averages.ring):
-                ring.widen(int(added.max()) + 1)
-            columns = self._symbols.locate(symbols)
-        return columns.to_numpy()
+    def _begin(self, rows: Ints) -> None:
+        for kept in (self.ring, self.averages):
+            kept.widen(int(rows.max()) + 1)
+            kept.begin(rows)
 
     def forget_idle(self) -> None:
-        """Free the columns of symbols whose last bar no feature and no amendment can reach any more.
-
-        What is left in them is out of reach for the next symbol too, so nothing has to be cleared.
-        """
-        columns = self._symbols.columns
-        last = self.ring["last"][self.ring.row(self.head), columns]
-        idle = columns[last <= self.head - self.memory.span - self.memory.amendable]
+        """Free the rows of symbols whose last bar no feature and no amendment can reach any more."""
+        idle = self.ring.free_idle()
         if idle.size:
             self._symbols.remove(idle)
 
-    def reachable(self, slots: Ints) -> Bools:
-        """Which of `slots`, in the order of the log, were amendable when they came.
-
-        The watermark never lags behind the newest window, so an amendment further back cannot be right.
-        """
-        newest = np.maximum(np.maximum.accumulate(slots), self.head)
-        return slots >= newest - self.memory.amendable
-
     def is_reachable(self, slot: int) -> bool:
-        """Whether a window that closes now is amendable, or newer than all others."""
-        return slot >= self.head - self.memory.amendable
+        """Whether a window is amendable, or newer than all others.
+
+        The watermark never lags behind the newest window, so a bar further back cannot be right.
+        """
+        return slot >= self.ring.head - self.memory.amendable
 
     def amend(self, bars: Bars) -> None:
-        """Correct known windows, then add those that closed without a bar and have one now, oldest first."""
-        bars = bars.where(self.reachable(bars.slots))
-        known = bars.slots <= self.head
-        if known.any():
-            self.record(bars.where(known))
-        new = bars.where(~known)
-        for slot in np.unique(new.slots):
-            self.record(new.where(new.slots == slot))
+        """Record those that are reachable of bars of which only the first may be newer than all others."""
+        newest = max(self.ring.head, int(bars.slots[0]))
+        bars = bars.where(bars.slots >= newest - self.memory.amendable)
+        if bars.slots.size:
+            self.record(bars)
 
-    def record(self, bars: Bars) -> None:
-        """Write bars of known windows or of one new one; of several of the same window and symbol the last counts."""
-        self._advance(int(bars.slots[-1]))
-        at = (self.ring.rows(bars.slots), bars.columns)
-        self.ring["close"][at] = bars.closes
-        self.ring["turnover"][at] = bars.turnovers
-        self.ring["volume"][at] = bars.volumes
-        columns = bars.columns  # where one is there twice, the same is worked out twice: that costs less than to look
-        for slot in range(int(bars.slots.min()), self.head + 1):
-            change, present, linked = self._link(slot, columns)
-            self.averages.step(slot, columns, change, present, linked)
+    def record(self, bars: Bars) -> Floats:
+        """Write bars, and return the RSIs after each of them, shape (periods, bars).
 
-    def _advance(self, slot: int) -> None:
-        self.ring.advance(slot)
-        self.averages.ring.advance(slot)
+        They are of known windows, or of new ones, oldest first, no further apart than the ring has spare windows. Of
+        several of the same window and symbol the last counts.
+        """
+        self._advance(int(bars.slots[0]), int(bars.slots.max()))
+        self.ring.write(bars)
+        return self.averages.update(self.ring, bars)
 
-    def _link(self, slot: int, columns: Ints) -> tuple[Floats, Bools, Bools]:
-        """Tie a window's bars to their symbols' bars before; (change of price, is there a bar, is there one before)."""
-        ring, row = self.ring, self.ring.row(slot)
-        before: Ints = ring["last"][row - 1, columns]
-        close: Floats = ring["close"][row, columns]
-        present: Bools = ~np.isnan(close)
-        linked = present & (before > slot - self.memory.span)
-        base: Floats = ring["close"][ring.rows(np.where(linked, before, slot)), columns]
-        ring["last"][row, columns] = np.where(present, slot, before)
-        ring["ordinal"][row, columns] = ring["ordinal"][row - 1, columns] + present
-        ring["log_return"][row, columns] = np.where(linked, _log(close) - _log(base), 0.0)
-        return close - base, present, linked
+    def _advance(self, first: int, newest: int) -> None:
+        if not self.ring.has_room(newest):
+            self.averages.settle(self.ring, first)
+            self.ring.slide(first)
+        self.ring.head = max(self.ring.head, newest)
 
     def state(self) -> HistoryState:
         """Copy what cannot be worked out again."""
-        columns = self._symbols.columns
-        present = ~np.isnan(self.ring.live("close")[:, columns])
-        windows, places = np.nonzero(present)
-        return HistoryState(
-            self.head,
-            self._symbols.symbols,
-            np.packbits(present),
-            {name: self.ring.live(name)[windows, columns[places]] for name in STORED},
-            self.averages.state(columns),
-        )
+        rows = self._symbols.rows
+        present, bars = self.ring.bars(rows)
+        self.averages.settle(self.ring, self.ring.head)
+        averages = self.averages.settled[rows]
+        return HistoryState(self.ring.head, self._symbols.symbols, np.packbits(present), bars, averages)
 
     @classmethod
     def of(cls, memory: Memory, state: HistoryState) -> History:
         """Rebuild the history that `state` was taken from; what was not stored comes out to the same bits."""
-        history = cls(memory, state.head - memory.depth)
-        columns = history.columns(state.symbols)
-        history._advance(state.head)
-        present = np.unpackbits(state.present, count=memory.depth * columns.size).reshape(memory.depth, columns.size)
-        windows, places = np.nonzero(present)
-        for name, values in state.bars.items():
-            history.ring.live(name)[windows, columns[places]] = values
-        for slot in range(state.head - memory.depth + 1, state.head + 1):
-            history._link(slot, columns)
-        history.averages.restore(columns, state.averages)
+        history = cls(memory, state.head)
+        rows = history.rows(state.symbols)
+        present = np.unpackbits(state.present, count=rows.size * memory.depth).reshape(rows.size, memory.depth)
+        places, windows = np.nonzero(present)
+        close, turnover, volume = state.bars
+        fields = Fields(close, log(close), turnover, volume)
+        history.ring.write(Bars(windows + history.ring.start, rows[places], fields))
+        history.averages.restore(history.ring, rows, state.averages)
         return history
 
 
-def _log(price: Floats) -> Floats:
-    # NaN rather than minus infinity, so that a price of 0 spoils a sum for good
-    return np.log(np.where(price > 0.0, price, np.nan))
+def log(price: Floats) -> Floats:
+    """Logarithms; of what is not positive minus infinity, which leaves nothing finite of what it goes into."""
+    with np.errstate(divide="ignore"):
+        return np.log(np.maximum(price, 0.0))

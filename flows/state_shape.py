@@ -9,7 +9,7 @@ import polars as pl
 
 from flows.settings import Settings
 
-FORMAT: Final = 5  # of what is saved, and of the keys it is saved under; a change of any of them is another number
+FORMAT: Final = 6  # of what is saved, and of the keys it is saved under; a change of any of them is another number
 
 Shape = Mapping[str, Any]
 

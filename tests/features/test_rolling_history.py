@@ -6,14 +6,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.history import Bars, History, Memory
-from features.ring import Field, Ring
+from features import formulas as features_formulas
+from features import ring as features_ring
+from features import rolling as features_rolling
+from features import wilder as features_wilder
+from features.history import History, Memory
+from features.ring import Bars, Fields
 from features.rolling import RollingFeatures
-from features.symbol_columns import SymbolColumns
+from features.symbol_rows import NOWHERE, SymbolRows
 from tests.features.rolling_logs import KINDS, WINDOW, bits, feature, frame, row
 
 FEATURES = [feature(kind, 6) for kind in KINDS]
-LONG = [feature(kind, 40) for kind in KINDS]  # fewer than 8 numbers NumPy adds in the same order anyhow
+LONG = [feature(kind, 40) for kind in KINDS]
 
 
 def rolling(features=FEATURES):
@@ -58,18 +62,43 @@ def test_state_stays_bounded_when_symbols_come_and_go():
     assert max(sizes[2:]) == min(sizes[2:])
 
 
-def test_columns_of_symbols_that_left_are_taken_again():
-    memory = Memory(span=4, amendable=1, periods=(2,))
-    history = History(memory, head=0)
+def bars(slot, rows):
+    ones = np.ones(len(rows))
+    return Bars(np.full(len(rows), slot), rows, Fields(ones, ones, ones, ones))
+
+
+def test_rows_of_symbols_that_left_are_taken_again():
+    history = History(Memory(span=4, amendable=1, periods=(2,)), head=0)
     for slot in range(1, 400, 3):
-        symbols = pl.Series([f"{slot}-{i}" for i in range(10)])
-        ones = np.ones(10)
-        history.record(Bars(np.full(10, slot), history.columns(symbols), ones, ones, ones))
+        history.record(bars(slot, history.rows(pl.Series([f"{slot}-{i}" for i in range(10)]))))
         history.forget_idle()
-    assert history.ring.width <= 40
+    assert history.ring.height <= 40
 
 
-def test_column_taken_again_holds_nothing_of_the_symbol_before():
+def test_symbol_is_known_by_its_newest_bar_whatever_the_order_of_its_amendments():
+    features = rolling()
+    features.update(frame(market(range(1, 30), ["A", "B"])))
+    late = [row(slot, 90.0, symbol="C", revision=1) for slot in (29, 27)]
+    features.update(frame([*late, row(27 + 15, 1.0, symbol="B")]))
+    assert "C" in set(features.snapshot().histories["p"].symbols)
+
+
+def test_nothing_is_compiled_while_bars_come_and_states_go():
+    features = rolling()
+    for start in (1, 41):
+        features.update(frame(market(range(start, start + 40), ["A", "B", "C"])))
+        features.update(frame([row(start + 39, 1.0, revision=1), row(start + 39, 2.0, offset=99, symbol="D")]))
+        features.provisional(frame([row(start + 40, 3.0, offset=100)]))
+        state = pickle.loads(pickle.dumps(features.snapshot()))
+        features = rolling()
+        features.restore(state)
+    parts = (features_rolling, features_ring, features_wilder, features_formulas)
+    kernels = [value for part in parts for value in vars(part).values() if hasattr(value, "signatures")]
+    assert kernels
+    assert all(len(kernel.signatures) <= 1 for kernel in kernels)
+
+
+def test_row_taken_again_holds_nothing_of_the_symbol_before():
     stale = rolling()
     stale.update(frame(market(range(1, 30), ["OLD"])))
     stale.update(frame(market([60], ["CLOCK"])))
@@ -80,23 +109,20 @@ def test_column_taken_again_holds_nothing_of_the_symbol_before():
 
 
 def test_ring_keeps_its_depth_over_steps_and_jumps():
-    ring = Ring({"value": Field(-1.0), "carried": Field(0.0, carried=True)}, depth=4, head=10)
-    written = {}
+    history, written = History(Memory(span=3, amendable=1, periods=()), head=10), {}
+    rows = history.rows(pl.Series(["A", "B"]))
     for slot in [11, 12, 13, 14, 17, 18, 19, 30, 31, 34, 35, 200]:
-        ring.advance(slot)
-        ring["value"][ring.row(slot)] = ring["carried"][ring.row(slot)] = written[slot] = float(slot)
-        window = range(slot - 3, slot + 1)
-        assert ring.live("value")[:, 0].tolist() == [written.get(s, -1.0) for s in window]
-        assert ring.live("carried")[:, 0].tolist() == [max((w for w in written if w <= s), default=0) for s in window]
+        history.record(Bars(np.array([slot]), rows[:1], Fields(*(np.array([float(slot)]),) * 4)))
+        written[slot] = float(slot)
+        present, stored = history.ring.bars(rows)
+        assert present[0].tolist() == [window in written for window in range(slot - 3, slot + 1)]
+        assert not present[1].any()
+        assert stored.tolist() == [[window for window in written if window > slot - 4]] * 3
 
 
-def test_ring_never_has_a_single_column():
-    assert Ring({"value": Field(0.0)}, depth=2, head=0).width >= 2
-
-
-def test_freed_columns_are_given_out_again_lowest_first():
-    columns = SymbolColumns()
-    assert columns.add(pl.Series(["A", "B", "A", "C"])).tolist() == [0, 1, 2]
-    columns.remove(np.array([1]))
-    assert columns.locate(pl.Series(["C", "B", "A"])).to_list() == [2, None, 0]
-    assert columns.add(pl.Series(["D", "E"])).tolist() == [1, 3]
+def test_freed_rows_are_given_out_again_lowest_first():
+    rows = SymbolRows()
+    assert rows.add(pl.Series(["A", "B", "A", "C"])).tolist() == [0, 1, 2]
+    rows.remove(np.array([1]))
+    assert rows.locate(pl.Series(["C", "B", "A"])).tolist() == [2, NOWHERE, 0]
+    assert rows.add(pl.Series(["D", "A", "E"])).tolist() == [1, 3]
