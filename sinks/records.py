@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
+import msgspec
 import polars as pl
 
 from contracts.batch import MicroBatch
 from contracts.record import CONTENT_TYPE, JSON, Headers, RecordHeaders, header_texts
-from contracts.timestamps import format_timestamps
+from contracts.timestamps import format_timestamp
 
 FLOW: Final = "flow"
 SOURCE_TOPIC: Final = "source_topic"
@@ -24,6 +26,9 @@ FAILED_AT: Final = "failed_at"
 STORE: Final = "store"  # as a reason: the database refused a row
 
 Cause = tuple[int, int]
+
+_encode: Final = msgspec.json.Encoder().encode
+_time: Final = lru_cache(maxsize=16)(format_timestamp)  # rows of a close have one
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,29 +91,25 @@ class OutRecord:
 
 def signal_records(batch: MicroBatch) -> Iterator[OutRecord]:
     """Signal v1, one record each, keyed by symbol."""
-    if batch.signals.is_empty():
-        return iter(())
-    frame = batch.signals.with_columns(ver=pl.lit(1), ts=format_timestamps(batch.signals["ts"]))
-    plain = pl.struct("ver", *(name for name in batch.signals.columns if name not in ("meta", "offset", "row")))
-    # meta is JSON already: it is put in as it stands
-    text = pl.concat_str(plain.struct.json_encode().str.strip_suffix("}"), pl.lit(',"meta":'), "meta", pl.lit("}"))
-    return _json_records(frame, text)
+    columns = batch.signals.to_dict(as_series=False)
+    columns["meta"] = [msgspec.Raw(meta.encode()) for meta in columns["meta"]]  # it is JSON already
+    return _json_records(columns, times=["ts"])
 
 
 def bar_records(batch: MicroBatch) -> Iterator[OutRecord]:
     """Bars, one record each, keyed by symbol."""
-    if batch.bars.is_empty():
-        return iter(())
-    times = {name: format_timestamps(batch.bars[name]) for name in ("window_start", "window_end")}
-    frame = batch.bars.with_columns(ver=pl.lit(1), partition=pl.lit(batch.partition), **times)
-    plain = pl.struct("ver", *(name for name in frame.columns if name not in ("ver", "offset", "row")))
-    return _json_records(frame, plain.struct.json_encode())
+    columns = batch.bars.to_dict(as_series=False)
+    columns["partition"] = [batch.partition] * batch.bars.height
+    return _json_records(columns, times=["window_start", "window_end"])
 
 
-def _json_records(frame: pl.DataFrame, text: pl.Expr) -> Iterator[OutRecord]:
-    encoded = frame.select("offset", "row", "symbol", text=text)
-    for offset, row, symbol, value in encoded.iter_rows():
-        yield OutRecord((offset, row), symbol.encode(), value.encode(), [(CONTENT_TYPE, JSON.encode())])
+def _json_records(columns: dict[str, list[Any]], times: Sequence[str]) -> Iterator[OutRecord]:
+    """Of a few rows each time, so they are put together one by one: a query takes longer than a hundred of them."""
+    columns |= {name: list(map(_time, columns[name])) for name in times}
+    causes = zip(columns.pop("offset"), columns.pop("row"), strict=True)
+    for cause, symbol, row in zip(causes, columns["symbol"], zip(*columns.values(), strict=True), strict=True):
+        value = _encode({"ver": 1, **dict(zip(columns, row, strict=True))})
+        yield OutRecord(cause, symbol.encode(), value, [(CONTENT_TYPE, JSON.encode())])
 
 
 def refused_records(rows: pl.DataFrame) -> Iterator[OutRecord]:

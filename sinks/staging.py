@@ -46,7 +46,7 @@ def unique_rows(target: Target, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
     Rows of one key become one as they would have in the table, so what is stored does not depend on the flush.
     """
-    if rows.select(target.key).hash_rows().n_unique() == rows.height:  # nearly always, and by far the soonest known
+    if rows[list(target.key)].hash_rows().n_unique() == rows.height:  # nearly always, and by far the soonest known
         yield rows
         return
     match target.within_flush:

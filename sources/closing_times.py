@@ -28,15 +28,18 @@ class ClosingTimes:
     def __init__(self, window_ns: int, allow_late_ns: int, max_future_ns: int) -> None:
         self._window_ns, self._allow_late_ns, self._max_future_ns = window_ns, allow_late_ns, max_future_ns
         self._next = np.full(_PLACES, _NEVER, np.int64)
+        self.ahead_ns = 0  # how far the soonest of them was ahead of the latest events, in their own time
 
     def pass_one(self, records: Records) -> bool:
         """Whether one of the events passes it; all of them count, as it moves on with each."""
-        return _pass_one(scan(records, self._max_future_ns), self._next, self._window_ns, self._allow_late_ns)
+        found = scan(records, self._max_future_ns)
+        passes, self.ahead_ns = _pass_one(found, self._next, self._window_ns, self._allow_late_ns)
+        return passes
 
 
 @compiled
-def _pass_one(found: npt.NDArray[Any], following: _Ints, window_ns: int, allow_late_ns: int) -> bool:
-    passes = False
+def _pass_one(found: npt.NDArray[Any], following: _Ints, window_ns: int, allow_late_ns: int) -> tuple[bool, int]:
+    passes, ahead_ns = False, window_ns
     for row in range(len(found)):
         tick = found[row]
         if not tick.is_tick:
@@ -47,7 +50,8 @@ def _pass_one(found: npt.NDArray[Any], following: _Ints, window_ns: int, allow_l
             passes = True
             window = (tick.src_ts - allow_late_ns) // window_ns + 1
             following[place] = window * window_ns + allow_late_ns
-    return passes
+        ahead_ns = min(ahead_ns, following[place] - tick.src_ts)
+    return passes, ahead_ns
 
 
 @compiled

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 _TIMEOUT: Final = 10.0
 _PART: Final = 4000  # records, with all that is made of them, that still fit a core's cache together
 _SMALL: Final = 2_000  # records that cost less in a batch of their own than they would if they waited for more
-_PATIENCE_SECONDS: Final = 0.1
+_PATIENCE_SECONDS: Final = 0.25  # for that long, while no window is about to close
+_LEAST_PATIENCE_SECONDS: Final = 0.1
 _NO_END: Final = 2**63 - 1
-_POLL: Final = timedelta(milliseconds=3)
-_QUIET_POLL: Final = timedelta(milliseconds=10)  # of a partition that brings nothing: to look costs as if it did
+_POLL_SECONDS: Final = 0.003
+_SOON_SECONDS: Final = 0.001  # between two looks, when a window may close any moment
+_LATER_SECONDS: Final = 0.01  # when none will, or a partition brings nothing: to look costs as if it did
 _QUIET_SECONDS: Final = 1.0
 _WAIT_IT_OUT: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
 _OUT_OF_LOG: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
@@ -58,9 +60,10 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         self._end = end
         self._held: Records | None = None  # read, and waiting for more
         self._closing_times = source.closing_times() if source.closing_times else None
+        self._closes_at = 0.0  # when a window may close next, if events go on as they came
         self._handed_on_at = 0.0
         self._last_appended = (0, 0)
-        self._read_at = 0  # when the oldest record that is held was fetched
+        self._read_at = 0  # when the newest record was fetched
         self._awake: datetime | None = None
         self._reported = 0
         self._ahead_since: float | None = None
@@ -100,7 +103,13 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
 
     @property
     def _pause(self) -> timedelta:
-        return _POLL if time.monotonic() - self._handed_on_at < _QUIET_SECONDS else _QUIET_POLL
+        """Until the next look: shorter and shorter as the end of a window comes nearer."""
+        now = time.monotonic()
+        if now - self._handed_on_at >= _QUIET_SECONDS:
+            return timedelta(seconds=_LATER_SECONDS)
+        if self._closing_times is None:
+            return timedelta(seconds=_POLL_SECONDS)
+        return timedelta(seconds=min(max((self._closes_at - now) / 2, _SOON_SECONDS), _LATER_SECONDS))
 
     @property
     def _next(self) -> int:
@@ -118,7 +127,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         while room > 0:
             held, self._held = self._held, None
             new, is_all = self._polled(min(room, _PART) - (len(held) if held else 0))
-            if held is None and room == self._source.batch_size:
+            if len(new):
                 self._read_at = time.monotonic_ns()
             records = held + new if held else new
             if is_all and room == self._source.batch_size and self._can_wait(records, new):
@@ -152,7 +161,12 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         if self._closing_times is None or not len(records) or len(records) >= min(_SMALL, self._source.batch_size):
             return False
         closes = self._closing_times.pass_one(new)
-        return not closes and time.monotonic() - self._handed_on_at < _PATIENCE_SECONDS
+        now = time.monotonic()
+        if len(new):
+            self._closes_at = now + self._closing_times.ahead_ns / 1e9
+        # What is there when a window closes is little, if some has been handed on shortly before.
+        patience = min(max((self._closes_at - now) / 2, _LEAST_PATIENCE_SECONDS), _PATIENCE_SECONDS)
+        return not closes and now - self._handed_on_at < patience
 
     def _before_end(self, records: Records) -> Records:
         """Without what came in after a bounded run had begun."""

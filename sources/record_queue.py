@@ -139,7 +139,9 @@ def _records(messages: _Messages) -> Records:
 def _copied(addresses: _Ints, lengths: _Ints) -> BinaryColumn:
     lengths = np.ascontiguousarray(lengths)
     starts = starts_of(lengths)
-    data = np.zeros(starts[-1] + PADDING, np.uint8)
+    data = np.empty(starts[-1] + PADDING, np.uint8)
+    data[starts[1:] - 1] = 0
+    data[starts[-1] :] = 0
     gather(np.ascontiguousarray(addresses), lengths, starts, data)
     return BinaryColumn(data, starts[:-1], lengths)
 

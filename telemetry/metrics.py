@@ -111,7 +111,7 @@ END_TO_END: Final = Histogram(
 )
 LATENCY: Final = Histogram(
     "stream_latency_seconds",
-    "From the fetch of a batch to the end of the steps, and of one that closed windows to its rows being committed",
+    "From the fetch of a batch's newest record to the end of the steps, or to what its closes wrote being committed",
     ["until"],
     buckets=[round(0.001 * 1.25**power, 6) for power in range(42)],  # 1 ms to 9.4 s
 )

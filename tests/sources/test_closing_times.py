@@ -78,6 +78,16 @@ def test_times_in_other_zones_are_understood() -> None:
     assert passed([event(9.0)], [event(0.6, zone="-00:01")]) == [True, True]
 
 
+def test_the_soonest_end_of_a_window_is_as_far_ahead_as_the_latest_events_of_its_provider_are_before_it() -> None:
+    times = ClosingTimes(2_000_000_000, 500_000_000, 5_000_000_000)
+    assert times.pass_one(Records.of([event(0.6), event(2.0), event(1.0)]))
+    assert times.ahead_ns == 500_000_000
+    assert times.pass_one(Records.of([event(1.2, "slow"), event(2.1)]))
+    assert times.ahead_ns == 400_000_000
+    assert not times.pass_one(Records.of([event(1.3, "slow")]))
+    assert times.ahead_ns == 1_200_000_000
+
+
 DEEP = b'{"src_ts": "2025-10-24T14:02:01Z", "provider": "feed", "x": ' + b"[" * 3_000 + b"]" * 3_000 + b"}"
 
 
