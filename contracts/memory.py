@@ -31,6 +31,14 @@ def _eight_bytes(_: Any, address: Any) -> Any:
     return types.int64(types.intp), load
 
 
+def _four_bytes(_: Any, address: Any) -> Any:
+    def load(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.IntType(32).as_pointer())
+        return builder.zext(builder.load(place, align=1), ir.IntType(64))
+
+    return types.int64(types.intp), load
+
+
 def _lowest_bit(_: Any, number: Any) -> Any:
     def count(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
@@ -71,6 +79,8 @@ def _folded_product(_: Any, one: Any, other: Any) -> Any:
 byte: Final = cast(Callable[[int], int], intrinsic(_byte))
 # The eight bytes from an address on, the first of them the lowest.
 eight_bytes: Final = cast(Callable[[int], int], intrinsic(_eight_bytes))
+# The four bytes from an address on, the first of them the lowest.
+four_bytes: Final = cast(Callable[[int], int], intrinsic(_four_bytes))
 # The place of the lowest bit that is set; 64 if none is.
 lowest_bit: Final = cast(Callable[[int], int], intrinsic(_lowest_bit))
 # The upper half of a product of 128 bits, by exclusive or with the lower.

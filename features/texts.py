@@ -129,6 +129,7 @@ def _column(texts: pl.Series) -> _Texts:
     column = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
     _, views, *buffers = column.buffers()
     place = slice(2 * column.offset, 2 * (column.offset + len(column)))
+    # The array came as one, so whoever holds its views keeps all of it alive.
     addresses = [0 if buffer is None else buffer.address for buffer in buffers]
     return _Texts(np.frombuffer(views or b"", np.int64)[place], np.array(addresses, np.int64))
 

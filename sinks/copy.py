@@ -18,7 +18,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from contracts.jit import compiled
-from contracts.memory import byte, copy, eight_bytes, put
+from contracts.memory import byte, copy, eight_bytes, four_bytes, put
 
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, and no extension of the header
 _END: Final = b"\xff\xff"
@@ -74,7 +74,7 @@ def _write_value(column: Any, row: int, at: int) -> int:
         return _write_text(column, row, at)
     put(at, column.size, 4)
     if column.size == 4:
-        put(at + 4, eight_bytes(column.values + 4 * row), 4)
+        put(at + 4, four_bytes(column.values + 4 * row), 4)
     else:
         put(at + 4, eight_bytes(column.values + 8 * row) - column.zero, 8)
     return int(4 + column.size)
