@@ -17,26 +17,18 @@ from contracts.jit import compiled
 _Ints = npt.NDArray[np.int64]
 
 
-def _byte(_: Any, address: Any) -> Any:
-    def load(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        return builder.zext(builder.load(builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())), ir.IntType(64))
+def _read(bits: int) -> Callable[[Any, Any], Any]:
+    """A function of so many bits from an address on, the first byte the lowest."""
+    kind, whole = ir.IntType(bits), ir.IntType(64)
 
-    return types.int64(types.intp), load
+    def read(_: Any, address: Any) -> Any:
+        def load(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+            value = builder.load(builder.inttoptr(arguments[0], kind.as_pointer()), align=1)
+            return value if bits == 64 else builder.zext(value, whole)
 
+        return types.int64(types.intp), load
 
-def _eight_bytes(_: Any, address: Any) -> Any:
-    def load(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        return builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), align=1)
-
-    return types.int64(types.intp), load
-
-
-def _four_bytes(_: Any, address: Any) -> Any:
-    def load(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        place = builder.inttoptr(arguments[0], ir.IntType(32).as_pointer())
-        return builder.zext(builder.load(place, align=1), ir.IntType(64))
-
-    return types.int64(types.intp), load
+    return read
 
 
 def _lowest_bit(_: Any, number: Any) -> Any:
@@ -76,11 +68,11 @@ def _folded_product(_: Any, one: Any, other: Any) -> Any:
 
 
 # The byte at an address.
-byte: Final = cast(Callable[[int], int], intrinsic(_byte))
+byte: Final = cast(Callable[[int], int], intrinsic(_read(8)))
 # The eight bytes from an address on, the first of them the lowest.
-eight_bytes: Final = cast(Callable[[int], int], intrinsic(_eight_bytes))
+eight_bytes: Final = cast(Callable[[int], int], intrinsic(_read(64)))
 # The four bytes from an address on, the first of them the lowest.
-four_bytes: Final = cast(Callable[[int], int], intrinsic(_four_bytes))
+four_bytes: Final = cast(Callable[[int], int], intrinsic(_read(32)))
 # The place of the lowest bit that is set; 64 if none is.
 lowest_bit: Final = cast(Callable[[int], int], intrinsic(_lowest_bit))
 # The upper half of a product of 128 bits, by exclusive or with the lower.

@@ -1,4 +1,4 @@
-"""Numbers for the symbols of a partition, so that what is kept of them are integers."""
+"""Numbers for the symbols and providers of a partition, so that what is kept of them are integers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ _SEED: Final = 2
 class Symbols:
     """A number for each text, in the order in which they were first seen."""
 
-    def __init__(self, texts: pl.Series | None = None) -> None:
+    def __init__(self, texts: pl.Series | None = None, *, seed: int = _SEED) -> None:
+        self._seed = seed
         self._numbering = Numbering(texts)
         self._objects = np.array(self._numbering.texts, np.object_)
         self._ranks: Ints | None = None
         self._hashes: tuple[Hashes, Hashes] | None = None
 
+    def __len__(self) -> int:
+        return len(self._numbering)
+
     def numbers(self, texts: pl.Series) -> Ints:
         """The number of each text; new texts get one. What is null, as in heartbeats, counts as an empty text."""
         numbers = self._numbering.numbers(texts)
-        if len(self._numbering) > len(self._objects):
+        if len(self) > len(self._objects):
             self._objects = np.array(self._numbering.texts, np.object_)
             self._ranks = self._hashes = None
         return numbers
@@ -45,7 +49,7 @@ class Symbols:
     def hashes(self) -> tuple[Hashes, Hashes]:
         """Twice 64 bits of hash over each text, by its number."""
         if self._hashes is None:
-            self._hashes = hashes(self.all, _SEED)
+            self._hashes = hashes(self.all, self._seed)
         return self._hashes
 
     @property
@@ -55,4 +59,4 @@ class Symbols:
 
     def wasted(self, used: int) -> bool:
         """Whether it is worth it to count anew if so many numbers are in use."""
-        return len(self._numbering) > 2 * used + _SPARE
+        return len(self) > 2 * used + _SPARE

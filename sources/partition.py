@@ -104,12 +104,15 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     @property
     def _pause(self) -> timedelta:
         """Until the next look: shorter and shorter as the end of a window comes nearer."""
-        now = time.monotonic()
-        if now - self._handed_on_at >= _QUIET_SECONDS:
+        if time.monotonic() - self._handed_on_at >= _QUIET_SECONDS:
             return timedelta(seconds=_LATER_SECONDS)
         if self._closing_times is None:
             return timedelta(seconds=_POLL_SECONDS)
-        return timedelta(seconds=min(max((self._closes_at - now) / 2, _SOON_SECONDS), _LATER_SECONDS))
+        return timedelta(seconds=self._half_way_to_a_close(_SOON_SECONDS, _LATER_SECONDS))
+
+    def _half_way_to_a_close(self, least: float, most: float) -> float:
+        """Seconds, within these bounds."""
+        return min(max((self._closes_at - time.monotonic()) / 2, least), most)
 
     @property
     def _next(self) -> int:
@@ -161,12 +164,11 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         if self._closing_times is None or not len(records) or len(records) >= min(_SMALL, self._source.batch_size):
             return False
         closes = self._closing_times.pass_one(new)
-        now = time.monotonic()
         if len(new):
-            self._closes_at = now + self._closing_times.ahead_ns / 1e9
+            self._closes_at = time.monotonic() + self._closing_times.ahead_ns / 1e9
         # What is there when a window closes is little, if some has been handed on shortly before.
-        patience = min(max((self._closes_at - now) / 2, _LEAST_PATIENCE_SECONDS), _PATIENCE_SECONDS)
-        return not closes and now - self._handed_on_at < patience
+        patience = self._half_way_to_a_close(_LEAST_PATIENCE_SECONDS, _PATIENCE_SECONDS)
+        return not closes and time.monotonic() - self._handed_on_at < patience
 
     def _before_end(self, records: Records) -> Records:
         """Without what came in after a bounded run had begun."""
