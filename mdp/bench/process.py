@@ -29,7 +29,7 @@ class Account:
     Attributes:
         at: seconds of a clock that only goes on.
         cpu: seconds of all its threads.
-        events: that have gone through all steps.
+        events: that have gone through all steps since the start of the saved state.
         peak_mb: of resident memory.
         steps: CPU seconds by step.
         latency: by stage, how many batches took at most so many seconds, in ascending order.
@@ -100,13 +100,10 @@ class Process:
         """As it was when it opened its first partition."""
         return self._told(1)
 
-    def asked(self) -> Account:
-        """As it is now."""
-        number = len(self._accounts) + 1
-        if self._process.stdin is not None:
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
-        return self._told(number)
+    def reached(self, events: int) -> Account:
+        """As it was when it had gone through so many events of its saved state's; or a minute later, if it had not."""
+        ports.wait_until(lambda: self._asked().events >= events, _SECONDS)
+        return self._accounts[-1]
 
     def ended(self) -> Account:
         """As it was at its end, which is waited for."""
@@ -121,6 +118,14 @@ class Process:
         self._process.kill()
         self._reader.join()
         self._process.__exit__(None, None, None)  # waits, and closes the pipes
+
+    def _asked(self) -> Account:
+        """As it is now."""
+        number = len(self._accounts) + 1
+        if self._process.stdin is not None:
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        return self._told(number)
 
     def _told(self, number: int) -> Account:
         ports.wait_until(lambda: len(self._accounts) >= number or self._process.poll() is not None, _SECONDS)

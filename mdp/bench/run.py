@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +45,8 @@ class Report:
     Attributes:
         start: seconds and CPU seconds from the start of the process to its first fetch.
         log: from the first fetch to the last commit.
-        live: the same of a live market, from when it is warm to its end; None where none was asked for.
+        live: the same of a live market, from when the worker is warm until it is through all of it, or has not been for
+            a minute; None where none was asked for.
     """
 
     start: tuple[float, float]
@@ -83,35 +83,31 @@ class _Bench:
     say: Callable[[str], None]
 
     def run(self) -> Report:
-        start, log = self._log()
-        return Report(start=start, log=log, live=self._live() if self.options.seconds else None)
+        sent, start, log = self._log()
+        return Report(start=start, log=log, live=self._live(sent) if self.options.seconds else None)
 
-    def _log(self) -> tuple[tuple[float, float], Account]:
+    def _log(self) -> tuple[int, tuple[float, float], Account]:
         self.say(f"Writing {self.options.count:,} events")
-        self._send(Load(count=self.options.count), threading.Event())
+        sent = self._send(Load(count=self.options.count))
         self.say("Working through them")
         with self._worker("run.until_end=true") as worker:
             begun = worker.begun()
-            return (begun.at - worker.started, begun.cpu), worker.ended().since(begun)
+            return sent, (begun.at - worker.started, begun.cpu), worker.ended().since(begun)
 
-    def _live(self) -> Account:
-        rate, seconds, stop = self.options.rate, self.options.seconds, threading.Event()
-        load = Load(rate=rate, seconds=_WARM_UP_SECONDS + seconds)
-        with self._worker() as worker, ThreadPoolExecutor(1) as pool:
+    def _live(self, before: int) -> Account:
+        rate, seconds = self.options.rate, self.options.seconds
+        with self._worker() as worker:
             worker.begun()
             self.say(f"Live: {rate:,.0f} events/s for {seconds:.0f} s, and {_WARM_UP_SECONDS:.0f} s to warm up")
-            try:
-                sending = pool.submit(self._send, load, stop)
-                wait([sending], _WARM_UP_SECONDS)
-                warm = worker.asked()
-                sending.result()
-                return worker.asked().since(warm)
-            finally:
-                stop.set()
+            before += self._send(Load(rate=rate, seconds=_WARM_UP_SECONDS))
+            warm = worker.reached(before)
+            before += self._send(Load(rate=rate, seconds=seconds))
+            return worker.reached(before).since(warm)
 
-    def _send(self, load: Load, stop: threading.Event) -> None:
-        topic = self.settings.bus.kafka.topic
-        send(self.settings, load, topic, self.options.encoding, stop=stop, on_progress=lambda _: None)
+    def _send(self, load: Load) -> int:
+        """How many records were sent."""
+        topic, stop = self.settings.bus.kafka.topic, threading.Event()
+        return send(self.settings, load, topic, self.options.encoding, stop=stop, on_progress=lambda _: None).total
 
     @contextmanager
     def _worker(self, *overrides: str) -> Iterator[Process]:
