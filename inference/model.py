@@ -46,19 +46,18 @@ class Model:
     threshold: float | None
     thread_pools: Any  # threadpoolctl.ThreadpoolController of the libraries that the estimator uses
 
-    def __call__(self, rows: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Value, score and whether to emit for each of at least one row, none of them with a null input."""
+    def __call__(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Value, score and whether to emit for each of at least one row of finite inputs."""
         if self.threshold is not None and hasattr(self.estimator, "classes_"):
             score = self._ask(self.estimator.predict_proba, rows)[:, -1]
             return np.ones_like(score), score, score >= self.threshold
         value = self._ask(self.estimator.predict, rows).reshape(len(rows))
         return value, np.ones_like(value), np.isfinite(value) & (np.abs(value) >= (self.threshold or 0.0))
 
-    def _ask(self, method: Any, rows: pl.DataFrame) -> NDArray[np.float64]:
-        blocks = np.minimum(np.arange(-(-len(rows) // _BLOCK) * _BLOCK), len(rows) - 1)
-        inputs = rows.select(pl.col(self.inputs).cast(pl.Float64))[blocks]
+    def _ask(self, method: Any, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        inputs = np.pad(rows, ((0, -len(rows) % _BLOCK), (0, 0)), mode="edge")
         with self._one_thread():
-            answer = method(inputs if self.named else inputs.to_numpy())
+            answer = method(pl.DataFrame(inputs, schema=self.inputs) if self.named else inputs)
         return np.asarray(answer, dtype=np.float64)[: len(rows)]
 
     @contextmanager
@@ -80,16 +79,17 @@ class ModelEvaluator:
 
     def evaluate(self, features: pl.DataFrame) -> pl.DataFrame:
         """Signals of the rows whose inputs are all there."""
-        complete = np.isfinite(features[list(self._model.inputs)].to_numpy()).all(axis=1)  # null is NaN there
-        rows = _chosen(features, complete)
-        if rows.is_empty():
+        inputs = features[list(self._model.inputs)].to_numpy(order="c").astype(np.float64, copy=False)
+        complete = np.isfinite(inputs).all(axis=1)  # null is NaN there
+        if not complete.any():
             return no_signals()
-        value, score, emit = self._model(rows)
-        if not emit.any():
+        value, score, emit = self._model(inputs[complete])
+        rows = np.flatnonzero(complete)[emit]
+        if not len(rows):
             return no_signals()
         return signals(
-            _chosen(rows, emit),
-            name=pl.lit(self._model.name),
+            features[pl.Series(rows)],  # by index, as a filter is a query and costs twice as much
+            name=pl.Series([self._model.name]).new_from_index(0, len(rows)),
             value=pl.Series(value[emit]),
             score=pl.Series(score[emit]),
         )
@@ -99,11 +99,6 @@ class ModelEvaluator:
 
     def restore(self, state: None) -> None:
         """There is nothing to continue from."""
-
-
-def _chosen(rows: pl.DataFrame, mask: NDArray[np.bool_]) -> pl.DataFrame:
-    # by index, as a filter is a query and costs twice as much
-    return rows if mask.all() else rows[pl.Series(np.flatnonzero(mask).astype(np.uint32))]
 
 
 def load_model(config: SklearnConfig, features: Sequence[str]) -> Model:
