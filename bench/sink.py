@@ -1,8 +1,10 @@
 """`python -m bench.sink`: what it costs to write bars so that nothing is written twice, beside a plain COPY.
 
-Rounds of the same 5,000 bars (500 symbols, 10 windows), one after the other: through `TimescaleWriter` (COPY into a
-staging table, merge, progress, commit), the same batch once more, by which nothing changes, and as a plain COPY and
-commit into a table made like the first, keys and checks included, from rows that are ready. Medians of all rounds.
+Rounds of 5,000 bars (500 symbols, 10 windows) at a time, one after the other: through `TimescaleWriter` as it is after
+rows that were there already (COPY into a staging table, merge, progress, commit), and as it is after nothing but new
+ones (COPY into the table, progress, commit); the first batch once more, by which nothing changes; and all as a plain
+COPY and commit into a table made like the first, keys and checks included, from rows that are ready. Medians of all
+rounds.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ class Took:
 
     plain: list[float] = field(default_factory=list)
     merge: list[float] = field(default_factory=list)
+    ahead: list[float] = field(default_factory=list)
     replay: list[float] = field(default_factory=list)
     client: list[float] = field(default_factory=list)
     flush: list[float] = field(default_factory=list)
@@ -90,9 +93,9 @@ def measure(conninfo: str, rounds: int) -> Took:
     with connect(conninfo) as connection:
         connection.execute(f"CREATE TABLE {_PLAIN} (LIKE {target.table} INCLUDING ALL)".encode())
         for number in range(rounds + _WARM_UP):
-            large = batch(number * (WINDOWS + 1), WINDOWS)
-            small = batch(number * (WINDOWS + 1) + WINDOWS, 1)
-            _round(took, connection, writer, target, large, small)
+            first = number * (2 * WINDOWS + 1)
+            large = batch(first, WINDOWS), batch(first + WINDOWS, WINDOWS)
+            _round(took, connection, writer, target, large, batch(first + 2 * WINDOWS, 1))
             if number + 1 == _WARM_UP:
                 took = Took()
         _check(connection, target)
@@ -105,17 +108,20 @@ def _round(
     connection: psycopg.Connection,
     writer: TimescaleWriter,
     target: Target,
-    large: MicroBatch,
+    large: tuple[MicroBatch, MicroBatch],
     small: MicroBatch,
 ) -> None:
+    took.merge.append(_seconds(lambda: writer.write([large[0]])))  # after a replay, or at the very beginning
     cpu = time.process_time()
-    took.merge.append(_seconds(lambda: writer.write([large])))
+    took.ahead.append(_seconds(lambda: writer.write([large[1]])))
     took.client.append(time.process_time() - cpu)
-    rows = table_rows(target, [large])
-    took.plain.append(_seconds(lambda: _plain(connection, rows)))
-    took.replay.append(_seconds(lambda: writer.write([large])))
     took.flush.append(_seconds(lambda: writer.write([small])))
-    _plain(connection, table_rows(target, [small]))  # so that the tables stay alike
+    took.replay.append(_seconds(lambda: writer.write([large[0]])))
+    for batch in (*large, small):  # the small one so that the tables stay alike
+        rows = table_rows(target, [batch])
+        seconds = _seconds(lambda rows=rows: _plain(connection, rows))  # type: ignore[misc]
+        if batch is not small:
+            took.plain.append(seconds)
 
 
 def _plain(connection: psycopg.Connection, rows: pl.DataFrame) -> None:
@@ -138,12 +144,13 @@ def _check(connection: psycopg.Connection, target: Target) -> None:
 
 def summary(took: Took) -> dict[str, float]:
     """The section of results.json."""
-    plain, merge, replay = (statistics.median(times) for times in (took.plain, took.merge, took.replay))
+    plain, merge, ahead, replay = map(statistics.median, (took.plain, took.merge, took.ahead, took.replay))
     rows = SYMBOLS * WINDOWS
     return {
         "plain_copy_rows_per_s": round(rows / plain),
         "merge_rows_per_s": round(rows / merge),
         "ratio": round(plain / merge, 3),
+        "ahead_rows_per_s": round(rows / ahead),
         "replay_rows_per_s": round(rows / replay),
         "client_us_per_row": round(statistics.median(took.client) / rows * 1e6, 2),
         "flush_500_ms": round(statistics.median(took.flush) * 1e3, 2),
@@ -171,6 +178,7 @@ def _show(found: dict[str, float]) -> None:
         ("plain COPY, rows/s", f"{found['plain_copy_rows_per_s']:,}", ""),
         ("COPY and merge, rows/s", f"{found['merge_rows_per_s']:,}", ""),
         ("share of the plain COPY's rate", f"{found['ratio']:.2f}", "target >= 0.5"),
+        ("nothing but new rows, rows/s", f"{found['ahead_rows_per_s']:,}", ""),
         ("replay that changes nothing, rows/s", f"{found['replay_rows_per_s']:,}", "target: above COPY and merge"),
         ("client CPU per row, µs", f"{found['client_us_per_row']:.2f}", ""),
         ("flush of 500 bars, ms", f"{found['flush_500_ms']:.1f}", ""),

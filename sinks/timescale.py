@@ -1,13 +1,17 @@
 """Writes bars, features and signals to TimescaleDB, or to plain PostgreSQL: one transaction per flush.
 
 Rows go by COPY into temporary staging tables and are merged from there (`sinks.merge`), so that writing the same
-batches again changes nothing. Progress through the log is written in the same transaction.
+batches again changes nothing. A flow that is ahead of all that is stored writes nothing but new rows: after a flush of
+which every row was new, the next goes by COPY straight into the tables, for half the database's time. Their keys hold
+whatever is there already against it; such a flush is merged after all. Progress through the log is written in the same
+transaction.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -82,6 +86,7 @@ class TimescaleWriter:
         self._targets: Final = targets(features, overwrite=overwrite)
         self._connection: psycopg.Connection | None = None
         self._reached: dict[Source, int] = {}
+        self._is_ahead = False  # whether every row of the last flush was new
 
     def write(self, batches: Sequence[MicroBatch]) -> WriteResult:
         """Writes `batches`, which are in log order for each partition, and their progress: all or nothing.
@@ -107,13 +112,29 @@ class TimescaleWriter:
 
     def _write(self, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
         connection = self._connected()
-        try:
-            result = self._transact(connection, rows, batches, merge_rows)
-        except DATA_ERRORS:
-            result = self._transact(connection, rows, batches, _merge_by_halves)
+        result = self._copied(connection, rows, batches) or self._merged(connection, rows, batches)
+        if count := sum(frame.height for _, frame in rows):
+            self._is_ahead = sum(result.changed.values()) == count
         for source, offset in progress.reached_by(batches).items():
             self._reached[source] = max(offset, self._reached.get(source, 0))
         return result
+
+    def _copied(self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult | None:
+        """None if not all of it could be new, or was."""
+        if self._is_ahead and all(self._is_new(batch) for batch in batches):
+            with suppress(*DATA_ERRORS):
+                return self._transact(connection, rows, batches, _copy_rows)
+        return None
+
+    def _is_new(self, batch: MicroBatch) -> bool:
+        is_beyond = batch.next_offset > self._reached.get((batch.topic, batch.partition), 0)
+        return is_beyond and not batch.bars["revision"].max()
+
+    def _merged(self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
+        try:
+            return self._transact(connection, rows, batches, merge_rows)
+        except DATA_ERRORS:
+            return self._transact(connection, rows, batches, _merge_by_halves)
 
     def _transact(
         self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch], merge: _Merge
@@ -137,6 +158,13 @@ class TimescaleWriter:
                 self._connection.execute(target.create_stage)
             self._reached = progress.reached(self._connection, self._flow)
         return self._connection
+
+
+def _copy_rows(
+    cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, _: Mapping[Source, int] = NOWHERE
+) -> WriteResult:
+    copy_into(cursor, target.table, rows)
+    return WriteResult(changed={target.table: rows.height})
 
 
 def merge_rows(

@@ -43,6 +43,7 @@ def everything() -> dict[str, object]:
             "plain_copy_rows_per_s": 200_000,
             "merge_rows_per_s": 120_000,
             "ratio": 0.6,
+            "ahead_rows_per_s": 180_000,
             "replay_rows_per_s": 150_000,
             "client_us_per_row": 1.3,
             "flush_500_ms": 6.0,

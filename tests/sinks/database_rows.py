@@ -9,6 +9,7 @@ import psycopg
 
 from contracts import frames
 from contracts.batch import MicroBatch, Outcomes
+from sinks.timescale import TimescaleWriter
 
 SECOND = 1_000_000_000
 T0 = 1_700_000_000 * SECOND
@@ -83,6 +84,14 @@ def batch(
 def select(database: str, query: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(database) as connection:
         return connection.execute(query.encode()).fetchall()
+
+
+def get_ahead(database: str, writer: TimescaleWriter) -> None:
+    """A flush of nothing but new rows, of which nothing is left."""
+    writer.write([batch(bars=[bar("NEW")], partition=99)])
+    with psycopg.connect(database) as connection:
+        connection.execute("DELETE FROM bars_ohlcv WHERE symbol = 'NEW'")
+        connection.execute("DELETE FROM progress WHERE partition = 99")
 
 
 def everything(database: str) -> dict[str, list[tuple[Any, ...]]]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from database_rows import bar, batch, feature, select, signal
+from database_rows import bar, batch, feature, get_ahead, select, signal
 
 from sinks.migrate import migrate
 from sinks.timescale import TimescaleWriter
@@ -12,10 +12,12 @@ from sinks.timescale import TimescaleWriter
 INCOMPRESSIBLE = "".join(chr(33 + i * i * 7919 % 9_001) for i in range(9_000))  # longer than an index row may be
 
 
-@pytest.fixture
-def writer(database: str) -> Iterator[TimescaleWriter]:
+@pytest.fixture(params=["new", "ahead"])
+def writer(database: str, request: pytest.FixtureRequest) -> Iterator[TimescaleWriter]:
     migrate(database, ("rsi",))
     writer = TimescaleWriter(database, flow="f", features=("rsi",))
+    if request.param == "ahead":
+        get_ahead(database, writer)
     yield writer
     writer.close()
 

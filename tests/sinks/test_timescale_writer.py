@@ -7,7 +7,7 @@ from itertools import count
 
 import psycopg
 import pytest
-from database_rows import T0, bar, batch, everything, feature, select, signal
+from database_rows import T0, bar, batch, everything, feature, get_ahead, select, signal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -37,14 +37,16 @@ HOSTILE = [
 Open = Callable[..., TimescaleWriter]
 
 
-@pytest.fixture
-def writer(database: str) -> Iterator[Open]:
-    """Makes writers on a migrated database and closes them."""
+@pytest.fixture(params=["new", "ahead"])
+def writer(database: str, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Makes writers on a migrated database and closes them: one that knows nothing, one that has written new rows."""
     migrate(database, NAMES)
     made: list[TimescaleWriter] = []
 
     def make(**changes: object) -> TimescaleWriter:
         made.append(TimescaleWriter(database, **({"flow": "f", "features": NAMES} | changes)))
+        if request.param == "ahead":
+            get_ahead(database, made[-1])
         return made[-1]
 
     yield make
@@ -216,6 +218,15 @@ def test_a_signal_once_given_stays(database: str, writer: Open) -> None:
     assert select(database, "SELECT adapter, value FROM signals ORDER BY adapter") == [("model", 3.0), ("rules", 1.0)]
 
 
+def test_rows_after_new_rows_meet_what_another_run_has_stored_since(database: str, writer: Open) -> None:
+    one, other = writer(), writer(flow="g")
+    assert one.write([batch(bars=[bar(k=0, close=1.0)])]).changed == {"bars_ohlcv": 1}
+    other.write([batch(bars=[bar(k=1, close=2.0, offset=7)], partition=1)])
+    result = one.write([batch(bars=[bar(k=1, close=3.0), bar(k=2, close=4.0)], signals=[signal()], next_offset=3)])
+    assert (result.conflicts, result.changed) == (1, {"bars_ohlcv": 1, "signals": 1})
+    assert select(database, "SELECT close FROM bars_ohlcv ORDER BY window_start") == [(1.0,), (2.0,), (4.0,)]
+
+
 def test_overwrite_replaces_what_differs_and_nothing_else(database: str, writer: Open) -> None:
     stored = batch(
         bars=[bar(k=0, revision=3), bar(k=1)],
@@ -281,9 +292,10 @@ def test_a_broken_connection_is_reported_and_the_next_write_opens_another(databa
 
 def test_a_database_that_is_read_only_for_now_is_unavailable(database: str, writer: Open) -> None:
     name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    one = writer()
+    one.close()
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
-    one = writer()
     with pytest.raises(StoreUnavailable, match="read-only"):
         one.write([batch(bars=[bar()])])
     with psycopg.connect(database, autocommit=True) as connection:
