@@ -10,6 +10,9 @@ when produce() is called for the first event of a partition that is `allow_late_
 So the producer's linger counts: 5 ms, as librdkafka and Kafka's own producer have it. A request goes to each partition
 each time, so with 2 ms they would take half a core of the two by themselves.
 
+Before it the floor takes the worker's place (`bench.latency_floor`): what Kafka, PostgreSQL and this machine take by
+themselves, under the same load.
+
 A rule beside those of configs/rules.yaml holds for one symbol of each partition in every window, so each close is a
 sample of both. All times are of this machine's clock.
 """
@@ -20,6 +23,7 @@ import argparse
 import math
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=int, nargs="+", default=RATES, help="events per second")
     parser.add_argument("--seconds", type=float, default=180.0, help="that count, of each rate")
+    parser.add_argument("--floor-seconds", type=float, default=60.0, help="that count, of the floor; 0 leaves it out")
     parser.add_argument("--warm-up", type=float, default=10.0, help="seconds before them")
     parser.add_argument("--window-ms", type=int, default=2_000)
     parser.add_argument("--linger-ms", type=float, default=5.0, help="how long the producer gathers events")
@@ -73,29 +78,41 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="settings of the worker")
     parser.add_argument("--steps", action="store_true", help="say where the time goes; what is measured is not kept")
     asked = parser.parse_args()
-    symbols = tuple(f"S{number:03d}" for number in range(asked.symbols))
     kept = {}
     for rate in asked.rates:
-        job = Job(
-            rate, asked.seconds, asked.warm_up, asked.window_ms, asked.linger_ms, symbols, tuple(asked.set), asked.steps
-        )
-        with tempfile.TemporaryDirectory(prefix="mdp-latency-") as folder:
-            site = Site(Path(folder), job)
-            try:
-                found = site.measure()
-            finally:
-                site.stack.remove()
-            kept[str(rate)] = section(job, found)
-            _show(rate, kept[str(rate)])
-            if asked.steps:
-                latency_breakdown.show(found.closes, found.trace)
+        measured = {name: _measured(job, asked.steps) for name, job in _jobs(rate, asked).items()}
+        kept[str(rate)] = measured.pop("mdp") | measured
     if asked.seconds >= _LEAST_TO_KEEP and not asked.steps:
         results.keep("latency", {**results.load().get("latency", {}), **kept})
 
 
-def _show(rate: int, found: dict[str, Any]) -> None:
+def _jobs(rate: int, asked: argparse.Namespace) -> dict[str, Job]:
+    symbols = tuple(f"S{number:03d}" for number in range(asked.symbols))
+    job = Job(
+        rate, asked.seconds, asked.warm_up, asked.window_ms, asked.linger_ms, symbols, tuple(asked.set), asked.steps
+    )
+    floor = replace(job, seconds=asked.floor_seconds, steps=False, floor=True)
+    return ({"floor": floor} if asked.floor_seconds else {}) | {"mdp": job}
+
+
+def _measured(job: Job, steps: bool) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="mdp-latency-") as folder:
+        site = Site(Path(folder), job)
+        try:
+            found = site.measure()
+        finally:
+            site.stack.remove()
+        kept = section(job, found)
+        _show(job, kept)
+        if steps and not job.floor:
+            latency_breakdown.show(found.closes, found.trace)
+    return kept
+
+
+def _show(job: Job, found: dict[str, Any]) -> None:
     print(
-        f"\n{rate:,} events/s asked for, {found['events_per_s']:,} sent, {found['signals_per_s']:.0f} signals/s; "
+        f"\n{'The floor' if job.floor else 'mdp'}: {job.rate:,} events/s asked for, {found['events_per_s']:,} sent, "
+        f"{found['signals_per_s']:.0f} signals/s; "
         f"{found['windows']} windows of {found['window_ms']} ms on {PARTITIONS} partitions: {found['samples']} closes\n"
         f"worker {found['worker_cpu_share']:.0%} of a core, the load itself {found['feed_cpu_share']:.0%}; "
         f"all processes of the machine {found['machine_busy_share']:.0%} of its cores"

@@ -38,6 +38,7 @@ class Job:
         warm_up: seconds at the beginning that do not count.
         overrides: `key.path=value` texts for the worker.
         steps: whether the worker notes when each of its steps begins and ends.
+        floor: whether `bench.latency_floor` takes the worker's place.
     """
 
     rate: int
@@ -48,6 +49,7 @@ class Job:
     symbols: tuple[str, ...]
     overrides: tuple[str, ...]
     steps: bool
+    floor: bool = False
 
     @property
     def marks(self) -> list[str]:
@@ -105,6 +107,16 @@ class Site:
 
     @contextmanager
     def _worker(self) -> Iterator[subprocess.Popen[bytes]]:
+        with (self.folder / "worker.log").open("wb") as said:
+            command = self._floor() if self.job.floor else self._mdp()
+            worker = subprocess.Popen(command, cwd=PROJECT, env=self._environment, stdout=said, stderr=said)
+        try:
+            yield worker
+        finally:
+            worker.kill()
+            worker.wait()
+
+    def _mdp(self) -> list[str]:
         settings = [
             f"micro_batch.window_ms={self.job.window_ms}",
             f"micro_batch.allow_late_ms={ALLOW_LATE_MS}",
@@ -112,16 +124,23 @@ class Site:
             "telemetry.metrics_port=0",
             *self.job.overrides,
         ]
-        command = [*_MDP, "stream", "run", *(part for setting in settings for part in ("--set", setting))]
         if self.job.steps:
-            command = [sys.executable, "-m", "bench.latency_steps", str(self.trace), *settings]
-        with (self.folder / "worker.log").open("wb") as said:
-            worker = subprocess.Popen(command, cwd=PROJECT, env=self._environment, stdout=said, stderr=said)
-        try:
-            yield worker
-        finally:
-            worker.kill()
-            worker.wait()
+            return [sys.executable, "-m", "bench.latency_steps", str(self.trace), *settings]
+        return [*_MDP, "stream", "run", *(part for setting in settings for part in ("--set", setting))]
+
+    def _floor(self) -> list[str]:
+        given = {
+            "brokers": self.stack.kafka.bootstrap,
+            "conninfo": self.stack.postgres.conninfo(),
+            "partitions": PARTITIONS,
+            **self._window,
+        }
+        return [sys.executable, "-m", "bench.latency_floor", *_options(given)]
+
+    @property
+    def _window(self) -> dict[str, Any]:
+        interval = format_duration(self.job.window_ms * 1_000_000)
+        return {"interval": interval, "window-ms": self.job.window_ms, "allow-late-ms": ALLOW_LATE_MS}
 
     @contextmanager
     def _watch(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -131,9 +150,7 @@ class Site:
             "partitions": PARTITIONS,
             "conninfo": self.stack.postgres.conninfo(),
             "symbols": ",".join(self.job.marks),
-            "interval": format_duration(self.job.window_ms * 1_000_000),
-            "window-ms": self.job.window_ms,
-            "allow-late-ms": ALLOW_LATE_MS,
+            **self._window,
             "found": self.folder / "seen.json",
         }
         command = [sys.executable, "-m", "bench.latency_watch", *_options(given)]

@@ -34,7 +34,7 @@ def everything() -> dict[str, object]:
         "contenders": summary.contenders(rounds()),
         "comparisons": summary.comparisons(rounds()),
         "job": {"events": 1_000_000, "peers_events": 1_000_000, "rounds": 3, "quick": True},
-        "latency": {"10000": at},
+        "latency": {"10000": {**at, "floor": at}},
         "growth": {
             "symbols": [small, large],
             "partitions": [{"value": 1, "rss_mb": 200}, {"value": 64, "rss_mb": 900}],
