@@ -6,10 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features import formulas as features_formulas
-from features import ring as features_ring
-from features import rolling as features_rolling
-from features import wilder as features_wilder
 from features.history import History, Memory
 from features.ring import Bars, Fields
 from features.rolling import RollingFeatures
@@ -81,21 +77,6 @@ def test_symbol_is_known_by_its_newest_bar_whatever_the_order_of_its_amendments(
     late = [row(slot, 90.0, symbol="C", revision=1) for slot in (29, 27)]
     features.update(frame([*late, row(27 + 15, 1.0, symbol="B")]))
     assert "C" in set(features.snapshot().histories["p"].symbols)
-
-
-def test_nothing_is_compiled_while_bars_come_and_states_go():
-    features = rolling()
-    for start in (1, 41):
-        features.update(frame(market(range(start, start + 40), ["A", "B", "C"])))
-        features.update(frame([row(start + 39, 1.0, revision=1), row(start + 39, 2.0, offset=99, symbol="D")]))
-        features.provisional(frame([row(start + 40, 3.0, offset=100)]))
-        state = pickle.loads(pickle.dumps(features.snapshot()))
-        features = rolling()
-        features.restore(state)
-    parts = (features_rolling, features_ring, features_wilder, features_formulas)
-    kernels = [value for part in parts for value in vars(part).values() if hasattr(value, "signatures")]
-    assert kernels
-    assert all(len(kernel.signatures) <= 1 for kernel in kernels)
 
 
 def test_row_taken_again_holds_nothing_of_the_symbol_before():
