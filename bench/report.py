@@ -156,7 +156,9 @@ def comparisons(found: Mapping[str, Any]) -> str:
 def latency(found: Mapping[str, Any]) -> str:
     lines = []
     for rate, at in found.items():
-        for who, one in (("mdp", at), ("floor", at["floor"])):
+        for who, one in (("mdp", at), ("floor", at.get("floor"))):
+            if one is None:
+                continue
             for what, name in (("signal on its topic", "signal_ms"), ("bar visible in PostgreSQL", "bar_ms")):
                 quantiles = [f"{one[name][quantile]:.1f}" for quantile in ("p50", "p90", "p99", "max")]
                 lines.append([f"{int(rate):,}", who, what, *quantiles, f"{one['windows']:,}"])

@@ -91,3 +91,9 @@ class MicroBatch:
     bars: pl.DataFrame = field(default_factory=lambda: NO_BARS)
     features: pl.DataFrame | None = None
     signals: pl.DataFrame = field(default_factory=lambda: NO_SIGNALS)
+
+    @property
+    def has_results(self) -> bool:
+        """Whether there are bars, features or signals in it."""
+        features = 0 if self.features is None else self.features.height
+        return bool(self.bars.height or features or self.signals.height)

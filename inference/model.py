@@ -31,7 +31,8 @@ from inference.evaluator import no_signals, signals
 
 _PICKLES: Final = (".joblib", ".pickle", ".pkl")
 # BLAS computes the last few rows of a matrix with other instructions than full blocks of rows, and rounds them
-# differently. Whole blocks only, so that a row's score does not depend on the batch it came in.
+# differently. Whole blocks only, so that a row's score does not depend on the batch it came in; and column after column
+# in memory, as its sums depend on that, too.
 _BLOCK: Final = 64
 
 
@@ -57,7 +58,9 @@ class Model:
     def _ask(self, method: Any, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         inputs = np.pad(rows, ((0, -len(rows) % _BLOCK), (0, 0)), mode="edge")
         with self._one_thread():
-            answer = method(pl.DataFrame(inputs, schema=self.inputs) if self.named else inputs)
+            answer = method(
+                pl.DataFrame(inputs, schema=self.inputs, orient="row") if self.named else np.asfortranarray(inputs)
+            )
         return np.asarray(answer, dtype=np.float64)[: len(rows)]
 
     @contextmanager

@@ -47,7 +47,7 @@ class StoreWriter:
     def write(self, batches: Sequence[MicroBatch]) -> None:
         """Writes rows at once. Progress without rows is worth a transaction of its own only every so often."""
         self._held += batches
-        if any(map(_has_rows, batches)) or time.monotonic() - self._written_at > _PROGRESS_SECONDS:
+        if any(batch.has_results for batch in batches) or time.monotonic() - self._written_at > _PROGRESS_SECONDS:
             self._write_held()
 
     def close(self) -> None:
@@ -84,11 +84,6 @@ class StoreWriter:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the DLQ did not acknowledge"))
         if failures:
             raise KafkaException(failures[0])
-
-
-def _has_rows(batch: MicroBatch) -> bool:
-    features = 0 if batch.features is None else batch.features.height
-    return bool(batch.bars.height or features or batch.signals.height)
 
 
 def _headers(row: RefusedRow) -> Headers:

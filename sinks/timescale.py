@@ -1,17 +1,16 @@
 """Writes bars, features and signals to TimescaleDB, or to plain PostgreSQL: one transaction per flush.
 
 Rows go by COPY into temporary staging tables and are merged from there (`sinks.merge`), so that writing the same
-batches again changes nothing. A flow that is ahead of all that is stored writes nothing but new rows: after a flush of
-which every row was new, the next goes by COPY straight into the tables, for half the database's time. Their keys hold
-whatever is there already against it; such a flush is merged after all. Progress through the log is written in the same
-transaction.
+batches again changes nothing. A flow that is ahead of all that is stored writes nothing but new rows, and a merge costs
+the database as much again as the COPY: after a flush that changed something with every row, the next goes by COPY
+straight into the tables. If a row of the same key is there already, that fails, and the flush is merged after all.
+Progress through the log is written in the same transaction.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,8 +65,35 @@ class WriteResult:
         self.refused += other.refused
 
 
+# What a COPY into a table can meet and a merge need not: stored keys, and tables that are views or guard their rows.
+_REFUSALS: Final = (*DATA_ERRORS, psycopg.NotSupportedError, psycopg.ProgrammingError)
+_MOST_NEEDED: Final = 64
+
 _Rows = Sequence[tuple[Target, pl.DataFrame]]
 _Merge = Callable[[psycopg.Cursor, Target, pl.DataFrame, Mapping[Source, int]], WriteResult]
+
+
+class _Ahead:
+    """Whether the next flush will hold nothing but new rows, going by the last ones.
+
+    Each time that this was wrong, more flushes in a row are asked for: rows that are merely updated look new.
+    """
+
+    def __init__(self) -> None:
+        self._in_a_row, self._needed = 0, 1
+
+    @property
+    def is_likely(self) -> bool:
+        return self._in_a_row >= self._needed
+
+    def flushed(self, *, is_new: bool) -> None:
+        self._in_a_row = self._in_a_row + 1 if is_new else 0
+
+    def confirmed(self) -> None:
+        self._needed = 1
+
+    def refused(self) -> None:
+        self._in_a_row, self._needed = 0, min(2 * self._needed, _MOST_NEEDED)
 
 
 class TimescaleWriter:
@@ -85,8 +111,9 @@ class TimescaleWriter:
         self._flow: Final = flow
         self._targets: Final = targets(features, overwrite=overwrite)
         self._connection: psycopg.Connection | None = None
+        self._overwrite: Final = overwrite
         self._reached: dict[Source, int] = {}
-        self._is_ahead = False  # whether every row of the last flush was new
+        self._ahead = _Ahead()
 
     def write(self, batches: Sequence[MicroBatch]) -> WriteResult:
         """Writes `batches`, which are in log order for each partition, and their progress: all or nothing.
@@ -109,26 +136,34 @@ class TimescaleWriter:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._ahead = _Ahead()
 
     def _write(self, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
         connection = self._connected()
-        result = self._copied(connection, rows, batches) or self._merged(connection, rows, batches)
+        result = self._copied(connection, rows, batches)
+        if result is None:
+            result = self._merged(connection, rows, batches)
         if count := sum(frame.height for _, frame in rows):
-            self._is_ahead = sum(result.changed.values()) == count
+            self._ahead.flushed(is_new=sum(result.changed.values()) == count)
         for source, offset in progress.reached_by(batches).items():
             self._reached[source] = max(offset, self._reached.get(source, 0))
         return result
 
     def _copied(self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult | None:
-        """None if not all of it could be new, or was."""
-        if self._is_ahead and all(self._is_new(batch) for batch in batches):
-            with suppress(*DATA_ERRORS):
-                return self._transact(connection, rows, batches, _copy_rows)
-        return None
+        """None if a row may be stored already, or turned out to be."""
+        if self._overwrite or not self._ahead.is_likely or not all(map(self._is_new, batches)):
+            return None
+        try:
+            result = self._transact(connection, rows, batches, _copy_rows)
+        except _REFUSALS:
+            self._ahead.refused()
+            return None
+        self._ahead.confirmed()
+        return result
 
     def _is_new(self, batch: MicroBatch) -> bool:
         is_beyond = batch.next_offset > self._reached.get((batch.topic, batch.partition), 0)
-        return is_beyond and not batch.bars["revision"].max()
+        return not batch.has_results or (is_beyond and not batch.bars["revision"].max())
 
     def _merged(self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
         try:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -117,14 +118,16 @@ class Process:
         """Ends it at once, if it has not ended."""
         self._process.kill()
         self._reader.join()
-        self._process.__exit__(None, None, None)  # waits, and closes the pipes
+        with suppress(BrokenPipeError):  # what it was asked last, it never read
+            self._process.__exit__(None, None, None)  # waits, and closes the pipes
 
     def _asked(self) -> Account:
         """As it is now."""
         number = len(self._accounts) + 1
         if self._process.stdin is not None:
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
+            with suppress(BrokenPipeError):  # it has ended, which will be told
+                self._process.stdin.write("\n")
+                self._process.stdin.flush()
         return self._told(number)
 
     def _told(self, number: int) -> Account:

@@ -26,6 +26,7 @@ Encoding = Annotated[
 Seconds = Annotated[float, typer.Option("--seconds", min=0, max=3_600, help="Of live market; 0 leaves it out.")]
 
 _BAR: Final = 30  # characters of a share of 1
+_TAIL_SECONDS: Final = 0.5  # in which a worker that keeps up is through when the last event has been sent
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _STEPS: Final = {
     "read": "fetch from Kafka and decode",
@@ -150,7 +151,8 @@ def _print(report: Report, rate: float) -> None:
 def _print_live(live: Account, waits: dict[str, dict[str, Any]], rate: float) -> None:
     reached = live.events / live.at
     typer.echo(f"\nLive             {reached:,.0f} events/s, {live.cpu / live.at:.0%} of a core", nl=False)
-    typer.echo("" if reached > 0.95 * rate else f": it does not keep up with {rate:,.0f}")
+    behind = live.at - live.events / rate > _TAIL_SECONDS
+    typer.echo(f": it does not keep up with {rate:,.0f}" if behind else "")
     rows = [
         (_STAGES[stage], values["batches"], *(_rounded(values[name]) for name in _QUANTILES))
         for stage, values in waits.items()

@@ -227,6 +227,15 @@ def test_rows_after_new_rows_meet_what_another_run_has_stored_since(database: st
     assert select(database, "SELECT close FROM bars_ohlcv ORDER BY window_start") == [(1.0,), (2.0,), (4.0,)]
 
 
+def test_what_stands_in_for_a_table_is_merged_into_where_it_takes_no_copy(database: str, writer: Open) -> None:
+    one = writer()
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE bars_ohlcv RENAME TO stored")
+        connection.execute("CREATE VIEW bars_ohlcv AS SELECT * FROM stored")
+    for k in range(3):
+        assert one.write([batch(bars=[bar(k=k)], next_offset=k + 1)]).changed == {"bars_ohlcv": 1}
+
+
 def test_overwrite_replaces_what_differs_and_nothing_else(database: str, writer: Open) -> None:
     stored = batch(
         bars=[bar(k=0, revision=3), bar(k=1)],
