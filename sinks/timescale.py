@@ -21,6 +21,7 @@ from psycopg import sql
 
 from contracts.batch import MicroBatch
 from sinks import progress
+from sinks.ahead import Ahead
 from sinks.connection import DATA_ERRORS, connect, first_line, passing_errors
 from sinks.copy import copy_into
 from sinks.merge import SOURCE, Target, targets
@@ -67,33 +68,9 @@ class WriteResult:
 
 # What a COPY into a table can meet and a merge need not: stored keys, and tables that are views or guard their rows.
 _REFUSALS: Final = (*DATA_ERRORS, psycopg.NotSupportedError, psycopg.ProgrammingError)
-_MOST_NEEDED: Final = 64
 
 _Rows = Sequence[tuple[Target, pl.DataFrame]]
 _Merge = Callable[[psycopg.Cursor, Target, pl.DataFrame, Mapping[Source, int]], WriteResult]
-
-
-class _Ahead:
-    """Whether the next flush will hold nothing but new rows, going by the last ones.
-
-    Each time that this was wrong, more flushes in a row are asked for: rows that are merely updated look new.
-    """
-
-    def __init__(self) -> None:
-        self._in_a_row, self._needed = 0, 1
-
-    @property
-    def is_likely(self) -> bool:
-        return self._in_a_row >= self._needed
-
-    def flushed(self, *, is_new: bool) -> None:
-        self._in_a_row = self._in_a_row + 1 if is_new else 0
-
-    def confirmed(self) -> None:
-        self._needed = 1
-
-    def refused(self) -> None:
-        self._in_a_row, self._needed = 0, min(2 * self._needed, _MOST_NEEDED)
 
 
 class TimescaleWriter:
@@ -113,7 +90,7 @@ class TimescaleWriter:
         self._connection: psycopg.Connection | None = None
         self._overwrite: Final = overwrite
         self._reached: dict[Source, int] = {}
-        self._ahead = _Ahead()
+        self._ahead = Ahead()
 
     def write(self, batches: Sequence[MicroBatch]) -> WriteResult:
         """Writes `batches`, which are in log order for each partition, and their progress: all or nothing.
@@ -136,7 +113,7 @@ class TimescaleWriter:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        self._ahead = _Ahead()
+        self._ahead = Ahead()
 
     def _write(self, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
         connection = self._connected()

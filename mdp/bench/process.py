@@ -102,7 +102,7 @@ class Process:
         return self._told(1)
 
     def reached(self, events: int) -> Account:
-        """As it was when it had gone through so many events of its saved state's; or a minute later, if it had not."""
+        """As it is when it is through so many events, by its own account; or a minute from now, if it is not."""
         ports.wait_until(lambda: self._asked().events >= events, _SECONDS)
         return self._accounts[-1]
 
