@@ -119,7 +119,8 @@ def run(pipeline: Pipeline, faults: Sequence[Fault], *, rate: float, seconds: fl
         going.settle()
         pipeline.stop()
         watch.stop()
-        findings = judge(pipeline, follower.expected(watch.ends))
+        # not up to the log's end: its last heartbeats may have been written when the workers had stopped reading
+        findings = judge(pipeline, follower.expected(watch.written))
         return Result(
             findings, going.faults, going.catch_ups, watch.longest_stall, pipeline.restarts, pipeline.late_stops
         )

@@ -36,8 +36,10 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
+        """Ends the looking, with a last look at what is written."""
         self._ended.set()
         self._thread.join()
+        self._look_at_database()
 
     @property
     def lag(self) -> int:
