@@ -113,7 +113,7 @@ def measure(case: Case) -> dict[str, float]:
     closes: list[float] = []
     for _ in range(CLOSES if case.per_window <= MANY else 2):
         window = market.window(number, case.per_window, start=1)
-        per_event += [_spent(partition.bars, records)[0] / len(records) for records in window]
+        per_event += [_spent(partition.bars, parts)[0] / sum(len(part.records) for part in parts) for parts in window]
         snapshots = [_spent(partition.saved) for _ in range(3)]
         number += 1
         closes.append(_spent(partition.signals, market.first(number, case.per_window))[0])
