@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 from bench.growth_case import Case, measure
 
 
@@ -12,3 +14,9 @@ def test_a_case_has_all_costs() -> None:
 def test_more_symbols_make_a_larger_snapshot() -> None:
     few, many = (measure(Case(symbols=symbols, horizon=5, events=400)) for symbols in (10, 400))
     assert many["snapshot_mb"] > few["snapshot_mb"]
+
+
+def test_the_events_of_a_window_do_not_cost_more_than_the_whole_measurement() -> None:
+    events, began = 4_000, time.process_time()
+    found = measure(Case(symbols=10, horizon=5, events=events))
+    assert found["us_per_event"] * events / 1e6 < time.process_time() - began
