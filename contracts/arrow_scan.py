@@ -18,7 +18,7 @@ from contracts.arrow_layout import ABSENT, EVENT_ID, KIND, PREFIX, PROVIDER, SEQ
 from contracts.binary import BinaryColumn
 from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, TIME_BOUND
 from contracts.jit import compiled
-from contracts.memory import byte, copy, eight_bytes
+from contracts.memory import byte, copy, eight_bytes, four_bytes
 
 NOT_PLAIN: Final = -1
 OTHER: Final = -2  # laid out in another way
@@ -210,7 +210,7 @@ def _buffer(batch: _Batch, column: int, which: int) -> int:
 @compiled
 def _offset(offsets: int, place: int, bits: int) -> int:
     """Negative ones of 32 bits come out too large for any buffer."""
-    return eight_bytes(offsets + 8 * place) if bits == 64 else eight_bytes(offsets + 4 * place) & 0xFFFFFFFF
+    return eight_bytes(offsets + 8 * place) if bits == 64 else four_bytes(offsets + 4 * place)
 
 
 @compiled
@@ -290,7 +290,7 @@ def _are_ticks(batch: _Batch, column: int) -> bool:
     for row in range(batch.rows):
         start = _offset(offsets, row, bits)
         differing |= (_offset(offsets, row + 1, bits) - start) ^ 4
-        differing |= (eight_bytes(text + start) & 0xFFFFFFFF) ^ _TICK
+        differing |= four_bytes(text + start) ^ _TICK
     return differing == 0
 
 

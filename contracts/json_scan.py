@@ -16,7 +16,7 @@ import numpy.typing as npt
 from contracts.binary import BinaryColumn
 from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, TIME_BOUND, latest
 from contracts.jit import compiled
-from contracts.memory import byte, eight_bytes, lowest_bit
+from contracts.memory import byte, eight_bytes, four_bytes, lowest_bit
 from contracts.record import Records
 
 _NOTED: Final = ("provider", "symbol", "event_id", "c", "v")
@@ -141,7 +141,7 @@ def _value(at: int, field: int, found: Any) -> int:
         return end + 1 if byte(end) == _QUOTE and _take_text(at + 1, end - at - 1, field, found) else _WRONG
     if byte(at) == _MINUS or _is_digit(byte(at)):
         return _take_number(at, field, found)
-    word = eight_bytes(at) & 0xFFFFFFFF
+    word = four_bytes(at)
     can_be_null = field in (_SEQ, _EVENT_ID, _OTHER)
     if (word == _NULL and can_be_null) or (word == _TRUE and field == _OTHER):
         return at + 4
@@ -154,7 +154,7 @@ def _take_text(at: int, length: int, field: int, found: Any) -> bool:
         found.src_ts, is_time = _time(at, length)
         return is_time
     if field == _KIND:
-        return length == 4 and eight_bytes(at) & 0xFFFFFFFF == _TICK
+        return length == 4 and four_bytes(at) == _TICK
     is_text = 0 < length <= MAX_TEXT_BYTES
     if field == _PROVIDER:
         found.provider_at, found.provider_len = at, length

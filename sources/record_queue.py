@@ -26,7 +26,7 @@ from numba import types
 
 from contracts.binary import NONE, PADDING, BinaryColumn, starts_of
 from contracts.jit import compiled
-from contracts.memory import byte, eight_bytes, gather
+from contracts.memory import byte, eight_bytes, four_bytes, gather
 from contracts.record import CONTENT_TYPE_NAMES, Records
 
 _Ints = npt.NDArray[np.int64]
@@ -150,7 +150,7 @@ def _copied(addresses: _Ints, lengths: _Ints) -> BinaryColumn:
 def _failed(messages: _Messages) -> npt.NDArray[np.bool_]:
     failed = np.zeros(len(messages), np.bool_)
     for row in range(len(messages)):
-        failed[row] = eight_bytes(messages[row]) & 0xFFFFFFFF != 0
+        failed[row] = four_bytes(messages[row]) != 0
     return failed
 
 
