@@ -85,7 +85,8 @@ class Decoder:
         many = [index for index, content_type in types.items() if content_type == ARROW]
         arrow = _arrow_ticks().ArrowReader(records, self.max_future_ns) if many else None
         if arrow:
-            types = {index: types[index] for index in sorted({*types} - {*many} | {*arrow.scan(many)})}
+            taken = {*many} - {*arrow.scan(many)}
+            types = {index: content_type for index, content_type in types.items() if index not in taken}
         single, tables, broken = _decoded(records, types)
         ticks: list[pl.DataFrame] = []
         parsed = [_parsed_events(records, single)] if single else []
