@@ -80,7 +80,7 @@ def main() -> None:
     asked = parser.parse_args()
     kept = {}
     for rate in asked.rates:
-        measured = {name: _measured(job, asked.steps) for name, job in _jobs(rate, asked).items()}
+        measured = {name: _measured(job) for name, job in _jobs(rate, asked).items()}
         kept[str(rate)] = measured.pop("mdp") | measured
     if asked.seconds >= _LEAST_TO_KEEP and not asked.steps:
         results.keep("latency", {**results.load().get("latency", {}), **kept})
@@ -95,7 +95,7 @@ def _jobs(rate: int, asked: argparse.Namespace) -> dict[str, Job]:
     return ({"floor": floor} if asked.floor_seconds else {}) | {"mdp": job}
 
 
-def _measured(job: Job, steps: bool) -> dict[str, Any]:
+def _measured(job: Job) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="mdp-latency-") as folder:
         site = Site(Path(folder), job)
         try:
@@ -104,7 +104,7 @@ def _measured(job: Job, steps: bool) -> dict[str, Any]:
             site.stack.remove()
         kept = section(job, found)
         _show(job, kept)
-        if steps and not job.floor:
+        if job.steps:
             latency_breakdown.show(found.closes, found.trace)
     return kept
 

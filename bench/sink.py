@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -117,11 +118,8 @@ def _round(
     took.client.append(time.process_time() - cpu)
     took.flush.append(_seconds(lambda: writer.write([small])))
     took.replay.append(_seconds(lambda: writer.write([large[0]])))
-    for batch in (*large, small):  # the small one so that the tables stay alike
-        rows = table_rows(target, [batch])
-        seconds = _seconds(lambda rows=rows: _plain(connection, rows))  # type: ignore[misc]
-        if batch is not small:
-            took.plain.append(seconds)
+    took.plain += [_seconds(partial(_plain, connection, table_rows(target, [one]))) for one in large]
+    _plain(connection, table_rows(target, [small]))  # so that the tables stay alike
 
 
 def _plain(connection: psycopg.Connection, rows: pl.DataFrame) -> None:
