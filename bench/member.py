@@ -8,11 +8,8 @@ from sources.kafka import KafkaSource
 
 
 def main() -> None:
-    clock = meter.from_first_part(KafkaSource)
-    try:
-        member.main()
-    finally:
-        clock.report()
+    member.run_process = meter.metered(member.run_process, KafkaSource)
+    member.main()
 
 
 if __name__ == "__main__":

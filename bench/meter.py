@@ -6,8 +6,9 @@ A contender tells on its last line of stdout; the kernel's account of the whole 
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,24 +36,34 @@ class Meter:
             self._begun = time.process_time(), time.perf_counter()
 
     def report(self, waited: float = 0.0) -> None:
-        """Prints what was spent; `waited` are seconds at the end in which it was only waited for more records."""
+        """Says what was spent; `waited` are seconds at the end in which it was only waited for more records."""
         if self._begun is None:  # a process of a cluster may have no partition to read
             return
         cpu, wall = self._begun
         spent = Spent(time.process_time() - cpu, time.perf_counter() - wall - waited)
-        print(json.dumps(asdict(spent)), flush=True)
+        sys.stdout.write(f"{json.dumps(asdict(spent))}\n")  # in one piece: the processes of a cluster share it
+        sys.stdout.flush()
 
 
-def from_first_part(source: Any) -> Meter:
-    """Begins when Bytewax builds the first part of a source of this class, which is when its consumer is made."""
+def metered(run: Callable[..., Any], source: Any) -> Callable[..., Any]:
+    """`run`, a function that runs a flow of Bytewax, which now tells what it spent.
+
+    The meter begins when Bytewax builds the first part of a source of this class, which is when its consumer is made.
+    """
     meter, build = Meter(), source.build_part
 
     def build_part(self: Any, *which: Any) -> Any:
         meter.begin()
         return build(self, *which)
 
-    source.build_part = build_part
-    return meter
+    def run_and_report(*arguments: Any, **options: Any) -> Any:
+        source.build_part = build_part
+        try:
+            return run(*arguments, **options)
+        finally:
+            meter.report()
+
+    return run_and_report
 
 
 def spent(stdout: str) -> Spent:

@@ -34,17 +34,11 @@ def main() -> None:
 
 def _run(overrides: list[str], workers: int) -> int:
     if workers > 1:
-        _meter_the_members()
-        return worker.run("market", None, overrides, workers)
-    clock = meter.from_first_part(KafkaSource)
-    code = worker.run("market", None, overrides, workers)
-    clock.report()
-    return code
-
-
-def _meter_the_members() -> None:
-    start = processes._start
-    processes._start = lambda command: start(["bench.member" if word == "mdp.member" else word for word in command])
+        start = processes._start
+        processes._start = lambda command: start(["bench.member" if word == "mdp.member" else word for word in command])
+    else:
+        worker.run_process = meter.metered(worker.run_process, KafkaSource)
+    return worker.run("market", None, overrides, workers)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.batch import MicroBatch
 from contracts.bus_config import ClientOption, KafkaConfig
-from sinks.read_back import last_cause
+from sinks.read_back import last_causes
 from sinks.records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
 from telemetry.metrics import DLQ_RECORDS
 from telemetry.outage import wait_out
@@ -102,7 +102,7 @@ class TransactionalWriter:
         producer = Producer(self._config.client(transactional_id=identity, **_PRODUCER))
         with _translated_errors():
             producer.init_transactions(_SECONDS)
-            self._written = {topic: last_cause(self._config, topic, self._identity) for topic in self._topics}
+            self._written = last_causes(self._config, self._topics, self._identity)
         self._producer = producer
 
     def _write(self, batches: Sequence[MicroBatch]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from contextlib import closing
 from typing import Final
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from contracts.bus_config import KafkaConfig
 from sinks.records import Cause, Identity
@@ -19,45 +19,55 @@ _OPEN_SECONDS: Final = 1.0  # far longer than a transaction takes whose writer i
 _LOOK_SECONDS: Final = 0.02
 
 
-def last_cause(config: KafkaConfig, topic: str, writer: Identity) -> Cause:
-    """The cause of the last committed record of `writer` in its partition of `topic`.
+def last_causes(config: KafkaConfig, topics: Iterable[str], writer: Identity) -> dict[str, Cause]:
+    """The cause of the last committed record of `writer` in its partition of each topic.
 
     Outputs leave in the order of the log, so everything up to it is there. Records of other origins, and the markers
     that transactions leave behind, are stepped over by looking back further and further.
     """
-    consumer = Consumer(
+    committed, uncommitted = (_consumer(config, level) for level in ("read_committed", "read_uncommitted"))
+    with closing(committed), closing(uncommitted):
+        return {
+            topic: _last_cause(committed, uncommitted, TopicPartition(topic, writer.partition), writer)
+            for topic in topics
+        }
+
+
+def _consumer(config: KafkaConfig, isolation_level: str) -> Consumer:
+    """Asks itself where a partition ends: an admin client waits three seconds for that every now and then."""
+    return Consumer(
         config.client(
             group_id=config.consumer_group,
             enable_auto_commit=False,
             enable_partition_eof=True,
-            isolation_level="read_committed",
+            isolation_level=isolation_level,
             fetch_wait_max_ms=10,  # at the end of a partition there is nothing to wait for
         )
     )
-    try:
-        low, high = _bounds(config, consumer, TopicPartition(topic, writer.partition))
-        step, end = _FIRST_STEP, high
-        while end > low:
-            start = max(low, end - step)
-            found = _last_between(consumer, TopicPartition(topic, writer.partition, start), end, writer)
-            if found is not None:
-                return found
-            step, end = 2 * step, start
-        return NOTHING
-    finally:
-        consumer.close()
 
 
-def _bounds(config: KafkaConfig, consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+def _last_cause(committed: Consumer, uncommitted: Consumer, place: TopicPartition, writer: Identity) -> Cause:
+    low, high = _bounds(committed, uncommitted, place)
+    step, end = _FIRST_STEP, high
+    while end > low:
+        start = max(low, end - step)
+        found = _last_between(committed, TopicPartition(place.topic, place.partition, start), end, writer)
+        if found is not None:
+            return found
+        step, end = 2 * step, start
+    return NOTHING
+
+
+def _bounds(committed: Consumer, uncommitted: Consumer, place: TopicPartition) -> tuple[int, int]:
     """The first offset and the end of a partition, all transactions up to there having come to theirs.
 
     As long as one is open, nothing after its first record can be read, our own records neither. One whose writer has
     died is given up by Kafka after a minute.
     """
-    end = _end(config, place)
+    _, end = uncommitted.get_watermark_offsets(place, timeout=_SECONDS)
     deadline = time.monotonic() + _OPEN_SECONDS
     while True:
-        low, high = consumer.get_watermark_offsets(place, timeout=_SECONDS)
+        low, high = committed.get_watermark_offsets(place, timeout=_SECONDS)
         if high >= end:
             return low, high
         if time.monotonic() > deadline:
@@ -66,20 +76,6 @@ def _bounds(config: KafkaConfig, consumer: Consumer, place: TopicPartition) -> t
                 KafkaError(KafkaError._TIMED_OUT, f"a transaction of another writer is open in {where}")
             )
         time.sleep(_LOOK_SECONDS)
-
-
-def _end(config: KafkaConfig, place: TopicPartition) -> int:
-    """The end of a partition, open transactions and all."""
-    admin = AdminClient(config.client())
-    asked = admin.list_offsets(
-        {place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
-    )
-    offset: int = asked[place].result().offset
-    if offset < 0:  # what a request that ran out of time ends with
-        raise KafkaException(
-            KafkaError(KafkaError._TIMED_OUT, f"{place.topic}[{place.partition}] does not say where it ends")
-        )
-    return offset
 
 
 def _last_between(consumer: Consumer, start: TopicPartition, end: int, writer: Identity) -> Cause | None:

@@ -174,9 +174,8 @@ def main() -> None:
     asked = parser.parse_args()
     with psycopg.connect(asked.conninfo) as connection:
         connection.execute(TABLE)
-    clock = meter.from_first_part(KafkaSource)
-    cli_main(flow(asked.brokers, asked.topic, asked.conninfo, frozen if asked.frozen else documented))
-    clock.report()
+    bars = flow(asked.brokers, asked.topic, asked.conninfo, frozen if asked.frozen else documented)
+    meter.metered(cli_main, KafkaSource)(bars)
 
 
 if __name__ == "__main__":

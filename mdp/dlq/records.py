@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Final
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from contracts.bus_config import KafkaConfig
 from contracts.record import CONTENT_TYPE, header_texts
@@ -111,13 +110,12 @@ class Dlq:
 
 def _ends(config: KafkaConfig, reader: TopicReader) -> dict[int, int]:
     """Where each partition ends, open transactions included."""
-    wanted = {TopicPartition(reader.topic, partition): OffsetSpec.latest() for partition in reader.partitions}
-    admin = AdminClient(config.client())  # named, as it has to live until it has answered
-    asked = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS)
-    ends = {place.partition: future.result(_SECONDS).offset for place, future in asked.items()}
-    if min(ends.values(), default=0) < 0:  # what a request that ran out of time ends with
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{reader.topic} does not say where it ends"))
-    return ends
+    client = config.client(group_id=config.consumer_group, isolation_level="read_uncommitted")
+    with closing(Consumer(client)) as consumer:
+        return {
+            partition: consumer.get_watermark_offsets(TopicPartition(reader.topic, partition), timeout=_SECONDS)[1]
+            for partition in reader.partitions
+        }
 
 
 def _bounds(reader: TopicReader, partition: int, end: int) -> tuple[int, int]:
