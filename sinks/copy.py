@@ -38,8 +38,7 @@ def copy_binary(frame: pl.DataFrame) -> memoryview:
     """
     arrays = [column.to_arrow(compat_level=pl.CompatLevel.oldest()) for column in frame]
     columns = np.array([_column(array, dtype) for array, dtype in zip(arrays, frame.dtypes, strict=True)], _COLUMN)
-    most = sum(array.nbytes for array in arrays) + frame.height * (2 + 5 * frame.width)
-    stream = np.empty(len(_SIGNATURE) + most + len(_END), np.uint8)
+    stream = np.empty(len(_SIGNATURE) + _most(columns, frame.height) + len(_END), np.uint8)
     stream[: len(_SIGNATURE)] = np.frombuffer(_SIGNATURE, np.uint8)
     end = len(_SIGNATURE) + _write(columns, frame.height, stream.ctypes.data + len(_SIGNATURE))
     stream[end : end + len(_END)] = np.frombuffer(_END, np.uint8)
@@ -51,6 +50,17 @@ def _column(array: pa.Array, dtype: pl.DataType) -> tuple[int, ...]:
     valid, *ends, values = (buffer.address if buffer else 0 for buffer in array.buffers())
     zero = _EPOCH_US if dtype == pl.Datetime else 0
     return _SIZES[dtype.base_type()], values, *(ends or (0,)), valid, array.offset, zero, dtype == pl.Binary
+
+
+@compiled
+def _most(columns: npt.NDArray[Any], rows: int) -> int:
+    """How many bytes so many rows take where nothing is null."""
+    most = 2 * rows
+    for column in columns:
+        most += (4 + column.size + column.prefix) * rows
+        if column.size == _TEXT and rows:  # there may be no ends where there are no rows
+            most += eight_bytes(column.ends + 8 * (column.first + rows)) - eight_bytes(column.ends + 8 * column.first)
+    return int(most)
 
 
 @compiled
@@ -103,4 +113,5 @@ def _statement(table: str, columns: tuple[str, ...]) -> bytes:
     return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(sql.Identifier(table), names).as_bytes()
 
 
+_most(np.zeros(0, _COLUMN), 0)
 _write(np.zeros(0, _COLUMN), 0, 0)  # loads the compiled code now, rather than when it is needed
