@@ -7,6 +7,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 import polars as pl
+import pyarrow as pa
 
 from contracts.event import VERSION
 from contracts.record import ARROW, JSON, MSGPACK
@@ -94,10 +95,17 @@ def _msgpack(events: pl.DataFrame) -> list[bytes]:
 
 def _arrow(events: pl.DataFrame) -> bytes:
     times = [pl.col(name).cast(pl.Datetime("ns", "UTC")) for name in _TIMES if name in events.columns]
+    table = events.with_columns(times).to_arrow(compat_level=pl.CompatLevel.oldest())
+    schema = pa.schema([field.with_type(_plain(field.type)) for field in table.schema])
     stream = io.BytesIO()
-    # Readers outside Polars know the plain string layout, not all of them string views.
-    events.with_columns(times).write_ipc_stream(stream, compat_level=pl.CompatLevel.oldest())
+    with pa.ipc.new_stream(stream, schema) as writer:
+        writer.write_table(table.combine_chunks().cast(schema))
     return stream.getvalue()
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """All readers of Arrow know plain strings, not all of them those of Polars, with offsets of 64 bits."""
+    return pa.string() if pa.types.is_large_string(kind) else kind
 
 
 def _present(events: pl.DataFrame) -> pl.DataFrame:

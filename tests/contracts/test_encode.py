@@ -150,6 +150,13 @@ def test_an_arrow_record_holds_up_to_the_given_number_of_rows() -> None:
     assert pa.concat_tables(tables)["c"].to_pylist() == events["c"].to_list()
 
 
+def test_an_arrow_record_is_one_batch_of_types_that_all_readers_know() -> None:
+    (value,) = encode(pl.concat([ticks(3), ticks(4)]), "arrow")
+    reader = pa.ipc.open_stream(io.BytesIO(value))
+    assert reader.schema.field("symbol").type == pa.string()
+    assert [batch.num_rows for batch in reader] == [7]
+
+
 @pytest.mark.parametrize("encoding", ["json", "msgpack", "arrow"])
 def test_no_events_make_no_records(encoding: Encoding) -> None:
     assert encode(ticks(3).clear(), encoding) == []
