@@ -25,17 +25,18 @@ from telemetry.metrics import ERRORS, GAP_OFFSETS
 from telemetry.outage import Outage
 
 _TIMEOUT: Final = 10.0
-_FULL_SHARE: Final = 8  # up to so many partitions have full queues and batches; more share the room of these
+_FULL_SHARE: Final = 8  # up to so many partitions have full batches; more share the room of these
 _LEAST_BATCH: Final = 2_000
-_QUEUED_KB: Final = 4_096  # of each partition; what is fetched and not yet wanted is cold when it is
+_QUEUED_KB: Final = 32_768  # of all partitions together
 _LEAST_QUEUED_KB: Final = 512
+_MOST_QUEUED_KB: Final = 8_192  # what has been fetched long before it is wanted is cold
+_FETCHES: Final = 4  # that fill a queue: with more, batches of Arrow records are smaller, and cost more
 _CONSUMER: Final = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "enable.partition.eof": True,  # says where a partition ends even if its last records are transaction markers
     "isolation.level": "read_committed",
     "auto.offset.reset": "error",
-    "max.partition.fetch.bytes": 524_288,
     "fetch.queue.backoff.ms": 5,  # the default of 1 s halves the rate of a replay
 }
 
@@ -89,9 +90,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         return [part_name(partition) for partition in self._partitions]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> KafkaPartition:
-        queued = max(int(_QUEUED_KB * self._share), _LEAST_QUEUED_KB)
-        client = self.config.client(group_id=self.config.consumer_group, queued_max_messages_kbytes=queued)
-        consumer = Consumer({**client, **_CONSUMER})
+        consumer = self._consumer()
         place = TopicPartition(self.topic, partition_of(for_part))
         low, high = consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
         start = self._start(consumer, place, resume_state, low, high)
@@ -107,14 +106,20 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         end = high if self.bounds.until_end else None
         return KafkaPartition(self, consumer, place.partition, start, end)
 
+    def _consumer(self) -> Consumer:
+        queued = min(max(_QUEUED_KB // len(self._partitions), _LEAST_QUEUED_KB), _MOST_QUEUED_KB)
+        client = self.config.client(
+            group_id=self.config.consumer_group,
+            queued_max_messages_kbytes=queued,
+            max_partition_fetch_bytes=max(queued // _FETCHES, _LEAST_QUEUED_KB) * 1024,
+        )
+        return Consumer({**client, **_CONSUMER})
+
     @property
     def batch_size(self) -> int:
         """How many records a batch of a partition may have: one of each may be under way at the same time."""
-        return max(int(self.max_batch_size * self._share), min(self.max_batch_size, _LEAST_BATCH))
-
-    @cached_property
-    def _share(self) -> float:
-        return min(_FULL_SHARE / max(len(self._partitions), 1), 1.0)
+        share = min(_FULL_SHARE / len(self._partitions), 1.0)
+        return max(int(self.max_batch_size * share), min(self.max_batch_size, _LEAST_BATCH))
 
     @cached_property
     def _partitions(self) -> list[int]:
