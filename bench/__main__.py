@@ -43,7 +43,7 @@ class Plan:
 
     def contenders(self, number: int) -> Iterator[Contender]:
         """In the round of this number, from 0."""
-        yield from (FLOOR, BARS, FULL, ARROW, TWO)
+        yield from (FLOOR, BARS, FULL, TWO, ARROW)  # what is compared runs side by side
         if number < self.peer_rounds:
             yield from (SHORT, DOCUMENTED, FROZEN)
         if self.quix and number == 0:

@@ -34,7 +34,7 @@ def last_causes(config: KafkaConfig, topics: Iterable[str], writer: Identity) ->
 
 
 def _consumer(config: KafkaConfig, isolation_level: str) -> Consumer:
-    """Asks itself where a partition ends: an admin client waits three seconds for that every now and then."""
+    """It is asked where a partition ends, too: a new admin client waits three seconds for that every now and then."""
     return Consumer(
         config.client(
             group_id=config.consumer_group,

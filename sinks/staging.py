@@ -34,7 +34,7 @@ def _stored(target: Target, batch: MicroBatch, frame: pl.DataFrame) -> pl.DataFr
 
 def _column(name: str, column: pl.Series) -> pl.Series:
     """As the database wants it, where that is otherwise than it comes."""
-    if name in _TIMES:
+    if name in _TIMES:  # never null; NumPy divides in a third of the time
         return pl.Series(column.to_numpy() // 1_000).cast(pl.Datetime("us"))
     return column.cast(_TYPES[name]) if name in _TYPES else column
 

@@ -27,10 +27,11 @@ from telemetry.outage import Outage
 _TIMEOUT: Final = 10.0
 _FULL_SHARE: Final = 8  # up to so many partitions have full batches; more share the room of these
 _LEAST_BATCH: Final = 2_000
-_QUEUED_KB: Final = 32_768  # of all partitions together
+_QUEUED_KB: Final = 32_768  # of all partitions together, as long as each has the least
 _LEAST_QUEUED_KB: Final = 512
 _MOST_QUEUED_KB: Final = 8_192  # what has been fetched long before it is wanted is cold
-_FETCHES: Final = 4  # that fill a queue: with more, batches of Arrow records are smaller, and cost more
+_FETCHES: Final = 4  # at most, that fill a queue: with more, batches of Arrow records are smaller, and cost more
+_LEAST_FETCHED_KB: Final = 512
 _CONSUMER: Final = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
@@ -111,7 +112,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         client = self.config.client(
             group_id=self.config.consumer_group,
             queued_max_messages_kbytes=queued,
-            max_partition_fetch_bytes=max(queued // _FETCHES, _LEAST_QUEUED_KB) * 1024,
+            max_partition_fetch_bytes=max(queued // _FETCHES, _LEAST_FETCHED_KB) * 1024,
         )
         return Consumer({**client, **_CONSUMER})
 

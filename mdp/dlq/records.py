@@ -110,7 +110,7 @@ class Dlq:
 
 def _ends(config: KafkaConfig, reader: TopicReader) -> dict[int, int]:
     """Where each partition ends, open transactions included."""
-    client = config.client(group_id=config.consumer_group, isolation_level="read_uncommitted")
+    client = config.client(group_id=config.consumer_group, enable_auto_commit=False, isolation_level="read_uncommitted")
     with closing(Consumer(client)) as consumer:
         return {
             partition: consumer.get_watermark_offsets(TopicPartition(reader.topic, partition), timeout=_SECONDS)[1]
