@@ -6,6 +6,8 @@ import io
 import random
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import arrow_layout
+from contracts import arrow_layout, arrow_scan
 from contracts.arrow_ticks import ArrowReader
 from contracts.batch import MicroBatch
 from contracts.event import TIME_BOUND
@@ -191,6 +193,25 @@ def test_a_stream_that_is_laid_out_in_another_way_is_learned_anew() -> None:
     assert is_scanned(other)
     assert not is_scanned(plain)
     assert same(decode(Stored(other, ARROW)), opened(plain))
+
+
+def first_scan() -> tuple[dict[str, int], dict[str, int]]:
+    """How often each loop was compiled, or loaded for types of its own: after the imports, and after a first scan."""
+    imported = compiled()
+    for _ in range(2):
+        decode(*(Stored(payload, ARROW) for payload in PLAIN.values()))
+    return imported, compiled()
+
+
+def compiled() -> dict[str, int]:
+    return {name: len(loop.signatures) for name, loop in vars(arrow_scan).items() if hasattr(loop, "signatures")}
+
+
+def test_nothing_is_compiled_while_records_come() -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        imported, ended = fresh.submit(first_scan).result()
+    assert imported["_fill"]
+    assert ended == imported
 
 
 def test_only_so_many_layouts_are_kept() -> None:
