@@ -116,7 +116,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         )
         return Consumer({**client, **_CONSUMER})
 
-    @property
+    @cached_property
     def batch_size(self) -> int:
         """How many records a batch of a partition may have: one of each may be under way at the same time."""
         share = min(_FULL_SHARE / len(self._partitions), 1.0)

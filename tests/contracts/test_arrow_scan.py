@@ -24,6 +24,7 @@ from contracts.event import TIME_BOUND
 from contracts.record import ARROW
 from tests.contracts.mutations import damaged
 from tests.contracts.stored_records import MAX_FUTURE, NOW_MS, Stored, decode, fetch, stream
+from tests.kernels import Signatures, compiled
 
 NOW = NOW_MS * 1_000_000
 COUNT = 19
@@ -195,16 +196,12 @@ def test_a_stream_that_is_laid_out_in_another_way_is_learned_anew() -> None:
     assert same(decode(Stored(other, ARROW)), opened(plain))
 
 
-def first_scan() -> tuple[dict[str, int], dict[str, int]]:
-    """How often each loop was compiled, or loaded for types of its own: after the imports, and after a first scan."""
-    imported = compiled()
+def first_scan() -> tuple[Signatures, Signatures]:
+    """After the imports; and when records have come and were scanned."""
+    imported = compiled(arrow_scan)
     for _ in range(2):
         decode(*(Stored(payload, ARROW) for payload in PLAIN.values()))
-    return imported, compiled()
-
-
-def compiled() -> dict[str, int]:
-    return {name: len(loop.signatures) for name, loop in vars(arrow_scan).items() if hasattr(loop, "signatures")}
+    return imported, compiled(arrow_scan)
 
 
 def test_nothing_is_compiled_while_records_come() -> None:

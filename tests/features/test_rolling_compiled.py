@@ -7,19 +7,14 @@ from multiprocessing import get_context
 from features import formulas, ring, rolling, wilder
 from features.rolling import RollingFeatures
 from tests.features.rolling_logs import KINDS, WINDOW, feature, frame, row
+from tests.kernels import Signatures, compiled
 
-Signatures = dict[str, int]
-
-
-def compiled() -> Signatures:
-    """How often each kernel was compiled, or loaded for types of its own."""
-    kernels = {name: value for part in (formulas, ring, rolling, wilder) for name, value in vars(part).items()}
-    return {name: len(kernel.signatures) for name, kernel in kernels.items() if hasattr(kernel, "signatures")}
+PARTS = (formulas, ring, rolling, wilder)
 
 
 def bars_and_states() -> tuple[Signatures, Signatures]:
     """After the imports; and when bars have come, were amended, and states have gone."""
-    imported = compiled()
+    imported = compiled(*PARTS)
     features = machine()
     for start in (1, 41):
         features.update(
@@ -32,7 +27,7 @@ def bars_and_states() -> tuple[Signatures, Signatures]:
         state = pickle.loads(pickle.dumps(features.snapshot()))
         features = machine()
         features.restore(state)
-    return imported, compiled()
+    return imported, compiled(*PARTS)
 
 
 def machine() -> RollingFeatures:
