@@ -108,7 +108,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV_PIP) --offline --no-deps --editable .
 	@echo 'Compiling what looks at single events'
-	@$(BIN)/python -c 'import features.windows, sinks.copy' & $(BIN)/python -c 'import sources.kafka, features.rolling' && wait $$!
+	@$(BIN)/python -c 'import features.windows, sinks.copy' & \
+	$(BIN)/python -c 'import sources.kafka, features.rolling, contracts.arrow_scan' && wait $$!
 	@touch $@
 
 # The tools of development: the same versions, and more of them.

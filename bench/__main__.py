@@ -100,8 +100,6 @@ def _measured(plan: Plan) -> Iterator[Run]:
 
 def _prepare(site: Site, plan: Plan) -> None:
     _say(f"writing {plan.events:,} events as JSON and as Arrow, and {plan.short:,} for the peers")
-    # What reads Arrow records is compiled at its first import: no contender has to wait for it.
-    subprocess.run([sys.executable, "-c", "import contracts.arrow_scan"], cwd=PROJECT, check=True)
     start = topic.begin(plan.events)
     site.prepare("json", plan.events, start)
     site.prepare("arrow", plan.events, start, "arrow")
