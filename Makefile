@@ -22,7 +22,7 @@ UV_PIP := $(UV) pip install --quiet --python $(BIN)/python
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-nightly chaos check programs dashboards bench bench-quick bench-latency bench-growth bench-guard docs lock clean
+.PHONY: help setup demo test test-slow test-nightly chaos check programs dashboards bench bench-quick bench-latency bench-growth bench-guard docs lock clean
 
 help:  ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -33,10 +33,13 @@ setup: $(STAMP)  ## Create .venv with what mdp runs on; commands that need more 
 demo: $(STAMP)  ## Start a local stack and show the pipeline at work; SECONDS=20 ends it and checks the result
 	@$(BIN)/mdp demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
-test: $(TOOLS)  ## Run every test, against a real Kafka and a real PostgreSQL; ARGS="-k late" is passed on
-	@$(PYTEST) $(ARGS)
+test: $(TOOLS)  ## Run every test but the slow ones, against a real Kafka and a real PostgreSQL; ARGS="-k late" is passed on
+	@$(PYTEST) -m "not slow" $(ARGS)
 
-test-nightly: $(TOOLS) bench-guard  ## The same, with ten times as many examples of each property, and what an event costs
+test-slow: $(TOOLS)  ## Run the slow tests: long loads, hostile records in a running flow, chaos
+	@$(PYTEST) -m slow $(ARGS)
+
+test-nightly: $(TOOLS) bench-guard  ## All tests, with ten times as many examples of each property, and what an event costs
 	@HYPOTHESIS_PROFILE=nightly $(PYTEST) $(ARGS)
 
 chaos: $(TOOLS)  ## Break a pipeline under load for 20 minutes, and compare with an oracle; FAULTS=200 goes on longer

@@ -15,6 +15,7 @@ from typing import Final
 import yaml
 
 from chaos.market import LOAD, RULES, SECTIONS, SYMBOLS
+from contracts.errors import MdpError
 from mdp.local import LocalStack
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -23,7 +24,7 @@ _GIVEN_UP: Final = 2
 _STOP_SECONDS: Final = 5.0
 
 
-class PipelineFailed(ValueError):  # noqa: N818 - says what happened
+class PipelineFailed(MdpError):  # noqa: N818 - says what happened
     """The pipeline did what it must not do; one line says what."""
 
 

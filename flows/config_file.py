@@ -13,6 +13,7 @@ import yaml
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr, ValidationError
 
+from contracts.errors import MdpError
 from flows import secrets
 from flows.settings import Settings
 
@@ -29,7 +30,7 @@ _SECRETS: Final = frozenset({"url", "options"})  # keys whose values may be pass
 _EMBEDDED: Final = "embedded"
 
 
-class ConfigError(ValueError):
+class ConfigError(MdpError):
     """The configuration cannot be used; one line names the key, the value and what is allowed."""
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from contracts.errors import MdpError
+
 FILE: Final = "MDP_SECRETS"  # environment variable: where the file is
 MASK: Final = "**********"  # as pydantic shows a secret
 
@@ -20,7 +22,7 @@ _SHORTEST: Final = 4  # whatever is shorter stands in ordinary words too
 _known: set[str] = set()
 
 
-class SecretsError(ValueError):
+class SecretsError(MdpError):
     """The secrets file cannot be used; one line says what to do, and nothing of what is in it."""
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from contracts.errors import MdpError
 from flows.settings import Settings
 
 FORMAT: Final = 6  # of what is saved, and of the keys it is saved under; a change of any of them is another number
@@ -14,7 +15,7 @@ FORMAT: Final = 6  # of what is saved, and of the keys it is saved under; a chan
 Shape = Mapping[str, Any]
 
 
-class StateMismatch(ValueError):  # noqa: N818 - says what is wrong
+class StateMismatch(MdpError):  # noqa: N818 - says what is wrong
     """Saved state belongs to another config; one line names what changed and how to go on."""
 
 

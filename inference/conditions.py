@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from contracts.errors import MdpError
+
 _MAX_LENGTH: Final = 1_000
 # Polars opens the files that a subquery reads while it parses it, so a subquery must not get as far as the parser.
 _QUERY: Final = re.compile(r"\b(?:select|from|with|values|table)\b", re.IGNORECASE)
@@ -30,7 +32,7 @@ _FUNCTIONS: Final = frozenset(
 )
 
 
-class ConditionError(ValueError):
+class ConditionError(MdpError):
     """The condition cannot be used; the message is one line that says why."""
 
 

@@ -15,8 +15,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.errors import MdpError
 
-class InferenceConfigError(ValueError):
+
+class InferenceConfigError(MdpError):
     """Something in the configuration, the rules file or the model cannot be used; the message is one line."""
 
 

@@ -135,7 +135,10 @@ def _installed(adapter: str, options: Mapping[str, Any], features: tuple[str, ..
         raise InferenceConfigError(
             f"inference.adapters.{adapter}: cannot import {found[adapter].value}: {error}"
         ) from error
-    evaluator = factory(options, features, span_ns)
+    try:
+        evaluator = factory(options, features, span_ns)
+    except ValueError as error:
+        raise InferenceConfigError(str(error)) from error  # in its own words
     if evaluator.name != adapter:
         raise InferenceConfigError(f"inference.adapters.{adapter}: the evaluator calls itself {evaluator.name!r}")
     return evaluator

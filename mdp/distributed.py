@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from contracts.errors import MdpError
 from flows import stop
 from flows.config_file import ConfigError
 from flows.settings import Settings
@@ -31,7 +32,7 @@ class _NoFirstProcess(Exception):  # noqa: N818 - a state of the cluster, not a 
     """Process 0 does not run, or not with what decides the results here."""
 
 
-class AddressError(ValueError):
+class AddressError(MdpError):
     """The processes of a cluster cannot find each other so; one line says how they are named."""
 
 
@@ -65,7 +66,7 @@ def run(
     It waits for Kafka, the database and the other processes. Process 0 keeps the saved state and the record of the run.
 
     Raises:
-        ValueError: something that waiting does not mend is wrong; one line says what to do.
+        MdpError: something that waiting does not mend is wrong; one line says what to do.
     """
     if not 0 <= process < len(addresses):
         raise AddressError(f"there is no process {process} among {len(addresses)} addresses: they count from 0")

@@ -14,14 +14,13 @@ from typing import ClassVar, Final, NoReturn
 from bytewax import errors
 from confluent_kafka import KafkaException
 
+from contracts.errors import MdpError
 from flows import stop
 from flows.config_file import connected, load
 from mdp.cli.errors import causes, explain, print_traceback
 from mdp.cluster import AWAY, USER_ERROR
 from mdp.worker import run_process, show_health, start_logging
-from sinks.connection import StoreUnavailable
-from sinks.kafka import FORBIDDEN, KafkaUnavailable
-from sources.topics import BrokerUnavailable
+from sinks.kafka import FORBIDDEN
 
 _FAULT: Final = 1
 
@@ -104,7 +103,7 @@ def _passes(cause: BaseException) -> bool:
     """Whether the same may succeed later."""
     if isinstance(cause, KafkaException):
         return cause.args[0].code() not in FORBIDDEN
-    return isinstance(cause, BrokerUnavailable | KafkaUnavailable | StoreUnavailable)
+    return isinstance(cause, MdpError) and cause.passes
 
 
 if __name__ == "__main__":

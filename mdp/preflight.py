@@ -26,7 +26,7 @@ def check(settings: Settings, name: str, flow: Callable[[Settings], Dataflow], *
         wait: for a broker or a database that does not answer, as it has answered an earlier run; else that is an error.
 
     Raises:
-        ValueError: a topic is missing or too narrow, or something cannot be reached or loaded.
+        MdpError: a topic is missing or too narrow, or something cannot be reached or loaded.
     """
     build(settings.inference, settings.features.names, settings.span_ns)
     flow(settings)

@@ -14,6 +14,7 @@ from contracts import arrow_events
 from contracts.batch import MicroBatch
 from contracts.bus_config import KafkaConfig
 from contracts.decode import Decoder
+from contracts.errors import MdpError
 from contracts.record import Fetch, Record, Records
 from mdp.file_records import as_fetch
 from mdp.raw_producer import RawProducer
@@ -23,7 +24,7 @@ from sources.producer import produce
 from sources.topics import partitions_of
 
 
-class ReplayError(ValueError):
+class ReplayError(MdpError):
     """The range cannot be replayed as asked; one line says what to do."""
 
 

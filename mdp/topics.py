@@ -17,6 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from contracts.bus_config import KafkaConfig
+from contracts.errors import MdpError
 from sources import brokers
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -25,7 +26,7 @@ _SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.02
 
 
-class TopicsError(ValueError):
+class TopicsError(MdpError):
     """Topics cannot be created as asked; one line says what to do."""
 
 

@@ -47,7 +47,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int,
     Everything that can be wrong with the config, the broker or the database is found before anything is consumed.
 
     Raises:
-        ValueError: something is; one line says what to do.
+        MdpError: something is; one line says what to do.
     """
     settings = configure(config, overrides)
     if workers == 1:

@@ -9,6 +9,8 @@ from typing import Any, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from contracts.errors import MdpError
+
 DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "mdp",
     "connect_timeout": 5,
@@ -47,14 +49,18 @@ _WAITED_OUT: Final = {"does not exist": "create it, or set store.url"}  # who re
 _OTHER_REMEDY: Final = "start it, or set store.url"
 
 
-class StoreUnavailable(Exception):  # noqa: N818  a state of the database, not a fault of the program
+class StoreUnavailable(MdpError):  # noqa: N818 - says what is wrong
     """The database cannot do it now; the same call may succeed later. The message is one line."""
 
-    @property
-    def remedy(self) -> str:
-        """What to do about it."""
+    passes = True
+
+    def __init__(self, message: str) -> None:
         remedies = _REMEDIES | _WAITED_OUT
-        return next((remedy for sign, remedy in remedies.items() if sign in str(self)), _OTHER_REMEDY)
+        super().__init__(message, next((remedies[sign] for sign in remedies if sign in message), _OTHER_REMEDY))
+
+    @property
+    def line(self) -> str:
+        return f"the database cannot be used: {super().line}"
 
     @property
     def is_refusal(self) -> bool:

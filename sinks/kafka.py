@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.batch import MicroBatch
 from contracts.bus_config import ClientOption, KafkaConfig
+from contracts.errors import MdpError
 from sinks.read_back import last_causes
 from sinks.records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
 from telemetry.metrics import DLQ_RECORDS
@@ -40,20 +41,26 @@ _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, Kafk
 Records = Callable[[MicroBatch], Iterator[OutRecord]]
 
 
-class Fenced(ValueError):  # noqa: N818 - says what happened
+class Fenced(MdpError):  # noqa: N818 - says what happened
     """Another worker has taken over this partition."""
 
 
-class RecordTooLarge(ValueError):  # noqa: N818 - says what is wrong
+class RecordTooLarge(MdpError):  # noqa: N818 - says what is wrong
     """A topic does not take what the events topic took; waiting would not help."""
 
 
-class Forbidden(ValueError):  # noqa: N818 - says what is wrong
+class Forbidden(MdpError):  # noqa: N818 - says what is wrong
     """The broker does not let this user do it."""
 
 
-class KafkaUnavailable(Exception):  # noqa: N818 - says what is wrong
+class KafkaUnavailable(MdpError):  # noqa: N818 - says what is wrong
     """The transaction did not go through; writing the same batches again is safe."""
+
+    passes = True
+
+    @property
+    def line(self) -> str:
+        return f"Kafka: {self}"
 
 
 def outputs(config: KafkaConfig, *, signals: bool, bars: bool) -> dict[str, Records]:

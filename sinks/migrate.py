@@ -8,6 +8,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from contracts.errors import MdpError
 from contracts.frames import FEATURE_KEY
 from sinks import hypertables
 from sinks.connection import LOCK_TIMEOUT_MS, connect, passing_errors
@@ -22,7 +23,7 @@ _TAKEN: Final = frozenset((*FEATURE_KEY, *CAUSE, *_SYSTEM_COLUMNS))
 _LONGEST_NAME: Final = 63  # bytes; PostgreSQL cuts longer names off
 
 
-class SchemaError(ValueError):
+class SchemaError(MdpError):
     """The database and this program do not fit together; the message says what to do."""
 
 

@@ -11,6 +11,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 
+from contracts.errors import MdpError
+
 _SECONDS: Final = 10.0
 _REACH_SECONDS: Final = 2.0
 _FIRST_LOOK_SECONDS: Final = 0.5
@@ -23,12 +25,16 @@ _REMEDIES: Final = {
 }
 
 
-class Unreachable(ValueError):  # noqa: N818 - says what is wrong
+class Unreachable(MdpError):  # noqa: N818 - says what is wrong
     """No broker gives an answer; one line says why and what to do."""
+
+    passes = True
 
 
 class Refused(Unreachable):
     """A broker and we do not trust each other; asking again would not help."""
+
+    passes = False
 
 
 def metadata(client: Mapping[str, Any], topic: str | None = None) -> ClusterMetadata:

@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 
 from contracts.encode import WIRE
+from contracts.errors import MdpError
 from contracts.timestamps import parse_timestamps
 from sources.outgoing import UNCHECKED, outgoing, with_disorder
 
@@ -34,7 +35,7 @@ class _Keyed(msgspec.Struct):
 _keyed: Final = msgspec.json.Decoder(_Keyed)
 
 
-class FileError(ValueError):
+class FileError(MdpError):
     """A file is missing, or does not hold events."""
 
 

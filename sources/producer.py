@@ -10,6 +10,7 @@ import polars as pl
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.encode import CONTENT_TYPES, Encoding, encode
+from contracts.errors import MdpError
 from contracts.record import CONTENT_TYPE
 from sources import brokers
 from sources.outgoing import Sent
@@ -35,7 +36,7 @@ _CONFIG: Final[dict[str, Any]] = {
 }
 
 
-class ProduceError(ValueError):
+class ProduceError(MdpError):
     """Kafka is out of reach, or did not take what it was given."""
 
 

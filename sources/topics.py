@@ -8,17 +8,20 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from contracts.bus_config import KafkaConfig
+from contracts.errors import MdpError
 from sources import brokers
 
 _TIMEOUT: Final = 10.0
 
 
-class SourceError(ValueError):
+class SourceError(MdpError):
     """The topic cannot be read as asked; one line says what to do."""
 
 
 class BrokerUnavailable(SourceError):  # noqa: N818 - says what is wrong
     """No broker answers; the same call may succeed later."""
+
+    passes = True
 
 
 def partitions_of(config: KafkaConfig, topic: str) -> list[int]:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from contracts.errors import MdpError
 from mdp.local import ports
 
 _SECONDS: Final = 60.0  # to begin, or to answer
 
 
-class BenchFailed(ValueError):  # noqa: N818 - says what happened
+class BenchFailed(MdpError):  # noqa: N818 - says what happened
     """The worker of a benchmark has ended before its work was done."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Final
 
+from contracts.errors import MdpError
 from flows.secrets import masked
 from mdp.printable import printable
 
@@ -40,7 +41,9 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _line(error: BaseException) -> str | None:
-    for module, name, message in _MESSAGES:
+    if isinstance(error, MdpError):
+        return error.line
+    for module, name, message in _OF_LIBRARIES:
         # What has not been imported cannot have been raised.
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name, ())):
             return message(error)
@@ -69,17 +72,10 @@ def _file(error: Any) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
-_MESSAGES: Final[tuple[tuple[str, str, Callable[[Any], str]], ...]] = (
+_OF_LIBRARIES: Final[tuple[tuple[str, str, Callable[[Any], str]], ...]] = (
     ("typer", "TyperException", _usage),
     ("pydantic", "ValidationError", _invalid),
     ("confluent_kafka", "KafkaException", lambda error: f"Kafka: {error.args[0].str()}"),
-    ("sinks.kafka", "KafkaUnavailable", lambda error: f"Kafka: {error}"),
-    (
-        "sinks.connection",
-        "StoreUnavailable",
-        lambda error: f"the database cannot be used: {error}; {error.remedy}",
-    ),
     ("psycopg", "Error", _database),
     ("builtins", "OSError", _file),
-    ("builtins", "ValueError", str),
 )

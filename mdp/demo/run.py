@@ -50,7 +50,7 @@ def run(options: Options, console: Console) -> int:
     """Run the demo, and leave no process behind; 0 if every event is accounted for, else 1, or 130 if interrupted.
 
     Raises:
-        ValueError: the demo cannot run; one line says what to do.
+        MdpError: the demo cannot run; one line says what to do.
     """
     with Interrupts() as interrupts:
         last_line, code = "interrupted, so nothing was checked", INTERRUPTED

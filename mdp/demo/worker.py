@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
+from contracts.errors import MdpError
+
 _STOP_SECONDS: Final = 15.0
 
 
-class WorkerFailed(ValueError):  # noqa: N818 - says what happened
+class WorkerFailed(MdpError):  # noqa: N818 - says what happened
     """The worker has ended before it was told to."""
 
 
@@ -70,7 +72,7 @@ def main() -> NoReturn:
     stop.with_parent()
     try:
         code = run("market", Path(config), json.loads(overrides), workers=1)
-    except ValueError as error:
+    except MdpError as error:
         sys.stderr.write(f"error: {one_line(error)}\n")
         code = 2
     sys.exit(code)

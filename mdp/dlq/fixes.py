@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from contracts import arrow_events
+from contracts.errors import MdpError
 from contracts.record import ARROW, MSGPACK, is_arrow
 from contracts.timestamps import format_timestamps
 
@@ -23,7 +24,7 @@ Raises:
 """
 
 
-class FixError(ValueError):
+class FixError(MdpError):
     """The fix cannot be used at all; one line says why."""
 
 

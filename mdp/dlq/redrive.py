@@ -12,6 +12,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.bus_config import ClientOption, KafkaConfig
+from contracts.errors import MdpError
 from mdp.dlq.fixes import Fix
 from mdp.dlq.marks import MARK_HEADERS, Mark, Marks, Origin
 from mdp.dlq.plan import Account, Outgoing, Plan, slices
@@ -33,7 +34,7 @@ _PRODUCER: Final[dict[str, ClientOption]] = {
 }
 
 
-class RedriveError(ValueError):
+class RedriveError(MdpError):
     """The redrive cannot go on; what is marked has been sent, and nothing else has."""
 
 

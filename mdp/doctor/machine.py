@@ -14,6 +14,7 @@ from importlib.metadata import requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from contracts.errors import MdpError
 from mdp.doctor.findings import Finding, from_message, note, ok, unknown, wrong
 from mdp.doctor.site import FLOW, Site
 from mdp.local import ports
@@ -52,7 +53,7 @@ def config(site: Site) -> Iterator[Finding]:
     settings = site.settings
     try:
         build(settings.inference, settings.features.names, settings.span_ns)
-    except ValueError as error:
+    except MdpError as error:
         yield wrong(" ".join(str(error).split()), f"correct {site.config}, or what it refers to")
     else:
         yield ok(f"{site.config}: windows of {settings.micro_batch.interval}, {len(settings.features.names)} features")
@@ -77,7 +78,7 @@ def _continued(saved: SavedState, interval_s: int) -> Finding:
     age = time.time() - max((file.stat().st_mtime for file in written), default=0.0)  # before a look at it is a write
     try:
         saved.check()
-    except ValueError as error:
+    except MdpError as error:
         text, _, remedy = str(error).partition(". ")
         return wrong(text, remedy) if remedy else from_message(text)
     text = f"{saved.folder}: {sum(map(_size, saved.folder.iterdir())) / 1e6:.1f} MB, {age:,.0f} s old"

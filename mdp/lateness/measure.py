@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import cast
 
 from contracts.decode import Decoder
+from contracts.errors import MdpError
 from contracts.record import Fetch, Record, Records
 from features.lateness import Lateness, Measured
 from features.window_config import WindowConfig
 from mdp.topic_reader import TopicReader
 
 
-class LatenessError(ValueError):
+class LatenessError(MdpError):
     """There is nothing to measure; one line says why."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contracts.errors import MdpError
 
-class LocalStackError(ValueError):
+
+class LocalStackError(MdpError):
     """The local stack cannot do what was asked; the message is one line and says what to do."""

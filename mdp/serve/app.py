@@ -38,7 +38,7 @@ _WHOLE: Final = re.compile(r"-?[0-9]{1,14}")  # milliseconds that a timestamp of
 _DENIAL_SECONDS: Final = 0.5
 
 
-class BadRequest(ValueError):  # noqa: N818 - says what happened
+class BadRequest(Exception):  # noqa: N818 - says what happened
     """A request that no page of ours makes."""
 
 

@@ -15,7 +15,7 @@ from sinks.live_queries import Bar, Series, Signal
 _MOST_CLIENTS: Final = 200
 
 
-class TooManyClients(ValueError):  # noqa: N818 - says what happened
+class TooManyClients(Exception):  # noqa: N818 - says what happened
     """As many streams are open as the server is willing to serve."""
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import uvicorn
 
+from contracts.errors import MdpError
 from flows.settings import Settings
 from mdp.local import ports
 from mdp.serve.access import Keeper, is_loopback
@@ -23,7 +24,7 @@ from mdp.serve.poller import Poller
 _STOP_SECONDS: Final = 3
 
 
-class ServeError(ValueError):
+class ServeError(MdpError):
     """The page cannot be served; one line says what to do."""
 
 

@@ -116,9 +116,12 @@ def test_an_interrupt_is_no_error(
     assert mdp("stream", "tail", "--config", config()) == Result(code, "", "")
 
 
-def test_a_fault_of_the_program_keeps_its_traceback(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail, "tail", lambda *_, **__: _raise(ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
+@pytest.mark.parametrize("fault", [ZeroDivisionError, ValueError, KeyError, AssertionError])
+def test_a_fault_of_the_program_keeps_its_traceback(
+    config: Config, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    monkeypatch.setattr(tail, "tail", lambda *_, **__: _raise(fault()))
+    with pytest.raises(fault):
         main(["stream", "tail", "--config", str(config())])
 
 

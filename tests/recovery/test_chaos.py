@@ -16,6 +16,7 @@ RATE = 20_000.0
 SEED = 20251024
 
 
+@pytest.mark.slow
 def test_faults_of_every_kind_leave_nothing_missing_wrong_or_twice(tmp_path: Path) -> None:
     pipeline = Pipeline(tmp_path / "chaos", workers=2)
     faults = plan(SEED, len(KINDS), SECONDS)

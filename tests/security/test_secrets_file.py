@@ -12,6 +12,7 @@ import pytest
 import yaml
 from confluent_kafka import KafkaError, KafkaException
 
+from contracts.errors import MdpError
 from flows.config_file import ConfigError, load
 from flows.secrets import SecretsError
 from mdp.cli import main
@@ -113,7 +114,7 @@ MESSAGES = [
 @pytest.mark.parametrize("message", MESSAGES)
 def test_errors_of_any_kind_are_masked(message: str) -> None:
     kafka = KafkaException(KafkaError(KafkaError._AUTHENTICATION, message))
-    for error in (psycopg.OperationalError(message), kafka, ValueError(message), OSError(message)):
+    for error in (psycopg.OperationalError(message), kafka, MdpError(message), OSError(message)):
         said = explain(error) or ""
         assert "about ****" in said.translate(QUOTES)
         assert "word" not in said
