@@ -108,7 +108,7 @@ $(STAMP): pyproject.toml requirements.lock
 	"$$python" -m venv $(VENV)
 	@sed -n '/^uv==/,/# via/p' requirements.lock > $(VENV)/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
-	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV_PIP) --compile-bytecode --require-hashes -r requirements.lock
 	@$(UV_PIP) --offline --no-deps --editable .
 	@echo 'Compiling what looks at single events'
 	@$(BIN)/python -c 'import features.windows, sinks.copy' & \
@@ -118,7 +118,7 @@ $(STAMP): pyproject.toml requirements.lock
 # The tools of development: the same versions, and more of them.
 $(TOOLS): requirements-dev.lock $(STAMP)
 	@echo 'Adding the tools of development: about 150 MB are downloaded the first time'
-	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements-dev.lock
+	@$(UV_PIP) --compile-bytecode --require-hashes -r requirements-dev.lock
 	@$(UV_PIP) --offline --no-deps --editable .
 	@touch $@
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from cli_result import Mdp
@@ -47,6 +48,11 @@ def test_a_group_alone_shows_its_help(mdp: Mdp, group: str) -> None:
     result = mdp(*group.split())
     assert f"Usage: mdp {group}".strip() in result.out
     assert (result.code, result.err) == (2, "")
+
+
+def test_the_version_is_that_of_the_installed_package(mdp: Mdp) -> None:
+    result = mdp("--version")
+    assert (result.code, result.out) == (0, f"mdp {version('mdp')}\n")
 
 
 def test_help_and_completion_wait_for_no_heavy_import() -> None:
