@@ -8,10 +8,10 @@ from typing import Final, Self
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.bus_config import KafkaConfig
+from contracts.producing import backpressured
 from sources.producer import ProduceError
 
 _FLUSH_SECONDS: Final = 1.0
-_FULL_QUEUE_SECONDS: Final = 0.05
 
 
 class RawProducer:
@@ -40,6 +40,8 @@ class RawProducer:
             }
         )
 
+        self._produce = backpressured(self._producer, self._check)
+
     def __enter__(self) -> Self:
         return self
 
@@ -53,18 +55,10 @@ class RawProducer:
 
     def send(self, message: Message, value: bytes | None) -> None:
         """Enqueue `value` for the partition of `message`, with its key and headers; waits while the queue is full."""
-        while True:
-            try:
-                self._producer.produce(
-                    self._topic, value, message.key(), message.partition() or 0, headers=message.headers()
-                )
-            except BufferError:
-                self._producer.poll(_FULL_QUEUE_SECONDS)
-                self._check()
-            except KafkaException as error:
-                raise ProduceError(f"topic {self._topic} takes no such record: {error.args[0].str()}") from None
-            else:
-                return
+        try:
+            self._produce(self._topic, value, message.key(), message.partition() or 0, headers=message.headers())
+        except KafkaException as error:
+            raise ProduceError(f"topic {self._topic} takes no such record: {error.args[0].str()}") from None
 
     def poll(self) -> None:
         """Heed what has become of earlier records."""

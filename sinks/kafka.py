@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from contracts.batch import MicroBatch
 from contracts.bus_config import ClientOption, KafkaConfig
 from contracts.errors import MdpError
+from contracts.producing import backpressured
 from sinks.read_back import last_causes
 from sinks.records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
 from telemetry.metrics import DLQ_RECORDS
@@ -133,21 +134,13 @@ class TransactionalWriter:
         return [record for record in chain.from_iterable(map(records, batches)) if record.cause > written]
 
     def _commit(self, producer: Producer, new: Mapping[str, Sequence[OutRecord]]) -> None:
+        produce, identity = backpressured(producer), self._identity
         producer.begin_transaction()
         for topic, records in new.items():
             for record in records:
-                self._produce(producer, topic, record)
+                headers = [*record.headers, *identity.headers(record.cause)]
+                produce(topic, record.value, record.key, identity.partition, headers=headers)
         producer.commit_transaction(_SECONDS)
-
-    def _produce(self, producer: Producer, topic: str, record: OutRecord) -> None:
-        headers = [*record.headers, *self._identity.headers(record.cause)]
-        while True:
-            try:
-                producer.produce(topic, record.value, record.key, self._identity.partition, headers=headers)
-            except BufferError:  # its queue is full: let it send
-                producer.poll(0.1)
-            else:
-                return
 
 
 def is_fenced(error: KafkaError) -> bool:

@@ -18,6 +18,7 @@ from confluent_kafka import Producer
 from contracts.batch import MicroBatch
 from contracts.bus_config import KafkaConfig
 from contracts.partition_keys import partition_of
+from contracts.producing import backpressured
 from sinks.background import BackgroundWriter
 from sinks.heartbeats import heartbeat_record
 from sinks.kafka import Records, TransactionalWriter
@@ -114,12 +115,12 @@ class HeartbeatSink(DynamicSink[tuple[str, MicroBatch]]):
 
 class _HeartbeatPart(StatelessSinkPartition[tuple[str, MicroBatch]]):
     def __init__(self, producer: Producer) -> None:
-        self._producer = producer
+        self._producer, self._produce = producer, backpressured(producer)
 
     def write_batch(self, items: list[tuple[str, MicroBatch]]) -> None:
         for batch in _with_heartbeats(items):
             for provider, src_ts in batch.heartbeats.iter_rows():
-                self._producer.produce(batch.topic, heartbeat_record(provider, src_ts), None, batch.partition)
+                self._produce(batch.topic, heartbeat_record(provider, src_ts), None, batch.partition)
         self._producer.poll(0)
 
 

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.batch import MicroBatch
 from contracts.bus_config import KafkaConfig
+from contracts.producing import backpressured
 from contracts.record import CONTENT_TYPE, JSON, Headers
 from sinks.connection import StoreUnavailable
 from sinks.records import (
@@ -77,9 +78,9 @@ class StoreWriter:
                 failures.append(error)
 
         producer = Producer(self.kafka.client(enable_idempotence=True))
+        produce = backpressured(producer)
         for row in rows:
-            value = row.row.encode()
-            producer.produce(self.kafka.dlq_topic, value, None, row.partition, note, headers=_headers(row))
+            produce(self.kafka.dlq_topic, row.row.encode(), None, row.partition, note, headers=_headers(row))
         if producer.flush(_SECONDS):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the DLQ did not acknowledge"))
         if failures:

@@ -11,13 +11,13 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.encode import CONTENT_TYPES, Encoding, encode
 from contracts.errors import MdpError
+from contracts.producing import backpressured
 from contracts.record import CONTENT_TYPE
 from sources import brokers
 from sources.outgoing import Sent
 from sources.partitioner import Partitioner
 
 _FLUSH_SECONDS: Final = 1.0
-_FULL_QUEUE_SECONDS: Final = 0.05
 
 _CONFIG: Final[dict[str, Any]] = {
     "enable.idempotence": True,
@@ -80,6 +80,7 @@ class _Delivery:
         self._topic = topic
         self._partitioner = Partitioner(self._partitions())
         self._producer = Producer({**_CONFIG, **producer_config, "on_delivery": self._failed, "error_cb": _ignore})
+        self._produce = backpressured(self._producer, self._check)
         self._failures = 0
         self._reason = ""
 
@@ -125,17 +126,12 @@ class _Delivery:
         """Queue records with these symbols as keys."""
         keys = symbols.cast(pl.Binary).to_list()
         partitions = self._partitioner.assign(symbols).to_list()
-        produce_record: Callable[..., None] = partial(self._producer.produce, self._topic, **properties)
+        produce_record = partial(self._produce, self._topic, **properties)
         for value, key, partition in zip(values, keys, partitions, strict=True):
-            while True:
-                try:
-                    produce_record(value, key, partition)
-                    break
-                except BufferError:
-                    self._producer.poll(_FULL_QUEUE_SECONDS)
-                    self._check()
-                except KafkaException as error:
-                    raise ProduceError(f"Kafka takes no record of {len(value)} bytes: {error.args[0].str()}") from error
+            try:
+                produce_record(value, key, partition)
+            except KafkaException as error:
+                raise ProduceError(f"Kafka takes no record of {len(value)} bytes: {error.args[0].str()}") from error
 
     def _partitions(self) -> int:
         try:

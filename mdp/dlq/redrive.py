@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.bus_config import ClientOption, KafkaConfig
 from contracts.errors import MdpError
+from contracts.producing import backpressured
 from mdp.dlq.fixes import Fix
 from mdp.dlq.marks import MARK_HEADERS, Mark, Marks, Origin
 from mdp.dlq.plan import Account, Outgoing, Plan, slices
@@ -149,10 +150,10 @@ class Redriver:
         return marks
 
     def _produce(self, events: Sequence[Outgoing]) -> list[Mark]:
-        places = _Places()
+        places, produce = _Places(), backpressured(self._producer)
         for number, one in enumerate(events):
             note = partial(places.note, number)
-            self._producer.produce(self._topic, one.value, one.key, one.partition, note, headers=one.headers)
+            produce(self._topic, one.value, one.key, one.partition, note, headers=one.headers)
         self._flush()
         marks = [
             Mark(one.origin, Origin(self._topic, one.partition, offset, 0), one.retry_count)
@@ -160,7 +161,7 @@ class Redriver:
         ]
         for one, mark in zip(events, marks, strict=True):
             value = msgspec.json.encode(mark)
-            self._producer.produce(self._dlq, value, None, one.record.partition, headers=MARK_HEADERS)
+            produce(self._dlq, value, None, one.record.partition, headers=MARK_HEADERS)
         return marks
 
     def _flush(self) -> None:

@@ -13,6 +13,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from contracts.producing import backpressured
+
 TOPIC = "_mdp_ready"
 QUIET = {"log_level": 0}  # a broker that is still starting refuses connections: no news
 
@@ -57,7 +59,7 @@ def _produce(client: dict[str, str | int | float | bool], seconds: float) -> byt
     producer = Producer({**client, "transactional.id": TOPIC, "linger.ms": 0})
     producer.init_transactions(seconds)
     producer.begin_transaction()
-    producer.produce(TOPIC, token)
+    backpressured(producer)(TOPIC, token)
     producer.commit_transaction(seconds)
     return token
 
