@@ -1,18 +1,25 @@
-"""Connections to the database, and which of its errors mean what."""
+"""Connections to the database, what each transaction sets, and which of the errors mean what.
+
+Nothing is kept in a session, so a pooler that deals out its sessions by the transaction may lie in between: no prepared
+statement has a name, and every transaction begins with the settings that change what a statement means.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 import psycopg
+from psycopg import IsolationLevel, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from contracts.errors import MdpError
 
 DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "mdp",
+    "client_encoding": "UTF8",
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -22,6 +29,32 @@ DEFAULTS: Final[dict[str, Any]] = {
 _REACH_SECONDS: Final = 2
 STATEMENT_TIMEOUT_MS: Final = 60_000
 LOCK_TIMEOUT_MS: Final = 15_000
+
+# The isolation level is said as the transaction begins; `search_path` is left to whoever has chosen a schema by it, and
+# settled where objects are made (`settle_schema`). That all changes are refused is not overruled: it may be meant so.
+SETTINGS: Final = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",  # the shortest text that reads back to the same bits
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "row_security": "off",  # rows that a policy would hide are an error, not missing
+    "client_min_messages": "warning",
+    "lock_timeout": str(LOCK_TIMEOUT_MS),
+    "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
+    # A repair may touch compressed rows in any number. Plain PostgreSQL takes this name as a placeholder.
+    "timescaledb.max_tuples_decompressed_per_dml_transaction": "0",
+}
+
+# A flush that has returned must survive a crash of the server, whatever the server's default. And a statement has its
+# own timeout, which a migration does without; PostgreSQL 17 has another for the whole transaction.
+_WHERE_NEEDED: Final = """
+    CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
+        THEN set_config('synchronous_commit', 'on', true) END,
+    CASE WHEN current_setting('transaction_timeout', true) <> '0' THEN set_config('transaction_timeout', '0', true) END
+"""
 
 # Errors of the data itself: value, constraint, and size (an index key of more than a third of a page, a huge document).
 DATA_ERRORS: Final = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
@@ -45,7 +78,12 @@ _REMEDIES: Final = {
     "no encryption": "ask for TLS with sslmode=verify-full in store.url",
     "does not support SSL": "set TLS up on the server, or ask for another sslmode in store.url",
 }
-_WAITED_OUT: Final = {"does not exist": "create it, or set store.url"}  # who restores a database takes it away first
+READ_ONLY_REMEDY: Final = "set it off for the database and the role; some hosts set it on while the disk is full"
+_READ_ONLY: Final = "it is read-only, as default_transaction_read_only is on"
+_WAITED_OUT: Final = {
+    "does not exist": "create it, or set store.url",  # who restores a database takes it away first
+    _READ_ONLY: READ_ONLY_REMEDY,
+}
 _OTHER_REMEDY: Final = "start it, or set store.url"
 
 
@@ -68,16 +106,77 @@ class StoreUnavailable(MdpError):  # noqa: N818 - says what is wrong
         return any(sign in str(self) for sign in _REMEDIES)
 
 
-def connect(conninfo: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> psycopg.Connection:
-    """An autocommit connection with a UTC session. What `conninfo` says itself goes before the defaults here.
+def connect(conninfo: str, *, read_only: bool = False) -> psycopg.Connection:
+    """A connection for use with `transaction`. What `conninfo` says itself goes before the defaults here.
 
     Raises:
         StoreUnavailable: no connection could be made.
     """
     with passing_errors():
-        connection = psycopg.connect(**{**DEFAULTS, **conninfo_to_dict(conninfo)}, autocommit=True)
-        _configure(connection, statement_timeout_ms)
+        options = {**DEFAULTS, **conninfo_to_dict(conninfo)}
+        connection = psycopg.connect(**options, autocommit=True, prepare_threshold=None)
+        connection.isolation_level = IsolationLevel.READ_COMMITTED
+        connection.read_only = read_only or None
         return connection
+
+
+@contextmanager
+def transaction(
+    connection: psycopg.Connection, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+) -> Iterator[psycopg.Connection]:
+    """A transaction with `SETTINGS`; 0 is no timeout.
+
+    Raises:
+        StoreUnavailable: it was to change something and the server takes no changes now.
+    """
+    try:
+        with connection.transaction():
+            connection.execute(_settings(statement_timeout_ms))
+            yield connection
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        if connection.info.parameter_status("in_hot_standby") == "on":  # until it is promoted, or another is found
+            raise
+        raise StoreUnavailable(_READ_ONLY) from error
+
+
+@contextmanager
+def session(
+    conninfo: str, *, read_only: bool = False, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+) -> Iterator[psycopg.Connection]:
+    """A connection with one transaction.
+
+    Raises:
+        StoreUnavailable: nothing was changed, or nobody knows.
+    """
+    with (
+        passing_errors(),
+        connect(conninfo, read_only=read_only) as connection,
+        transaction(connection, statement_timeout_ms=statement_timeout_ms),
+    ):
+        yield connection
+
+
+@cache
+def _settings(statement_timeout_ms: int) -> bytes:
+    settings = {**SETTINGS, "statement_timeout": str(statement_timeout_ms)}
+    calls = [sql.SQL("set_config({}, {}, true)").format(*pair) for pair in settings.items()]
+    return sql.SQL("SELECT {}, {}").format(sql.SQL(", ").join(calls), sql.SQL(_WHERE_NEEDED)).as_bytes()
+
+
+def settle_schema(connection: psycopg.Connection) -> str | None:
+    """Has the rest of the transaction look for everything where our tables are, or are to be: the name of that schema.
+
+    None if the search path leads to no schema that this role may use.
+    """
+    row = connection.execute("""
+        SELECT schema, set_config('search_path', concat_ws(', ', quote_ident(schema), (
+            SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace
+            WHERE extname = 'timescaledb' AND nspname <> schema)), true)
+        FROM coalesce((
+            SELECT nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+            WHERE c.oid = to_regclass('schema_version')), current_schema()) AS found (schema)
+        WHERE schema IS NOT NULL""").fetchone()
+    return None if row is None else str(row[0])
 
 
 def reach(conninfo: str) -> None:
@@ -89,27 +188,6 @@ def reach(conninfo: str) -> None:
     options = {**DEFAULTS, **conninfo_to_dict(conninfo), "connect_timeout": _REACH_SECONDS}
     with passing_errors(), psycopg.connect(**options) as connection:
         connection.execute("SELECT 1")
-
-
-def _configure(connection: psycopg.Connection, statement_timeout_ms: int) -> None:
-    settings = {
-        "TimeZone": "UTC",
-        "client_encoding": "UTF8",
-        "statement_timeout": str(statement_timeout_ms),
-        "lock_timeout": str(LOCK_TIMEOUT_MS),
-        "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
-        # A repair may touch compressed rows in any number. Plain PostgreSQL takes this name as a placeholder.
-        "timescaledb.max_tuples_decompressed_per_dml_transaction": "0",
-    }
-    # A flush that has returned must survive a crash of the server, whatever the server's default.
-    connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
-    )
-    connection.execute(
-        "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
-        [list(settings), list(settings.values())],
-    )
 
 
 @contextmanager

@@ -71,6 +71,11 @@ def ordinary_tables(connection: psycopg.Connection) -> list[str]:
     return [name for name in TIME_COLUMN if name not in managed]
 
 
+def is_read_only(connection: psycopg.Connection) -> bool:
+    """Whether the server, the database or the role refuses changes, where a standby would as well."""
+    return _one(connection, "SELECT current_setting('default_transaction_read_only')") == "on"
+
+
 def lacking_rights(connection: psycopg.Connection) -> Iterator[tuple[str, str]]:
     """What this role may not do and a worker does, and the statement that would allow it."""
     grantee = sql.Identifier(role(connection))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sinks.connection import connect, passing_errors
+from sinks.connection import session
 
 
 def is_the_same(conninfo: str, flow: str, topic: str, topic_id: str) -> bool:
@@ -11,7 +11,7 @@ def is_the_same(conninfo: str, flow: str, topic: str, topic_id: str) -> bool:
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    with passing_errors(), connect(conninfo) as connection:
+    with session(conninfo) as connection:
         connection.execute(
             "INSERT INTO flow_topics (flow, topic, topic_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
             [flow, topic, topic_id],

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg import sql
 
-from sinks.connection import StoreUnavailable, connect, first_line
+from sinks.connection import StoreUnavailable, first_line, session
 from sinks.schema import ROLLUPS, TIME_COLUMN, Rollup, rollup_query
 
 _CHUNK: Final = timedelta(days=1)
@@ -48,7 +48,7 @@ def enable_extension(connection: psycopg.Connection, conninfo: str, done: list[s
 def _create_extension(conninfo: str, done: list[str]) -> None:
     # On a connection of its own: a server that does not preload the library ends the session.
     try:
-        with connect(conninfo, statement_timeout_ms=0) as connection:
+        with session(conninfo, statement_timeout_ms=0) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
         done.append("extension timescaledb")
     except (psycopg.Error, StoreUnavailable) as error:

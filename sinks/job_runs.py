@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from sinks.connection import connect, passing_errors
+from sinks.connection import session
 
 Ending = Literal["finished", "stopped", "failed"]
 
@@ -21,7 +21,7 @@ def start_run(conninfo: str, run_id: UUID, flow: str, config: Mapping[str, Any])
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    with passing_errors(), connect(conninfo) as connection:
+    with session(conninfo) as connection:
         connection.execute(
             "INSERT INTO job_runs (run_id, flow, status, config) VALUES (%s, %s, 'running', %s)"
             " ON CONFLICT (run_id) DO NOTHING",
@@ -40,7 +40,7 @@ def config_of_live_run(conninfo: str, flow: str) -> Mapping[str, Any] | None:
         " AND config #>> '{run,from_ns}' IS NULL AND config #>> '{run,to_ns}' IS NULL"
         " ORDER BY started_at DESC LIMIT 1"
     )
-    with passing_errors(), connect(conninfo) as connection:
+    with session(conninfo) as connection:
         row = connection.execute(query, [flow]).fetchone()
         return row[0] if row else None
 
@@ -53,7 +53,7 @@ def finish_run(
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    with passing_errors(), connect(conninfo) as connection:
+    with session(conninfo) as connection:
         connection.execute(
             "UPDATE job_runs SET status = %s, finished_at = now(), counts = %s, error = %s WHERE run_id = %s",
             [status, Jsonb(dict(counts)), error, run_id],

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from contracts.batch import MicroBatch
-from sinks.connection import connect, passing_errors
+from sinks.connection import session
 from sinks.merge import targets
 from sinks.staging import table_rows
 from sinks.timescale import WriteResult, merge_rows
@@ -21,7 +21,7 @@ def repaired(conninfo: str, topic: str) -> pl.DataFrame:
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    with passing_errors(), connect(conninfo) as connection:
+    with session(conninfo) as connection:
         cursor = connection.execute('SELECT partition, "offset" FROM late_repairs WHERE topic = %s', [topic])
         return pl.DataFrame(cursor.fetchall(), schema=POSITION, orient="row")
 
@@ -33,8 +33,7 @@ def write(conninfo: str, topic: str, batch: MicroBatch, done: pl.DataFrame) -> W
         StoreUnavailable: nothing was written, or nobody knows; repair again.
     """
     bars, *_ = targets((), overwrite=False)
-    with passing_errors(), connect(conninfo) as connection, connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(bars.create_stage)
+    with session(conninfo) as connection, connection.cursor() as cursor:
         rows = table_rows(bars, [batch])
         result = merge_rows(cursor, bars, rows) if rows.height else WriteResult()
         cursor.execute(
@@ -51,7 +50,7 @@ def forget(conninfo: str, topic: str, first: Mapping[int, int]) -> None:
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    with passing_errors(), connect(conninfo) as connection:
+    with session(conninfo) as connection:
         connection.execute(
             "DELETE FROM late_repairs USING unnest(%s::integer[], %s::bigint[]) AS kept (partition, first)"
             ' WHERE topic = %s AND late_repairs.partition = kept.partition AND "offset" < kept.first',

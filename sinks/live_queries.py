@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from contracts.batch import Outcomes
-from sinks.connection import StoreUnavailable, connect, first_line
+from sinks.connection import StoreUnavailable, connect, first_line, transaction
 from sinks.progress import COUNTS
 from sinks.queries import known_series
 
@@ -175,7 +175,8 @@ class LiveReader:
 
     def _rows(self, query: sql.Composed, parameters: Mapping[str, Any]) -> Iterable[tuple[Any, ...]]:
         try:
-            return self._connected().execute(query, parameters).fetchall()
+            with transaction(self._connected(), statement_timeout_ms=_TIMEOUT_MS) as connection:
+                return connection.execute(query, parameters).fetchall()
         except psycopg.Error as error:
             self.close()
             remedy = ": run `mdp store migrate`" if isinstance(error, UndefinedTable | UndefinedColumn) else ""
@@ -186,6 +187,5 @@ class LiveReader:
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None:
-            self._connection = connect(self._conninfo, statement_timeout_ms=_TIMEOUT_MS)
-            self._connection.execute("SET default_transaction_read_only = on")
+            self._connection = connect(self._conninfo, read_only=True)
         return self._connection

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
+from zlib import crc32
 
 from psycopg import sql
 
@@ -33,21 +34,21 @@ class Target:
     within_flush: Literal["first", "last", "last of source", "filled of source"]  # which row of a key is merged
     exclusive: bool = False  # a row that another source wrote is a conflict worth reporting
 
-    @property
+    @cached_property
     def stage(self) -> str:
-        """The name of its staging table."""
-        return f"stage_{self.table}"
+        """The name of its staging table. Another program may have left its own where a pooler shares sessions."""
+        return f"stage_{self.table}_{crc32(repr(self.columns).encode()):08x}"
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are written."""
         return (*self.key, *self.values, *CAUSE)
 
-    @property
-    def create_stage(self) -> sql.Composed:
-        """Once per connection."""
-        statement = sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}) ON COMMIT DELETE ROWS")
-        return statement.format(sql.Identifier(self.stage), sql.Identifier(self.table))
+    @cached_property
+    def create_stage(self) -> bytes:
+        """Once per merge: a transaction finds it made where one before it had the same session of the server."""
+        statement = sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS")
+        return statement.format(sql.Identifier(self.stage), sql.Identifier(self.table)).as_bytes()
 
     @cached_property
     def merge(self) -> bytes:

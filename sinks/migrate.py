@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import psycopg
@@ -11,7 +12,7 @@ from psycopg import sql
 from contracts.errors import MdpError
 from contracts.frames import FEATURE_KEY
 from sinks import hypertables
-from sinks.connection import LOCK_TIMEOUT_MS, connect, passing_errors
+from sinks.connection import connect, passing_errors, session, settle_schema, transaction
 from sinks.hypertables import Edition, Policies
 from sinks.merge import CAUSE
 from sinks.schema import MIGRATIONS, ROLLUPS, TIME_COLUMN, rollup_query
@@ -48,11 +49,10 @@ def migrate(
     _check_names(features)
     policies = Policies(as_timedelta(compress_after), as_timedelta(retention) if retention else None)
     done: list[str] = []
-    # No statement timeout: turning existing tables into hypertables takes as long as it takes.
-    with passing_errors(), connect(conninfo, statement_timeout_ms=0) as connection:
-        _lock(connection)
-        edition = hypertables.enable_extension(connection, conninfo, done)
-        with connection.transaction():
+    with _alone(conninfo), passing_errors(), connect(conninfo) as connection:
+        with _step(connection):
+            edition = hypertables.enable_extension(connection, conninfo, done)
+        with _step(connection):
             _apply_versions(connection, done)
             _add_feature_columns(connection, features, done)
             _arrange(connection, edition, policies, done)
@@ -67,11 +67,22 @@ def _check_names(features: Sequence[str]) -> None:
             )
 
 
-def _lock(connection: psycopg.Connection) -> None:
-    """Waits for another migration, however long; released with the connection."""
-    connection.execute("SET lock_timeout = 0")
-    connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-    connection.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_MS))
+@contextmanager
+def _alone(conninfo: str) -> Iterator[None]:
+    """Waits for another migration, however long. In a transaction of its own, which is idle while others migrate."""
+    with session(conninfo, statement_timeout_ms=0) as connection:
+        connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        yield
+
+
+@contextmanager
+def _step(connection: psycopg.Connection) -> Iterator[None]:
+    """A transaction in the schema of the tables, and without a timeout: existing rows are moved as long as it takes."""
+    with transaction(connection, statement_timeout_ms=0):
+        if settle_schema(connection) is None:
+            raise SchemaError("search_path leads to no schema that this role may use: set it, or grant one")
+        yield
 
 
 def _apply_versions(connection: psycopg.Connection, done: list[str]) -> None:

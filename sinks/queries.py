@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.errors import UndefinedTable
 from psycopg.types.string import TextLoader
 
-from sinks.connection import connect, passing_errors
+from sinks.connection import session
 from sinks.progress import COUNTS
 from sinks.schema import TIME_COLUMN
 
@@ -158,7 +158,7 @@ def job_runs(conninfo: str, limit: int = 20) -> pl.DataFrame:
 
 
 def _frame(conninfo: str, query: sql.SQL | sql.Composed, parameters: dict[str, Any]) -> pl.DataFrame:
-    with passing_errors(), connect(conninfo) as connection:
+    with session(conninfo, read_only=True) as connection:
         connection.adapters.register_loader("jsonb", TextLoader)
         cursor = connection.execute(query, parameters)
         schema = {column.name: _TYPES[column.type_code] for column in cursor.description or ()}

@@ -22,7 +22,7 @@ from psycopg import sql
 from contracts.batch import MicroBatch
 from sinks import progress
 from sinks.ahead import Ahead
-from sinks.connection import DATA_ERRORS, connect, first_line, passing_errors
+from sinks.connection import DATA_ERRORS, connect, first_line, passing_errors, transaction
 from sinks.copy import copy_into
 from sinks.merge import SOURCE, Target, targets
 from sinks.progress import NOWHERE, Source
@@ -152,7 +152,7 @@ class TimescaleWriter:
         self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch], merge: _Merge
     ) -> WriteResult:
         result = WriteResult()
-        with connection.transaction(), connection.cursor() as cursor:
+        with transaction(connection), connection.cursor() as cursor:
             for target, frame in rows:
                 if frame.height:
                     with STORE_DURATION.labels(target.table).time():
@@ -166,9 +166,8 @@ class TimescaleWriter:
     def _connected(self) -> psycopg.Connection:
         if self._connection is None:
             self._connection = connect(self._conninfo)
-            for target in self._targets:
-                self._connection.execute(target.create_stage)
-            self._reached = progress.reached(self._connection, self._flow)
+            with transaction(self._connection):
+                self._reached = progress.reached(self._connection, self._flow)
         return self._connection
 
 
@@ -187,6 +186,7 @@ def merge_rows(
     What is caused by an offset before those `reached` was merged before.
     """
     result = WriteResult()
+    cursor.execute(target.create_stage)
     for number, unique in enumerate(unique_rows(target, rows)):
         if number:
             _clear_stage(cursor, target)
@@ -224,8 +224,9 @@ def _merge_by_halves(
     """Finds the rows that the database refuses, and writes the others."""
     try:
         with cursor.connection.transaction():
+            result = merge_rows(cursor, target, rows, reached)
             _clear_stage(cursor, target)
-            return merge_rows(cursor, target, rows, reached)
+            return result
     except DATA_ERRORS as error:
         if rows.height == 1:
             return WriteResult(refused=[_refused(target, rows, error)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mdp.doctor import clocks
@@ -11,10 +11,11 @@ from mdp.doctor.site import Site
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
 if TYPE_CHECKING:
+    import psycopg
+
     from sinks.hypertables import Edition
 
 _MIGRATE = "run `mdp store migrate`"
-_TIMEOUT_MS = 4_000
 _MISSING = {
     "PLAIN": "no chunks, no compression, no retention, and rollups that are computed when they are asked for",
     "APACHE": "no compression, no retention, and rollups that are computed when they are asked for",
@@ -27,20 +28,26 @@ def reach(site: Site) -> Iterator[Finding]:
     from sinks.connection import StoreUnavailable, connect
 
     try:
-        site.connection = connect(site.settings.store.url.get_secret_value(), statement_timeout_ms=_TIMEOUT_MS)
+        site.connection = connect(site.settings.store.url.get_secret_value())
     except StoreUnavailable as error:
         yield wrong(f"the database cannot be reached: {error}", error.remedy)
         return
     info = site.connection.info
-    where = f"{info.host}:{info.port}/{info.dbname}, as {diagnosis.role(site.connection)}"
-    yield ok(f"PostgreSQL {diagnosis.server_version(site.connection)} at {where}")
+    with site.database() as connection:
+        where = f"{info.host}:{info.port}/{info.dbname}, as {diagnosis.role(connection)}"
+        yield ok(f"PostgreSQL {diagnosis.server_version(connection)} at {where}")
 
 
 def schema(site: Site) -> Iterator[Finding]:
     """Whether it is the one that this version of the program needs."""
+    with site.database() as connection:
+        yield from _schema(connection, site.settings.features.names)
+
+
+def _schema(connection: psycopg.Connection, features: Sequence[str]) -> Iterator[Finding]:
     from sinks import diagnosis
 
-    version = diagnosis.schema_version(site.open_connection)
+    version = diagnosis.schema_version(connection)
     if version < diagnosis.LATEST:
         text = f"schema version {version}, and this program needs {diagnosis.LATEST}"
         yield wrong(text if version else "there are no tables yet", _MIGRATE)
@@ -48,30 +55,31 @@ def schema(site: Site) -> Iterator[Finding]:
     if version > diagnosis.LATEST:
         yield wrong(f"schema version {version}, and this program knows {diagnosis.LATEST}", "upgrade mdp")
         return
-    missing = diagnosis.missing_relations(site.open_connection)
+    missing = diagnosis.missing_relations(connection)
     if missing:
         yield wrong(
             f"{', '.join(missing)} should be there and is not",
             f"bring it back from a backup; views are made anew if you {_MIGRATE}",
         )
-    columns = [] if "features" in missing else diagnosis.missing_features(site.open_connection, _features(site))
+    columns = [] if "features" in missing else diagnosis.missing_features(connection, features)
     if columns:
         yield wrong(f"no column for {', '.join(columns)}", _MIGRATE)
     if not missing and not columns:
-        yield ok(f"version {version}, with a column for each of {len(_features(site))} features")
-
-
-def _features(site: Site) -> tuple[str, ...]:
-    return site.settings.features.names
+        yield ok(f"version {version}, with a column for each of {len(features)} features")
 
 
 def edition(site: Site) -> Iterator[Finding]:
     """Which one there is, and what it lacks."""
+    with site.database() as connection:
+        yield from _edition(connection)
+
+
+def _edition(connection: psycopg.Connection) -> Iterator[Finding]:
     from sinks import diagnosis
     from sinks.hypertables import edition_of
 
-    found = edition_of(site.open_connection)
-    installed, available = diagnosis.timescale_version(site.open_connection)
+    found = edition_of(connection)
+    installed, available = diagnosis.timescale_version(connection)
     if installed is None:
         remedy = (
             f"the server has {available}: let the role create the extension, and {_MIGRATE}"
@@ -80,8 +88,8 @@ def edition(site: Site) -> Iterator[Finding]:
         )
         yield note(f"plain PostgreSQL: {_lacks(found)}", remedy)
         return
-    ordinary = diagnosis.ordinary_tables(site.open_connection)
-    if ordinary and not diagnosis.missing_relations(site.open_connection):
+    ordinary = diagnosis.ordinary_tables(connection)
+    if ordinary and not diagnosis.missing_relations(connection):
         yield wrong(f"{', '.join(ordinary)} not managed by TimescaleDB {installed}", _MIGRATE)
     if found.name in _MISSING:
         yield note(f"{found.value} {installed}: {_lacks(found)}", "use the image with the Community edition")
@@ -95,13 +103,21 @@ def _lacks(found: Edition) -> str:
 
 def permissions(site: Site) -> Iterator[Finding]:
     """Whether a worker can start and write, and `mdp store migrate` change tables."""
-    from sinks import diagnosis
+    with site.database() as connection:
+        yield from _permissions(connection)
 
-    role = diagnosis.role(site.open_connection)
-    lacking = list(diagnosis.lacking_rights(site.open_connection))
+
+def _permissions(connection: psycopg.Connection) -> Iterator[Finding]:
+    from sinks import diagnosis
+    from sinks.connection import READ_ONLY_REMEDY
+
+    if diagnosis.is_read_only(connection):
+        yield wrong("default_transaction_read_only is on: nothing can be written", READ_ONLY_REMEDY)
+    role = diagnosis.role(connection)
+    lacking = list(diagnosis.lacking_rights(connection))
     for what, grant in lacking:
         yield wrong(f"{role} may not {what}", f"{grant};")
-    others = diagnosis.others_tables(site.open_connection)
+    others = diagnosis.others_tables(connection)
     if others:
         yield note(
             f"{role} may not change {', '.join(others)}, as an upgrade or another feature may have to",
@@ -115,4 +131,5 @@ def clock(site: Site) -> Iterator[Finding]:
     """How far it is from this machine's."""
     from sinks import diagnosis
 
-    yield from clocks.judged("the database's clock", clocks.ahead(*diagnosis.clock(site.open_connection)))
+    with site.database() as connection:
+        yield from clocks.judged("the database's clock", clocks.ahead(*diagnosis.clock(connection)))

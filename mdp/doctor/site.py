@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
 if TYPE_CHECKING:
     import polars as pl
     import psycopg
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from flows.settings import Settings
 
 FLOW: Final = "market"
+_TIMEOUT_MS: Final = 4_000
 
 
 @dataclass
@@ -44,12 +48,16 @@ class Site:
             raise LookupError("no broker has been reached")
         return self.cluster
 
-    @property
-    def open_connection(self) -> psycopg.Connection:
-        """That of a site whose database has been reached."""
+    @contextmanager
+    def database(self) -> Iterator[psycopg.Connection]:
+        """A transaction in the schema of the tables, on a site whose database has been reached."""
+        from sinks.connection import settle_schema, transaction
+
         if self.connection is None:
             raise LookupError("no database has been reached")
-        return self.connection
+        with transaction(self.connection, statement_timeout_ms=_TIMEOUT_MS) as connection:
+            settle_schema(connection)
+            yield connection
 
     def close(self) -> None:
         """Ends the connection to the database, if there is one."""
