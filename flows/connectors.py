@@ -13,6 +13,7 @@ from sinks.kafka import outputs
 from sinks.migrate import migrate
 from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
 from sinks.queries import has_progress
+from sinks.records import Identity
 from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
 from sources.closing_times import ClosingTimes
@@ -78,9 +79,13 @@ def kafka(settings: Settings, flow: str, *, signals: bool = False, bars: bool = 
     """Signals or bars, and always what was rejected or late, to their topics; nothing at all in a backtest."""
     config, run = settings.bus.kafka, settings.run
     topics = {} if run.is_backtest else outputs(config, signals=signals, bars=bars)
-    owner, topic = f"{settings.name}-{flow}", settings.source_topic(flow)
-    flow_id, progress_id = settings.flow_id(flow), settings.progress_id(flow)
-    return KafkaSink(config, owner, flow_id, progress_id, topic, topics, lambda: _parts(settings, flow))
+    identity = Identity(
+        owner=f"{settings.name}-{flow}",
+        flow_id=settings.flow_id(flow),
+        progress_id=settings.progress_id(flow),
+        topic=settings.source_topic(flow),
+    )
+    return KafkaSink(config, identity, topics, lambda: _parts(settings, flow))
 
 
 def _parts(settings: Settings, flow: str) -> list[str]:

@@ -1,13 +1,13 @@
 """Signals, bars, rejects and late events to their topics: exactly once, one transaction per flush.
 
-Partition i of the source writes to partition i of every output topic. Its transactional.id is fixed, so that a new
-owner fences the old one; then it reads back what is already there and leaves it out.
+Partition i of the source writes to partition i of every output topic. Whoever takes it over fences its former writer
+(`sinks.claims`); then it reads back what is already there and leaves it out.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -16,7 +16,8 @@ from contracts.batch import MicroBatch
 from contracts.bus_config import ClientOption, KafkaConfig
 from contracts.errors import MdpError
 from contracts.producing import backpressured
-from sinks.read_back import last_causes
+from sinks.claims import Takeover
+from sinks.read_back import Place, last_causes
 from sinks.records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
 from telemetry.metrics import DLQ_RECORDS
 from telemetry.outage import wait_out
@@ -32,11 +33,13 @@ FORBIDDEN: Final = frozenset(
 _PRODUCER: dict[str, ClientOption] = {
     "compression_type": "lz4",
     "linger_ms": 0,
-    "retry_backoff_ms": 5,  # the broker asks for patience when one transaction follows another at once
     # How large a record may be is for the topic to say: what came in has to fit, and is longer now by its headers.
     "message_max_bytes": 1_000_000_000,
 }
 
+# Kafka keeps offsets, and so claims, for a week by default (offsets.retention.minutes).
+_RENEWAL_SECONDS: Final = 12 * 3600.0
+_REPLACED: Final = "another worker of this flow has taken over; only one may run at a time"
 _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 
 Records = Callable[[MicroBatch], Iterator[OutRecord]]
@@ -78,15 +81,29 @@ def outputs(config: KafkaConfig, *, signals: bool, bars: bool) -> dict[str, Reco
 
 
 class TransactionalWriter:
-    """Writes the outputs of one source partition."""
+    """Writes the outputs of the partitions of one worker, all of a flush in one transaction.
+
+    Not for use by several threads at once, but for `add`.
+    """
 
     def __init__(self, config: KafkaConfig, identity: Identity, topics: Mapping[str, Records]) -> None:
         self._config, self._identity, self._topics = config, identity, topics
+        self._partitions: set[int] = set()
         self._producer: Producer | None = None
-        self._written: dict[str, Cause] = {}
+        self._opened_at = 0.0
+        self._names: set[str] = set()  # as which it has taken partitions over, or may have
+        self._written: dict[Place, Cause] = {}
+
+    def add(self, partition: int) -> None:
+        """One more partition that is written for."""
+        self._partitions.add(partition)
 
     def write(self, batches: Sequence[MicroBatch]) -> None:
-        """Commits the records of all batches that are not yet in the topics; waits while Kafka is away."""
+        """Commits the records of all batches that are not yet in the topics; waits while Kafka is away.
+
+        Raises:
+            Fenced: another worker has taken one of the partitions over.
+        """
         if self._topics and any(
             batch.rejects.height or batch.late.height or batch.signals.height or batch.bars.height for batch in batches
         ):
@@ -100,52 +117,82 @@ class TransactionalWriter:
     def close(self) -> None:
         self._producer = None
 
-    def open(self) -> None:
-        """Takes the partition over: fences its former owner, and reads back how far that one came.
+    def open(self) -> Producer:
+        """Takes all partitions over: fences their former writers, and reads back how far those came.
 
         Raises:
             KafkaUnavailable: Kafka did not answer.
+            Fenced: another worker has taken over what was ours.
         """
-        identity = self._identity.transactional_id
-        producer = Producer(self._config.client(transactional_id=identity, **_PRODUCER))
-        with _translated_errors():
-            producer.init_transactions(_SECONDS)
-            self._written = last_causes(self._config, self._topics, self._identity)
-        self._producer = producer
+        self._producer = None
+        partitions = sorted(self._partitions)
+        with _translated_errors(), Takeover(self._config, self._identity, partitions) as takeover:
+            former = takeover.lock()
+            if any(former.get(place.partition, "") not in {*self._names, ""} for place in self._written):
+                raise Fenced(_REPLACED)
+            takeover.fence({*former.values(), *self._names})
+            name, producer = takeover.writer(**_PRODUCER)
+            self._names.add(name)
+            takeover.claim(name)
+            places = [Place(topic, partition) for topic in self._topics for partition in partitions]
+            self._written = last_causes(self._config, self._identity, places)
+        self._producer, self._names, self._opened_at = producer, {name}, _boot_seconds()
+        return producer
 
     def _write(self, batches: Sequence[MicroBatch]) -> None:
-        if self._producer is None:
-            self.open()
-        new = {topic: self._unwritten(topic, records, batches) for topic, records in self._topics.items()}
-        if not any(new.values()) or self._producer is None:
+        producer = self._opened()
+        new = {place: records for place, records in self._unwritten(batches).items() if records}
+        if not new:
             return
         try:
             with _translated_errors():
-                self._commit(self._producer, new)
+                self._commit(producer, new)
         except KafkaUnavailable:
             self._producer = None  # a new one fences what may have become of this transaction, and looks
             raise
-        self._written |= {topic: records[-1].cause for topic, records in new.items() if records}
-        for record in new.get(self._config.dlq_topic, ()):
-            DLQ_RECORDS.labels(record.header(DLQ_REASON)).inc()
+        self._written |= {place: records[-1].cause for place, records in new.items()}
+        for place, records in new.items():
+            if place.topic == self._config.dlq_topic:
+                for record in records:
+                    DLQ_RECORDS.labels(record.header(DLQ_REASON)).inc()
 
-    def _unwritten(self, topic: str, records: Records, batches: Sequence[MicroBatch]) -> list[OutRecord]:
-        written = self._written[topic]
-        return [record for record in chain.from_iterable(map(records, batches)) if record.cause > written]
+    def _opened(self) -> Producer:
+        """Kafka forgets old claims, and then whoever comes next does not know whom to fence: so they are renewed."""
+        if self._producer is None or _boot_seconds() - self._opened_at > _RENEWAL_SECONDS:
+            return self.open()
+        is_complete = self._partitions <= {place.partition for place in self._written}
+        return self._producer if is_complete else self.open()
 
-    def _commit(self, producer: Producer, new: Mapping[str, Sequence[OutRecord]]) -> None:
+    def _unwritten(self, batches: Sequence[MicroBatch]) -> dict[Place, list[OutRecord]]:
+        new: dict[Place, list[OutRecord]] = {}
+        for batch in batches:
+            for topic, records in self._topics.items():
+                place = Place(topic, batch.partition)
+                written = self._written[place]
+                new.setdefault(place, []).extend(record for record in records(batch) if record.cause > written)
+        return new
+
+    def _commit(self, producer: Producer, new: Mapping[Place, Sequence[OutRecord]]) -> None:
         produce, identity = backpressured(producer), self._identity
         producer.begin_transaction()
-        for topic, records in new.items():
+        for place, records in new.items():
             for record in records:
-                headers = [*record.headers, *identity.headers(record.cause)]
-                produce(topic, record.value, record.key, identity.partition, headers=headers)
+                headers = [*record.headers, *identity.headers(place.partition, record.cause)]
+                produce(place.topic, record.value, record.key, place.partition, headers=headers)
         producer.commit_transaction(_SECONDS)
 
 
+def _boot_seconds() -> float:
+    """That pass also while the machine sleeps, where it can tell."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def is_fenced(error: KafkaError) -> bool:
-    """Whether another producer has taken the transactional id. What is FORBIDDEN is fatal too, and is no such case."""
-    return error.fatal() or error.code() in _FENCED
+    """Whether another producer has taken the transactional id. What is FORBIDDEN is fatal too, and is no such case.
+
+    Nor is an id that the broker has forgotten, having heard nothing of it for a week.
+    """
+    return error.code() in _FENCED or (error.fatal() and error.code() != KafkaError.INVALID_PRODUCER_ID_MAPPING)
 
 
 class _translated_errors:  # noqa: N801 - used as a statement
@@ -161,7 +208,7 @@ class _translated_errors:  # noqa: N801 - used as a statement
         if cause.code() in FORBIDDEN:
             raise Forbidden(f"Kafka does not let this user write: {cause.str()}; grant what is asked for") from None
         if is_fenced(cause):
-            raise Fenced("another worker of this flow has taken over; only one may run at a time") from None
+            raise Fenced(_REPLACED) from None
         if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             raise RecordTooLarge(
                 "an output topic refuses a record for its size; "

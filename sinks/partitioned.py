@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from bytewax import errors
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
@@ -28,6 +29,7 @@ from telemetry.latency import KAFKA, STORE, written
 from telemetry.snapshots import timed_snapshot
 
 _Parts = Callable[[], list[str]]
+_W = TypeVar("_W")
 
 
 class _Part(StatefulSinkPartition[MicroBatch, None]):
@@ -48,16 +50,40 @@ class _Part(StatefulSinkPartition[MicroBatch, None]):
 
 
 @dataclass
+class _PerWorker(Generic[_W]):
+    """What the partitions of a worker write with: made for the first of them, closed after the last."""
+
+    make: Callable[[], tuple[_W, BackgroundWriter]]
+    _shared: dict[int, tuple[_W, BackgroundWriter]] = field(default_factory=dict, init=False)
+    _users: dict[int, int] = field(default_factory=dict, init=False)
+
+    def join(self, sink: str) -> tuple[_W, _Part]:
+        """One more part of this worker's."""
+        worker = threading.get_ident()  # Bytewax runs each worker on a thread of its own
+        if worker not in self._shared:
+            self._shared[worker] = self.make()
+        self._users[worker] = self._users.get(worker, 0) + 1
+        writer, background = self._shared[worker]
+        return writer, _Part(sink, background, lambda: self._leave(worker))
+
+    def _leave(self, worker: int) -> None:
+        self._users[worker] -= 1
+        if self._users[worker] == 0:
+            _, background = self._shared.pop(worker)
+            background.close()
+
+
+@dataclass
 class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
-    """Output topics, written by one transactional producer per source partition."""
+    """Output topics, written by one transactional producer for all partitions of a worker."""
 
     config: KafkaConfig
-    owner: str
-    flow_id: str
-    progress_id: str
-    source_topic: str
+    identity: Identity
     topics: dict[str, Records]
     parts: _Parts
+
+    def __post_init__(self) -> None:
+        self._per_worker = _PerWorker(self._make)
 
     def list_parts(self) -> list[str]:
         return self.parts()
@@ -65,13 +91,14 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
     def part_fn(self, item_key: str) -> int:
         return partition_of(item_key)
 
-    def _identity(self, partition: int) -> Identity:
-        return Identity(self.owner, self.flow_id, self.progress_id, self.source_topic, partition)
-
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
-        writer = TransactionalWriter(self.config, self._identity(partition_of(for_part)), self.topics)
-        background = BackgroundWriter(KAFKA, written(KAFKA, writer.write, writer.leaves), writer.close)
-        return _Part(KAFKA, background, background.close)
+        writer, part = self._per_worker.join(KAFKA)
+        writer.add(partition_of(for_part))
+        return part
+
+    def _make(self) -> tuple[TransactionalWriter, BackgroundWriter]:
+        writer = TransactionalWriter(self.config, self.identity, self.topics)
+        return writer, BackgroundWriter(KAFKA, written(KAFKA, writer.write, writer.leaves), writer.close)
 
 
 @dataclass
@@ -80,8 +107,9 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, None]):
 
     open_writer: Callable[[], StoreWriter]
     parts: _Parts
-    _shared: dict[int, BackgroundWriter] = field(default_factory=dict, init=False)
-    _users: dict[int, int] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._per_worker = _PerWorker(self._make)
 
     def list_parts(self) -> list[str]:
         return self.parts()
@@ -90,17 +118,12 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, None]):
         return partition_of(item_key)
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
-        worker = threading.get_ident()  # Bytewax runs each worker on a thread of its own
-        if worker not in self._shared:
-            store = self.open_writer()
-            self._shared[worker] = BackgroundWriter(STORE, written(STORE, store.write), store.close)
-        self._users[worker] = self._users.get(worker, 0) + 1
-        return _Part(STORE, self._shared[worker], lambda: self._release(worker))
+        _, part = self._per_worker.join(STORE)
+        return part
 
-    def _release(self, worker: int) -> None:
-        self._users[worker] -= 1
-        if self._users[worker] == 0:
-            self._shared.pop(worker).close()
+    def _make(self) -> tuple[StoreWriter, BackgroundWriter]:
+        store = self.open_writer()
+        return store, BackgroundWriter(STORE, written(STORE, store.write), store.close)
 
 
 @dataclass(frozen=True)

@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from contracts.bus_config import KafkaConfig
 from sinks.records import Cause, Identity
 
+
+class Place(NamedTuple):
+    """A partition of an output topic."""
+
+    topic: str
+    partition: int
+
+
+class _Span(NamedTuple):
+    """Offsets, the end not included."""
+
+    begin: int
+    end: int
+
+
 NOTHING: Final[Cause] = (-1, -1)
 _FIRST_STEP: Final = 64
 _SECONDS: Final = 10.0
 _OPEN_SECONDS: Final = 1.0  # far longer than a transaction takes whose writer is alive
 _LOOK_SECONDS: Final = 0.02
+_AT_ONCE: Final = 32
 
 
-def last_causes(config: KafkaConfig, topics: Iterable[str], writer: Identity) -> dict[str, Cause]:
-    """The cause of the last committed record of `writer` in its partition of each topic.
+def last_causes(config: KafkaConfig, identity: Identity, places: Sequence[Place]) -> dict[Place, Cause]:
+    """The cause of the last committed record of the flow in each of these partitions of its output topics.
 
     Outputs leave in the order of the log, so everything up to it is there. Records of other origins, and the markers
     that transactions leave behind, are stepped over by looking back further and further.
     """
     committed, uncommitted = (_consumer(config, level) for level in ("read_committed", "read_uncommitted"))
     with closing(committed), closing(uncommitted):
-        return {
-            topic: _last_cause(committed, uncommitted, TopicPartition(topic, writer.partition), writer)
-            for topic in topics
-        }
+        left = _bounds(committed, uncommitted, places)
+        causes, step = dict.fromkeys(places, NOTHING), _FIRST_STEP
+        while left := {place: span for place, span in left.items() if span.end > span.begin}:
+            looked_at = {place: _Span(max(span.begin, span.end - step), span.end) for place, span in left.items()}
+            found = _last_within(committed, looked_at, identity)
+            causes |= found
+            left = {
+                place: _Span(span.begin, looked_at[place].begin) for place, span in left.items() if place not in found
+            }
+            step *= 2
+        return causes
 
 
 def _consumer(config: KafkaConfig, isolation_level: str) -> Consumer:
@@ -41,55 +65,53 @@ def _consumer(config: KafkaConfig, isolation_level: str) -> Consumer:
             enable_auto_commit=False,
             enable_partition_eof=True,
             isolation_level=isolation_level,
+            reconnect_backoff_ms=10,
             fetch_wait_max_ms=10,  # at the end of a partition there is nothing to wait for
         )
     )
 
 
-def _last_cause(committed: Consumer, uncommitted: Consumer, place: TopicPartition, writer: Identity) -> Cause:
-    low, high = _bounds(committed, uncommitted, place)
-    step, end = _FIRST_STEP, high
-    while end > low:
-        start = max(low, end - step)
-        found = _last_between(committed, TopicPartition(place.topic, place.partition, start), end, writer)
-        if found is not None:
-            return found
-        step, end = 2 * step, start
-    return NOTHING
-
-
-def _bounds(committed: Consumer, uncommitted: Consumer, place: TopicPartition) -> tuple[int, int]:
-    """The first offset and the end of a partition, all transactions up to there having come to theirs.
-
-    As long as one is open, nothing after its first record can be read, our own records neither. One whose writer has
-    died is given up by Kafka after a minute.
-    """
-    _, end = uncommitted.get_watermark_offsets(place, timeout=_SECONDS)
+def _bounds(committed: Consumer, uncommitted: Consumer, places: Sequence[Place]) -> dict[Place, _Span]:
+    """Where each partition begins and ends, all transactions up to there having come to theirs."""
     deadline = time.monotonic() + _OPEN_SECONDS
-    while True:
-        low, high = committed.get_watermark_offsets(place, timeout=_SECONDS)
-        if high >= end:
-            return low, high
-        if time.monotonic() > deadline:
-            where = f"{place.topic}[{place.partition}]"
-            raise KafkaException(
-                KafkaError(KafkaError._TIMED_OUT, f"a transaction of another writer is open in {where}")
-            )
-        time.sleep(_LOOK_SECONDS)
+
+    def bounds(place: Place) -> _Span:
+        partition = TopicPartition(*place)
+        _, end = uncommitted.get_watermark_offsets(partition, timeout=_SECONDS)
+        while True:
+            begin, committed_end = committed.get_watermark_offsets(partition, timeout=_SECONDS)
+            if committed_end >= end:
+                return _Span(begin, committed_end)
+            # As long as a transaction is open, nothing after its first record can be read, our own records neither. One
+            # whose writer has died is given up by Kafka after a minute.
+            if time.monotonic() > deadline:
+                where = f"{place.topic}[{place.partition}]"
+                raise _timed_out(f"a transaction of another writer is open in {where}")
+            time.sleep(_LOOK_SECONDS)
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return dict(zip(places, threads.map(bounds, places), strict=True))
 
 
-def _last_between(consumer: Consumer, start: TopicPartition, end: int, writer: Identity) -> Cause | None:
-    consumer.assign([start])
-    last: Cause | None = None
-    while True:
+def _last_within(consumer: Consumer, spans: Mapping[Place, _Span], identity: Identity) -> dict[Place, Cause]:
+    """The last causes within these spans, where there are any."""
+    consumer.assign([TopicPartition(*place, span.begin) for place, span in spans.items()])
+    found: dict[Place, Cause] = {}
+    left = set(spans)
+    while left:
         message = consumer.poll(_SECONDS)
         if message is None:
-            raise KafkaException(
-                KafkaError(KafkaError._TIMED_OUT, f"{start.topic}[{start.partition}] cannot be read back")
-            )
+            raise _timed_out(f"{', '.join(f'{topic}[{partition}]' for topic, partition in left)} cannot be read back")
         error = message.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:
             raise KafkaException(error)
-        if error is not None or int(message.offset() or 0) >= end:
-            return last
-        last = writer.cause_of(message.headers()) or last
+        place = Place(str(message.topic()), int(message.partition() or 0))
+        if error is not None or int(message.offset() or 0) >= spans[place].end:
+            left.discard(place)
+        elif (cause := identity.cause_of(place.partition, message.headers())) is not None:
+            found[place] = cause
+    return found
+
+
+def _timed_out(what: str) -> KafkaException:
+    return KafkaException(KafkaError(KafkaError._TIMED_OUT, what))

@@ -33,41 +33,46 @@ _time: Final = lru_cache(maxsize=16)(format_timestamp)  # rows of a close have o
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who writes: one source partition of one flow.
+    """Who writes: a flow, on behalf of the partitions of a topic.
 
     Attributes:
-        owner: the flow; only one worker at a time may write for it.
+        owner: the flow; only one worker at a time may write for a partition of its.
         flow_id: the flow and its windows' length; what it wrote with another length is somebody else's.
         progress_id: as which it writes. Of a run of a part of the log it is another than `flow_id`, so that the whole
             run does not take that part's end for its own; what either has written is left out.
+        topic: the one that is read.
     """
 
     owner: str
     flow_id: str
     progress_id: str
     topic: str
-    partition: int
 
     @property
-    def transactional_id(self) -> str:
-        return f"{self.owner}-{self.topic}-{self.partition}"
+    def claims_group(self) -> str:
+        """The consumer group whose offsets say who writes what."""
+        return f"mdp-writers-{self.owner}"
 
-    def headers(self, cause: Cause) -> Headers:
+    def claimant_id(self, partition: int) -> str:
+        """The transactional id of whoever takes the partition over."""
+        return f"{self.owner}-{self.topic}-{partition}"
+
+    def headers(self, partition: int, cause: Cause) -> Headers:
         """Where a record comes from."""
         return [
             (FLOW, self.progress_id.encode()),
             (SOURCE_TOPIC, self.topic.encode()),
-            (SOURCE_PARTITION, b"%d" % self.partition),
+            (SOURCE_PARTITION, b"%d" % partition),
             (SOURCE_OFFSET, b"%d" % cause[0]),
             (SOURCE_ROW, b"%d" % cause[1]),
         ]
 
-    def cause_of(self, headers: RecordHeaders) -> Cause | None:
-        """The cause of a record of this writer; None for another's, and for rows that the database refused."""
+    def cause_of(self, partition: int, headers: RecordHeaders) -> Cause | None:
+        """The cause of a record of this flow; None for another's, and for rows that the database refused."""
         found = dict(headers or ())
         if found.get(DLQ_REASON) == STORE.encode():
             return None
-        mine = dict(self.headers((0, 0)))
+        mine = dict(self.headers(partition, (0, 0)))
         if any(found.get(name) != mine[name] for name in (SOURCE_TOPIC, SOURCE_PARTITION)):
             return None
         if found.get(FLOW) not in (self.flow_id.encode(), self.progress_id.encode()):

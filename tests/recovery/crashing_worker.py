@@ -19,6 +19,7 @@ import sinks.timescale
 from flows.steps import Step
 from mdp import worker
 from sinks.background import BackgroundWriter
+from sinks.claims import Takeover
 from sinks.kafka import TransactionalWriter
 from sinks.timescale import TimescaleWriter
 from sources.partition import KafkaPartition
@@ -27,12 +28,20 @@ EPOCH = timedelta(milliseconds=100)
 
 
 class DyingProducer(Producer):  # type: ignore[misc]
-    """Comes to the points around a Kafka transaction's commit."""
+    """Comes to the points around the commit of a Kafka transaction with records."""
 
     die: Callable[[], None]
     before: bool
+    has_records: bool = False
+
+    def produce(self, *arguments: Any, **more: Any) -> None:
+        self.has_records = True
+        super().produce(*arguments, **more)
 
     def commit_transaction(self, *arguments: Any) -> None:
+        if not self.has_records:
+            super().commit_transaction(*arguments)
+            return
         if self.before:
             self.flush(30)  # the records are in the log, and the transaction is open
             self.die()
@@ -70,7 +79,7 @@ def around(
 
 def kafka(die: Callable[[], None], *, before: bool) -> None:
     DyingProducer.die, DyingProducer.before = staticmethod(die), before  # type: ignore[assignment]
-    sys.modules[TransactionalWriter.__module__].Producer = DyingProducer  # type: ignore[attr-defined]
+    sys.modules[Takeover.__module__].Producer = DyingProducer  # type: ignore[attr-defined]
 
 
 def first_poll_of_an_epoch(die: Callable[[], None]) -> None:
@@ -86,12 +95,23 @@ POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "rows are committed": lambda die: around(TimescaleWriter, "write", after=die),
     "records are sent and not committed": lambda die: kafka(die, before=True),
     "records are committed": lambda die: kafka(die, before=False),
-    "a partition is taken over": lambda die: around(TransactionalWriter, "open", after=die),
+    "other claimants are locked out": lambda die: around(Takeover, "lock", after=die),
+    "former writers are fenced": lambda die: around(Takeover, "fence", after=die),
+    "a writer is named": lambda die: around(Takeover, "claim", after=die),
+    "partitions are taken over": lambda die: around(TransactionalWriter, "open", after=die),
     "a barrier begins": lambda die: around(BackgroundWriter, "barrier", before=die),
     "a barrier ends": lambda die: around(BackgroundWriter, "barrier", after=die),
     "a state is saved": lambda die: around(Step, "snapshot", after=die),
     "an offset is saved": lambda die: around(KafkaPartition, "snapshot", after=die),
     "an epoch is committed": first_poll_of_an_epoch,
+}
+
+# What a worker does but once, before the first record that it writes.
+TAKEOVER = {
+    "other claimants are locked out",
+    "former writers are fenced",
+    "a writer is named",
+    "partitions are taken over",
 }
 
 

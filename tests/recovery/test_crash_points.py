@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness import SECONDS, Deployment, Deployments, assert_same
 from tests.market import FEATURES, PARTITIONS, RULES, market_topic
-from tests.recovery.crashing_worker import POINTS
+from tests.recovery.crashing_worker import POINTS, TAKEOVER
 
 SETTINGS = ("run.until_end=true", "micro_batch.max_batch_size=100")
 SEED = 20251024
@@ -39,7 +39,7 @@ def test_a_crash_at_every_point_one_after_the_other_changes_no_row_and_no_record
     chance = random.Random(SEED + turn)
     flow = deploy(market, partitions=PARTITIONS, rules=RULES, features=FEATURES, name=f"crashing-{turn}")
     for point in chance.sample(sorted(POINTS), len(POINTS)):
-        crash(flow, point, chance.randrange(1, 4))
+        crash(flow, point, 1 if point in TAKEOVER else chance.randrange(1, 4))
     flow.run()
     whole = deploy(market, partitions=PARTITIONS, rules=RULES, features=FEATURES, name=f"whole-{turn}")
     whole.run()
