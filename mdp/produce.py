@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 import polars as pl
 
 from contracts.encode import Encoding
 from flows.settings import Settings
-from sources import files, pacing
+from mdp.file_events import EventFiles
+from mdp.survey import Survey, newest_of
+from sources import pacing
 from sources.outgoing import Sent
 from sources.producer import produce
 from sources.synthetic import SyntheticMarket
@@ -26,13 +27,13 @@ class Load:
     """How much to send, and how fast.
 
     Attributes:
-        path: the file to send; None for the synthetic market.
+        files: what to send; None for the synthetic market.
         rate: events per second; None: a file at once, the market at once if there is a count, else at its own rate.
         count: how many events, not counting what faults add; None: all of the file, or the market for ever.
         seconds: when to stop; None: never.
     """
 
-    path: Path | None = None
+    files: EventFiles | None = None
     rate: float | None = None
     count: int | None = None
     seconds: float | None = None
@@ -40,7 +41,7 @@ class Load:
     @property
     def is_live(self) -> bool:
         """Whether events are made at the time they tell."""
-        return self.path is None and (self.rate is not None or self.count is None)
+        return self.files is None and (self.rate is not None or self.count is None)
 
 
 class Stop:
@@ -102,9 +103,22 @@ def send(
             timer.cancel()
 
 
+def survey(settings: Settings, load: Load, topic: str) -> Survey:
+    """What sending the files of the load to `topic` would come to.
+
+    Raises:
+        FileError, SourceError: the files do not hold events, or the topic cannot be read.
+    """
+    if load.files is None:
+        raise ValueError("only files can be looked at beforehand")
+    window = settings.micro_batch
+    partitions, newest = newest_of(settings.bus.kafka, topic, window)
+    return Survey(window, partitions, newest).over(_head(load.files.rows(), load.count))
+
+
 def _chunks(settings: Settings, load: Load, clock: pacing.Clock) -> Iterator[pl.DataFrame]:
-    if load.path is not None:
-        rows = _head(files.read(load.path), load.count)
+    if load.files is not None:
+        rows = _head(load.files.rows(), load.count)
         return pacing.at_once(rows, clock) if load.rate is None else pacing.at_rate(rows, load.rate, clock)
     config, now = settings.producers.synthetic, time.time_ns()
     if load.is_live:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import polars as pl
@@ -16,10 +15,10 @@ from contracts.bus_config import KafkaConfig
 from contracts.decode import Decoder
 from contracts.errors import MdpError
 from contracts.record import Fetch, Record, Records
+from mdp.file_events import EventFiles
 from mdp.file_records import as_fetch
 from mdp.raw_producer import RawProducer
 from mdp.topic_reader import TopicReader
-from sources import files
 from sources.producer import produce
 from sources.topics import partitions_of
 
@@ -130,7 +129,7 @@ def _account(batch: MicroBatch, inside: pl.DataFrame, sent: int) -> Replayed:
 
 
 def replay_file(
-    path: Path, config: KafkaConfig, decoder: Decoder, span: Span, target: str, *, on_progress: Progress
+    files: EventFiles, config: KafkaConfig, decoder: Decoder, span: Span, target: str, *, on_progress: Progress
 ) -> Replayed:
     """Send those events of a file that lie in the range, keyed by symbol as a producer does.
 
@@ -141,7 +140,7 @@ def replay_file(
 
     def inside() -> Iterator[pl.DataFrame]:
         nonlocal total
-        for chunk in files.read(path):
+        for chunk in files.rows():
             rows, account = _inside(chunk, decoder, span)
             total += account
             on_progress(total)

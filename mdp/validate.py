@@ -11,11 +11,13 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from connectors.files.reader import Remark
+from connectors.files.times import TimeUnit
 from contracts.decode import UNDECODABLE, Decoder
 from contracts.event import CONTRACT
 from contracts.signal import decode_signal
 from mdp.file_records import as_fetch
-from mdp.validate_rows import Rows, read_rows
+from mdp.file_rows import Rows, read_rows
 
 Contract = Literal["event", "signal"]
 Problem = tuple[int, str, str]  # number of the row, reason, error
@@ -60,15 +62,24 @@ class Validation:
 
 
 def validate(
-    path: Path, decoder: Decoder, contract: Contract | None, on_progress: Callable[[Validation], None]
+    path: Path,
+    decoder: Decoder,
+    contract: Contract | None,
+    on_progress: Callable[[Validation], None],
+    *,
+    unit: TimeUnit | None = None,
+    zone: str | None = None,
+    remark: Remark = lambda _: None,
 ) -> Validation:
     """Judge every row of the file; `contract` None takes them for what the first one looks like.
+
+    `unit`, `zone` and `remark` are those of `connectors.files.reader.Reading`.
 
     Raises:
         FileError: the file cannot be read.
     """
     validation = Validation(contract)
-    for rows in read_rows(path):
+    for rows in read_rows(path, unit, zone, remark):
         validation.contract = validation.contract or _contract_of(rows)
         problems = _signal_problems(rows) if validation.contract == "signal" else _event_problems(rows, decoder)
         validation.rows += len(rows.texts) + len(rows.errors)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from mdp.cli.files import TimeUnitOption, ZoneOption
 from mdp.cli.options import AsJson, Config, Set, examples, settings_of
-from mdp.cli.output import print_json, print_table, progress
+from mdp.cli.output import print_json, print_table, progress, remark
 
 if TYPE_CHECKING:
+    from mdp.survey import Survey
     from sources.outgoing import Sent
+
+_MOST_LATE: Final = 0.01
 
 _EXAMPLES = examples(
     "mdp stream produce --provider synthetic --symbols 50 --rate 5000",
     "mdp stream produce --provider synthetic --count 1000000 --duplicates 0.02 --out-of-order 0.05",
     "mdp stream produce --provider file --path ticks.parquet --topic mdp.events",
+    "mdp stream produce --provider file --path 'dump/*.csv.gz' --zone America/New_York",
 )
 
 
@@ -29,9 +33,18 @@ def register(app: typer.Typer) -> None:
 def produce(
     *,
     provider: Annotated[Literal["synthetic", "file"], typer.Option("--provider", help="Where events come from.")],
-    path: Annotated[
-        Path | None, typer.Option("--path", metavar="FILE", help="NDJSON, CSV, Parquet, or Kraken's trades as JSON.")
+    paths: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--path",
+            metavar="FILE",
+            help="CSV, TSV, NDJSON, JSON, Parquet or Arrow, also .gz or .zst; or a pattern such as 'dump/*.csv'. "
+            "Several files, of one or more --path, are merged by time.",
+        ),
     ] = None,
+    time_unit: TimeUnitOption = None,
+    zone: ZoneOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Send a file although much of it would be late.")] = False,
     symbols: Annotated[int | None, typer.Option("--symbols", min=1, help="How many symbols the market has.")] = None,
     rate: Annotated[
         float | None, typer.Option("--rate", min=0.001, help="Events per second, made or sent as time passes.")
@@ -62,11 +75,13 @@ def produce(
     """Send events of a synthetic market or of a file, and print exactly what was sent.
 
     The market runs in real time, at --rate or at the rate of the config;
-    with --count alone it is sent at once, and has just been. A file is sent
-    at once, unless --rate says how fast. Ctrl-C ends it and counts what was
-    sent.
+    with --count alone it is sent at once, and has just been. Files are sent
+    at once, unless --rate says how fast, after a look at what will come: how
+    many events of which time, and how many would be late. Ctrl-C ends it and
+    counts what was sent.
     """
-    from mdp.produce import Load, send, stopped_by_signals
+    from mdp.cli.files import event_files
+    from mdp.produce import Load, send, stopped_by_signals, survey
 
     market = {
         "symbols": symbols,
@@ -76,11 +91,14 @@ def produce(
         "max_delay_ms": max_delay,
         "malformed": malformed,
     }
-    _check(provider, path, market)
+    _check(provider, paths, market)
     changes = [f"producers.synthetic.{key}={value}" for key, value in market.items() if value is not None]
     settings = settings_of(config, overrides, *changes)
     target = topic or settings.bus.kafka.topic
-    load = Load(path=path, rate=rate, count=count, seconds=seconds)
+    files = event_files(paths, time_unit, zone) if paths else None
+    load = Load(files=files, rate=rate, count=count, seconds=seconds)
+    if files is not None:
+        _announce(survey(settings, load, target), target, is_sure=yes, quiet=as_json)
     with stopped_by_signals() as stop, progress("events", count) as show:
         sent = send(settings, load, target, encoding, stop=stop.event, on_progress=lambda so_far: show(so_far.total))
     _print_json(target, sent) if as_json else _print(target, sent)
@@ -88,15 +106,31 @@ def produce(
         raise typer.Exit(128 + stop.signal)
 
 
-def _check(provider: str, path: Path | None, market: dict[str, Any]) -> None:
+def _announce(found: Survey, topic: str, *, is_sure: bool, quiet: bool) -> None:
+    if not quiet:
+        span = "" if found.first_ns is None else f" from {_time(found.first_ns)} to {_time(found.last_ns)}"
+        remark(f"{found.rows:,} events of {len(found.symbols):,} symbols{span}")
+    for what, number in (("late", found.late), ("rejected, as they lie in the future", found.rejected)):
+        if not quiet and number:
+            remark(f"{number:,} of them would be {what}")
+    if found.late_share > _MOST_LATE and not is_sure:
+        raise typer.BadParameter(
+            f"{found.late_share:.1%} of the events would be late on {topic}, as newer ones of their provider come "
+            f"before them in the files, or are there already. Name all files at once, which merges them by time, "
+            f"send them to another --topic, or as they are with --yes",
+            param_hint="--path",
+        )
+
+
+def _check(provider: str, paths: list[str] | None, market: dict[str, Any]) -> None:
     if provider == "file":
-        if path is None:
+        if not paths:
             raise typer.BadParameter("name the file that --provider file sends", param_hint="--path")
         given = [name for name, value in market.items() if value is not None]
         if given:
             option = "--" + given[0].removesuffix("_ms").replace("_", "-")
             raise typer.BadParameter("it describes a market: a file is sent as it is", param_hint=option)
-    elif path is not None:
+    elif paths:
         raise typer.BadParameter("it is for --provider file", param_hint="--path")
 
 

@@ -33,7 +33,7 @@ def replay(
     from_file: Annotated[
         Path | None,
         typer.Option(
-            "--from-file", metavar="FILE", show_default="the events topic", help="NDJSON, CSV, Parquet or JSON."
+            "--from-file", metavar="FILE", show_default="the events topic", help="A file, as stream produce reads it."
         ),
     ] = None,
     as_json: AsJson = False,
@@ -48,6 +48,7 @@ def replay(
     with a database of its own in store.url: bars keep to the topic they came from.
     """
     from contracts.decode import Decoder
+    from mdp.cli.files import event_files
     from mdp.replay import Span, replay_file, replay_topic
 
     check_span(start, end)
@@ -59,7 +60,14 @@ def replay(
         if from_file is None:
             done = replay_topic(bus, decoder, span, target, on_progress=lambda so_far: show(so_far.events))
         else:
-            done = replay_file(from_file, bus, decoder, span, target, on_progress=lambda so_far: show(so_far.events))
+            done = replay_file(
+                event_files([str(from_file)]),
+                bus,
+                decoder,
+                span,
+                target,
+                on_progress=lambda so_far: show(so_far.events),
+            )
     if as_json:
         print_json({"topic": target, **asdict(done)})
     else:

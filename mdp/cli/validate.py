@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mdp.cli.files import TimeUnitOption, ZoneOption, known_zone
 from mdp.cli.options import AsJson, Config, Set, examples
-from mdp.cli.output import print_json, print_table, progress
+from mdp.cli.output import print_json, print_table, progress, remark
 
 if TYPE_CHECKING:
     from mdp.validate import Validation
@@ -22,10 +23,12 @@ def register(app: typer.Typer) -> None:
 
 def validate(
     *,
-    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="NDJSON, CSV, Parquet, or a JSON array.")],
+    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="CSV, TSV, NDJSON, JSON, Parquet or Arrow.")],
     contract: Annotated[
         Literal["auto", "event", "signal"], typer.Option("--contract", help="auto: as the first row looks.")
     ] = "auto",
+    time_unit: TimeUnitOption = None,
+    zone: ZoneOption = None,
     as_json: AsJson = False,
     config: Config = None,
     overrides: Set = None,
@@ -42,7 +45,15 @@ def validate(
     window = load(config, overrides or []).micro_batch
     decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
     with progress("rows") as show:
-        found = validate(file, decoder, None if contract == "auto" else contract, lambda so_far: show(so_far.rows))
+        found = validate(
+            file,
+            decoder,
+            None if contract == "auto" else contract,
+            lambda so_far: show(so_far.rows),
+            unit=time_unit,
+            zone=known_zone(zone),
+            remark=remark,
+        )
     _print_json(found) if as_json else _print(file, found)
     raise typer.Exit(1 if found.invalid else 0)
 

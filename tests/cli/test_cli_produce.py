@@ -70,6 +70,55 @@ def test_a_file_is_sent_as_it_is_up_to_the_count(
     assert [entry["value"] for entry in entries(mdp, path, name)] == [json.loads(TICK), None, json.loads(TICK)]
 
 
+def history(file: Path, symbol: str) -> Path:
+    start = datetime(2025, 10, 24, 14, tzinfo=UTC)
+    rows = [f"p,{symbol},tick,{start + timedelta(seconds=second)},1,1" for second in range(600)]
+    file.write_text("\n".join(["provider,symbol,kind,src_ts,c,v", *rows]))
+    return file
+
+
+def test_files_of_one_symbol_each_are_merged_by_time_and_none_of_their_events_is_late(
+    mdp: Mdp, config: Config, kafka: str, topic: Topic, tmp_path: Path
+) -> None:
+    for symbol in ("A", "B", "C"):
+        history(tmp_path / f"{symbol}.csv", symbol)
+    options = ("--topic", topic(), "--config", config(brokers=kafka))
+    result = mdp("stream", "produce", "--provider", "file", "--path", f"{tmp_path}/?.csv", *options)
+    assert (result.code, "1,800 events of 3 symbols from 2025-10-24T14:00:00" in result.err) == (0, True)
+    assert "late" not in result.err
+    assert "after a newer one" not in result.out
+
+
+def test_a_file_that_would_be_late_is_sent_only_if_that_is_meant(
+    mdp: Mdp, config: Config, kafka: str, topic: Topic, tmp_path: Path
+) -> None:
+    file, path, name = history(tmp_path / "a.csv", "A"), config(brokers=kafka), topic()
+    options = ("--path", file, "--topic", name, "--json", "--config", path)
+    assert mdp("stream", "produce", "--provider", "file", *options).code == 0
+    again = mdp("stream", "produce", "--provider", "file", *options)
+    assert (again.code, again.out, again.err.count("\n")) == (2, "", 1)
+    assert all(words in again.err for words in ("98.0% of the events would be late", "--topic", "--yes"))
+    assert len(entries(mdp, path, name)) == 600
+    assert mdp("stream", "produce", "--provider", "file", "--yes", *options).code == 0
+    assert len(entries(mdp, path, name)) == 1_200
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--zone", "Mars/Olympus"], "'Mars/Olympus' is no time zone"),
+        (["--path", "no-*-such.csv"], "no file matches no-*-such.csv"),
+        (["--time-unit", "h"], "--time-unit"),
+    ],
+)
+def test_what_is_wrong_with_the_options_of_files_is_told(
+    mdp: Mdp, config: Config, tmp_path: Path, options: list[str], words: str
+) -> None:
+    file = ("--path", history(tmp_path / "a.csv", "A"), "--config", config())
+    result = mdp("stream", "produce", "--provider", "file", *file, *options)
+    assert (result.code, result.err.count("\n"), words in result.err) == (2, 1, True)
+
+
 def test_a_topic_that_does_not_exist_is_told_in_one_line(mdp: Mdp, config: Config, kafka: str) -> None:
     path = config(brokers=kafka, topic="no-such-topic")
     result = mdp("stream", "produce", *MARKET, "--count", "1", "--config", path)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sources.files import read
+from mdp.file_events import EventFiles
 from sources.producer import produce
 from tests.harness import Deployments
 
@@ -19,7 +19,9 @@ Bar = dict[str, Any]
 @pytest.fixture(scope="module")
 def bars(deploy: Deployments) -> dict[int, Bar]:
     kraken = deploy(micro_batch={"window_ms": 60_000})
-    sent = produce(read(DATA / "kraken_xbtusdt_trades.json"), {"bootstrap.servers": kraken.kafka}, kraken.events)
+    sent = produce(
+        EventFiles([DATA / "kraken_xbtusdt_trades.json"]).rows(), {"bootstrap.servers": kraken.kafka}, kraken.events
+    )
     assert sent.total == 1_000
     kraken.run()
     columns = ("open", "high", "low", "close", "volume", "trades", "vwap")

@@ -3,7 +3,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sources.files import FileError, read
+from connectors.files.errors import FileError
+from mdp.file_events import EventFiles
 
 TRADES = """{"error": [], "result": {"XBTUSDT": [
   ["105433.60000", "0.00027625", 1762795433.9717445, "b", "l", "", 10218208],
@@ -15,7 +16,7 @@ TRADES = """{"error": [], "result": {"XBTUSDT": [
 def events(tmp_path: Path, text: str) -> pl.DataFrame:
     path = tmp_path / "trades.json"
     path.write_text(text)
-    return pl.concat(read(path))
+    return pl.concat(EventFiles([path]).rows())
 
 
 def test_trades_become_ticks_with_every_digit_of_their_time(tmp_path: Path) -> None:
@@ -39,8 +40,11 @@ def test_several_pairs_keep_their_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{\n"error": ["EQuery:Unknown asset pair"]}', "neither events nor an answer of Kraken's API with trades"),
-        ('{\n"result": {"XBTUSDT": [["1", "2", 3.5]', "neither events nor an answer of Kraken's API with trades"),
+        (
+            '{\n"error": ["EQuery:Unknown asset pair"]}',
+            "without trades: .*Unknown asset pair",
+        ),
+        ('{\n"result": {"XBTUSDT": [["1", "2", 3.5]', "is not JSON: value 1: "),
         (
             '{"result": {"XBTUSDT": [[1762795380, "1", "2", "1", "1", "1", "3", 7]]}}',
             "entries of XBTUSDT are no trades",

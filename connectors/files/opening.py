@@ -1,0 +1,101 @@
+"""What a file is, by the endings of its name or else by its first bytes; and its bytes, unpacked."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, Literal
+
+import pyarrow as pa
+
+from connectors.files.errors import FileError
+
+Kind = Literal["csv", "tsv", "ndjson", "json", "parquet", "arrow"]
+Packing = Literal["gzip", "zstd"]
+
+_KINDS: Final[dict[str, Kind]] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+_PACKINGS: Final[dict[str, Packing]] = {".gz": "gzip", ".zst": "zstd"}
+_PACKED: Final[dict[bytes, Packing]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_STARTS: Final[dict[bytes, Kind]] = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow"}
+_PEEK_BYTES: Final = 4_096
+_COPY_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file, its kind, and how it is packed."""
+
+    path: Path
+    kind: Kind
+    packing: Packing | None
+
+    def stream(self) -> io.BufferedReader:
+        """Its bytes from the first to the last, unpacked on the way."""
+        file = self.path.open("rb")
+        if self.packing is None:
+            return file
+        return io.BufferedReader(pa.CompressedInputStream(file, self.packing))
+
+    @contextmanager
+    def seekable(self) -> Iterator[IO[bytes]]:
+        """The same for formats that are read from their end: what is packed is unpacked into a temporary file."""
+        if self.packing is None:
+            with self.path.open("rb") as file:
+                yield file
+            return
+        with tempfile.TemporaryFile() as unpacked:
+            with self.stream() as packed:
+                shutil.copyfileobj(packed, unpacked, _COPY_BYTES)
+            unpacked.seek(0)
+            yield unpacked
+
+
+def opened(path: Path) -> Opened:
+    """Finds out what a file is.
+
+    Raises:
+        FileError: it is no file, or of no known kind.
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        raise FileError(f"{path} is not a file")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    packing = _PACKINGS.get(suffixes[-1]) if suffixes else None
+    if packing is None:
+        with path.open("rb") as file:
+            start = file.read(4)
+        packing = next((packing for magic, packing in _PACKED.items() if start.startswith(magic)), None)
+    elif len(suffixes) > 1:
+        suffixes.pop()
+    kind = _KINDS.get(suffixes[-1]) if suffixes else None
+    return Opened(path, kind or _kind_inside(path, packing), packing)
+
+
+def _kind_inside(path: Path, packing: Packing | None) -> Kind:
+    with Opened(path, "json", packing).stream() as stream:
+        start = stream.read(_PEEK_BYTES)
+    known = next((kind for magic, kind in _STARTS.items() if start.startswith(magic)), None)
+    if known is None and start.lstrip().startswith((b"{", b"[")):
+        known = "json"
+    if known is None:
+        raise FileError(
+            f"{path} is of no known kind: name it .csv, .tsv, .ndjson, .json, .parquet or .arrow, "
+            f"with .gz or .zst behind it where it is packed"
+        )
+    return known

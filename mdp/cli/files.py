@@ -1,0 +1,65 @@
+"""Options of commands that read files of events."""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars: it is imported where it is used
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mdp.cli.output import remark
+
+if TYPE_CHECKING:
+    from mdp.file_events import EventFiles
+
+TimeUnitOption = Annotated[
+    Literal["s", "ms", "us", "ns"] | None,
+    typer.Option("--time-unit", show_default="as they look", help="Unit of times that are numbers since 1970."),
+]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option("--zone", metavar="ZONE", help="Zone of times that name none, such as UTC or America/New_York."),
+]
+
+
+def event_files(
+    patterns: Sequence[str], unit: Literal["s", "ms", "us", "ns"] | None = None, zone: str | None = None
+) -> EventFiles:
+    """The files that the options name."""
+    from mdp.file_events import EventFiles
+
+    said: set[str] = set()
+
+    def once(text: str) -> None:  # files are read twice where it is told beforehand what will come
+        if text not in said:
+            said.add(text)
+            remark(text)
+
+    return EventFiles(matching(patterns), unit, known_zone(zone), once)
+
+
+def matching(patterns: Sequence[str]) -> list[Path]:
+    """The files that the patterns match, each once, by their names; what is no pattern stands for itself."""
+    paths: dict[Path, None] = {}
+    for pattern in patterns:
+        found = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]
+        if not found:
+            raise typer.BadParameter(f"no file matches {pattern}", param_hint="--path")
+        paths |= dict.fromkeys(map(Path, found))
+    return list(paths)
+
+
+def known_zone(zone: str | None) -> str | None:
+    """`zone`, if there is such a one."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    if zone is not None:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            message = f"{zone!r} is no time zone: name one such as UTC or America/New_York"
+            raise typer.BadParameter(message, param_hint="--zone") from None
+    return zone
