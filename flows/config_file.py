@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import yaml
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from contracts.errors import MdpError
+from contracts.suggestions import did_you_mean
 from flows import secrets
 from flows.settings import Settings
 
@@ -48,12 +49,13 @@ def load(path: Path | None = None, overrides: Sequence[str] | None = None) -> Se
     path = path or config_path()
     variables = secrets.read()
     tree = _expanded(_read(path), variables)
-    for override in json.loads(os.environ.get(OVERRIDES, "[]")) if overrides is None else overrides:
+    overrides = json.loads(os.environ.get(OVERRIDES, "[]")) if overrides is None else overrides
+    for override in overrides:
         _set(tree, override)
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_problem(error)}") from None
+        raise ConfigError(f"{_place(error, path, overrides)}: {_first_problem(error)}") from None
     _remember_secrets(settings)
     return _with_files(settings, path)
 
@@ -172,12 +174,32 @@ def _split(key: str) -> list[str]:
     return [*before.split("."), "options", option] if separator else key.split(".")
 
 
+def _place(error: ValidationError, path: Path, overrides: Sequence[str]) -> str:
+    """Where the first problem stands: on the command line, or in the file."""
+    key = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
+    set_there = {override.partition("=")[0] for override in overrides}
+    is_there = any(key and (key == one or key.startswith(f"{one}.") or one.startswith(f"{key}.")) for one in set_there)
+    return "--set" if is_there else str(path)
+
+
+def _known_keys(section: Sequence[int | str]) -> list[str]:
+    """The keys of a section of the config; none where it is no section."""
+    model: Any = Settings
+    for part in section:
+        field = model.model_fields.get(part)
+        model = field.annotation if field is not None else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)
+
+
 def _first_problem(error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     first = problems[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        text = f"{key} is not a known key"
+        *section, word = first["loc"]
+        text = f"{key} is not a known key{did_you_mean(str(word), _known_keys(section))}"
     elif not key:
         text = first["msg"].removeprefix("Value error, ")
     else:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import polars as pl
 
 from contracts.errors import MdpError
+from contracts.suggestions import did_you_mean
 
 _MAX_LENGTH: Final = 1_000
 # Polars opens the files that a subquery reads while it parses it, so a subquery must not get as far as the parser.
@@ -43,14 +44,14 @@ def compile_condition(condition: str, names: Sequence[str]) -> pl.Expr:
         ConditionError: `condition` is not SQL, is not computed row by row, names something unknown, or is not boolean.
 
     """
-    expression = _parse(condition)
+    expression = _parse(condition, names)
     _require_row_wise(expression)
-    _require_known(expression, names)
+    _require_known(expression, names, condition)
     _require_boolean(expression, names)
     return expression.fill_null(value=False)
 
 
-def _parse(condition: str) -> pl.Expr:
+def _parse(condition: str, names: Sequence[str]) -> pl.Expr:
     if len(condition) > _MAX_LENGTH:
         raise ConditionError(f"the condition is longer than {_MAX_LENGTH} characters")
     if word := _QUERY.search(condition):
@@ -58,7 +59,22 @@ def _parse(condition: str) -> pl.Expr:
     try:
         return pl.sql_expr(condition)
     except pl.exceptions.PolarsError as error:
-        raise ConditionError(f"not a condition: {_first_line(error)}") from error
+        raise ConditionError(f"not a condition: {_first_line(error)}{_quoting(condition, names)}") from error
+
+
+def _quoting(condition: str, names: Sequence[str]) -> str:
+    """What to do about a name that is a word of SQL, if one stands there."""
+    words = [name for name in names if re.search(rf'(?<!["\w]){re.escape(name)}(?!["\w])', condition)]
+    taken = next((word for word in words if not _is_column(word)), None)
+    return "" if taken is None else f'; {taken} is a word of SQL too: write it as "{taken}"'
+
+
+def _is_column(word: str) -> bool:
+    """Whether a name stands for a column as it is."""
+    try:
+        return pl.sql_expr(f"{word} > 1").meta.root_names() == [word]
+    except pl.exceptions.PolarsError:
+        return False
 
 
 def _require_row_wise(expression: pl.Expr) -> None:
@@ -112,12 +128,15 @@ def _path(node: Any) -> str:
     return ".".join([*parts, node] if isinstance(node, str) else parts)
 
 
-def _require_known(expression: pl.Expr, names: Sequence[str]) -> None:
+def _require_known(expression: pl.Expr, names: Sequence[str], condition: str) -> None:
     used = dict.fromkeys(expression.meta.root_names())
     if not used:
-        raise ConditionError(f"the condition names no feature; there are {', '.join(names)}")
+        raise ConditionError(
+            f"the condition names no feature{_quoting(condition, names)}; there are {', '.join(names)}"
+        )
     if unknown := [name for name in used if name not in names]:
-        raise ConditionError(f"unknown {', '.join(unknown)}; there are {', '.join(names)}")
+        meant = did_you_mean(unknown[0], names)
+        raise ConditionError(f"unknown {', '.join(unknown)}{meant}; there are {', '.join(names)}")
 
 
 def _require_boolean(expression: pl.Expr, names: Sequence[str]) -> None:

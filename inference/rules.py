@@ -23,6 +23,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from contracts import frames
+from contracts.suggestions import did_you_mean
 from inference.conditions import ConditionError, compile_condition
 from inference.config import InferenceConfigError
 from inference.edges import Edges
@@ -97,9 +98,7 @@ def _rule(file: Path, number: int, entry: Any, names: Sequence[str]) -> Rule:
     try:
         config = TypeAdapter(RuleConfig).validate_python(entry)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in ("", *first["loc"]))
-        raise InferenceConfigError(f"{file}: rule {number}{where}: {first['msg']}") from error
+        raise InferenceConfigError(f"{file}: rule {number}{_problem(error)}") from error
     try:
         holds = compile_condition(config.condition, names)
     except ConditionError as error:
@@ -107,6 +106,17 @@ def _rule(file: Path, number: int, entry: Any, names: Sequence[str]) -> Rule:
     if config.symbols is not None:
         holds &= pl.col("symbol").is_in(config.symbols)
     return Rule(config.name, holds, config.signal, config.score, on_edge=config.emit == "edge")
+
+
+def _problem(error: ValidationError) -> str:
+    """The first thing that is wrong; an unknown key before the one that is missing in its place."""
+    problems = error.errors()
+    unknown = next((one for one in problems if one["type"] == "extra_forbidden"), None)
+    if unknown is not None:
+        word = str(unknown["loc"][-1])
+        return f": {word} is not a known key{did_you_mean(word, RuleConfig.model_fields)}"
+    where = ".".join(str(part) for part in ("", *problems[0]["loc"]))
+    return f"{where}: {problems[0]['msg']}"
 
 
 class RulesEvaluator:

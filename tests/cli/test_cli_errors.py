@@ -47,8 +47,8 @@ def test_a_mistake_is_told_in_one_line(mdp: Mdp, arguments: str, words: str) -> 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("bus.kafka.topc=x", "bus.kafka.topc is not a known key"),
-        ("micro_batch.window_ms=0", "micro_batch.window_ms = 0"),
+        ("bus.kafka.topc=x", "--set: bus.kafka.topc is not a known key; did you mean topic?"),
+        ("micro_batch.window_ms=0", "--set: micro_batch.window_ms = 0"),
         ("micro_batch.window_ms", "micro_batch.window_ms"),
         ("name=Not A Name", "name"),
         ("inference.adapters.sklearn={enabled: true, model_path: no-such-model.skops}", "no-such-model.skops"),

@@ -128,3 +128,16 @@ def test_a_query_is_refused_before_anything_reads_its_files(tmp_path: Path) -> N
 def test_unknown_names_are_told_with_the_known_ones() -> None:
     with pytest.raises(ConditionError, match=r"^unknown A, c; there are a, b, ret-30s$"):
         compile_condition("a > 1 and A > 1 or c > b", NAMES)
+
+
+@pytest.mark.parametrize("name", ["order", "user", "limit", "null", "group", "interval", "end"])
+def test_a_feature_that_is_called_like_a_word_of_sql_is_named_in_quotes(name: str) -> None:
+    with pytest.raises(ConditionError, match=f'{name} is a word of SQL too: write it as "{name}"'):
+        compile_condition(f"{name} > 1", [name, "a"])
+    frame = pl.DataFrame({name: [1.0, 2.0], "a": [0.0, 0.0]})
+    assert frame.select(compile_condition(f'"{name}" > 1', [name, "a"])).to_series().to_list() == [False, True]
+
+
+def test_a_name_that_is_nearly_right_is_set_right() -> None:
+    with pytest.raises(ConditionError, match=r"^unknown momentun; did you mean momentum\?; there are momentum, rsi$"):
+        compile_condition("momentun > 1", ["momentum", "rsi"])

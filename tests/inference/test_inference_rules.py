@@ -40,6 +40,11 @@ def refusal(folder: Path, content: str) -> str:
     return message.removeprefix(f"{file}: ")
 
 
+def test_a_key_that_is_nearly_right_is_set_right(tmp_path: Path) -> None:
+    content = "- {name: up, conditon: rsi > 70, signal: 1, score: 1}"
+    assert refusal(tmp_path, content) == "rule 1: conditon is not a known key; did you mean condition?"
+
+
 def test_the_shipped_rules_signal_as_their_names_say() -> None:
     rules = RulesEvaluator(load_rules(SHIPPED, NAMES), SPAN)
     frame = features(
@@ -183,7 +188,7 @@ def test_edges_equal_a_plain_loop_whatever_the_cuts_and_restarts(
 def test_unknown_features_are_named_with_the_rule_and_the_known_ones(tmp_path: Path) -> None:
     message = refusal(tmp_path, yaml.safe_dump([rule("fine", "rsi > 1"), rule("typo", "momentun > 0.01")]))
     assert message == (
-        "rule 'typo': unknown momentun; there are momentum, volatility, rsi, "
+        "rule 'typo': unknown momentun; did you mean momentum?; there are momentum, volatility, rsi, "
         "open, high, low, close, volume, vwap, trades"
     )
 
@@ -200,7 +205,7 @@ def test_unknown_features_are_named_with_the_rule_and_the_known_ones(tmp_path: P
         ("- {name: a, condition: rsi > 1, signal: .nan, score: 1}", "rule 1.signal: Input should be a finite number"),
         ("- {name: a, condition: rsi > 1, signal: 1, score: 1, emit: never}", "rule 1.emit: Input should be 'every'"),
         ("- {name: a, condition: rsi > 1, signal: 1, score: 1, symbols: []}", "rule 1.symbols: Tuple should have"),
-        ("- {name: a, condition: rsi > 1, signal: 1, score: 1, when: 2}", "rule 1.when: Extra inputs"),
+        ("- {name: a, condition: rsi > 1, signal: 1, score: 1, when: 2}", "rule 1: when is not a known key"),
         ("- {name: a, condition: rsi > avg(rsi), signal: 1, score: 1}", "rule 'a': Agg.Mean is not allowed"),
         (
             yaml.safe_dump([rule("a", "rsi > 1"), rule("b", "rsi > 1"), rule("a", "rsi > 2")]),
