@@ -52,10 +52,11 @@ check: $(TOOLS)  ## Lint, check the format, the types and the direction of impor
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-programs:  ## Install, on Debian and as root, what some tests look through: a browser, Prometheus with its promtool, PgBouncer
-	@for program in chromium prometheus promtool pgbouncer; do command -v $$program >/dev/null || missing=yes; done; \
+programs:  ## Install, on Debian and as root, what some tests use: a browser, Prometheus, PgBouncer, a C compiler
+	@for program in cc chromium prometheus promtool pgbouncer; do command -v $$program >/dev/null || missing=yes; done; \
 	test -z "$$missing" || { apt-get update --quiet=2 && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends chromium prometheus pgbouncer >/dev/null; }
+	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends \
+	    gcc libc6-dev chromium prometheus pgbouncer >/dev/null; }
 
 dashboards: $(TOOLS)  ## Write the Grafana dashboards anew from dashboards/
 	@$(BIN)/python -m dashboards

@@ -20,7 +20,7 @@ from flows import stop
 from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
 from flows.secrets import masked, masked_tree
 from flows.settings import Settings
-from mdp import allocator
+from mdp import allocator, clock_steps
 from mdp.log_format import LogFormat
 from mdp.preflight import check
 from mdp.probes import probes
@@ -50,6 +50,7 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int,
         MdpError: something is; one line says what to do.
     """
     settings = configure(config, overrides)
+    reset_state = reset_state and not clock_steps.continues()
     if workers == 1:
         show_health(settings, 0)
     stop.before_the_start()
@@ -117,6 +118,7 @@ def run_process(
     One that has a machine of its own leaves the state to process 0.
     """
     stop.on_signals()
+    clock_steps.heed(alone=not addresses)
     allocator.tune()
     sys.setswitchinterval(0.000_5)  # the sinks' threads need little, but need it often: they wait for short answers
     saved = SavedState.of(settings, flow)

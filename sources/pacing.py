@@ -1,4 +1,4 @@
-"""Sending on time: chunks cut into slices, each released when the clock says so.
+"""Sending on time: chunks cut into slices, each released when a clock says so.
 
 What falls behind is released at once and keeps its place: a slow consumer shows as delay, never as a lower load.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
 import numpy as np
@@ -23,6 +23,10 @@ class Clock(Protocol):
 
     def now(self) -> int:
         """Nanoseconds since the Unix epoch."""
+        ...
+
+    def steady(self) -> int:
+        """Nanoseconds of a clock that nobody sets."""
         ...
 
     def wait(self, seconds: float) -> None:
@@ -44,6 +48,10 @@ class WallClock:
         """Nanoseconds since the Unix epoch."""
         return time.time_ns()
 
+    def steady(self) -> int:
+        """Nanoseconds of a clock that nobody sets."""
+        return time.monotonic_ns()
+
     def wait(self, seconds: float) -> None:
         """Return after so many seconds, or when a stop is asked for."""
         self._stop.wait(seconds)
@@ -64,31 +72,33 @@ def at_once(chunks: Iterable[pl.DataFrame], clock: Clock) -> Iterator[pl.DataFra
 def at_arrival(chunks: Iterable[pl.DataFrame], clock: Clock) -> Iterator[pl.DataFrame]:
     """Yield the rows of OUTGOING frames at their `arrival` times, until they end or the clock is stopped."""
     for chunk in chunks:
-        yield from _released(chunk, chunk["arrival"].to_numpy(), clock)
+        yield from _released(chunk, chunk["arrival"].to_numpy(), clock, clock.now)
         if clock.stopped():
             return
 
 
 def at_rate(chunks: Iterable[pl.DataFrame], rate: float, clock: Clock) -> Iterator[pl.DataFrame]:
     """Yield the rows of OUTGOING frames evenly, `rate` rows per second, until they end or the clock is stopped."""
-    start, sent = clock.now(), 0
+    start, sent = clock.steady(), 0
     for chunk in chunks:
         due = start + ((sent + np.arange(chunk.height)) * (1e9 / rate)).astype(np.int64)
-        yield from _released(chunk, due, clock)
+        yield from _released(chunk, due, clock, clock.steady)
         sent += chunk.height
         if clock.stopped():
             return
 
 
-def _released(rows: pl.DataFrame, due: npt.NDArray[np.int64], clock: Clock) -> Iterator[pl.DataFrame]:
-    """Slices of `rows`, whose ascending `due` times have come, marked with the time of their release as ingest_ts."""
+def _released(
+    rows: pl.DataFrame, due: npt.NDArray[np.int64], clock: Clock, time_of: Callable[[], int]
+) -> Iterator[pl.DataFrame]:
+    """Slices of `rows`, whose ascending `due` times have come by `time_of`; ingest_ts is the time of day then."""
     released = 0
     while not clock.stopped():
-        now = clock.now()
-        ready = int(np.searchsorted(due, now, side="right"))
+        ready = int(np.searchsorted(due, time_of(), side="right"))
         if ready > released:
+            now = clock.now()
             yield rows.slice(released, ready - released).with_columns(ingest_ts=pl.lit(now, pl.Int64))
             released = ready
         if released == rows.height:
             return
-        clock.wait(max((int(due[released]) - clock.now()) / 1e9, _SHORTEST_WAIT))
+        clock.wait(max((int(due[released]) - time_of()) / 1e9, _SHORTEST_WAIT))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -28,7 +29,7 @@ class Reading:
         self.asked_at = time.monotonic()  # when the worker last came to this partition
         self._position, self._end = position, end
         self._appended_ms = 0  # of the last record read
-        self._caught_up_ms = 0.0  # when there was last nothing more to read
+        self._caught_up_at = -math.inf  # when there was last nothing more to read
         LAG_MS.labels(topic, group, str(partition)).set_function(self.lag_ms)
         LAG_OFFSETS.labels(topic, str(partition)).set_function(self.lag_offsets)
         _open.add(self)
@@ -39,7 +40,7 @@ class Reading:
 
     def reached_end(self) -> None:
         """There is nothing more to read."""
-        self.has_begun, self._caught_up_ms = True, time.time() * 1e3
+        self.has_begun, self._caught_up_at = True, time.monotonic()
 
     def lag_offsets(self) -> int:
         """Offsets between what has been read and the end."""
@@ -49,9 +50,10 @@ class Reading:
     def lag_ms(self) -> float:
         """How old what comes next may be; a record that comes after a long silence is not as old as that."""
         if not self.lag_offsets():
-            self._caught_up_ms = time.time() * 1e3
+            self._caught_up_at = time.monotonic()
             return 0.0
-        return max(0.0, time.time() * 1e3 - max(self._appended_ms, self._caught_up_ms))
+        behind_ms = (time.monotonic() - self._caught_up_at) * 1e3
+        return max(0.0, min(behind_ms, time.time() * 1e3 - self._appended_ms))
 
     def close(self) -> None:
         """The partition is read no longer."""

@@ -11,20 +11,27 @@ SECOND = 1_000_000_000
 
 
 class ScriptedClock:
-    """A clock on which time passes only while somebody waits; a stop may be due at some time."""
+    """A clock on which time passes only while somebody waits; it may be set back after a while, or a stop be due."""
 
-    def __init__(self, now: int = START, stop_at: int | None = None) -> None:
-        self._now, self._stop_at = now, stop_at
+    def __init__(self, now: int = START, stop_after: float | None = None, set_back_after: float | None = None) -> None:
+        self._start, self._passed = now, 0
+        self._stop_after, self._set_back_after = stop_after, set_back_after
 
     def now(self) -> int:
-        return self._now
+        return self._start + self._passed - (3_600 * SECOND if self._is_past(self._set_back_after) else 0)
+
+    def steady(self) -> int:
+        return self._passed
 
     def wait(self, seconds: float) -> None:
         assert seconds > 0
-        self._now += round(seconds * SECOND)
+        self._passed += round(seconds * SECOND)
 
     def stopped(self) -> bool:
-        return self._stop_at is not None and self._now >= self._stop_at
+        return self._is_past(self._stop_after)
+
+    def _is_past(self, seconds: float | None) -> bool:
+        return seconds is not None and self._passed >= seconds * SECOND
 
 
 def lines(count: int) -> pl.DataFrame:
@@ -56,8 +63,14 @@ def test_a_rate_spreads_rows_evenly_over_time_and_chunks() -> None:
     assert (released["ingest_ts"] - due).is_between(0, SECOND // 50).all()
 
 
+def test_a_rate_goes_on_when_the_clock_is_set_back() -> None:
+    clock = ScriptedClock(set_back_after=2)
+    assert pl.concat(at_rate([lines(100)], 20.0, clock)).height == 100
+    assert 4.9 < clock.steady() / SECOND < 5.1
+
+
 def test_a_stop_ends_the_release_where_it_is() -> None:
-    released = pl.concat(at_rate([lines(100), lines(100)], 10.0, ScriptedClock(stop_at=START + 5 * SECOND)))
+    released = pl.concat(at_rate([lines(100), lines(100)], 10.0, ScriptedClock(stop_after=5)))
     assert 45 <= released.height <= 51
     assert released["seq"].to_list() == list(range(released.height))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import socket
 import threading
 import time
@@ -64,7 +65,7 @@ def test_a_worker_is_ready_when_its_partitions_are_read_and_not_far_behind(log: 
     assert readiness.obstacles() == ["partition 7 has not been read yet"]
     log.reading.reached_end()
     assert readiness.obstacles() == []
-    log.end, log.reading._caught_up_ms = 5, 0.0
+    log.end, log.reading._caught_up_at = 5, -math.inf
     log.reading.read(int(time.time() * 1e3) - HOUR_MS)
     assert readiness.obstacles() == ["partition 7 lags 3600.0 s behind"]
     log.reading.close()
