@@ -34,8 +34,7 @@ def main() -> None:
 
 def _run(overrides: list[str], workers: int) -> int:
     if workers > 1:
-        start = processes._start
-        processes._start = lambda command: start(["bench.member" if word == "mdp.member" else word for word in command])
+        processes.SERVER = "bench.fork_server"
     else:
         worker.run_process = meter.metered(worker.run_process, KafkaSource)
     return worker.run("market", None, overrides, workers)

@@ -142,8 +142,7 @@ class Pipeline:
             return []
         if self.workers == 1:
             return [self._run.pid]
-        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self._run.pid)], capture_output=True, check=False)  # noqa: S603,S607
-        return [int(pid) for pid in listed.stdout.split()]
+        return workers_of(self._run.pid)
 
     @property
     def _config(self) -> Path:
@@ -156,6 +155,16 @@ class Pipeline:
             return subprocess.Popen(  # noqa: S603
                 command, cwd=PROJECT, env=environment, stdout=said, stderr=said, start_new_session=True
             )
+
+
+def workers_of(run: int) -> list[int]:
+    """The processes of a cluster: the children of the fork server of `mdp stream run`, whose process id is given."""
+    return [worker for fork_server in _children(run) for worker in _children(fork_server)]
+
+
+def _children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, check=False)  # noqa: S603,S607
+    return [int(child) for child in listed.stdout.split()]
 
 
 def _mdp(*arguments: str) -> list[str]:

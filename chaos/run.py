@@ -18,7 +18,6 @@ from chaos.watch import Watch
 CATCH_UP_SECONDS: Final = 10.0
 
 _LOOK_SECONDS: Final = 0.1
-_BEHIND_SECONDS: Final = 2.0  # what the log has held for so long is written, in a pipeline that keeps up
 _QUIET_SECONDS: Final = 4.0  # longer than heartbeats take to close the last windows
 _SETTLE_SECONDS: Final = 180.0
 
@@ -63,9 +62,8 @@ class _Run:
 
     def look(self) -> None:
         self.pipeline.keep_going()
-        now = time.monotonic()
-        if self.killed_at is not None and self.watch.has_written_up_to(max(self.killed_at + 1, now - _BEHIND_SECONDS)):
-            self._caught_up(now - self.killed_at)
+        if self.killed_at is not None and self.watch.has_caught_up_since(self.killed_at):
+            self._caught_up(time.monotonic() - self.killed_at)
         time.sleep(_LOOK_SECONDS)
 
     def inject(self, fault: Fault) -> None:

@@ -16,6 +16,7 @@ from chaos.market import PARTITIONS
 from chaos.pipeline import EVENTS, Pipeline
 
 _LOOK_SECONDS: Final = 0.2
+_BEHIND_SECONDS: Final = 2.0  # what the log has held for so long is written, in a pipeline that keeps up
 _QUERY: Final = "SELECT partition, next_offset FROM progress"
 
 
@@ -50,6 +51,10 @@ class Watch:
         """Whether all that the log held at a moment is written; that is known once the log was looked at after it."""
         place = bisect_right(self._seen_at, moment)
         return place < len(self._seen_end) and sum(self.written.values()) >= self._seen_end[place]
+
+    def has_caught_up_since(self, fault: float) -> bool:
+        """Whether all that the log held two seconds ago is written, and what it held a second after a fault."""
+        return self.has_written_up_to(max(fault + 1, time.monotonic() - _BEHIND_SECONDS))
 
     def _run(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):

@@ -98,7 +98,7 @@ class Numbering:
             self._make_room()
             row, count = _number(column, row, (self._places, self._known), len(self), numbers)
             if count > len(self):
-                self._keep(texts.gather(self._known.row[len(self) : count]).fill_null("").to_list())
+                self._keep([text or "" for text in texts[self._known.row[len(self) : count]].to_list()])
         return numbers
 
     def _make_room(self) -> None:

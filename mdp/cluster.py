@@ -10,13 +10,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Final
 
 from flows import stop
-from mdp.processes import LOOK_SECONDS, Processes
+from mdp.processes import AWAY, LOOK_SECONDS, Processes
 
 USER_ERROR: Final = 2
-AWAY: Final = 75  # something that the flow needs is away; it comes back, so this is tried without a limit
 
 _MOST_RESTARTS: Final = 5
 _PERIOD: Final = 60.0
@@ -56,11 +56,17 @@ def run(flow: str, workers: int) -> int:
         The exit code: 2 after an error that a user can cause, 75 after a stop that could not be made in time.
     """
     _stop_on_signals()
+    with closing(Processes(flow, workers)) as processes:
+        return _kept_going(processes)
+
+
+def _kept_going(processes: Processes) -> int:
     restarts = Restarts()
     while True:
-        code = verdict(Processes(flow, workers).wait())
+        code = verdict(processes.run())
         if stop.STOP.is_set() or code in (0, USER_ERROR):
             return code
+        # what is away comes back, so that is tried without a limit
         pause = restarts.pause(time.monotonic(), crashed=code != AWAY)
         if pause is None:
             log.error("the cluster has crashed %d times within a minute: given up", _MOST_RESTARTS + 1)

@@ -1,4 +1,4 @@
-"""`python -m mdp.member FLOW PROCESS ADDRESSES`: one process of a cluster that `mdp.cluster` has started.
+"""`python -m mdp.member FLOW PROCESS ADDRESSES`: one process of a cluster on this machine.
 
 What it takes to end such a process, whoever has started it, is here too.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, NoReturn
 
 from bytewax import errors
@@ -18,11 +18,14 @@ from contracts.errors import MdpError
 from flows import stop
 from flows.config_file import connected, load
 from mdp.cli.errors import causes, explain, print_traceback
-from mdp.cluster import AWAY, USER_ERROR
-from mdp.worker import run_process, show_health, start_logging
+from mdp.cluster import USER_ERROR
+from mdp.local import ports
+from mdp.processes import AWAY
+from mdp.worker import Flow, run_process, show_health, start_logging
 from sinks.kafka import FORBIDDEN
 
 _FAULT: Final = 1
+_NEIGHBOUR_SECONDS: Final = 5.0
 
 log = logging.getLogger("mdp.worker")
 
@@ -42,17 +45,29 @@ class _Raised(errors.BytewaxRuntimeError):
 
 
 def main() -> NoReturn:
-    """Runs the process; its exit code tells the parent whether to start again."""
-    stop.with_parent()
-    end_after(_run)
-
-
-def _run() -> int:
+    """Runs the process that the arguments name."""
     flow, process, addresses = sys.argv[1:]
+    run(flow, int(process), addresses.split(";"))  # type: ignore[arg-type]
+
+
+def run(flow: Flow, process: int, addresses: Sequence[str]) -> NoReturn:
+    """Runs the process; its exit code tells who started it whether to start again."""
+    stop.with_parent()
+    end_after(lambda: _run(flow, process, addresses))
+
+
+def _run(flow: Flow, process: int, addresses: Sequence[str]) -> int:
     settings = connected(load())
-    start_logging(settings, int(process))
-    show_health(settings, int(process))
-    return run_process(flow, settings, int(process), addresses.split(";"))  # type: ignore[arg-type]
+    start_logging(settings, process)
+    show_health(settings, process)
+    _wait_for(addresses[:process])
+    return run_process(flow, settings, process, addresses)
+
+
+def _wait_for(neighbours: Sequence[str]) -> None:
+    """Bytewax asks again only after a second if one of those before it does not listen yet."""
+    numbers = [int(address.rpartition(":")[2]) for address in neighbours]
+    ports.wait_until(lambda: all(map(ports.is_taken, numbers)), _NEIGHBOUR_SECONDS)
 
 
 def end_after(run: Callable[[], int]) -> NoReturn:

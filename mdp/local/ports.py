@@ -34,9 +34,14 @@ def choose(ports: range, count: int) -> list[int]:
 
 def require_free(port: int, service: str, remedy: str) -> None:
     """Raise LocalStackError, naming the port and the remedy, if anything listens on `port`."""
+    if is_taken(port):
+        raise LocalStackError(f"port {port} of {service} is used by another process: {remedy}")
+
+
+def is_taken(port: int) -> bool:
+    """Tell whether something listens on `port`, without a connection to it."""
     with socket.socket() as listener:
-        if not _bind(listener, port):
-            raise LocalStackError(f"port {port} of {service} is used by another process: {remedy}")
+        return not _bind(listener, port)
 
 
 def answers(port: int) -> bool:

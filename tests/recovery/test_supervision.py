@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from chaos.pipeline import workers_of
 from flows import stop
 from mdp.cluster import AWAY, USER_ERROR, Restarts, verdict
 from tests.harness import SECONDS, Deployment, Deployments, assert_same, produce_on_time, until
@@ -40,13 +41,6 @@ def started(deployment: Deployment, *overrides: str) -> subprocess.Popen[bytes]:
     return cluster
 
 
-def processes(cluster: subprocess.Popen[bytes]) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(cluster.pid)], capture_output=True, text=True, check=True
-    )
-    return [int(pid) for pid in listed.stdout.split()]
-
-
 def produce_the_rest(deployment: Deployment) -> None:
     produce_on_time(deployment.kafka, deployment.events, [MARKET[HALF:]], PARTITIONS)
 
@@ -70,7 +64,7 @@ def committed(deployment: Deployment) -> list[int]:
 
 def test_processes_that_are_suspended_or_killed_change_no_result(deploy: Deployments, halfway: Deployment) -> None:
     cluster = started(halfway)
-    suspended, killed = processes(cluster)
+    suspended, killed = workers_of(cluster.pid)
     os.kill(suspended, signal.SIGSTOP)
     produce_the_rest(halfway)
     os.kill(suspended, signal.SIGCONT)

@@ -1,0 +1,81 @@
+"""`python -m bench.recovery`: how long a cluster takes, after one of its processes is killed, to have caught up.
+
+Pipeline and load are those of `chaos`, and so is the measure: seconds from the kill until all is written that the log
+held two seconds ago. The processes are killed by turns, one a while after the flow has caught up from the last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from bench import results
+from chaos.pipeline import Pipeline
+from chaos.watch import Watch
+from mdp.local import ports
+
+MOST_SECONDS: Final = 6.0  # for four processes, on two cores, with everything else there too
+_LOAD_SECONDS: Final = 3_600.0  # it is ended sooner
+_STEADY_SECONDS: Final = 6.0  # longer than the time between two snapshots
+_START_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.05
+
+
+def catch_ups(workers: int, kills: int, rate: float) -> list[float]:
+    """Seconds, for each kill."""
+    folder = Path(tempfile.mkdtemp(prefix="mdp-recovery-"))
+    pipeline = Pipeline(folder, workers)
+    watch = None
+    try:
+        pipeline.set_up()
+        watch = Watch(pipeline)
+        pipeline.start()
+        pipeline.start_load(rate, _LOAD_SECONDS, seed=1)
+        ports.wait_until(lambda: sum(watch.written.values()) > 0, _START_SECONDS)
+        _catch_up(pipeline, watch)
+        return [_kill(pipeline, watch, number % workers) for number in range(kills)]
+    finally:
+        if watch is not None:
+            watch.stop()
+        pipeline.tear_down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kill(pipeline: Pipeline, watch: Watch, victim: int) -> float:
+    time.sleep(_STEADY_SECONDS)
+    os.kill(pipeline.worker_pids()[victim], signal.SIGKILL)
+    return _catch_up(pipeline, watch)
+
+
+def _catch_up(pipeline: Pipeline, watch: Watch) -> float:
+    began = time.monotonic()
+    while not watch.has_caught_up_since(began):
+        pipeline.keep_going()
+        time.sleep(_LOOK_SECONDS)
+    return time.monotonic() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--kills", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=20_000.0, help="events per second")
+    asked = parser.parse_args()
+    found = {}
+    for workers in asked.workers:
+        seconds = catch_ups(workers, asked.kills, asked.rate)
+        found[str(workers)] = {"median_s": round(statistics.median(seconds), 1), "most_s": round(max(seconds), 1)}
+        told = " ".join(f"{one:.1f}" for one in seconds)
+        print(f"{workers} workers: caught up after {told} s", flush=True)
+    results.keep("recovery", found)
+
+
+if __name__ == "__main__":
+    main()
