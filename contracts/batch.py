@@ -93,6 +93,11 @@ class MicroBatch:
     signals: pl.DataFrame = field(default_factory=lambda: NO_SIGNALS)
 
     @property
+    def refused_bytes(self) -> int:
+        """How large the rejected and late rows are: records of any size, where all else has a bound for each row."""
+        return sum(int(frame.estimated_size()) for frame in (self.rejects, self.late) if frame.height)
+
+    @property
     def has_results(self) -> bool:
         """Whether there are bars, features or signals in it."""
         features = 0 if self.features is None else self.features.height

@@ -23,6 +23,7 @@ RecordHeaders = Headers | dict[str, str | bytes | None] | None  # of a record th
 
 CONTENT_TYPE = "content-type"
 CONTENT_TYPE_NAMES = (CONTENT_TYPE, "content_type")  # both spellings are about
+MAX_CONTENT_TYPE_BYTES: Final = 256  # the rest of a longer one is not looked at
 JSON = "application/json"
 MSGPACK = "application/msgpack"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -85,6 +86,11 @@ class Records:
             np.concatenate([self.times_ms, more.times_ms]),
         )
 
+    @property
+    def size(self) -> int:
+        """Bytes of what the records hold."""
+        return self.values.data.nbytes + self.keys.data.nbytes + self.content_types.data.nbytes
+
     def first(self, count: int) -> Records:
         return Records(
             self.values.first(count),
@@ -121,7 +127,7 @@ def is_surely_json(value: bytes | None) -> bool:
 
 def _content_type(record: Record, value: bytes | None) -> bytes | None:
     told = None if is_surely_json(value) else header(record, *CONTENT_TYPE_NAMES)
-    return None if told is None else told.encode()
+    return None if told is None else told.encode()[:MAX_CONTENT_TYPE_BYTES]
 
 
 def is_arrow(payload: Buffer | None) -> bool:

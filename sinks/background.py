@@ -11,6 +11,7 @@ from contracts.batch import MicroBatch
 from telemetry.metrics import QUEUE_DEPTH
 
 _MOST_WAITING: Final = 16
+_MOST_BYTES: Final = 32 << 20
 
 Write = Callable[[Sequence[MicroBatch]], None]
 
@@ -34,9 +35,9 @@ class BackgroundWriter:
         self._thread.start()
 
     def submit(self, batches: Sequence[MicroBatch]) -> None:
-        """Hands batches over; holds the caller back while too many wait."""
+        """Hands batches over; holds the caller back while too many wait, or too much that was refused."""
         with self._changed:
-            self._changed.wait_for(lambda: self._failure or len(self._waiting) < _MOST_WAITING)
+            self._changed.wait_for(lambda: self._failure or self._has_room())
             self._raise_failure()
             self._waiting.extend(batches)
             self._depth.inc(len(batches))
@@ -60,6 +61,10 @@ class BackgroundWriter:
             self._changed.notify_all()
         self._thread.join()
         self._close()
+
+    def _has_room(self) -> bool:
+        waiting = self._waiting
+        return len(waiting) < _MOST_WAITING and sum(batch.refused_bytes for batch in waiting) < _MOST_BYTES
 
     def _is_idle(self) -> bool:
         return self._failure is not None or not (self._waiting or self._busy)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Generic, TypeVar
 
 from bytewax import errors
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
 from confluent_kafka import Producer
 
-from contracts.batch import MicroBatch
+from contracts.batch import NO_REFUSED, MicroBatch
 from contracts.bus_config import KafkaConfig
 from contracts.partition_keys import partition_of
 from contracts.producing import backpressured
@@ -33,8 +33,10 @@ _W = TypeVar("_W")
 
 
 class _Part(StatefulSinkPartition[MicroBatch, None]):
-    def __init__(self, sink: str, writer: BackgroundWriter, release: Callable[[], None]) -> None:
-        self._sink, self._writer, self._release = sink, writer, release
+    sink: ClassVar[str]
+
+    def __init__(self, writer: BackgroundWriter, release: Callable[[], None]) -> None:
+        self._writer, self._release = writer, release
 
     def write_batch(self, values: list[MicroBatch]) -> None:
         try:
@@ -43,10 +45,22 @@ class _Part(StatefulSinkPartition[MicroBatch, None]):
             raise errors.BytewaxRuntimeError("error writing to a sink") from error
 
     def snapshot(self) -> None:
-        timed_snapshot(self._sink, self._writer.barrier)
+        timed_snapshot(self.sink, self._writer.barrier)
 
     def close(self) -> None:
         self._release()
+
+
+class _KafkaPart(_Part):
+    sink = KAFKA
+
+
+class _StorePart(_Part):
+    sink = STORE
+
+    def write_batch(self, values: list[MicroBatch]) -> None:
+        """The database has no part in what was refused, and may hold a batch for a second."""
+        super().write_batch([replace(batch, rejects=NO_REFUSED, late=NO_REFUSED) for batch in values])
 
 
 @dataclass
@@ -57,14 +71,14 @@ class _PerWorker(Generic[_W]):
     _shared: dict[int, tuple[_W, BackgroundWriter]] = field(default_factory=dict, init=False)
     _users: dict[int, int] = field(default_factory=dict, init=False)
 
-    def join(self, sink: str) -> tuple[_W, _Part]:
+    def join(self, part: type[_Part]) -> tuple[_W, _Part]:
         """One more part of this worker's."""
         worker = threading.get_ident()  # Bytewax runs each worker on a thread of its own
         if worker not in self._shared:
             self._shared[worker] = self.make()
         self._users[worker] = self._users.get(worker, 0) + 1
         writer, background = self._shared[worker]
-        return writer, _Part(sink, background, lambda: self._leave(worker))
+        return writer, part(background, lambda: self._leave(worker))
 
     def _leave(self, worker: int) -> None:
         self._users[worker] -= 1
@@ -92,7 +106,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
         return partition_of(item_key)
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
-        writer, part = self._per_worker.join(KAFKA)
+        writer, part = self._per_worker.join(_KafkaPart)
         writer.add(partition_of(for_part))
         return part
 
@@ -118,7 +132,7 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, None]):
         return partition_of(item_key)
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
-        _, part = self._per_worker.join(STORE)
+        _, part = self._per_worker.join(_StorePart)
         return part
 
     def _make(self) -> tuple[StoreWriter, BackgroundWriter]:

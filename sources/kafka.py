@@ -30,8 +30,11 @@ _LEAST_BATCH: Final = 2_000
 _QUEUED_KB: Final = 32_768  # of all partitions together, as long as each has the least
 _LEAST_QUEUED_KB: Final = 512
 _MOST_QUEUED_KB: Final = 8_192  # what has been fetched long before it is wanted is cold
-_FETCHES: Final = 4  # at most, that fill a queue: with more, batches of Arrow records are smaller, and cost more
-_LEAST_FETCHED_KB: Final = 512
+# What a broker sends at once, or else one batch of a producer. librdkafka unpacks all of it before it looks how much it
+# holds, and zstd packs up to 30,000 to one: so this is little. Small batches that have waited cost half as much again.
+_FETCHED_BYTES: Final = 8_192
+_BATCHES_BYTES: Final = 128 << 20  # of all partitions together: far more than the records that a batch may have
+_MOST_BATCH_BYTES: Final = 16 << 20
 _CONSUMER: Final = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
@@ -112,7 +115,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         client = self.config.client(
             group_id=self.config.consumer_group,
             queued_max_messages_kbytes=queued,
-            max_partition_fetch_bytes=max(queued // _FETCHES, _LEAST_FETCHED_KB) * 1024,
+            max_partition_fetch_bytes=_FETCHED_BYTES,
         )
         return Consumer({**client, **_CONSUMER})
 
@@ -121,6 +124,11 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         """How many records a batch of a partition may have: one of each may be under way at the same time."""
         share = min(_FULL_SHARE / len(self._partitions), 1.0)
         return max(int(self.max_batch_size * share), min(self.max_batch_size, _LEAST_BATCH))
+
+    @cached_property
+    def batch_bytes(self) -> int:
+        """How large the records of a batch may be together; one may always be larger."""
+        return min(_BATCHES_BYTES // len(self._partitions), _MOST_BATCH_BYTES)
 
     @cached_property
     def _partitions(self) -> list[int]:

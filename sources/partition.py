@@ -52,7 +52,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         self._source = source
         self._consumer = consumer
         self._queue = RecordQueue(consumer, source.topic, partition)
-        consumer.assign([TopicPartition(source.topic, partition, start)])
+        self._queue.start_at(start)
         self._topic_id = source.topic_id
         self._partition = partition
         self._key = partition_key(partition)
@@ -126,10 +126,10 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
 
     def _parts(self) -> Iterator[Fetch]:
         """What is there, at most a batch; nothing yet, if it is little and can wait."""
-        room = self._source.batch_size
-        while room > 0:
+        room, room_bytes = self._source.batch_size, self._source.batch_bytes
+        while room > 0 and room_bytes > 0:
             held, self._held = self._held, None
-            new, is_all = self._polled(min(room, _PART) - (len(held) if held else 0))
+            new, is_all = self._polled(min(room, _PART) - (len(held) if held else 0), room_bytes)
             if len(new):
                 self._read_at = time.monotonic_ns()
             records = held + new if held else new
@@ -140,11 +140,11 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
                 yield self._fetch(records)
             if is_all or self._has_ended:
                 return
-            room -= len(records)
+            room, room_bytes = room - len(records), room_bytes - records.size
 
-    def _polled(self, asked: int) -> tuple[Records, bool]:
+    def _polled(self, most: int, most_bytes: int) -> tuple[Records, bool]:
         """(records that have been fetched, whether these are all)."""
-        fetched, events = self._queue.read(asked)
+        fetched, events, is_all = self._queue.read(most, most_bytes)
         records = self._before_end(fetched)
         if len(records):
             offset, appended_ms = _appended(records, -1)
@@ -153,7 +153,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         self._heed([*events, *self._queue.others()])  # which may look for the log where the records end
         if len(records):
             self._settle_doubt()
-        return records, len(fetched) + len(events) < asked
+        return records, is_all
 
     def _can_wait(self, records: Records, new: Records) -> bool:
         """Whether nothing that could be seen depends on it when these are handed on.
@@ -228,7 +228,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         elif high < self._read_to:
             self._check_identity()
             self._wait_for_the_end(high)
-        self._consumer.assign([TopicPartition(place.topic, place.partition, self._read_to)])
+        self._queue.start_at(self._read_to)
 
     def _wait_for_the_end(self, high: int) -> None:
         now = time.monotonic()

@@ -21,19 +21,20 @@ from typing import Any, Final
 import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import Consumer, KafkaError, cimpl
+from confluent_kafka import Consumer, KafkaError, TopicPartition, cimpl
 from numba import types
 
 from contracts.binary import NONE, PADDING, BinaryColumn, starts_of
 from contracts.jit import compiled
 from contracts.memory import byte, eight_bytes, four_bytes, gather
-from contracts.record import CONTENT_TYPE_NAMES, Records
+from contracts.record import CONTENT_TYPE_NAMES, MAX_CONTENT_TYPE_BYTES, Records
 
 _Ints = npt.NDArray[np.int64]
 _Messages = _Ints  # their addresses
 
 _PAYLOAD, _LENGTH, _KEY, _KEY_LENGTH, _OFFSET = 24, 32, 40, 48, 56  # in the struct, in bytes
 _OPEN: Final = ord("{")
+_STEP: Final = 16  # so many times more messages are taken at once, as long as they are small
 _NAMES: Final = tuple(ctypes.create_string_buffer(name.encode()) for name in CONTENT_TYPE_NAMES)
 _PLACE: Final = np.dtype(
     [(name, np.int64) for name in ("value", "value_len", "key", "key_len", "type", "type_len", "offset", "time_ms")]
@@ -83,26 +84,56 @@ class Event:
 
 
 class RecordQueue:
-    """The records of one partition that `consumer` fetches once it has been assigned it."""
+    """The records of one partition that `consumer` fetches once it has been told where to start."""
 
     def __init__(self, consumer: Consumer, topic: str, partition: int) -> None:
-        self._consumer = consumer
+        self._consumer, self._topic, self._partition = consumer, topic, partition
+        self._waiting = _NO_MESSAGES  # taken from the consumer, and not read for want of room
         # A Python object begins with what all of them have, and this one goes on with its rd_kafka_t*.
         client = _pointer.from_address(id(consumer) + object.__basicsize__).value
         self._queue = _get_queue(client, topic.encode(), partition)
         _forward(self._queue, None)
 
-    def read(self, most: int) -> tuple[Records, list[Event]]:
-        """At most so many of what has been fetched; does not wait."""
-        messages = np.empty(most, np.int64)
-        messages = messages[: max(_consume(self._queue, 0, messages.ctypes.data, most), 0)]
+    def start_at(self, offset: int) -> None:
+        """Fetches from there on; what has been fetched before is dropped."""
+        _destroy_all(self._waiting)
+        self._waiting = _NO_MESSAGES
+        self._consumer.assign([TopicPartition(self._topic, self._partition, offset)])
+
+    def read(self, most: int, most_bytes: int) -> tuple[Records, list[Event], bool]:
+        """What has been fetched, at most so many and so large, but one of any size; does not wait.
+
+        Returns:
+            The records, what else there was to tell, and whether this was all there is.
+        """
+        messages, is_all = self._taken(most, most_bytes)
         if not len(messages):
-            return _NOTHING, []
+            return _NOTHING, [], is_all
         failed = _failed(messages)
         events = [_event(address) for address in messages[failed].tolist()]
         records = _records(messages[~failed] if events else messages)
         _destroy_all(messages)
-        return records, events
+        return records, events, is_all
+
+    def _taken(self, most: int, most_bytes: int) -> tuple[_Messages, bool]:
+        """Messages that fit, and whether there are no others.
+
+        What is taken makes room for the consumer to fetch more: so large ones are taken one by one.
+        """
+        messages, step, is_all = self._waiting, 1, False
+        fitting = _fitting(messages, most, most_bytes)
+        while fitting == len(messages) < most and not is_all:
+            asked = min(step, most - len(messages))
+            more = self._consumed(asked)
+            is_all, step = len(more) < asked, step * _STEP
+            messages = np.concatenate([messages, more])
+            fitting = _fitting(messages, most, most_bytes)
+        self._waiting = messages[fitting:]
+        return messages[:fitting], is_all and not len(self._waiting)
+
+    def _consumed(self, most: int) -> _Messages:
+        messages = np.empty(most, np.int64)
+        return messages[: max(_consume(self._queue, 0, messages.ctypes.data, most), 0)]
 
     def others(self) -> Iterator[Event]:
         """What the consumer has to tell besides; its callbacks run here."""
@@ -113,6 +144,7 @@ class RecordQueue:
             yield Event(error, message.offset() or 0)
 
     def close(self) -> None:
+        _destroy_all(self._waiting)
         _give_back(self._queue)
 
 
@@ -155,6 +187,17 @@ def _failed(messages: _Messages) -> npt.NDArray[np.bool_]:
 
 
 @compiled
+def _fitting(messages: _Messages, most: int, most_bytes: int) -> int:
+    """How many of the first messages are no more and no larger than that together; one always is."""
+    size = 0
+    for row in range(min(len(messages), most)):
+        size += eight_bytes(messages[row] + _LENGTH) + eight_bytes(messages[row] + _KEY_LENGTH)
+        if size > most_bytes and row > 0:
+            return row
+    return min(len(messages), most)
+
+
+@compiled
 def _find(messages: _Messages, name: int, other_name: int, answers: _Ints, places: npt.NDArray[Any]) -> None:
     """Where the parts of each record lie; headers are looked at only where the value could be other than JSON."""
     for row in range(len(messages)):
@@ -181,7 +224,7 @@ def _content_type(message: int, name: int, other_name: int, answers: _Ints) -> t
     if _headers(message, room) == 0:
         while _header(answers[0], index, room + 8, room + 16, room + 24) == 0:
             if answers[2] != 0 and (_is_equal(answers[1], name) or _is_equal(answers[1], other_name)):
-                value, length = answers[2], answers[3]
+                value, length = answers[2], min(answers[3], MAX_CONTENT_TYPE_BYTES)
             index += 1
     return value, length
 
@@ -202,6 +245,8 @@ def _destroy_all(messages: _Messages) -> None:
 
 
 # Loads the compiled code now, rather than with the first record.
-_NOTHING: Final = _records(np.zeros(0, np.int64))
-_failed(_NOTHING.offsets)
-_destroy_all(_NOTHING.offsets)
+_NO_MESSAGES: Final = np.zeros(0, np.int64)
+_NOTHING: Final = _records(_NO_MESSAGES)
+_failed(_NO_MESSAGES)
+_fitting(_NO_MESSAGES, 0, 0)
+_destroy_all(_NO_MESSAGES)

@@ -47,19 +47,20 @@ def consumer(kafka: str, topic: str) -> Iterator[Consumer]:
 def queue(kafka: str, topic: str, offset: int = 0) -> Iterator[RecordQueue]:
     with consumer(kafka, topic) as made:
         one = RecordQueue(made, topic, 0)
-        made.assign([TopicPartition(topic, 0, offset)])
+        one.start_at(offset)
         yield one
         one.close()
 
 
-def read(one: RecordQueue, most: int) -> tuple[Records, list[Event]]:
-    """Everything up to the end of the partition, so many at a time."""
-    records, events = one.read(0)
+def read(one: RecordQueue, most: int, most_bytes: int = 10**9) -> tuple[Records, list[Event]]:
+    """Everything up to the end of the partition, so many, and so large, at a time."""
+    records, events, _ = one.read(0, 0)
 
     def is_at_the_end() -> bool:
         nonlocal records
-        more, news = one.read(most)
+        more, news, _ = one.read(most, most_bytes)
         assert len(more) + len(news) <= most
+        assert len(more) < 2 or more.values.lengths.sum() <= most_bytes
         records = records + more
         events.extend(news)
         return bool(news)
@@ -86,9 +87,9 @@ def test_every_part_of_a_record_is_as_its_object_has_it(kafka: str, topic: Calla
     name = topic(partitions=1)
     write(kafka, name)
     expected = Records.of(one_by_one(kafka, name))  # type: ignore[arg-type]
-    for most in (1, 4, 100):
+    for most, most_bytes in ((1, 10**9), (4, 10**9), (100, 10**9), (100, 20), (100, 0), (3, 300_000)):
         with queue(kafka, name) as one:
-            found, _ = read(one, most)
+            found, _ = read(one, most, most_bytes)
         assert contents(found.values) == contents(expected.values) == [value for value, _, _ in ODD]
         assert contents(found.keys) == contents(expected.keys) == [key for _, key, _ in ODD]
         assert content_types(found) == content_types(expected)
@@ -114,13 +115,13 @@ def test_an_offset_that_the_log_does_not_have_is_told_and_reading_goes_on_elsewh
     write(kafka, name)
     made = Consumer({"bootstrap.servers": kafka, "group.id": name, "auto.offset.reset": "error"})
     one = RecordQueue(made, name, 0)
-    made.assign([TopicPartition(name, 0, 1_000)])
+    one.start_at(1_000)
     news: list[Event] = []
-    until(lambda: news.extend(one.read(10)[1]) or news, "the news")
+    until(lambda: news.extend(one.read(10, 10**9)[1]) or news, "the news")
     assert news[0].error.code() == KafkaError._AUTO_OFFSET_RESET
     assert "offset not available" in news[0].error.str()
-    made.assign([TopicPartition(name, 0, 3)])
-    until(lambda: len(found := one.read(1)[0]) and found.offsets.tolist() == [3], "the record")
+    one.start_at(3)
+    until(lambda: len(found := one.read(1, 10**9)[0]) and found.offsets.tolist() == [3], "the record")
     one.close()
     made.close()
 
@@ -132,7 +133,7 @@ def test_what_is_no_news_of_the_partition_comes_from_the_consumer(kafka: str, to
     answers: list[KafkaError | None] = []
     made = Consumer({"bootstrap.servers": kafka, "group.id": name, "on_commit": lambda error, _: answers.append(error)})
     one = RecordQueue(made, name, 0)
-    made.assign([TopicPartition(name, 0, 0)])
+    one.start_at(0)
     made.commit(offsets=[TopicPartition(name, 0, 1)], asynchronous=True)
     until(lambda: not list(one.others()) and answers, "the commit")
     assert answers == [None]

@@ -1,0 +1,34 @@
+import threading
+from collections.abc import Callable
+
+from confluent_kafka import Producer
+
+from contracts.bus_config import KafkaConfig
+from contracts.decode import Decoder
+from sources.kafka import Bounds, KafkaSource
+from telemetry.outage import Outage
+from tests.harness import until
+
+SIZE, COUNT = 3_000_000, 40
+
+
+def test_batches_are_bounded_in_bytes(kafka: str, topic: Callable[..., str]) -> None:
+    name = topic()
+    producer = Producer({"bootstrap.servers": kafka, "compression.type": "zstd", "message.max.bytes": 2 * SIZE})
+    for _ in range(COUNT):
+        producer.produce(name, b"x" * SIZE)
+    assert producer.flush(30) == 0
+    config, decode = KafkaConfig(brokers=kafka, topic=name), Decoder(2_000_000_000, 10**18).decode_all
+    bounds, outage = Bounds(until_end=True), Outage("Kafka")
+    source = KafkaSource(config, name, decode, 30_000, threading.Event(), lambda: False, outage, bounds)
+    (part,) = source.list_parts()
+    partition = source.build_part("events", part, None)
+    sizes: list[int] = []
+
+    def is_all() -> bool:
+        sizes.extend(batch.refused_bytes for _, batch in partition.next_batch())
+        return sum(sizes) > SIZE * COUNT
+
+    until(is_all, "all of the records")
+    partition.close()
+    assert max(sizes) < source.batch_bytes + 2 * SIZE
