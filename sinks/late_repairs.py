@@ -10,7 +10,8 @@ from contracts.batch import MicroBatch
 from sinks.connection import session
 from sinks.merge import targets
 from sinks.staging import table_rows
-from sinks.timescale import WriteResult, merge_rows
+from sinks.store_rows import Stored, merge_rows
+from sinks.write_result import WriteResult
 
 POSITION = pl.Schema({"partition": pl.Int64, "offset": pl.Int64})
 
@@ -35,7 +36,7 @@ def write(conninfo: str, topic: str, batch: MicroBatch, done: pl.DataFrame) -> W
     bars, *_ = targets((), overwrite=False)
     with session(conninfo) as connection, connection.cursor() as cursor:
         rows = table_rows(bars, [batch])
-        result = merge_rows(cursor, bars, rows) if rows.height else WriteResult()
+        result = merge_rows(cursor, bars, rows, Stored()) if rows.height else WriteResult()
         cursor.execute(
             'INSERT INTO late_repairs (topic, partition, "offset")'
             " SELECT %s, * FROM unnest(%s::integer[], %s::bigint[]) ON CONFLICT DO NOTHING",

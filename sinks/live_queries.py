@@ -1,7 +1,7 @@
 """What the live page reads, over one connection that stays open and cannot write. Times are Unix milliseconds.
 
 Of the series asked for only the newest rows are read, along the primary key, so a look costs what is shown and not what
-is stored. What moves in between is told by table `progress`, which is small.
+is stored. Which series there are, and what moves in between, is told by small tables: `series` and `progress`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 from contracts.batch import Outcomes
 from sinks.connection import StoreUnavailable, connect, first_line, transaction
 from sinks.progress import COUNTS
-from sinks.queries import known_series
+from sinks.series import of_table
 
 _TIMEOUT_MS: Final = 10_000
 
@@ -98,13 +98,13 @@ _SIGNALS: Final = sql.SQL("SELECT number, {signal} {asked} ORDER BY number, ts, 
     signal=_SIGNAL, asked=_ASKED.format(table=sql.Identifier("signals"), time=sql.Identifier("ts"))
 )
 
-_RECENT: Final = sql.SQL("""{series}
-SELECT {signal} FROM series, LATERAL (
+_RECENT: Final = sql.SQL("""
+SELECT {signal} FROM {series}, LATERAL (
     SELECT * FROM signals AS t
     WHERE (t.provider, t.symbol, t."interval") = (series.provider, series.symbol, series."interval")
     ORDER BY ts DESC LIMIT %(limit)s
 ) AS newest ORDER BY ts DESC, newest.provider, newest.symbol, name, adapter LIMIT %(limit)s
-""").format(series=known_series("signals"), signal=_SIGNAL)
+""").format(series=of_table("signals"), signal=_SIGNAL)
 
 _PROGRESS: Final = sql.SQL(
     "SELECT flow, sum(next_offset)::bigint, extract(epoch FROM now() - max(updated_at))::double precision, {}"
@@ -129,7 +129,7 @@ class LiveReader:
 
     def series(self) -> list[Series]:
         """All that have bars, in order."""
-        query = sql.SQL("{} SELECT * FROM series").format(known_series("bars_ohlcv"))
+        query = sql.SQL('SELECT * FROM {} ORDER BY provider, symbol, "interval"').format(of_table("bars_ohlcv"))
         return [Series(*row) for row in self._rows(query, {})]
 
     def bars(self, asked: Sequence[Series], limit: int, before: int | None = None) -> dict[Series, list[Bar]]:

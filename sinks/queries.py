@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.errors import UndefinedTable
 from psycopg.types.string import TextLoader
 
+from sinks import series
 from sinks.connection import session
 from sinks.progress import COUNTS
 from sinks.schema import TIME_COLUMN
@@ -50,9 +51,9 @@ def signals(
 
 
 def _span(conninfo: str, table: str, parameters: dict[str, Any]) -> pl.DataFrame:
-    query = sql.SQL("""{series}
+    query = sql.SQL("""
 SELECT * FROM (
-    SELECT newest.* FROM series, LATERAL (
+    SELECT newest.* FROM {series}, LATERAL (
         SELECT * FROM {table} AS t
         WHERE (t.provider, t.symbol, t."interval") = (series.provider, series.symbol, series."interval")
             AND {time} >= coalesce(%(start)s, '-infinity'::timestamptz)
@@ -60,22 +61,8 @@ SELECT * FROM (
         ORDER BY {time} DESC LIMIT %(limit)s
     ) AS newest WHERE series.symbol = %(symbol)s ORDER BY {time} DESC LIMIT %(limit)s
 ) AS rows ORDER BY {time}, provider, "interval"
-""").format(series=known_series(table), table=sql.Identifier(table), time=sql.Identifier(TIME_COLUMN[table]))
+""").format(series=series.of_table(table), table=sql.Identifier(table), time=sql.Identifier(TIME_COLUMN[table]))
     return _frame(conninfo, query, parameters)
-
-
-def known_series(table: str) -> sql.Composed:
-    """All (provider, symbol, interval), found by hops along the primary key: the cost is per series, not per row."""
-    return sql.SQL("""
-WITH RECURSIVE series AS (
-    (SELECT provider, symbol, "interval" FROM {table} ORDER BY provider, symbol, "interval" LIMIT 1)
-    UNION ALL
-    SELECT following.* FROM series, LATERAL (
-        SELECT t.provider, t.symbol, t."interval" FROM {table} AS t
-        WHERE (t.provider, t.symbol, t."interval") > (series.provider, series.symbol, series."interval")
-        ORDER BY t.provider, t.symbol, t."interval" LIMIT 1
-    ) AS following
-)""").format(table=sql.Identifier(table))
 
 
 def latest_bars(conninfo: str, limit: int = 1) -> pl.DataFrame:
@@ -94,13 +81,13 @@ def latest_signals(conninfo: str, limit: int = 5) -> pl.DataFrame:
 
 
 def _latest(conninfo: str, table: str, limit: int) -> pl.DataFrame:
-    query = sql.SQL("""{series}
-SELECT newest.* FROM series, LATERAL (
+    query = sql.SQL("""
+SELECT newest.* FROM {series}, LATERAL (
     SELECT * FROM {table} AS t
     WHERE (t.provider, t.symbol, t."interval") = (series.provider, series.symbol, series."interval")
     ORDER BY {time} DESC LIMIT %(limit)s
 ) AS newest ORDER BY provider, symbol, "interval", {time} DESC
-""").format(series=known_series(table), table=sql.Identifier(table), time=sql.Identifier(TIME_COLUMN[table]))
+""").format(series=series.of_table(table), table=sql.Identifier(table), time=sql.Identifier(TIME_COLUMN[table]))
     return _frame(conninfo, query, {"limit": limit})
 
 

@@ -105,11 +105,25 @@ CREATE TABLE flow_topics (
 );
 """
 
+_SERIES: Final = """
+CREATE TABLE series (
+    relation text NOT NULL,
+    provider text NOT NULL,
+    symbol text NOT NULL,
+    "interval" text NOT NULL,
+    PRIMARY KEY (relation, provider, symbol, "interval")
+);
+INSERT INTO series SELECT DISTINCT 'bars_ohlcv', provider, symbol, "interval" FROM bars_ohlcv;
+INSERT INTO series SELECT DISTINCT 'features', provider, symbol, "interval" FROM features;
+INSERT INTO series SELECT DISTINCT 'signals', provider, symbol, "interval" FROM signals;
+"""
+
 MIGRATIONS: Final = (
     Migration(1, "bars, features and signals", _RESULTS),
     Migration(2, "job runs and progress", _OPERATIONS),
     Migration(3, "late repairs", _LATE_REPAIRS),
     Migration(4, "topics that flows have read", _FLOW_TOPICS),
+    Migration(5, "series that have rows", _SERIES),
 )
 
 TIME_COLUMN: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts"}

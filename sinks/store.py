@@ -26,7 +26,8 @@ from sinks.records import (
     SOURCE_TOPIC,
     STORE,
 )
-from sinks.timescale import RefusedRow, TimescaleWriter
+from sinks.timescale import TimescaleWriter
+from sinks.write_result import RefusedRow
 from telemetry.metrics import DLQ_RECORDS, ERRORS
 from telemetry.outage import wait_out
 

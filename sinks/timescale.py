@@ -10,67 +10,29 @@ Progress through the log is written in the same transaction.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import polars as pl
 import psycopg
-from polars import selectors as cs
-from psycopg import sql
 
 from contracts.batch import MicroBatch
 from sinks import progress
 from sinks.ahead import Ahead
-from sinks.connection import DATA_ERRORS, connect, first_line, passing_errors, transaction
-from sinks.copy import copy_into
-from sinks.merge import SOURCE, Target, targets
-from sinks.progress import NOWHERE, Source
-from sinks.staging import table_rows, unique_rows
+from sinks.connection import DATA_ERRORS, connect, passing_errors, transaction
+from sinks.merge import Target, targets
+from sinks.progress import Source
+from sinks.series import KnownSeries
+from sinks.staging import table_rows
+from sinks.store_rows import Stored, copy_rows, merge_by_halves, merge_rows
+from sinks.write_result import WriteResult
 from telemetry.metrics import LAST_FLUSH, STORE_DURATION
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedRow:
-    """A row that the database would not take: a value it cannot hold, or a broken constraint."""
-
-    table: str
-    key: str  # JSON object
-    error: str
-    row: str  # JSON object
-    topic: str
-    partition: int
-    offset: int
-    source_row: int
-
-
-@dataclass(slots=True)
-class WriteResult:
-    """What one write did: `changed` counts the rows inserted or updated, by table.
-
-    `conflicts` counts bars left out because a bar from another partition stands in their place; it is counted when the
-    log gets there, and not again when that part of it is read once more.
-    """
-
-    changed: dict[str, int] = field(default_factory=dict)
-    conflicts: int = 0
-    conflict_example: str = ""
-    refused: list[RefusedRow] = field(default_factory=list)
-
-    def add(self, other: WriteResult) -> None:
-        """Counts in what another part of the same write did."""
-        for table, count in other.changed.items():
-            self.changed[table] = self.changed.get(table, 0) + count
-        self.conflicts += other.conflicts
-        self.conflict_example = self.conflict_example or other.conflict_example
-        self.refused += other.refused
-
 
 # What a COPY into a table can meet and a merge need not: stored keys, and tables that are views or guard their rows.
 _REFUSALS: Final = (*DATA_ERRORS, psycopg.NotSupportedError, psycopg.ProgrammingError)
 
 _Rows = Sequence[tuple[Target, pl.DataFrame]]
-_Merge = Callable[[psycopg.Cursor, Target, pl.DataFrame, Mapping[Source, int]], WriteResult]
+_Store = Callable[[psycopg.Cursor, Target, pl.DataFrame, Stored], WriteResult]
 
 
 class TimescaleWriter:
@@ -90,6 +52,7 @@ class TimescaleWriter:
         self._connection: psycopg.Connection | None = None
         self._overwrite: Final = overwrite
         self._reached: dict[Source, int] = {}
+        self._series = KnownSeries()
         self._ahead = Ahead()
 
     def write(self, batches: Sequence[MicroBatch]) -> WriteResult:
@@ -113,6 +76,7 @@ class TimescaleWriter:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._series = KnownSeries()
         self._ahead = Ahead()
 
     def _write(self, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
@@ -131,7 +95,7 @@ class TimescaleWriter:
         if self._overwrite or not self._ahead.is_likely or not all(map(self._is_new, batches)):
             return None
         try:
-            result = self._transact(connection, rows, batches, _copy_rows)
+            result = self._transact(connection, rows, batches, copy_rows)
         except _REFUSALS:
             self._ahead.refused()
             return None
@@ -146,19 +110,22 @@ class TimescaleWriter:
         try:
             return self._transact(connection, rows, batches, merge_rows)
         except DATA_ERRORS:
-            return self._transact(connection, rows, batches, _merge_by_halves)
+            return self._transact(connection, rows, batches, merge_by_halves)
 
     def _transact(
-        self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch], merge: _Merge
+        self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch], store: _Store
     ) -> WriteResult:
-        result = WriteResult()
+        result, stored = WriteResult(), Stored(self._reached, self._series)
+        self._series.rolled_back()
         with transaction(connection), connection.cursor() as cursor:
             for target, frame in rows:
                 if frame.height:
                     with STORE_DURATION.labels(target.table).time():
-                        result.add(merge(cursor, target, frame, self._reached))
+                        result.add(store(cursor, target, frame, stored))
             begin = time.perf_counter()
             progress.advance(cursor, self._flow, batches)
+        if not result.refused:
+            self._series.committed()
         STORE_DURATION.labels("progress").observe(time.perf_counter() - begin)
         LAST_FLUSH.set_to_current_time()
         return result
@@ -169,86 +136,3 @@ class TimescaleWriter:
             with transaction(self._connection):
                 self._reached = progress.reached(self._connection, self._flow)
         return self._connection
-
-
-def _copy_rows(
-    cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, _: Mapping[Source, int] = NOWHERE
-) -> WriteResult:
-    copy_into(cursor, target.table, rows)
-    return WriteResult(changed={target.table: rows.height})
-
-
-def merge_rows(
-    cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, reached: Mapping[Source, int] = NOWHERE
-) -> WriteResult:
-    """Takes rows with the target's columns into its table, by way of its staging table.
-
-    What is caused by an offset before those `reached` was merged before.
-    """
-    result = WriteResult()
-    cursor.execute(target.create_stage)
-    for number, unique in enumerate(unique_rows(target, rows)):
-        if number:
-            _clear_stage(cursor, target)
-        result.add(_merge_unique(cursor, target, unique, reached))
-    return result
-
-
-def _merge_unique(
-    cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, reached: Mapping[Source, int]
-) -> WriteResult:
-    copy_into(cursor, target.stage, rows)
-    cursor.execute(target.merge)
-    result = WriteResult(changed={target.table: cursor.rowcount})
-    # Rows of another source change nothing, so when every row changed something there is no conflict to look for.
-    if target.exclusive and cursor.rowcount < rows.height and _go_beyond(reached, rows):
-        conflict = cursor.execute(target.conflicts).fetchone()
-        if conflict is not None:
-            result.conflicts, *example = conflict
-            result.conflict_example = _conflict_text(*example)
-    return result
-
-
-def _go_beyond(reached: Mapping[Source, int], rows: pl.DataFrame) -> bool:
-    newest = rows.group_by(SOURCE).agg(pl.col("source_offset").max())
-    return any(offset >= reached.get((topic, partition), 0) for topic, partition, offset in newest.iter_rows())
-
-
-def _conflict_text(key: str, stored: str, new: str) -> str:
-    return f"{key}: stored from {stored}, now from {new}"
-
-
-def _merge_by_halves(
-    cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, reached: Mapping[Source, int]
-) -> WriteResult:
-    """Finds the rows that the database refuses, and writes the others."""
-    try:
-        with cursor.connection.transaction():
-            result = merge_rows(cursor, target, rows, reached)
-            _clear_stage(cursor, target)
-            return result
-    except DATA_ERRORS as error:
-        if rows.height == 1:
-            return WriteResult(refused=[_refused(target, rows, error)])
-    middle = rows.height // 2
-    result = _merge_by_halves(cursor, target, rows[:middle], reached)
-    result.add(_merge_by_halves(cursor, target, rows[middle:], reached))
-    return result
-
-
-def _clear_stage(cursor: psycopg.Cursor, target: Target) -> None:
-    cursor.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(target.stage)))
-
-
-def _refused(target: Target, row: pl.DataFrame, error: Exception) -> RefusedRow:
-    cause = row.row(0, named=True)
-    return RefusedRow(
-        table=target.table,
-        key=row.select(target.key).write_ndjson().strip(),
-        error=first_line(error),
-        row=row.cast({cs.binary(): pl.String}).write_ndjson().strip(),
-        topic=cause["source_topic"],
-        partition=cause["partition"],
-        offset=cause["source_offset"],
-        source_row=cause["source_row"],
-    )

@@ -9,15 +9,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from hypothesis import settings
-from psycopg import sql
 
 from mdp.local import LocalStack
-from tests.harness import Deployments
+from tests.harness import Deployments, empty_database
 
 # A shell that starts something in the background has it ignore SIGINT, and what the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -70,12 +68,8 @@ def topic(admin: AdminClient) -> Callable[..., str]:
 @pytest.fixture
 def database(stack: LocalStack) -> Iterator[str]:
     """The conninfo of an empty database of the test's own."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(stack.postgres.conninfo(), autocommit=True) as owner:
-        owner.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield stack.postgres.conninfo(name)
-    with psycopg.connect(stack.postgres.conninfo(), autocommit=True) as owner:
-        owner.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with empty_database(stack.postgres.conninfo()) as conninfo:
+        yield conninfo
 
 
 @pytest.fixture(scope="module")

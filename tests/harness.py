@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from contracts.encode import encode
 from mdp.local import LocalStack, ports
@@ -77,10 +79,24 @@ def create_topic(kafka: str, prefix: str, partitions: int, **config: str) -> str
 
 def create_database(stack: LocalStack) -> str:
     """The conninfo of an empty database; it goes with the stack."""
+    return _create_database(stack.postgres.conninfo())
+
+
+@contextmanager
+def empty_database(server: str) -> Iterator[str]:
+    """The conninfo of a new database of the server that `server` leads to; it goes with the context."""
+    conninfo = _create_database(server)
+    yield conninfo
+    with psycopg.connect(server, autocommit=True) as owner:
+        name = sql.Identifier(str(conninfo_to_dict(conninfo)["dbname"]))
+        owner.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def _create_database(server: str) -> str:
     name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(stack.postgres.conninfo(), autocommit=True) as owner:
+    with psycopg.connect(server, autocommit=True) as owner:
         owner.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return stack.postgres.conninfo(name)
+    return make_conninfo(server, dbname=name)
 
 
 def produce_on_time(kafka: str, topic: str, chunks: Iterable[pl.DataFrame], partitions: int) -> None:

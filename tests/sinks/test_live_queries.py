@@ -31,6 +31,11 @@ SELECT 'feed|' || symbol || second, 'feed', symbol, '1s', to_timestamp(second), 
     0, 'ticks', second, 0
 FROM (VALUES ('A', 3, '{"price": 7.5}'), ('A', 5, '{"price": "x"}'), ('B', 4, NULL)) AS made (symbol, second, meta)
 """
+LISTED = """
+INSERT INTO series SELECT DISTINCT 'bars_ohlcv', provider, symbol, "interval" FROM bars_ohlcv
+    UNION SELECT 'signals', provider, symbol, "interval" FROM signals
+ON CONFLICT DO NOTHING
+"""
 PROGRESS = """
 INSERT INTO progress (flow, topic, partition, next_offset, accepted, amending, duplicate, late, rejected, heartbeat)
 VALUES ('f', 'ticks', 0, 10, 1, 2, 3, 4, 5, 6), ('f', 'ticks', 1, 5, 1, 1, 1, 1, 1, 1)
@@ -41,7 +46,7 @@ VALUES ('f', 'ticks', 0, 10, 1, 2, 3, 4, 5, 6), ('f', 'ticks', 1, 5, 1, 1, 1, 1,
 def reader(database: str) -> Iterator[LiveReader]:
     migrate(database, ["ret_10s"])
     with psycopg.connect(database) as connection:
-        for statement in (ROWS, SIGNALS, PROGRESS):
+        for statement in (ROWS, SIGNALS, LISTED, PROGRESS):
             connection.execute(statement)
     live = LiveReader(database)
     yield live
@@ -95,6 +100,7 @@ def test_who_waits_for_a_server_that_hangs_can_be_called_off(reader: LiveReader,
     with psycopg.connect(database) as owner, ThreadPoolExecutor(1) as threads:
         ((server,),) = owner.execute(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND application_name = 'mdp'"
         ).fetchall()
         os.kill(server, signal.SIGSTOP)
         try:
@@ -114,6 +120,7 @@ def test_five_thousand_symbols_cost_what_is_shown_of_them(reader: LiveReader, da
         connection.execute(
             ROWS.replace("unnest(ARRAY['A', 'B'])", "(SELECT 'S' || n FROM generate_series(1, 5000) AS n)")
         )
+        connection.execute(LISTED)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("ANALYZE bars_ohlcv")
     names = reader.series()

@@ -1,0 +1,109 @@
+"""How the rows of a flush get into their table: by COPY, or by way of a staging table, from where they are merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+import psycopg
+from polars import selectors as cs
+from psycopg import sql
+
+from sinks.connection import DATA_ERRORS, first_line
+from sinks.copy import copy_into
+from sinks.merge import SOURCE, Target
+from sinks.progress import NOWHERE, Source
+from sinks.series import KnownSeries
+from sinks.staging import unique_rows
+from sinks.write_result import RefusedRow, WriteResult
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is in the database for certain.
+
+    Attributes:
+        reached: the next offset of each source; what is caused by one before it was merged before.
+        series: those that are listed.
+    """
+
+    reached: Mapping[Source, int] = field(default_factory=lambda: NOWHERE)
+    series: KnownSeries = field(default_factory=KnownSeries)
+
+
+def copy_rows(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> WriteResult:
+    """Takes rows with the target's columns into its table, none of whose keys is stored."""
+    copy_into(cursor, target.table, rows)
+    stored.series.insert(cursor, target.table, rows)
+    return WriteResult(changed={target.table: rows.height})
+
+
+def merge_rows(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> WriteResult:
+    """Takes rows with the target's columns into its table, by way of its staging table."""
+    result = WriteResult()
+    cursor.execute(target.create_stage)
+    for number, unique in enumerate(unique_rows(target, rows)):
+        if number:
+            _clear_stage(cursor, target)
+        result.add(_merge_unique(cursor, target, unique, stored.reached))
+    stored.series.insert(cursor, target.table, rows)
+    return result
+
+
+def _merge_unique(
+    cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, reached: Mapping[Source, int]
+) -> WriteResult:
+    copy_into(cursor, target.stage, rows)
+    cursor.execute(target.merge)
+    result = WriteResult(changed={target.table: cursor.rowcount})
+    # Rows of another source change nothing, so when every row changed something there is no conflict to look for.
+    if target.exclusive and cursor.rowcount < rows.height and _go_beyond(reached, rows):
+        conflict = cursor.execute(target.conflicts).fetchone()
+        if conflict is not None:
+            result.conflicts, *example = conflict
+            result.conflict_example = _conflict_text(*example)
+    return result
+
+
+def _go_beyond(reached: Mapping[Source, int], rows: pl.DataFrame) -> bool:
+    newest = rows.group_by(SOURCE).agg(pl.col("source_offset").max())
+    return any(offset >= reached.get((topic, partition), 0) for topic, partition, offset in newest.iter_rows())
+
+
+def _conflict_text(key: str, stored: str, new: str) -> str:
+    return f"{key}: stored from {stored}, now from {new}"
+
+
+def merge_by_halves(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> WriteResult:
+    """Finds the rows that the database refuses, and writes the others."""
+    try:
+        with cursor.connection.transaction():
+            result = merge_rows(cursor, target, rows, stored)
+            _clear_stage(cursor, target)
+            return result
+    except DATA_ERRORS as error:
+        if rows.height == 1:
+            return WriteResult(refused=[_refused(target, rows, error)])
+    middle = rows.height // 2
+    result = merge_by_halves(cursor, target, rows[:middle], stored)
+    result.add(merge_by_halves(cursor, target, rows[middle:], stored))
+    return result
+
+
+def _clear_stage(cursor: psycopg.Cursor, target: Target) -> None:
+    cursor.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(target.stage)))
+
+
+def _refused(target: Target, row: pl.DataFrame, error: Exception) -> RefusedRow:
+    cause = row.row(0, named=True)
+    return RefusedRow(
+        table=target.table,
+        key=row.select(target.key).write_ndjson().strip(),
+        error=first_line(error),
+        row=row.cast({cs.binary(): pl.String}).write_ndjson().strip(),
+        topic=cause["source_topic"],
+        partition=cause["partition"],
+        offset=cause["source_offset"],
+        source_row=cause["source_row"],
+    )

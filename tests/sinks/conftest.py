@@ -1,0 +1,26 @@
+"""Tests of the store run on plain PostgreSQL, and on a TimescaleDB where there is one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from mdp.local import LocalStack
+from tests.harness import empty_database
+
+TIMESCALE = os.environ.get("MDP_TEST_TIMESCALE", "")  # leads a role that may create databases to its server
+needs_timescale = pytest.mark.skipif(not TIMESCALE, reason="MDP_TEST_TIMESCALE names no server with TimescaleDB")
+
+
+@pytest.fixture(params=["PostgreSQL", pytest.param("TimescaleDB", marks=needs_timescale)])
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The conninfo of an empty database of the test's own, on either server."""
+    if request.param == "TimescaleDB":
+        server = TIMESCALE
+    else:
+        stack: LocalStack = request.getfixturevalue("stack")
+        server = stack.postgres.conninfo()
+    with empty_database(server) as conninfo:
+        yield conninfo
