@@ -31,7 +31,9 @@ Place = tuple[int, int]  # partition, offset
 
 _SECOND: Final = 10**9
 _NEVER: Final = 2**63
-_MOST: Final = 1e12
+_MOST_PRICE: Final = 1e15
+_MOST_SIZE: Final = 1e18
+_UNIT_BITS: Final = 150  # of the binary fraction that holds whatever price and size the load has, to its last bit
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -90,15 +92,15 @@ class _Bar:
         self.high = max(self.high, price)
         self.low = min(self.low, price)
         self.volume += round(size * 1e9)
-        self.turnover += round(price * size * 1e9)
+        self.turnover += _units(price) * _units(size)
         self.trades += 1
         self.ids.add(row.event_id)
 
     @property
     def values(self) -> BarRow:
-        volume = float(self.volume)
-        vwap = float(self.turnover) / volume if volume else None
-        return self.open, self.high, self.low, self.close, volume / 1e9, vwap, self.trades, self.revision
+        volume, turnover = self.volume / 10**9, self.turnover / 2 ** (2 * _UNIT_BITS)  # the nearest floats
+        vwap = min(max(turnover / volume, self.low), self.high) if volume else None
+        return self.open, self.high, self.low, self.close, volume, vwap, self.trades, self.revision
 
 
 _Bars = dict[int, dict[str, _Bar]]  # by window, then by symbol
@@ -186,11 +188,14 @@ def _return(past: dict[int, BarRow], at: int) -> float | None:
 
 def _vwap(past: dict[int, BarRow], at: int) -> float | None:
     turnover = volume = 0.0
+    prices = []
     for end in sorted(end for end in past if at - VWAP_NS < end <= at):
-        if past[end][4] > 0:
-            turnover += (past[end][5] or 0.0) * past[end][4]
-            volume += past[end][4]
-    return turnover / volume if volume else None
+        bar_volume, bar_vwap = past[end][4:6]
+        if bar_vwap is not None:
+            turnover += bar_vwap * bar_volume
+            volume += bar_volume
+            prices.append(bar_vwap)
+    return min(max(turnover / volume, min(prices)), max(prices)) if volume else None
 
 
 class Oracle:
@@ -226,7 +231,7 @@ class Oracle:
         price, size = row.c, row.v
         if row.kind != "tick" or not _is_name(row.symbol) or price is None or size is None:
             return "rejected"
-        if not (-_MOST <= price <= _MOST and 0 <= size <= _MOST):
+        if not (abs(price) <= _MOST_PRICE and 0 <= size <= _MOST_SIZE):
             return "rejected"
         return feed.take(row, price, size, ts, offset)
 
@@ -235,6 +240,10 @@ class Oracle:
         for feed in self._feeds.values():
             feed.finish()
         return self.expected
+
+
+def _units(number: float) -> int:
+    return int(number * 2.0**_UNIT_BITS)
 
 
 def _is_name(text: str) -> bool:

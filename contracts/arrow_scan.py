@@ -16,7 +16,7 @@ import numpy.typing as npt
 from contracts.arrow_events import MAX_ROWS
 from contracts.arrow_layout import ABSENT, EVENT_ID, KIND, PREFIX, PROVIDER, SEQ, SYMBOL, TIME, C, Layout, V
 from contracts.binary import BinaryColumn
-from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, TIME_BOUND
+from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, TIME_BOUND
 from contracts.jit import compiled
 from contracts.memory import byte, copy, eight_bytes, four_bytes
 
@@ -229,8 +229,8 @@ def _take(batch: _Batch, data: int, latest: int, ticks: Ticks, row: int) -> bool
         and _take_texts(batch, column[SYMBOL], data, ticks.symbol[row:end])
         and _take_texts(batch, column[EVENT_ID], data, ticks.event_id[row:end])
         and _take_times(batch, column[TIME], latest, ticks.src_ts[row:end])
-        and _take_numbers(batch, column[C], -MAX_MAGNITUDE, ticks.c[row:end])
-        and _take_numbers(batch, column[V], 0.0, ticks.v[row:end])
+        and _take_numbers(batch, column[C], -MAX_PRICE, MAX_PRICE, ticks.c[row:end])
+        and _take_numbers(batch, column[V], 0.0, MAX_VOLUME, ticks.v[row:end])
         and _take_wholes(batch, column[SEQ], ticks.seq[row:end])
     )
 
@@ -325,11 +325,11 @@ def _take_times(batch: _Batch, column: int, latest: int, times: _Ints) -> bool:
 
 
 @compiled
-def _take_numbers(batch: _Batch, column: int, least: float, numbers: _Floats) -> bool:
+def _take_numbers(batch: _Batch, column: int, least: float, most: float, numbers: _Floats) -> bool:
     copy(_buffer(batch, column, 1), numbers.ctypes.data, 8 * len(numbers))
     within = 0
     for number in numbers:
-        within += (number >= least) & (number <= MAX_MAGNITUDE)
+        within += (number >= least) & (number <= most)
     return within == len(numbers)
 
 

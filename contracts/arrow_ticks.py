@@ -18,7 +18,7 @@ from contracts.arrow_events import columns, frame
 from contracts.arrow_layout import ABSENT, ROLES, Layout, forget, layout_of, learn, schema_of
 from contracts.arrow_scan import OTHER, Ticks, scan
 from contracts.batch import NO_EVENTS
-from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, PARSED, in_time, latest, places
+from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, PARSED, in_time, latest, places
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
 from contracts.record import Records
@@ -166,7 +166,7 @@ def _times(values: Mapping[str, pa.Array]) -> tuple[_Ints, _Bools]:
 def _keeps_the_contract(values: Mapping[str, pa.Array]) -> _Bools:
     is_kept = _is_tick(values["kind"])
     is_kept &= _is_text(values["provider"]) & _is_text(values["symbol"])
-    is_kept &= _is_between(values["c"], -MAX_MAGNITUDE) & _is_between(values["v"], 0)
+    is_kept &= _is_between(values["c"], -MAX_PRICE, MAX_PRICE) & _is_between(values["v"], 0.0, MAX_VOLUME)
     if "event_id" in values:
         is_kept &= _is_text(values["event_id"]) | _is_null(values["event_id"])
     if "flaw" in values:
@@ -198,9 +198,9 @@ def _laid_out(texts: pa.LargeStringArray) -> tuple[_Ints, npt.NDArray[np.uint8]]
     return offsets - offsets[0], np.frombuffer(data or b"", np.uint8)[offsets[0] : offsets[-1]]
 
 
-def _is_between(numbers: pa.DoubleArray, least: float) -> _Bools:
+def _is_between(numbers: pa.DoubleArray, least: float, most: float) -> _Bools:
     values = numbers.to_numpy(zero_copy_only=False)  # NaN for null: between nothing
-    is_between: _Bools = (values >= least) & (values <= MAX_MAGNITUDE)
+    is_between: _Bools = (values >= least) & (values <= most)
     return is_between
 
 

@@ -16,7 +16,8 @@ from contracts.record import Records
 from contracts.timestamps import parse_timestamps
 
 VERSION: Final = 1
-MAX_MAGNITUDE: Final = 1e12
+MAX_PRICE: Final = 1e15
+MAX_VOLUME: Final = 1e18
 MAX_TEXT_BYTES: Final = 256
 BAR: Final = "bar"
 KINDS: Final = ("tick", BAR, "heartbeat")
@@ -140,7 +141,8 @@ def _contract(window_ns: int) -> list[tuple[pl.Expr, pl.Expr]]:
             ~pl.col("src_ts").is_between(-TIME_BOUND, TIME_BOUND),
             pl.lit("src_ts lies within a year of the end of 64-bit nanoseconds"),
         ),
-        *(_number(name) for name in ("o", "h", "l", "c", "v")),
+        *(_number(name, MAX_PRICE) for name in ("o", "h", "l", "c")),
+        _number("v", MAX_VOLUME),
         (pl.col("v") < 0, pl.lit("v is negative")),
         (pl.col("l") > pl.min_horizontal("o", "c", "h"), pl.lit("l is above o, c or h")),
         (pl.col("h") < pl.max_horizontal("o", "c"), pl.lit("h is below o or c")),
@@ -163,9 +165,9 @@ def _text(name: str) -> tuple[pl.Expr, pl.Expr]:
     return broken, pl.lit(f"{name} is empty, longer than {MAX_TEXT_BYTES} bytes or holds a NUL")
 
 
-def _number(name: str) -> tuple[pl.Expr, pl.Expr]:
-    number = pl.col(name)
-    return ~(number.abs() <= MAX_MAGNITUDE), pl.lit(f"{name} is not a finite number of at most 1e12")
+def _number(name: str, most: float) -> tuple[pl.Expr, pl.Expr]:
+    written = f"{most:g}".replace("+", "")
+    return ~(pl.col(name).abs() <= most), pl.lit(f"{name} is not a finite number of at most {written}")
 
 
 def _divides(window_ns: int) -> pl.Expr:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.binary import BinaryColumn
-from contracts.event import MAX_MAGNITUDE, MAX_TEXT_BYTES, TIME_BOUND, latest
+from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, TIME_BOUND, latest
 from contracts.jit import compiled
 from contracts.memory import byte, eight_bytes, four_bytes, lowest_bit
 from contracts.record import Records
@@ -97,8 +97,8 @@ def _scan(data: _Bytes, starts: _Ints, lengths: _Ints, bound: _Ints, found: npt.
     for row in range(len(starts)):
         start, tick = data.ctypes.data + starts[row], found[row]
         if _scan_tick(start, start + lengths[row], tick):
-            is_priced = tick.c_is_long or abs(tick.c) <= MAX_MAGNITUDE
-            is_sized = tick.v_is_long or 0 <= tick.v <= MAX_MAGNITUDE
+            is_priced = tick.c_is_long or abs(tick.c) <= MAX_PRICE
+            is_sized = tick.v_is_long or 0 <= tick.v <= MAX_VOLUME
             tick.is_tick = -TIME_BOUND <= tick.src_ts <= bound[row] and is_priced and is_sized
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from contracts.event import BAR, KINDS, MAX_MAGNITUDE, MAX_TEXT_BYTES, BarEvent, Event
+from contracts.event import BAR, KINDS, MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, BarEvent, Event
 from contracts.signal import Signal
 
 FOLDER: Final = Path(__file__).with_name("schemas")
@@ -21,7 +21,7 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 TIME_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$"
 _DURATION_PATTERN: Final = r"^[1-9][0-9]{0,8}(ms|s|m|h|d)$"
 _TEXT: Final = {"minLength": 1, "maxLength": MAX_TEXT_BYTES, "pattern": r"^[^\x00]*$"}
-_PRICE: Final = {"minimum": -MAX_MAGNITUDE, "maximum": MAX_MAGNITUDE}
+_PRICE: Final = {"minimum": -MAX_PRICE, "maximum": MAX_PRICE}
 
 _EVENT_RULES: Final[dict[str, dict[str, Any]]] = {
     "provider": _TEXT,
@@ -30,7 +30,7 @@ _EVENT_RULES: Final[dict[str, dict[str, Any]]] = {
     "kind": {"enum": list(KINDS)},
     "src_ts": {"pattern": TIME_PATTERN},
     "c": _PRICE,
-    "v": {"minimum": 0, "maximum": MAX_MAGNITUDE},
+    "v": {"minimum": 0, "maximum": MAX_VOLUME},
 }
 _BAR_RULES: Final[dict[str, dict[str, Any]]] = {
     "interval": {"pattern": _DURATION_PATTERN},

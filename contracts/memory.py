@@ -38,6 +38,14 @@ def _lowest_bit(_: Any, number: Any) -> Any:
     return types.int64(types.int64), count
 
 
+def _highest_bit(_: Any, number: Any) -> Any:
+    def count(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        zeros = builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+        return builder.sub(ir.Constant(ir.IntType(64), 63), zeros)
+
+    return types.int64(types.uint64), count
+
+
 def _copy(_: Any, source: Any, target: Any, length: Any) -> Any:
     def move(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         start, end = (builder.inttoptr(address, ir.IntType(8).as_pointer()) for address in arguments[:2])
@@ -55,6 +63,18 @@ def _put(_: Any, address: Any, number: Any, size: Any) -> Any:
         builder.store(value, builder.inttoptr(arguments[0], kind.as_pointer()), align=1)
 
     return types.void(types.intp, types.int64, size), store
+
+
+def _wide_product(_: Any, one: Any, other: Any) -> Any:
+    answer = types.UniTuple(types.uint64, 2)  # type: ignore[no-untyped-call]
+
+    def multiply(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        wide, word = ir.IntType(128), ir.IntType(64)
+        product = builder.mul(*(builder.zext(argument, wide) for argument in arguments))
+        high = builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
+        return context.make_tuple(builder, answer, [high, builder.trunc(product, word)])
+
+    return answer(types.uint64, types.uint64), multiply
 
 
 def _folded_product(_: Any, one: Any, other: Any) -> Any:
@@ -75,6 +95,10 @@ eight_bytes: Final = cast(Callable[[int], int], intrinsic(_read(64)))
 four_bytes: Final = cast(Callable[[int], int], intrinsic(_read(32)))
 # The place of the lowest bit that is set; 64 if none is.
 lowest_bit: Final = cast(Callable[[int], int], intrinsic(_lowest_bit))
+# The place of the highest bit that is set; -1 if none is.
+highest_bit: Final = cast(Callable[[np.uint64], int], intrinsic(_highest_bit))
+# (the upper half of a product of 128 bits, the lower half).
+wide_product: Final = cast(Callable[[np.uint64, np.uint64], tuple[np.uint64, np.uint64]], intrinsic(_wide_product))
 # The upper half of a product of 128 bits, by exclusive or with the lower.
 folded_product: Final = cast(Callable[[np.uint64, np.uint64], np.uint64], intrinsic(_folded_product))
 # From one address to another, so many bytes.

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from contracts.batch import NO_EVENTS
-from contracts.event import MAX_MAGNITUDE
+from contracts.event import MAX_PRICE, MAX_VOLUME
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
 from contracts.json_scan import scan
@@ -46,8 +46,8 @@ class TickReader:
     def read(self, records: Records, start: int) -> list[int]:
         """Takes in what it can, `start` being the first one's place in the batch; the indices of all others."""
         found = scan(records, self._max_future_ns)
-        for name, least in (("c", -MAX_MAGNITUDE), ("v", 0.0)):
-            _read_long(found, name, least)
+        _read_long(found, "c", -MAX_PRICE, MAX_PRICE)
+        _read_long(found, "v", 0.0, MAX_VOLUME)
         is_tick = found["is_tick"]
         others: list[int] = [] if is_tick.all() else np.flatnonzero(~is_tick).tolist()
         found["record"] += start
@@ -73,14 +73,14 @@ class TickReader:
         return _texts(name, self._of_all(f"{name}_at"), self._of_all(f"{name}_len"))
 
 
-def _read_long(found: _Scanned, name: str, least: float) -> None:
+def _read_long(found: _Scanned, name: str, least: float, most: float) -> None:
     """Reads the numbers that have too many digits for the scan, and judges them."""
     if not found[f"{name}_is_long"].any():
         return
     rows = np.flatnonzero(found["is_tick"] & found[f"{name}_is_long"])
     numbers = _texts(name, found[f"{name}_at"][rows], found[f"{name}_len"][rows]).cast(pl.Float64).to_numpy()
     found[name][rows] = numbers
-    found["is_tick"][rows] = (numbers >= least) & (numbers <= MAX_MAGNITUDE)
+    found["is_tick"][rows] = (numbers >= least) & (numbers <= most)
 
 
 def _texts(name: str, addresses: _Ints, lengths: _Ints) -> pl.Series:

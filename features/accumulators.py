@@ -1,7 +1,7 @@
 """Bars in the making: what a window has taken in so far, and how more is added to it.
 
-An accumulator holds sums as whole numbers of 128 bits in units of 1e-9, so that they do not depend on the order of
-adding, and the place of its first and last event in the order (src_ts, seq, offset, row), a missing seq first.
+An accumulator holds exact sums, so that they do not depend on the order of adding, and the place of its first and last
+event in the order (src_ts, seq, offset, row), a missing seq first.
 """
 
 from __future__ import annotations
@@ -14,31 +14,15 @@ import numpy.typing as npt
 import polars as pl
 
 from contracts.frames import BARS
-from features.adding import (
-    LIMB_BITS,
-    LIMBS,
-    NOWHERE,
-    PLACE_PARTS,
-    SCALE,
-    Bools,
-    Contributions,
-    Floats,
-    amend,
-    collect,
-    fixed,
-    merge,
-)
+from features.adding import NOWHERE, PLACE_PARTS, Bools, Contributions, amend, collect, fixed, merge
+from features.exact_sums import SUM, nearest, nearest_sizes
 from features.ordering import Ints, ascending
 
 Accumulators: TypeAlias = npt.NDArray[Any]  # of dtype ACCUMULATOR
 Names = tuple[pl.Series, pl.Series]  # providers and symbols
 Cause = tuple[Ints, Ints]  # offsets and rows
 
-_SMALL: Final = 2 ** (63 - LIMB_BITS)  # as the upper limbs of a sum of 64 bits are
-_LIMB: Final = pl.Series([2**LIMB_BITS], dtype=pl.Int128)
-
 PLACE: Final = np.dtype((np.int64, PLACE_PARTS))  # src_ts, whether there is a seq, seq or 0, offset, row
-SUM: Final = np.dtype((np.int64, LIMBS))  # limbs of 40 bits, lowest first; the last one has the sign and what is left
 ACCUMULATOR: Final = np.dtype(
     [
         ("window", np.int64),  # its number: its start divided by its length
@@ -130,24 +114,16 @@ def table(count: int) -> npt.NDArray[np.int32]:
     return np.full(2 << count.bit_length(), NOWHERE, np.int32)
 
 
-def _floats(limbs: Ints) -> Floats:
-    """The floats that are nearest to the sums."""
-    upper = limbs[:, 1] + (limbs[:, 2] << LIMB_BITS)
-    if (np.abs(limbs[:, 2]) < _SMALL).all() and (np.abs(upper) < _SMALL).all():
-        return ((upper << LIMB_BITS) + limbs[:, 0]).astype(np.float64)  # an eighth of the time
-    low, middle, top = (pl.Series(limbs[:, limb]).cast(pl.Int128) for limb in range(3))
-    total: Floats = ((top * _LIMB + middle) * _LIMB + low).cast(pl.Float64).to_numpy()
-    return total
-
-
 def finished(bars: Accumulators, names: Names, cause: Cause, window_ns: int, interval: str) -> pl.DataFrame:
     """Accumulators as BARS, with the names (provider, symbol) and the cause (offset, row) of each.
 
-    The sums become floats here, and nowhere else. NumPy divides: Polars multiplies by the reciprocal of what is one
-    number, which differs in the last bit.
+    The sums become floats here, and nowhere else. Each is then rounded, and their quotient too: what that moves beyond
+    the highest or lowest price is brought back, so that the mean of equal prices is that price.
     """
-    volume, turnover = np.split(_floats(np.concatenate([bars["volume"], bars["turnover"]])), 2)
-    vwap = np.divide(turnover, volume, out=np.full(len(volume), np.nan), where=volume != 0)
+    volume, turnover = (np.ascontiguousarray(bars[name]) for name in ("volume", "turnover"))
+    volume, turnover = nearest_sizes(volume), nearest(turnover)
+    mean = np.divide(turnover, volume, out=np.full(len(volume), np.nan), where=volume != 0)
+    vwap = np.clip(mean, bars["low"], bars["high"])
     start = bars["window"] * window_ns
     columns: dict[str, Any] = {
         **dict(zip(("provider", "symbol"), names, strict=True)),
@@ -155,7 +131,7 @@ def finished(bars: Accumulators, names: Names, cause: Cause, window_ns: int, int
         "window_start": start,
         "window_end": start + window_ns,
         **{name: np.ascontiguousarray(bars[name]) for name in ("open", "high", "low", "close")},
-        "volume": volume / SCALE,
+        "volume": volume,
         "vwap": pl.Series(vwap, nan_to_null=True),
         **{name: np.ascontiguousarray(bars[name]) for name in ("trades", "revision")},
         **dict(zip(("offset", "row"), cause, strict=True)),
@@ -171,7 +147,9 @@ def _warm_up() -> None:
     wholes = fixed(np.zeros(0, np.int64))
     order = wholes, np.zeros(0, np.bool_), wholes, wholes, wholes
     events = Contributions(rows, rows, rows, *order, *[numbers] * 6)
-    amended(collected(events, rows), events, rows)
+    bars, _ = amended(collected(events, rows), events, rows)
+    sums = np.ascontiguousarray(bars["volume"])
+    nearest(sums), nearest_sizes(sums)
     merge(none(), none(), none())
 
 

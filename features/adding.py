@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.jit import compiled
+from features.exact_sums import WORDS, add_product, add_size, add_sum
 from features.ordering import Ints
 
 Floats = npt.NDArray[np.float64]
@@ -15,12 +16,8 @@ Bools = npt.NDArray[np.bool_]
 Bars: TypeAlias = npt.NDArray[Any]  # of dtype ACCUMULATOR
 Places = npt.NDArray[np.int32]  # a table of hashing: indices of bars
 
-SCALE: Final = 1e9
-LIMB_BITS: Final = 40
-LIMBS: Final = 3
 PLACE_PARTS: Final = 5
 NOWHERE: Final = -1
-_LIMB_MASK: Final = 2**LIMB_BITS - 1
 _ODD: Final = -0x61C8864680B583EB  # whatever is multiplied by it differs in its high bits too
 
 
@@ -59,7 +56,7 @@ _Place = tuple[int, int, int, int, int]
 
 
 class _Single(NamedTuple):
-    """The fields of an accumulator as numbers, which stay in registers."""
+    """What is known of an event, as numbers, which stay in registers."""
 
     window: int
     feed: int
@@ -70,10 +67,8 @@ class _Single(NamedTuple):
     high: float
     low: float
     close: float
-    volume: tuple[int, int, int]
-    turnover: tuple[int, int, int]
-    trades: int
-    revision: int
+    price: float
+    volume: float
 
 
 @compiled
@@ -108,7 +103,7 @@ def collect(events: Contributions, rows: Ints, places: Places, bars: Bars) -> in
             _begin(bars[count], single)
             count += 1
         _extend(bars[places[place]], single)
-        _total(bars[places[place]], single)
+        _count(bars[places[place]], single)
     return count
 
 
@@ -129,7 +124,8 @@ def amend(bars: Bars, events: Contributions, rows: Ints, places: Places, after: 
             _begin(bars[count], single)
             count += 1
         bar = bars[places[place]]
-        _add(bar, single)
+        _extend(bar, single)
+        _count(bar, single)
         bar.revision += 1
         after[step] = bar
     return count
@@ -159,7 +155,7 @@ def _is_earlier(one: Any, other: Any) -> bool:
 
 @compiled
 def _single(events: Contributions, row: int) -> _Single:
-    """The accumulator of one event."""
+    """One event."""
     place = events.ts[row], int(events.has_seq[row]), events.seq[row], events.offset[row], events.row[row]
     # -0.0 equals 0.0, so which of them is the extreme would depend on how the log was cut; adding 0.0 makes it 0.0.
     opening, high, low, close = events.open[row], events.high[row], events.low[row], events.close[row]
@@ -173,10 +169,8 @@ def _single(events: Contributions, row: int) -> _Single:
         high + 0.0,
         low + 0.0,
         close + 0.0,
-        _limbs(np.rint(events.volume[row] * SCALE)),
-        _limbs(np.rint(events.price[row] * events.volume[row] * SCALE)),
-        1,
-        0,
+        events.price[row],
+        events.volume[row],
     )
 
 
@@ -187,8 +181,8 @@ def _begin(bar: Any, single: _Single) -> None:
     bar.open, bar.high, bar.low, bar.close = single.open, single.high, single.low, single.close
     _copy(single.first, bar.first)
     _copy(single.last, bar.last)
-    for limb in range(LIMBS):
-        bar.volume[limb] = bar.turnover[limb] = 0
+    for word in range(WORDS):
+        bar.volume[word] = bar.turnover[word] = 0
     bar.trades = bar.revision = 0
 
 
@@ -196,7 +190,10 @@ def _begin(bar: Any, single: _Single) -> None:
 def _add(bar: Any, other: Any) -> None:
     """Adds what another accumulator of the same bar holds."""
     _extend(bar, other)
-    _total(bar, other)
+    add_sum(bar.volume, other.volume)
+    add_sum(bar.turnover, other.turnover)
+    bar.trades += other.trades
+    bar.revision += other.revision
 
 
 # Two functions, as each is small enough to become part of the loop that calls it: to hand over an accumulator takes as
@@ -209,15 +206,14 @@ def _extend(bar: Any, other: Any) -> None:
     if _precedes(bar.last, other.last):
         _copy(other.last, bar.last)
         bar.close = other.close
+    bar.high, bar.low = max(bar.high, other.high), min(bar.low, other.low)
 
 
 @compiled
-def _total(bar: Any, other: Any) -> None:
-    bar.high, bar.low = max(bar.high, other.high), min(bar.low, other.low)
-    _sum(bar.volume, other.volume)
-    _sum(bar.turnover, other.turnover)
-    bar.trades += other.trades
-    bar.revision += other.revision
+def _count(bar: Any, single: _Single) -> None:
+    add_size(bar.volume, single.volume)
+    add_product(bar.turnover, single.price, single.volume)
+    bar.trades += 1
 
 
 @compiled
@@ -232,21 +228,3 @@ def _precedes(one: Any, other: Any) -> bool:
 def _copy(source: Any, target: Ints) -> None:
     for part in range(PLACE_PARTS):  # a slice would be looked at for overlap first
         target[part] = source[part]
-
-
-@compiled
-def _limbs(number: float) -> tuple[int, int, int]:
-    """A whole number cut into limbs, exactly."""
-    top = np.trunc(number * 2.0 ** (-2 * LIMB_BITS))
-    rest = number - top * 2.0 ** (2 * LIMB_BITS)
-    middle = np.trunc(rest * 2.0**-LIMB_BITS)
-    return int(rest - middle * 2.0**LIMB_BITS), int(middle), int(top)
-
-
-@compiled
-def _sum(limbs: Ints, others: Any) -> None:
-    """What does not fit a limb is added to the next."""
-    low = limbs[0] + others[0]
-    middle = limbs[1] + others[1] + (low >> LIMB_BITS)
-    limbs[0], limbs[1] = low & _LIMB_MASK, middle & _LIMB_MASK
-    limbs[2] += others[2] + (middle >> LIMB_BITS)

@@ -28,13 +28,18 @@ NUMBERS: Final[dict[Kind, int]] = {  # of the kinds that follow from a series al
 
 
 @compiled
-def vwap(turnover: Floats, volume: Floats) -> float:
-    """Volume-weighted average price: sum of price times volume over sum of volume."""
-    traded = total = 0.0
-    for window in range(len(volume)):
-        traded += turnover[window]
-        total += volume[window]
-    return traded / total if total > 0.0 else np.nan
+def vwap(prices: Floats, volumes: Floats) -> float:
+    """Volume-weighted average price: sum of price times volume over sum of volume, by windows; `prices` are their own.
+
+    It is never beyond the highest or lowest of them, where rounding might put it.
+    """
+    turnover, volume, low, high = 0.0, 0.0, np.inf, -np.inf
+    for window in range(len(volumes)):
+        if volumes[window] > 0.0 and not np.isnan(prices[window]):
+            turnover += prices[window] * volumes[window]
+            volume += volumes[window]
+            low, high = min(low, prices[window]), max(high, prices[window])
+    return min(max(turnover / volume, low), high) if volume > 0.0 else np.nan
 
 
 @compiled
@@ -148,14 +153,14 @@ class Wanted(NamedTuple):
 def compute(wanted: Wanted, fields: Fields, rows: Ints, columns: Ints) -> Floats:
     """Features of bars as of their windows, shape (features, bars), NaN where undefined."""
     kinds, horizons = wanted
-    closes, log_closes, turnovers, volumes = fields
+    closes, log_closes, prices, volumes = fields
     values, returns = np.empty((len(kinds), len(rows))), np.empty(closes.shape[1])
     for bar, row in enumerate(rows):
         end, shape, shape_horizon = columns[bar] + 1, _NO_MOMENTS, 0
         for feature, kind in enumerate(kinds):
             horizon = horizons[feature]
             if kind == _VWAP:
-                value = vwap(turnovers[row, end - horizon : end], volumes[row, end - horizon : end])
+                value = vwap(prices[row, end - horizon : end], volumes[row, end - horizon : end])
             elif kind == _RETURN:
                 value = simple_return(closes[row, end - 2 * horizon : end])
             elif kind == _MOMENTUM:

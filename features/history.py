@@ -130,8 +130,8 @@ class History:
         rows = history.rows(state.symbols)
         present = np.unpackbits(state.present, count=rows.size * memory.depth).reshape(rows.size, memory.depth)
         places, windows = np.nonzero(present)
-        close, turnover, volume = state.bars
-        fields = Fields(close, log(close), turnover, volume)
+        close, vwap, volume = state.bars
+        fields = Fields(close, log(close), vwap, volume)
         history.ring.write(Bars(windows + history.ring.start, rows[places], fields))
         history.averages.restore(history.ring, rows, state.averages)
         return history

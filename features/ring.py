@@ -19,14 +19,14 @@ class Fields(NamedTuple):
 
     close: Floats
     log_close: Floats  # minus infinity where the price is not positive
-    turnover: Floats  # vwap * volume
+    vwap: Floats  # NaN where nothing was traded
     volume: Floats
 
 
 NEVER: Final = -(2**62)  # a slot before all others
 UNUSED: Final = 2**62  # a slot after all others
-STORED: Final = ("close", "turnover", "volume")  # the logarithm follows from these
-EMPTY: Final = (np.nan, np.nan, 0.0, 0.0)  # the fields of a symbol that has no bar in a window
+STORED: Final = ("close", "vwap", "volume")  # the logarithm follows from these
+EMPTY: Final = (np.nan, np.nan, np.nan, 0.0)  # the fields of a symbol that has no bar in a window
 
 
 class Bars(NamedTuple):
@@ -125,7 +125,7 @@ def _write(fields: Fields, last: Ints, start: int, bars: Bars) -> None:
         column = bars.slots[bar] - start
         fields.close[row, column] = bars.fields.close[bar]
         fields.log_close[row, column] = bars.fields.log_close[bar]
-        fields.turnover[row, column] = bars.fields.turnover[bar]
+        fields.vwap[row, column] = bars.fields.vwap[bar]
         fields.volume[row, column] = bars.fields.volume[bar]
         last[row] = max(last[row], bars.slots[bar])
 
@@ -143,7 +143,7 @@ def _bars(fields: Fields, rows: Ints, first: int, end: int) -> tuple[Bools, Floa
         for window in range(end - first):
             if present[place, window]:
                 stored[0, count] = fields.close[row, first + window]
-                stored[1, count] = fields.turnover[row, first + window]
+                stored[1, count] = fields.vwap[row, first + window]
                 stored[2, count] = fields.volume[row, first + window]
                 count += 1
     return present, stored

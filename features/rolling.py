@@ -147,10 +147,8 @@ class RollingFeatures:
 
 
 def _bars(rows: pl.DataFrame, slots: Ints, places: Ints) -> Bars:
-    close, volume = _column(rows, "close"), _column(rows, "volume")
-    traded = volume > 0.0
-    turnover = np.where(traded, rows["vwap"].to_numpy() * volume, 0.0)
-    return Bars(slots, places, Fields(close, log(close), turnover, np.where(traded, volume, 0.0)))
+    close = _column(rows, "close")
+    return Bars(slots, places, Fields(close, log(close), _column(rows, "vwap"), _column(rows, "volume")))
 
 
 def _column(rows: pl.DataFrame, name: str) -> Any:

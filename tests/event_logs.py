@@ -18,7 +18,7 @@ MS = 1_000_000
 CONFIG = WindowConfig(window_ms=10, allow_late_ms=3, amend_ms=15, flush_timeout_ms=10, max_future_ms=20)
 
 STARTS = (1_700_000_000_000, -60)  # milliseconds; the second one is just before the epoch
-SPECIAL = (0.0, -0.0, 0.1, 0.2, 0.3, 1e-9, 5e-10, 1e12, -1e12, 999_999_999_999.9)
+SPECIAL = (0.0, -0.0, 0.1, 0.2, 0.3, 1e-9, 2.1e-10, 1e-18, 1e12, -1e12, 1e15, -1e15, 999_999_999_999_999.9)
 
 # Few draws for each row, and everything else out of one number: drawing a log takes longer than anything else.
 _KINDS = st.sampled_from(["tick"] * 8 + ["bar", "heartbeat"])
@@ -55,7 +55,7 @@ def _price(chance: random.Random) -> float:
         case 0:
             return chance.choice(SPECIAL)
         case 1:
-            return chance.uniform(-1e12, 1e12)
+            return chance.uniform(-1e15, 1e15)
         case _:
             return round(chance.uniform(90, 110), chance.randrange(1, 9))
 

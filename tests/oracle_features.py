@@ -35,8 +35,11 @@ def features_at(
 
 def vwap(past: list[Bar], at: int, horizon: int, period: int, longest: int) -> float | None:
     traded = [bar for bar in inside(past, at - horizon, at) if bar.volume > 0]
-    volume = total(bar.volume for bar in traded)
-    return total(bar.vwap * bar.volume for bar in traded if bar.vwap is not None) / volume if volume > 0 else None
+    prices = [bar.vwap for bar in traded if bar.vwap is not None]
+    if not prices:
+        return None
+    turnover = total(price * bar.volume for price, bar in zip(prices, traded, strict=True))
+    return min(max(turnover / total(bar.volume for bar in traded), min(prices)), max(prices))
 
 
 def simple_return(past: list[Bar], at: int, horizon: int, period: int, longest: int) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from features.window_config import WindowConfig
@@ -32,8 +33,8 @@ class OracleBar:
             (event["h"] + event["l"] + event["c"]) / 3 if bar else event["c"]
             for event, bar in zip(ordered, is_bar, strict=True)
         ]
-        volume = sum(round(event["v"] * 1e9) for event in ordered)
-        turnover = sum(round(price * event["v"] * 1e9) for price, event in zip(prices, ordered, strict=True))
+        volume = sum((size_as_written(event["v"]) for event in ordered), Fraction())
+        turnover = sum(Fraction(price) * Fraction(event["v"]) for price, event in zip(prices, ordered, strict=True))
         return {
             "provider": self.provider,
             "symbol": self.symbol,
@@ -44,11 +45,18 @@ class OracleBar:
             "high": max(highs),
             "low": min(lows),
             "close": ordered[-1]["c"],
-            "volume": float(volume) / 1e9,
-            "vwap": float(turnover) / float(volume) if volume else None,
+            "volume": float(volume),
+            "vwap": min(max(float(turnover) / float(volume), min(lows)), max(highs)) if volume else None,
             "trades": len(ordered),
             "revision": self.revision,
         }
+
+
+def size_as_written(size: float) -> Fraction:
+    """The decimal that a size was written as, if it has at most 15 digits and 22 places; else the float itself."""
+    decimal = Fraction(f"{size:.15g}")
+    is_decimal = float(decimal) == size and 10**22 % decimal.denominator == 0 and not size.is_integer()
+    return decimal if is_decimal else Fraction(size)
 
 
 def without_signed_zeros(event: Row) -> Row:

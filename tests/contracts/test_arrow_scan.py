@@ -93,7 +93,7 @@ PLAIN = {
     "the latest time": stream(ticks(src_ts=late(MAX_FUTURE))),
     **{f"times in {unit}": stream(ticks(src_ts=late(0).cast(pa.timestamp(unit, "Asia/Tokyo"), safe=False)))
        for unit in ("us", "ms", "s")},
-    "at the bounds": stream(ticks(c=[1e12, -1e12] + [-0.0] * (COUNT - 2), v=[1e12, 5e-324] + [-0.0] * (COUNT - 2))),
+    "at the bounds": stream(ticks(c=[1e15, -1e15] + [-0.0] * (COUNT - 2), v=[1e18, 5e-324] + [-0.0] * (COUNT - 2))),
 }  # fmt: skip
 
 OTHERS = {
@@ -113,7 +113,8 @@ OTHERS = {
     "a null seq": stream(ticks(seq=pa.array(replaced([1] * COUNT, 3, None), pa.int64()))),
     "a null price": stream(ticks(c=replaced([1.0] * COUNT, 3, None))),
     "no number": stream(ticks(c=replaced([1.0] * COUNT, 3, float("nan")))),
-    "too large": stream(ticks(c=replaced([1.0] * COUNT, 3, np.nextafter(1e12, 2e12)))),
+    "too large": stream(ticks(c=replaced([1.0] * COUNT, 3, np.nextafter(1e15, 2e15)))),
+    "too large a size": stream(ticks(v=replaced([1.0] * COUNT, 3, np.nextafter(1e18, 2e18)))),
     "below zero": stream(ticks(v=replaced([1.0] * COUNT, 3, -5e-324))),
     "too far ahead": stream(ticks(src_ts=late(MAX_FUTURE + 1))),
     "out of bounds": stream(ticks(src_ts=late(-NOW - TIME_BOUND - 1))),

@@ -137,7 +137,9 @@ def test_what_cannot_be_decoded_is_rejected_as_it_came(payload: bytes | None, co
 @pytest.mark.parametrize("name", list("ohlcv"))
 def test_a_number_that_is_not_finite_is_rejected(name: str, value: float) -> None:
     batch = decode(as_msgpack(BAR | {name: value}), as_msgpack(BAR))
-    assert outcome(batch) == [("contract", f"{name} is not a finite number of at most 1e12")]
+    assert outcome(batch) == [
+        ("contract", f"{name} is not a finite number of at most {'1e18' if name == 'v' else '1e15'}")
+    ]
     assert batch.events.height == 1
 
 
@@ -245,7 +247,7 @@ def test_what_a_record_becomes_does_not_depend_on_its_neighbours(records: list[S
 
 
 def test_numbers_are_read_to_the_last_bit() -> None:
-    numbers = [0.1, 1 / 3, 123456.789012345, 5e-324, 999_999_999_999.9999, 1e-9]
+    numbers = [0.1, 1 / 3, 123456.789012345, 5e-324, 999_999_999_999_999.9, 1e15, 1e-9, 1e-18]
     assert decode(*(as_json(TICK | {"c": number}) for number in numbers)).events["c"].to_list() == numbers
 
 

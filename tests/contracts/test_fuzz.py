@@ -55,8 +55,9 @@ def keeps_the_contract(event: dict[str, Any]) -> bool:
     numbers = [event[name] for name in ("ohlcv" if event["kind"] == "bar" else "cv")]
     return (
         is_text(event["symbol"])
-        and all(number is not None and math.isfinite(number) and abs(number) <= 1e12 for number in numbers)
-        and event["v"] >= 0
+        and all(number is not None and math.isfinite(number) for number in numbers)
+        and all(abs(number) <= 1e15 for number in numbers[:-1])
+        and 0 <= event["v"] <= 1e18
         and (event["kind"] == "tick" or event["l"] <= min(event["o"], event["c"]))
         and (event["kind"] == "tick" or event["h"] >= max(event["o"], event["c"]))
     )

@@ -77,7 +77,8 @@ GOOD = [
     changed(TICK, ver=...),
     changed(TICK, c=-37.63, o=None, seq=183, event_id="a|b", ingest_ts="2025-10-24T14:02:01.3Z", venue={"id": 7}),
     changed(TICK, src_ts="2025-10-24T16:02:01.123456789+02:00", interval="whatever"),
-    changed(TICK, c=1e12, v=0),
+    changed(TICK, c=1e15, v=0),
+    changed(TICK, c=0, v=1e18),
     changed(TICK, symbol="é" * 128),
     changed(TICK, o="junk", h=1e300, l=[], interval=7),  # of a tick, nobody reads them
 ]
@@ -94,8 +95,9 @@ BAD = [
     changed(TICK, c=...),
     changed(TICK, c="425.15"),
     changed(TICK, c=True),
-    changed(TICK, c=1.1e12),
-    changed(BAR, h=1.1e12),
+    changed(TICK, c=1.1e15),
+    changed(BAR, h=1.1e15),
+    changed(TICK, v=1.1e18),
     changed(BAR, l="low"),
     changed(TICK, v=-1),
     changed(TICK, seq=1.5),

@@ -1,4 +1,4 @@
-"""Bars in the making add up exactly: to the last unit of 1e-9, and in whatever pieces."""
+"""Bars in the making add up exactly, to the last bit, and in whatever pieces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.frames import EVENTS
@@ -16,10 +16,12 @@ from features.accumulators import Accumulators, BarIds, finished, merged
 from features.contributions import gathered
 from features.feeds import Feeds
 from features.symbols import Symbols
-from tests.event_logs import ROWS, Row, as_log, cut
+from tests.event_logs import CONFIG, ROWS, Row, as_log, cut
 from tests.oracle_windows import OracleBar
 
 WINDOW_NS = 10_000_000
+PRICES = st.floats(-1e15, 1e15) | st.floats(1e-12, 1.0)
+SIZES = st.floats(0.0, 1e18) | st.floats(1e-18, 1e-6)
 
 
 def events(rows: list[Row]) -> pl.DataFrame:
@@ -39,9 +41,11 @@ def tick(offset: int, **changes: Any) -> Row:
     return {"provider": "a", "symbol": "X", "kind": "tick", **place, **prices, **changes}
 
 
-def bar(rows: list[Row]) -> dict[str, Any]:
+def bar(rows: list[Row], *, times: int = 1) -> dict[str, Any]:
+    """The bar of some rows, each as often as that."""
     names, cause = (pl.Series(["a"]), pl.Series(["X"])), (np.array([0]), np.array([0]))
-    (made,) = finished(gather(rows, Feeds(), Symbols()), names, cause, WINDOW_NS, "10ms").to_dicts()
+    total = reduce(merged, [gather(rows, Feeds(), Symbols())] * times)
+    (made,) = finished(total, names, cause, WINDOW_NS, "10ms").to_dicts()
     return made
 
 
@@ -54,39 +58,43 @@ def test_the_pieces_of_a_log_add_up_to_the_whole(rows: list[Row], places: list[i
     assert reduce(merged, reversed(pieces)).tobytes() == whole.tobytes()
 
 
-def test_sums_are_exact_far_beyond_64_bits() -> None:
-    rows = [tick(offset, c=1e12 * (-1) ** offset, v=1e12) for offset in range(1_001)] + [tick(2_000, c=1e-9, v=1.0)]
-    made = bar(rows)
-    exact = OracleBar("a", "X", 0, rows)
-    turnover = sum(round(row["c"] * row["v"] * 1e9) for row in exact.events)
-    volume = sum(round(row["v"] * 1e9) for row in exact.events)
-    assert (made["volume"], made["vwap"]) == (float(volume) / 1e9, float(turnover) / float(volume))
+def test_a_window_of_large_trades_does_not_overflow() -> None:
+    made = bar([tick(offset, c=1e12, v=1e12) for offset in range(300)], times=1_000)
+    assert (made["trades"], made["volume"], made["vwap"]) == (300_000, 300_000 * 1e12, 1e12)
 
 
 @pytest.mark.parametrize(
-    "limbs", [(2**40 - 1, 2**23 - 1, 0), (0, 2**23, 0), (1, 2**40 - 2**23 + 1, -1), (513, 2**13, 0)]
+    "rows",
+    [
+        [tick(offset, c=2.1e-10, v=2.5) for offset in range(3)],
+        [tick(offset, c=c, v=1e-10) for offset, c in enumerate((1.0, 2.0))],
+        [tick(offset, c=c, v=1e-18) for offset, c in enumerate((1e-2, 3e-2))],
+        [tick(offset, c=1e15 * (-1) ** offset, v=1e18) for offset in range(1_001)] + [tick(2_000, c=1e-9, v=1e-9)],
+    ],
+    ids=["small prices", "small sizes", "the smallest sizes", "large ones that cancel out"],
 )
-def test_a_sum_becomes_the_nearest_float_on_either_side_of_64_bits(limbs: tuple[int, int, int]) -> None:
-    made = gather([tick(0)], Feeds(), Symbols())
-    made["turnover"], made["volume"] = limbs, (1, 0, 0)
-    cause, names = (np.array([0]), np.array([0])), (pl.Series(["a"]), pl.Series(["X"]))
-    (vwap,) = finished(made, names, cause, WINDOW_NS, "10ms")["vwap"]
-    assert vwap == float(sum(limb << 40 * place for place, limb in enumerate(limbs)))
+def test_volume_and_vwap_are_those_of_fractions(rows: list[Row]) -> None:
+    values = OracleBar("a", "X", 0, rows).values(CONFIG)
+    made = bar(rows)
+    assert (made["volume"], made["vwap"]) == (values["volume"], values["vwap"])
+
+
+@given(PRICES, st.lists(SIZES, min_size=1))
+@example(89912.9, [4.756e-05])  # a trade whose price times size, over the size, is another price
+def test_the_vwap_of_equal_prices_is_that_price(price: float, sizes: list[float]) -> None:
+    made = bar([tick(offset, c=price, v=size) for offset, size in enumerate(sizes)])
+    assert made["vwap"] == (price if any(sizes) else None)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["tick", "bar"]), PRICES, SIZES), min_size=1))
+@example([("bar", 0.1, 1.0)])  # (h + l + c) / 3 is more than h
+def test_vwap_lies_within_low_and_high(trades: list[tuple[str, float, float]]) -> None:
+    made = bar([tick(offset, kind=kind, **dict.fromkeys("ohlc", p), v=v) for offset, (kind, p, v) in enumerate(trades)])
+    assert made["vwap"] is None or made["low"] <= made["vwap"] <= made["high"]
 
 
 def test_a_bar_without_volume_has_no_vwap() -> None:
-    assert bar([tick(0, v=0.0), tick(1, v=4e-10)])["vwap"] is None
-
-
-def test_half_a_unit_is_rounded_to_even() -> None:
-    assert bar([tick(0, v=5e-10)])["volume"] == 0.0
-    assert bar([tick(0, v=1.5e-9)])["volume"] == 2e-9
-
-
-def test_the_typical_price_of_a_bar_event_is_correctly_rounded() -> None:
-    prices = {"o": 0.1, "h": 0.1, "l": 0.1, "c": 0.1}
-    made = bar([tick(0, kind="bar", v=1e9, **prices)])
-    assert made["vwap"] == round((0.1 + 0.1 + 0.1) / 3 * 1e9 * 1e9) / 1e18
+    assert bar([tick(0, v=0.0), tick(1, v=0.0)])["vwap"] is None
 
 
 def test_open_and_close_follow_time_then_seq_then_place_in_the_log() -> None:

@@ -57,7 +57,7 @@ def fetch(records: Sequence[StoredRecord], next_offset: int = 0) -> Fetch:
 FAULTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "no kind": lambda event: event | {"kind": "quote"},
     "no price": lambda event: event | {"c": None},
-    "too large": lambda event: event | {"c": 1.1e12},
+    "too large": lambda event: event | {"c": 1.1e15},
     "negative volume": lambda event: event | {"v": -0.5},
     "no provider": lambda event: event | {"provider": None},
     "long symbol": lambda event: event | {"symbol": "S" * 257},
