@@ -5,26 +5,33 @@ What the schema gets wrong, it gets wrong for all rows, and costs the record; wh
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.arrow_size import check_size, is_referring, is_text, stated_size, text_bytes, types_in, view_bytes
+from contracts.budgets import RECORD_BYTES
 from contracts.event import BAR, PARSED, PLACE, VERSION
 from contracts.record import Buffer, is_arrow
 
-MAX_ROWS: Final = 1_000_000  # of a record: columns of nothing but nulls are short, however many rows they claim
-
-# What reads the columns later takes their alignment for granted; a hostile stream may place them anywhere.
+_IN_PLACE: Final = pa.ipc.IpcReadOptions(use_threads=False)
 _ALIGNED: Final = pa.ipc.IpcReadOptions(ensure_alignment=pa.ipc.Alignment.DataTypeSpecific, use_threads=False)
 _TYPES: Final = {pl.String(): pa.large_string(), pl.Int64(): pa.int64(), pl.Float64(): pa.float64()}
 _ROW: Final = {name: dtype for name, dtype in PARSED.items() if name not in PLACE}
 _PLAIN: Final = {name: _TYPES[dtype] for name, dtype in _ROW.items() if name not in ("src_text", "src_ts", "flaw")}
 _Types = Mapping[str, pa.DataType]  # by the column's name
+_TEXTS: Final = [name for name, kind in _PLAIN.items() if kind == pa.large_string()] + ["src_ts"]
 _NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+
+
+class Opened(NamedTuple):
+    """A stream that is valid throughout, and how many bytes it takes, its texts written out."""
+
+    table: pa.Table
+    nbytes: int
 
 
 def read(payload: bytes) -> pa.Table:
@@ -33,26 +40,47 @@ def read(payload: bytes) -> pa.Table:
     Raises:
         ValueError, pyarrow.ArrowException: the bytes are no valid stream, or a column has a type that it must not have.
     """
-    return columns(opened(payload))
+    return columns(opened(payload).table)
 
 
-def opened(payload: Buffer) -> pa.Table:
-    """A stream as it is, valid throughout.
+def opened(payload: Buffer) -> Opened:
+    """A stream as it is. Each step asks for no more than what the one before it has found to be within bounds.
 
     Raises:
-        ValueError, pyarrow.ArrowException: the bytes are no valid stream.
+        ValueError, pyarrow.ArrowException: the bytes are no valid stream, or become too much.
     """
     if not is_arrow(payload):
         raise ValueError("the bytes are no Arrow IPC stream")
-    with pa.ipc.open_stream(pa.py_buffer(payload), options=_ALIGNED) as reader:
-        table = reader.read_all()
-    table.validate(full=True)  # lengths, offsets and UTF-8: what follows trusts them
-    if table.num_rows > MAX_ROWS:
-        raise ValueError(f"the Arrow stream has {table.num_rows} rows, more than {MAX_ROWS}")
+    data = pa.py_buffer(bytes(payload))  # copied to where an address is even, which a place in a fetch need not be
+    rows, nbytes, is_aligned = stated_size(data)
+    check_size(rows, nbytes)
+    table = _unpacked(data, is_aligned)
     names = table.schema.names
     if len(set(names)) != len(names):
         raise ValueError("the Arrow schema names a column twice")
-    return table
+    table.validate()  # lengths of buffers
+    referring = {name: column for name, column in zip(names, table.columns, strict=True) if is_referring(column.type)}
+    nbytes += view_bytes(referring.values())
+    check_size(rows, nbytes)
+    table.validate(full=True)  # offsets, indices and UTF-8, which takes as long as texts are: what follows trusts them
+    nbytes += text_bytes([referring[name] for name in _TEXTS if name in referring], RECORD_BYTES - nbytes)
+    check_size(rows, nbytes)
+    return Opened(table, nbytes)
+
+
+def _unpacked(data: pa.Buffer, is_aligned: bool) -> pa.Table:
+    """What reads the columns later takes their alignment for granted; a hostile stream may place them anywhere."""
+    with pa.ipc.open_stream(data, options=_IN_PLACE if is_aligned else _ALIGNED) as reader:
+        if not is_aligned and any(_is_coded_twice(field.type) for field in reader.schema):
+            # PyArrow would align a dictionary before it has those inside of it, and end the process.
+            raise ValueError("buffers of the Arrow stream lie at odd places, and a dictionary holds another one")
+        return reader.read_all()
+
+
+def _is_coded_twice(kind: pa.DataType) -> bool:
+    """Whether values of a dictionary, somewhere in it, have values in dictionaries themselves."""
+    coded = (each.value_type for each in types_in(kind) if pa.types.is_dictionary(each))
+    return any(pa.types.is_dictionary(each) for values in coded for each in types_in(values))
 
 
 def columns(table: pa.Table) -> pa.Table:
@@ -78,30 +106,6 @@ def frame(rows: pa.Table) -> pl.DataFrame:
     return present.select(**whole | {name: pl.when(is_bar).then(whole[name]) for name in (*"ohl", "interval")})
 
 
-def slice_rows(payload: bytes, rows: Sequence[int]) -> list[bytes]:
-    """For each of `rows` the stream with nothing but that row: no dictionary of all the others' values either."""
-    table = opened(payload)
-    # A column may call itself free of nulls and hold some: nothing but a later cast would mind.
-    plain = [
-        pa.field(field.name, field.type.value_type if pa.types.is_dictionary(field.type) else field.type)
-        for field in table.schema
-    ]
-    table = table.cast(pa.schema(plain))
-    return [_written(table.slice(row, 1)) for row in rows]
-
-
-def take_rows(payload: bytes, rows: Sequence[int]) -> bytes:
-    """The stream with these of its rows, as they are."""
-    return _written(opened(payload).take(rows))
-
-
-def _written(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
 def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
     """Integers count as floats too. Those too large for their column come out wrong: `_flaws` has them."""
     target = _PLAIN[name]
@@ -109,12 +113,19 @@ def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
         return table.column(name)
     if not (_is_text(kind) if _is_text(target) else _is_number(kind, target)):
         raise ValueError(f"column {name} is {kind}, not {target}")
-    return table.column(name).cast(target, safe=False)
+    return _texts(table.column(name)) if _is_text(target) else table.column(name).cast(target, safe=False)
+
+
+def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts written out; a cast does not know dictionaries of views."""
+    if not (pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type)):
+        return column.cast(pa.large_string())
+    chunks = [chunk.dictionary.cast(pa.large_string()).take(chunk.indices) for chunk in column.chunks]
+    return pa.chunked_array(chunks, pa.large_string())
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain))
+    return is_text(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
 def _is_number(kind: pa.DataType, target: pa.DataType) -> bool:
@@ -127,7 +138,7 @@ def _times(table: pa.Table, types: _Types) -> dict[str, pa.ChunkedArray]:
         return {}
     kind = types["src_ts"]
     if _is_text(kind):
-        return {"src_text": table.column("src_ts").cast(pa.large_string())}
+        return {"src_text": _texts(table.column("src_ts"))}
     if not pa.types.is_timestamp(kind):
         raise ValueError(f"column src_ts is {kind}, neither text nor a timestamp")
     if kind.tz is None:
@@ -154,6 +165,9 @@ def _flaws(table: pa.Table, types: _Types) -> dict[str, pa.ChunkedArray]:
         is_too_large = pc.greater(table.column("seq"), pa.scalar(2**63 - 1, pa.uint64()))
         flaws = pc.if_else(is_too_large, "seq is beyond 64 bits with a sign", flaws)
     if has_version:
-        is_other = pc.fill_null(pc.not_equal(table.column("ver"), pa.scalar(VERSION, types["ver"])), False)
+        if not _is_number(types["ver"], pa.float64()):
+            raise ValueError(f"column ver is {types['ver']}, not a number")
+        versions = table.column("ver").cast(pa.float64(), safe=False)
+        is_other = pc.fill_null(pc.not_equal(versions, float(VERSION)), False)
         flaws = pc.if_else(is_other, f"ver is not {VERSION}", flaws)
     return {"flaw": flaws}

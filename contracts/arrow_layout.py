@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from contracts.flatbuffer import Table, target
 from contracts.record import Buffer
 
 ROLES: Final = ("provider", "symbol", "event_id", "kind", "src_ts", "c", "v", "seq")  # columns that are read
@@ -155,45 +156,9 @@ def _is_fixed(kind: pa.DataType) -> bool:
     )
 
 
-class _Table(NamedTuple):
-    """A table of FlatBuffers that has been verified: its fields are where its vtable says."""
-
-    data: bytes
-    at: int
-
-    @classmethod
-    def root(cls, data: bytes, at: int) -> _Table:
-        return cls(data, _target(data, at))
-
-    @property
-    def vtable(self) -> slice:
-        start: int = self.at - struct.unpack_from("<i", self.data, self.at)[0]
-        return slice(start, start + struct.unpack_from("<H", self.data, start)[0])
-
-    def field(self, slot: int) -> int | None:
-        """Where it is, if it is there."""
-        vtable = self.vtable
-        entry = vtable.start + 4 + 2 * slot
-        found: int = struct.unpack_from("<H", self.data, entry)[0] if entry < vtable.stop else 0
-        return self.at + found if found else None
-
-    def only(self, count: int) -> list[int] | None:
-        """Where its first fields are, if all of them are there, and no other."""
-        slots = (self.vtable.stop - self.vtable.start - 4) // 2
-        found = [self.field(slot) for slot in range(slots)]
-        places = [place for place in found[:count] if place is not None]
-        return places if len(places) == count and not any(found[count:]) else None
-
-
-def _target(data: bytes, at: int) -> int:
-    """Where an offset points to."""
-    offset: int = struct.unpack_from("<I", data, at)[0]
-    return at + offset
-
-
 def _is_little_endian(schema: bytes) -> bool:
-    header = _Table.root(schema, PREFIX).field(_HEADER)
-    endianness = header and _Table(schema, _target(schema, header)).field(0)
+    header = Table.root(schema, PREFIX).field(_HEADER)
+    endianness = header and Table(schema, target(schema, header)).field(0)
     return bool(header) and (not endianness or schema[endianness : endianness + 2] == b"\0\0")
 
 
@@ -220,15 +185,15 @@ def _found(data: bytes) -> tuple[list[slice], list[slice], tuple[int, int]] | No
 
     None where it has more to say, of compression for instance.
     """
-    message = _Table.root(data, PREFIX)
+    message = Table.root(data, PREFIX)
     fields = message.only(_BODY_LENGTH + 1)
     if fields is None or data[fields[_TYPE]] != _RECORD_BATCH:
         return None
-    batch = _Table.root(data, fields[_HEADER])
+    batch = Table.root(data, fields[_HEADER])
     parts = batch.only(_BUFFERS + 1)
     if parts is None:
         return None
-    vectors = [_target(data, parts[field]) for field in (_NODES, _BUFFERS)]
+    vectors = [target(data, parts[field]) for field in (_NODES, _BUFFERS)]
     columns, buffers = (struct.unpack_from("<I", data, at)[0] for at in vectors)
     offsets = (PREFIX, message.at, batch.at, fields[_HEADER], parts[_NODES], parts[_BUFFERS], *vectors)
     structure = [slice(PREFIX), message.vtable, batch.vtable, *(slice(at, at + _OFFSET) for at in offsets)]

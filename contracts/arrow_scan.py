@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from contracts.arrow_events import MAX_ROWS
 from contracts.arrow_layout import ABSENT, EVENT_ID, KIND, PREFIX, PROVIDER, SEQ, SYMBOL, TIME, C, Layout, V
 from contracts.binary import BinaryColumn
+from contracts.budgets import RECORD_BYTES, RECORD_ROWS
 from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, TIME_BOUND
 from contracts.jit import compiled
 from contracts.memory import byte, copy, eight_bytes, four_bytes
@@ -143,15 +143,18 @@ def _batch(at: int, layout: Layout) -> _Batch:
 @compiled
 def _rows(at: int, end: int, layout: Layout) -> int:
     """How many rows the batches of a stream hold, if all of it lies within its bytes."""
-    rows = 0
+    rows, room = 0, RECORD_BYTES
     while at + PREFIX < end:
         if not _is_alike(at, end, layout):
             return OTHER if rows == 0 else NOT_PLAIN
         batch, length = _batch(at, layout), eight_bytes(at + layout.body_length)
         # A batch without rows would bring the end of them no nearer.
-        if not (0 < batch.rows <= MAX_ROWS - rows and 0 <= length <= end - batch.body and _fits(batch, length)):
+        if not (0 < batch.rows <= RECORD_ROWS - rows and 0 <= length <= end - batch.body and _fits(batch, length)):
             return NOT_PLAIN
         rows += batch.rows
+        room -= _nbytes(batch)
+        if room < 0:
+            return NOT_PLAIN
         at = batch.body + length
     return rows if rows and at + PREFIX == end and eight_bytes(at) == _END else NOT_PLAIN
 
@@ -185,6 +188,15 @@ def _fits(batch: _Batch, length: int) -> bool:
         if (nulls and 8 * _span(batch, first)[1] < rows) or 8 * _span(batch, first + 1)[1] < values:
             return False
     return True
+
+
+@compiled
+def _nbytes(batch: _Batch) -> int:
+    """Bytes of all buffers, those that lie in the same place counted each."""
+    nbytes = 0
+    for buffer in range(2 * len(batch.layout.bits) + batch.layout.is_text.sum()):
+        nbytes += _span(batch, buffer)[1]
+    return nbytes
 
 
 @compiled

@@ -14,10 +14,11 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from contracts.arrow_events import columns, frame
+from contracts.arrow_events import columns, frame, opened
 from contracts.arrow_layout import ABSENT, ROLES, Layout, forget, layout_of, learn, schema_of
 from contracts.arrow_scan import OTHER, Ticks, scan
 from contracts.batch import NO_EVENTS
+from contracts.budgets import RECORD_BYTES
 from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, PARSED, in_time, latest, places
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
@@ -75,8 +76,27 @@ class ArrowReader:
             self.ticks.append(_scanned(found, self.records, layout))
         return set(chosen[counts > 0].tolist())
 
-    def read(self, tables: _Tables) -> None:
-        """Takes in the tables that were opened; those of one schema together, and alone where one of them is broken."""
+    def read(self, chosen: Sequence[int]) -> None:
+        """Takes in these records, in the order of the log; as many at once as may be at hand together."""
+        tables: dict[int, pa.Table] = {}
+        nbytes = 0
+        for index in chosen:
+            try:
+                tables[index], its_bytes = opened(self.records.values.view(index))
+            except Exception as error:
+                self._break(index, error)
+                continue
+            nbytes += its_bytes
+            if nbytes >= RECORD_BYTES:
+                self._read(tables)
+                tables, nbytes = {}, 0
+        self._read(tables)
+
+    def _break(self, index: int, error: Exception) -> None:
+        self.broken[index] = error.with_traceback(None)  # which would keep the table
+
+    def _read(self, tables: _Tables) -> None:
+        """Those of one schema together, and alone where one of them is broken."""
         for schema, alike in self._by_schema(tables):
             try:
                 rows = columns(pa.concat_tables(alike.values()))
@@ -98,7 +118,7 @@ class ArrowReader:
             try:
                 rows = columns(table)
             except Exception as error:
-                self.broken[index] = error.with_traceback(None)  # which would keep the table
+                self._break(index, error)
             else:
                 self._divide(rows, {index: table})
 

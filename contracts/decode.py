@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby, pairwise
-from operator import itemgetter
+from itertools import pairwise
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import msgspec
 import polars as pl
@@ -23,13 +22,13 @@ from contracts.binary import BinaryColumn, Chained
 from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain, places, with_interval_lengths, with_times
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
-from contracts.record import ARROW, JSON, MSGPACK, Buffer, Fetch, Records, is_arrow
+from contracts.record import ARROW, JSON, MSGPACK, Buffer, Fetch, Records
+from contracts.refused import count_rows, refused_rows
 from contracts.ticks import TickReader
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 UNDECODABLE: Final = "undecodable"
+
+_MOST_CHARACTERS: Final = 256  # of a content type that are looked at: the last ones looked at are kept
 
 _FIELDS: Final = [
     (name, "src_text" if name == "src_ts" else name) for name in BarEvent.__struct_fields__ if name != "ver"
@@ -76,24 +75,21 @@ class Decoder:
             events=_in_order([ticks.frame(), *others]),
             payloads=Chained(payloads),
             rejects=refused,
-            outcomes=Outcomes(rejected=refused.height),
+            outcomes=Outcomes(rejected=count_rows(refused)),
         )
 
     def _read(self, records: Records, chosen: Sequence[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(EVENTS, REFUSED) of the chosen records, by the rules of the contract, in the order of the log."""
-        types = {index: _media_type(records.content_type(index)) for index in chosen}
+        types = {index: _media_type(records.content_type(index)[:_MOST_CHARACTERS]) for index in chosen}
         many = [index for index, content_type in types.items() if content_type == ARROW]
-        arrow = _arrow_ticks().ArrowReader(records, self.max_future_ns) if many else None
-        if arrow:
-            taken = {*many} - {*arrow.scan(many)}
-            types = {index: content_type for index, content_type in types.items() if index not in taken}
-        single, tables, broken = _decoded(records, types)
+        single, broken = _decoded(records, {index: types[index] for index in types.keys() - many})
         ticks: list[pl.DataFrame] = []
         parsed = [_parsed_events(records, single)] if single else []
-        if arrow:
-            arrow.read(tables)
+        if many:
+            arrow = _arrow_ticks().ArrowReader(records, self.max_future_ns)
+            arrow.read(arrow.scan(many))
             ticks, parsed = arrow.ticks, parsed + arrow.others
-            broken |= {index: _one_line(error) for index, error in arrow.broken.items()}
+            broken |= arrow.broken
         events, refused = self._judged(records, _in_order(parsed)) if parsed else (NO_EVENTS, NO_REFUSED)
         if broken:
             refused = pl.concat([_undecodable(records, broken), refused]).sort("offset", "row")
@@ -107,46 +103,7 @@ class Decoder:
         if events.height == parsed.height:
             return events, NO_REFUSED
         refused = parsed.filter(~is_accepted)
-        originals = refused_rows(refused, records.values, explain(refused, self.window_ns))
-        keys = pl.Series([records.keys[record] for record in refused["record"]], dtype=pl.Binary)
-        return events, originals.with_columns(key=keys)
-
-
-def refused_rows(rows: pl.DataFrame, payloads: Sequence[bytes | None], why: pl.DataFrame) -> pl.DataFrame:
-    """A REFUSED frame of `rows` (record, offset, row, symbol), each with its original bytes and `why` (reason, error).
-
-    A row of an Arrow batch comes as a batch of one, so that sending it again brings none of its neighbours.
-    """
-    by_record = groupby(rows.select("record", "row").iter_rows(), key=itemgetter(0))
-    originals: list[bytes | None] = []
-    for record, its_rows in by_record:
-        originals += _originals(payloads[record], [row for _, row in its_rows])
-    return pl.DataFrame(
-        {
-            "offset": rows["offset"],
-            "row": rows["row"],
-            "reason": why["reason"],
-            "error": why["error"],
-            "content_type": [_sniffed_type(payload) for payload in originals],
-            "key": rows["symbol"].cast(pl.Binary),
-            "value": originals,
-        },
-        schema=REFUSED,
-    )
-
-
-def _originals(payload: bytes | None, rows: list[int]) -> Sequence[bytes | None]:
-    if payload is not None and is_arrow(payload):
-        alone: list[bytes | None] = _arrow_events().slice_rows(payload, rows)
-        return alone
-    return [payload] * len(rows)
-
-
-def _sniffed_type(payload: bytes | None) -> str:
-    """Of a value that could be decoded: a map in msgpack starts with a byte that no JSON text has."""
-    if is_arrow(payload):
-        return ARROW
-    return MSGPACK if payload is not None and payload[:1] >= b"\x80" else JSON
+        return events, refused_rows(refused, records.values, explain(refused, self.window_ns), records.keys)
 
 
 def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -159,45 +116,38 @@ def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return joined if follow else joined.sort("record", "row")
 
 
-def _decoded(
-    records: Records, types: Mapping[int, str]
-) -> tuple[dict[int, Event], dict[int, pa.Table], dict[int, str]]:
-    """The records that hold one event, those that hold many, and what is wrong with all others, given their types."""
+def _decoded(records: Records, types: Mapping[int, str]) -> tuple[dict[int, Event], dict[int, Exception]]:
+    """The records of one event each, and what is wrong with all others, given their types."""
     events: dict[int, Event] = {}
-    tables: dict[int, pa.Table] = {}
-    broken: dict[int, str] = {}
-    for index, content_type in types.items():
+    broken: dict[int, Exception] = {}
+    for index in sorted(types):
         try:
-            decoded = _decoder(content_type)(records.values.view(index))
+            events[index] = _decoder(types[index])(records.values.view(index))
         except Exception as error:
-            broken[index] = _one_line(error)
-        else:
-            (events if isinstance(decoded, Event) else tables)[index] = decoded
-    return events, tables, broken
+            broken[index] = error.with_traceback(None)  # which would keep the record
+    return events, broken
 
 
-def _undecodable(records: Records, broken: Mapping[int, str]) -> pl.DataFrame:
+def _undecodable(records: Records, broken: Mapping[int, Exception]) -> pl.DataFrame:
     """REFUSED, of whole records."""
-    offsets = records.offsets.tolist()
-    rows = [
-        (offsets[at], 0, UNDECODABLE, error, records.content_type(at), records.keys[at], records.values[at])
-        for at, error in broken.items()
+    refused = [
+        (offset, 0, UNDECODABLE, _one_line(broken[at]), records.content_type(at), records.keys[at], records.values[at])
+        for at, offset in zip(broken, records.offsets[list(broken)].tolist(), strict=True)
     ]
-    return pl.DataFrame(rows, schema=REFUSED, orient="row")
+    return pl.DataFrame([(*one, None) for one in refused], schema=REFUSED, orient="row")
 
 
 @lru_cache(maxsize=100)
 def _media_type(content_type: str) -> str:
     """Without its parameters, as `_DECODERS` has it; one that is not there stays as it is."""
     media_type = content_type.partition(";")[0].strip().lower()
-    return media_type if media_type in _DECODERS else content_type
+    return media_type if media_type in _TYPES else content_type
 
 
-def _decoder(content_type: str) -> Callable[[Buffer], Any]:
-    """Gives an Event, or a table of many."""
+def _decoder(content_type: str) -> Callable[[Buffer], Event]:
     decoder = _DECODERS.get(content_type)
     if decoder is None:
-        raise ValueError(f"content type {content_type[:100]!r} is none of {', '.join(_DECODERS)}")
+        raise ValueError(f"content type {content_type[:100]!r} is none of {', '.join(_TYPES)}")
     return decoder
 
 
@@ -211,27 +161,23 @@ def _by_kind(event: Callable[[Buffer], Event], bar: Callable[[Buffer], BarEvent]
     return decode
 
 
-_DECODERS: Final[dict[str, Callable[[Buffer], Any]]] = {
+_DECODERS: Final[dict[str, Callable[[Buffer], Event]]] = {
     JSON: _by_kind(msgspec.json.Decoder(Event).decode, msgspec.json.Decoder(BarEvent).decode),
     MSGPACK: _by_kind(msgspec.msgpack.Decoder(Event).decode, msgspec.msgpack.Decoder(BarEvent).decode),
-    ARROW: lambda payload: _arrow_events().opened(payload),
 }
-
-
-def _arrow_events() -> ModuleType:
-    from contracts import arrow_events  # noqa: PLC0415 - PyArrow costs a fifth of a start, and most topics hold no Arrow
-
-    return arrow_events
+_TYPES: Final = (*_DECODERS, ARROW)
 
 
 def _arrow_ticks() -> ModuleType:
-    from contracts import arrow_ticks  # noqa: PLC0415 - likewise
+    from contracts import arrow_ticks  # noqa: PLC0415 - PyArrow costs a fifth of a start, and most topics hold no Arrow
 
     return arrow_ticks
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500] or type(error).__name__
+    """Fit for a header: of what the sender has written, some may be no text."""
+    line = " ".join(str(error).split())[:500] or type(error).__name__
+    return line.encode("utf-8", "replace").decode()
 
 
 def _parsed_events(records: Records, events: dict[int, Event]) -> pl.DataFrame:

@@ -30,7 +30,9 @@ EVENTS: Final = pl.Schema(
     }
 )
 
-REFUSED: Final = pl.Schema(  # rows of the log that go to the DLQ or the late topic, as they came
+# Rows of the log that go to the DLQ or the late topic, as they came. Where a record leaves once for several of its
+# rows, the cause is the first of them, and `rows` holds them all (contracts.refused.row_set); else it is null.
+REFUSED: Final = pl.Schema(
     {
         **CAUSE,
         "reason": pl.String,
@@ -38,6 +40,7 @@ REFUSED: Final = pl.Schema(  # rows of the log that go to the DLQ or the late to
         "content_type": pl.String,
         "key": pl.Binary,
         "value": pl.Binary,
+        "rows": pl.Binary,
     }
 )
 

@@ -147,3 +147,9 @@ def header_texts(headers: RecordHeaders) -> dict[str, str]:
     """All headers by name, as text; of one that comes again the last."""
     pairs = dict(headers or ()).items()
     return {name: data.decode("utf-8", "replace") if isinstance(data, bytes) else data or "" for name, data in pairs}
+
+
+def header_bytes(headers: RecordHeaders, name: str) -> bytes | None:
+    """The last header of that name as it is; None where there is none."""
+    data = dict(headers or ()).get(name)
+    return data.encode() if isinstance(data, str) else data

@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 
 from contracts.batch import NO_BARS, NO_EVENTS, NO_HEARTBEATS, MicroBatch, Outcomes, Quiet
-from contracts.decode import refused_rows
 from contracts.frames import HEARTBEATS
+from contracts.refused import refused_rows
 from features.accumulators import (
     Accumulators,
     BarIds,

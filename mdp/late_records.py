@@ -10,11 +10,12 @@ import polars as pl
 from confluent_kafka import Message
 
 from contracts.decode import Decoder
-from contracts.record import Fetch, Record, Records, header_texts
+from contracts.record import Fetch, Record, Records, header_bytes, header_texts
+from contracts.refused import rows_in
 from features.late_repair import KEY
 from flows.settings import Settings
 from mdp.topic_reader import TopicReader
-from sinks.records import FLOW, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
+from sinks.records import FLOW, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_ROWS, SOURCE_TOPIC
 
 FLOWS: Final = ("market", "micro_batch")  # that make bars of events
 
@@ -87,6 +88,7 @@ def _events(own: Sequence[tuple[Message, int, int]], decoder: Decoder) -> pl.Dat
     records = Records.of(cast(list[Record], messages))
     partition = messages[0].partition() or 0
     events = decoder.decode(Fetch(topic="", partition=partition, next_offset=0, records=records)).events
+    events = _without_others(events, [header_bytes(message.headers(), SOURCE_ROWS) for message in messages])
     record = events["record"].to_list()
     return events.with_columns(
         partition=pl.lit(partition, pl.Int64),
@@ -94,6 +96,16 @@ def _events(own: Sequence[tuple[Message, int, int]], decoder: Decoder) -> pl.Dat
         source_offset=pl.Series([own[index][2] for index in record], dtype=pl.Int64),
         window=pl.col("src_ts") - pl.col("src_ts") % decoder.window_ns,
     ).select(LATE.names())
+
+
+def _without_others(events: pl.DataFrame, sets: Sequence[bytes | None]) -> pl.DataFrame:
+    """Without rows that were in time, of records that are there for some of theirs."""
+    named = {record: rows_in(bits) for record, bits in enumerate(sets) if bits is not None}
+    if not named:
+        return events
+    late = [pl.DataFrame({"row": rows}).with_columns(record=pl.lit(record, pl.Int64)) for record, rows in named.items()]
+    is_whole = ~events["record"].is_in(list(named))
+    return pl.concat([events.filter(is_whole), events.join(pl.concat(late), on=["record", "row"], how="semi")])
 
 
 def between(events: pl.DataFrame, start: int | None, end: int | None) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import cast
 import polars as pl
 from confluent_kafka import Message
 
-from contracts import arrow_events
+from contracts.arrow_rows import take_rows
 from contracts.batch import MicroBatch
 from contracts.bus_config import KafkaConfig
 from contracts.decode import Decoder
@@ -115,7 +115,7 @@ def _send_inside(messages: Sequence[Message], decoder: Decoder, span: Span, prod
     for record, rows, whole in chosen.select("record", "rows", pl.col("whole").list.all()).iter_rows():
         if rows:
             payload = batch.payloads[record]
-            producer.send(messages[record], payload if whole else arrow_events.take_rows(payload or b"", rows))
+            producer.send(messages[record], payload if whole else take_rows(payload or b"", rows))
             sent += 1
     producer.poll()
     return _account(batch, inside, sent)

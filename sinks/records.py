@@ -20,6 +20,7 @@ SOURCE_TOPIC: Final = "source_topic"
 SOURCE_PARTITION: Final = "source_partition"
 SOURCE_OFFSET: Final = "source_offset"
 SOURCE_ROW: Final = "source_row"
+SOURCE_ROWS: Final = "source_rows"  # of a record that leaves for several of its rows: contracts.refused.row_set
 DLQ_REASON: Final = "dlq_reason"
 DLQ_ERROR: Final = "dlq_error"
 FAILED_AT: Final = "failed_at"
@@ -120,11 +121,13 @@ def _json_records(columns: dict[str, list[Any]], times: Sequence[str]) -> Iterat
 def refused_records(rows: pl.DataFrame) -> Iterator[OutRecord]:
     """Rows of a REFUSED frame with their original bytes, and why they did not pass."""
     failed_at = datetime.now(UTC).isoformat().encode()
-    for offset, row, reason, error, content_type, key, value in rows.iter_rows():
-        headers = [
+    for offset, row, reason, error, content_type, key, value, its_rows in rows.iter_rows():
+        headers: Headers = [
             (CONTENT_TYPE, content_type.encode()),
             (DLQ_REASON, reason.encode()),
             (DLQ_ERROR, error.encode()),
             (FAILED_AT, failed_at),
         ]
+        if its_rows is not None:
+            headers.append((SOURCE_ROWS, its_rows))
         yield OutRecord((offset, row), key, value, headers)

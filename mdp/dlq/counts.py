@@ -11,7 +11,7 @@ from mdp.dlq.records import DlqRecord
 
 OTHERS: Final = "(others)"
 _MOST_ERRORS: Final = 1_000  # texts that are told apart
-_PLACE: Final = re.compile(r" \(byte \d+\)")  # where in a payload: the same error in another record
+_PLACE: Final = re.compile(r" \((byte \d+|the first of \d+ rows)\)")  # where in a payload: the same error in another
 
 
 @dataclass(slots=True)

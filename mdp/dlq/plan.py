@@ -9,7 +9,9 @@ from typing import Final
 import msgspec
 import polars as pl
 
+from contracts.arrow_rows import take_rows
 from contracts.record import CONTENT_TYPE, JSON, Headers
+from contracts.refused import rows_in
 from mdp.dlq.fixes import Fix, as_json
 from mdp.dlq.marks import REDRIVEN_FROM, RETRY_COUNT, Marks, Origin
 from mdp.dlq.records import DlqRecord
@@ -117,11 +119,12 @@ class Plan:
 
     def _fixed(self, record: DlqRecord, origin: Origin, partitioner: Partitioner) -> Outgoing | None:
         headers = _headers(record, origin)
-        if self.fix is None:
-            kind: Headers = [(CONTENT_TYPE, (record.content_type or JSON).encode())]
-            return Outgoing(record, origin, origin.partition, record.key, record.payload, kind + headers)
         try:
-            before = as_json(record.payload, record.content_type)
+            payload = _refused_part(record)
+            if self.fix is None:
+                kind: Headers = [(CONTENT_TYPE, (record.content_type or JSON).encode())]
+                return Outgoing(record, origin, origin.partition, record.key, payload, kind + headers)
+            before = as_json(payload, record.content_type)
             after = self.fix(before)
         except Exception as error:  # whatever is in the record, and whatever the fix makes of it
             self.account.leave_as_unfixable(record, error)
@@ -134,6 +137,13 @@ class Plan:
             return Outgoing(record, origin, origin.partition, record.key, after, headers)
         partition = int(partitioner.assign(pl.Series([symbol]))[0])
         return Outgoing(record, origin, partition, symbol.encode(), after, headers)
+
+
+def _refused_part(record: DlqRecord) -> bytes | None:
+    """The payload without those of its rows that had passed."""
+    if record.rows is None or record.payload is None:
+        return record.payload
+    return take_rows(record.payload, rows_in(record.rows))
 
 
 def _headers(record: DlqRecord, origin: Origin) -> Headers:

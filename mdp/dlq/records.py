@@ -13,10 +13,19 @@ from typing import Final
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from contracts.bus_config import KafkaConfig
-from contracts.record import CONTENT_TYPE, header_texts
+from contracts.record import CONTENT_TYPE, header_bytes, header_texts
 from mdp.dlq.marks import Marks, Origin, is_mark
 from mdp.topic_reader import TopicReader
-from sinks.records import DLQ_ERROR, DLQ_REASON, FAILED_AT, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_ROW, SOURCE_TOPIC
+from sinks.records import (
+    DLQ_ERROR,
+    DLQ_REASON,
+    FAILED_AT,
+    SOURCE_OFFSET,
+    SOURCE_PARTITION,
+    SOURCE_ROW,
+    SOURCE_ROWS,
+    SOURCE_TOPIC,
+)
 from sources.topics import SourceError
 
 UNKNOWN: Final = "unknown"  # as a reason: not the pipeline wrote the record
@@ -28,12 +37,13 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True)
 class DlqRecord:
-    """A row of the log that did not pass.
+    """A row of the log that did not pass, or a record for several of its rows.
 
     Attributes:
         origin: where it came from; None where the record does not say.
         failed_at: when it was refused, in nanoseconds since the epoch.
         payload: its bytes as they came.
+        rows: which rows of the payload did not pass, as a `row_set`; None where it holds nothing else.
         retries: how often it had been redriven before it was refused.
         redriven: whether it has been sent to the events topic again since.
     """
@@ -47,6 +57,7 @@ class DlqRecord:
     content_type: str | None
     key: bytes | None
     payload: bytes | None
+    rows: bytes | None
     retries: int
     redriven: bool
 
@@ -150,6 +161,7 @@ def record(message: Message, marks: Marks) -> DlqRecord | None:
         content_type=texts.get(CONTENT_TYPE),
         key=_bytes(message.key()),
         payload=message.value(),
+        rows=header_bytes(headers, SOURCE_ROWS),
         retries=0 if origin is None else marks.retries(origin),
         redriven=origin in marks.redriven,
     )

@@ -80,6 +80,18 @@ def stream(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def with_odd_places(payload: bytes, shift: int) -> bytes:
+    """The same stream with a longer first message, so that no column lies where its type wants it."""
+    length = int.from_bytes(payload[4:8], "little")
+    return (
+        payload[:4]
+        + (length + shift).to_bytes(4, "little")
+        + payload[8 : 8 + length]
+        + bytes(shift)
+        + payload[8 + length :]
+    )
+
+
 def fetch(records: Sequence[Stored]) -> Fetch:
     return Fetch(topic="events", partition=3, next_offset=len(records), records=Records.of(records))
 

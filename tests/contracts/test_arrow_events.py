@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.arrow_events import MAX_ROWS
+from contracts.budgets import RECORD_ROWS
 from contracts.record import ARROW
 from tests.contracts.event_cases import BROKEN, GOOD
 from tests.contracts.stored_records import (
@@ -185,11 +185,11 @@ def test_a_name_twice_is_refused() -> None:
 
 
 def test_a_stream_may_not_claim_rows_without_end() -> None:
-    nothing = pa.table({"kind": pa.nulls(MAX_ROWS + 1)})
+    nothing = pa.table({"kind": pa.nulls(RECORD_ROWS + 1)})
     record = as_arrow(nothing)
     assert record.payload is not None
     assert len(record.payload) < 1_000
-    assert "rows, more than 1000000" in rejected(record)[0][2]
+    assert f"rows, more than {RECORD_ROWS}" in rejected(record)[0][2]
 
 
 def test_invalid_utf8_costs_the_record_and_not_the_flow() -> None:

@@ -26,6 +26,7 @@ from tests.contracts.stored_records import (
     decode,
     fetch,
     stream,
+    with_odd_places,
 )
 
 TICKS = pa.Table.from_pylist([TICK | {"symbol": symbol, "event_id": symbol * 5} for symbol in ("SPY", "QQQ", "IWM")])
@@ -38,18 +39,6 @@ def changed(**columns: Any) -> pa.Table:
         table = TICKS if at < 0 else TICKS.drop_columns([name])
         return table.append_column(name, pa.array(values) if isinstance(values, list) else values)
     return TICKS
-
-
-def with_odd_places(payload: bytes, shift: int) -> bytes:
-    """The same stream with a longer first message, so that no column lies where its type wants it."""
-    length = int.from_bytes(payload[4:8], "little")
-    return (
-        payload[:4]
-        + (length + shift).to_bytes(4, "little")
-        + payload[8 : 8 + length]
-        + bytes(shift)
-        + payload[8 + length :]
-    )
 
 
 STREAMS = [

@@ -1,0 +1,26 @@
+"""How much a record may ask for, whoever has written it.
+
+A record is small on the wire and can say anything about what it becomes. What it says is added up before anything is
+unpacked, and what would become more than this is refused as a whole, with its bytes as they came.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Columns of nothing but nulls are short, however many rows they claim. Ticks in plain columns take 28 bytes a row at
+# least: so many of them are larger than what a topic takes by default (1 MiB) many times over.
+RECORD_ROWS: Final = 250_000
+
+# What an Arrow record becomes: its buffers unpacked, its dictionaries once more for each batch that refers to them, and
+# its texts written out wherever a few bytes stand for many. Sixty times what a topic takes by default, which market
+# data does not reach by compression; a worker that has two such records at hand stays within half of its memory.
+RECORD_BYTES: Final = 64 * 1024 * 1024
+
+# Rows of one record that leave alone when they are rejected or late, each as a record of its own. With more of them,
+# the record leaves once, and names them: a thousand late rows as records cost as much as 50,000 that are in time.
+ALONE_ROWS: Final = 100
+
+# How many times the size of their record rows that leave alone may have together, their keys included. Each repeats
+# the schema: twelve columns take about a kilobyte, so a row of 60 bytes takes seventeen times as much alone.
+ALONE_TIMES: Final = 32
