@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from rich.text import Text
 
+from mdp.cli.output import number_text
 from mdp.printable import printable, printable_json
 from mdp.tail import Entry
 from sinks.records import DLQ_ERROR, DLQ_REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
@@ -92,7 +93,7 @@ def _refused(entry: Entry) -> list[tuple[str, str]]:
 
 
 def _short(value: Any) -> str:
-    text = f"{value:.10g}" if isinstance(value, float) else str(value)
+    text = number_text(value) if isinstance(value, float) else str(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "csv", "json"]
 
+_PLAIN: Final = (1e-6, 1e15)
 _WIDTH_OF_FILES: Final = 240  # tables in a file or pipe are not squeezed into a terminal's width
 _HIDDEN: Final = ("signal_id", "source_topic", "source_partition", "source_offset", "source_row", "partition")
 
@@ -63,8 +65,22 @@ def cell(value: object) -> Text:
     if value is None:
         return Text("-", style="dim")
     if isinstance(value, float):
-        return Text(f"{value:.10g}")
+        return Text(number_text(value))
     return Text(printable(str(value)))
+
+
+def number_text(value: float) -> str:
+    """A number with ten significant digits and all before the point, written out unless it is tiny or huge."""
+    size = abs(value)
+    if size == 0.0 or _PLAIN[0] <= size < _PLAIN[1]:
+        decimals = max(0, 9 - math.floor(math.log10(size))) if size else 0
+        return _trimmed(f"{value:.{decimals}f}")
+    digits, _, power = f"{value:.9e}".partition("e")
+    return f"{_trimmed(digits)}e{int(power)}" if power else digits
+
+
+def _trimmed(digits: str) -> str:
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 def print_frame(frame: pl.DataFrame, form: Format) -> None:

@@ -184,6 +184,29 @@ def test_another_provider_can_be_chosen(visit: Open, ticks: Ticks) -> None:
     expect(page.locator(LISTED)).to_have_count(1)
 
 
+def test_a_tiny_price_has_its_digits(visit: Open, ticks: Ticks) -> None:
+    page = visit("AAPL")
+    ticks.send("PEPE", SECONDS, 2.1e-10, provider="dex")
+    ticks.send("PEPE", SECONDS + 0.1, 2.5e-10, provider="dex")
+    ticks.send("PEPE", SECONDS + 1.6, 2.3e-10, provider="dex")
+    page.locator("#feed").select_option(label="dex · 1s")
+    expect(page.locator("#price")).to_have_text("2.5e-10")
+    expect(page.locator(LATEST)).to_contain_text("2.1e-10")
+
+
+def test_numbers_of_any_size_can_be_read(visit: Open) -> None:
+    values = [0, 1e-18, -2.1e-10, 1.25e-5, 1.0875, 105433.6, 1.5e13, -1e15, 1e18]
+    written = visit().evaluate(
+        "async (values) => { const { price, short } = await import('/static/format.js');"
+        " return [values.map(price), values.map(short)] }",
+        values,
+    )
+    assert written == [
+        ["0.00", "1e-18", "-2.1e-10", "0.000012500", "1.0875", "105,433.60", "15T", "-1e15", "1e18"],
+        ["0", "1e-18", "-2.1e-10", "0.0000125", "1.088", "105.4K", "15T", "-1e15", "1e18"],
+    ]
+
+
 @pytest.mark.parametrize("width", [360, 390])
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(visit: Open, width: int) -> None:
     page = visit("SPY", ViewportSize(width=width, height=800))

@@ -1,7 +1,7 @@
 // Candlesticks with vwap, volume and signals, on the library that the server brings along.
 
 import { colour } from "./colours.js";
-import { decimals } from "./format.js";
+import { decimals, price } from "./format.js";
 import { direction } from "./tables.js";
 
 const OLDER = 500;
@@ -93,8 +93,8 @@ export class Chart {
     this.vwap.setData(bars.map(vwap));
     this.volume.setData(bars.map(volume));
     if (bars.length) {
-      const precision = decimals(bars[bars.length - 1].close);
-      this.candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+      const minMove = 10 ** -decimals(bars[bars.length - 1].close);
+      this.candles.applyOptions({ priceFormat: { type: "custom", formatter: price, minMove } });
     }
   }
 

@@ -1,27 +1,41 @@
 // Numbers and times as text.
 
 const COUNT = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const DIGITS = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const LARGE = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 3 });
 const PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 2, signDisplay: "exceptZero" });
 
 export const NONE = "–";
 
+// Between these a number is written out, as people read it; beyond them as 2.1e-10.
+const PLAIN = [1e-6, 1e15];
+
 // How many decimals a price of this size needs: five digits or so, and two decimals at least.
 export function decimals(price) {
   const size = Math.abs(price);
-  return size > 0 ? Math.min(8, Math.max(2, 4 - Math.floor(Math.log10(size)))) : 2;
+  return size > 0 ? Math.max(2, 4 - Math.floor(Math.log10(size))) : 2;
 }
 
 export function price(value) {
   if (value === null || value === undefined) return NONE;
+  if (!isPlain(value)) return scientific(value);
   if (Math.abs(value) >= 1e8) return LARGE.format(value);
   const digits = decimals(value);
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+const isPlain = (value) => value === 0 || (Math.abs(value) >= PLAIN[0] && Math.abs(value) < PLAIN[1]);
+const scientific = (value) => Number(value.toPrecision(5)).toExponential().replace("e+", "e");
+
 export const count = (value) => COUNT.format(value);
-export const short = (value) => (Math.abs(value) < 100_000 ? COUNT.format(value) : SHORT.format(value));
+
+export function short(value) {
+  if (!isPlain(value)) return scientific(value);
+  if (Math.abs(value) < 1_000) return DIGITS.format(value);
+  return Math.abs(value) < 100_000 ? COUNT.format(value) : SHORT.format(value);
+}
+
 export const percent = (value) => PERCENT.format(value);
 
 export function time(milliseconds, window) {
