@@ -1,18 +1,18 @@
 """Loops over single events or bytes, where a column cannot say it: compiled to machine code by Numba.
 
-The compiled code is kept beside the source, so only the first process after a change compiles. Numba notices a change
-of the file that a function is in, but not of others that it takes functions or constants from: what calls each other
-shares a file, and after a change of what does not, `make clean` sees to it that all is compiled anew.
+The compiled code is kept (`contracts.code_cache`), so only the first process after a change compiles.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 import numba
+
+from contracts.code_cache import CodeCache
 
 
 @contextmanager
@@ -35,7 +35,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def compiled(function: _Function) -> _Function:
     """Runs without the GIL, on arrays and numbers only."""
-    try:
-        return cast(_Function, numba.njit(function, cache=True, nogil=True, error_model="numpy"))
-    except RuntimeError:  # no folder of the machine can be written to
-        return cast(_Function, numba.njit(function, nogil=True, error_model="numpy"))
+    dispatcher = numba.njit(function, nogil=True, error_model="numpy")
+    with suppress(OSError):  # without its source nobody knows which code is its own
+        dispatcher._cache = CodeCache(function)
+    return cast(_Function, dispatcher)
