@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 Words = npt.NDArray[np.uint64]
 
-_MODULUS: Final = np.uint64(840)
+_MODULUS: Final = 840
 _STATE: Final = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)  # of a zero key
 _PAIRS: Final = [f"{number:02x}" for number in range(256)]  # a suffix is two of them
 _ROWS: Final = 16  # the fewest that are worth a pass
@@ -43,6 +43,11 @@ def partition_key(partition: int) -> str:
     return _keys(range(number * _AT_ONCE, (number + 1) * _AT_ONCE))[place]
 
 
+def stay_together(workers: int) -> bool:
+    """Whether with so many workers all steps of a partition run in the one that reads it."""
+    return _MODULUS % workers == 0
+
+
 def partition_of(name: str) -> int:
     """The partition that a name or a key stands for."""
     return int(name.partition("-")[0])
@@ -56,7 +61,7 @@ def _keys(partitions: Sequence[int]) -> list[str]:
         tried = list(islice(highs, 1 + _ROWS // len(left)))
         starts = [f"{part_name(partition)}-{high}" for partition in left for high in tried]
         hashes = _hashes(starts).reshape(len(left), -1)
-        fits = hashes % _MODULUS == np.array(left, np.uint64)[:, None] % _MODULUS
+        fits = hashes % np.uint64(_MODULUS) == np.array(left, np.uint64)[:, None] % np.uint64(_MODULUS)
         for row in np.flatnonzero(fits.any(axis=1)):
             high, low = divmod(int(fits[row].argmax()), len(_PAIRS))
             keys[left[row]] = f"{part_name(left[row])}-{tried[high]}{_PAIRS[low]}"

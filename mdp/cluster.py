@@ -6,15 +6,21 @@ import logging
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from typing import Final
+from mmap import mmap
+from tempfile import TemporaryFile
+from typing import IO, Final
 
+from contracts.partition_keys import stay_together
 from flows import stop
+from mdp.crash_loop import CrashLoop
 from mdp.processes import AWAY, LOOK_SECONDS, Processes
+from telemetry.whereabouts import SIZE, Whereabouts
 
 USER_ERROR: Final = 2
 
@@ -49,22 +55,38 @@ class Restarts:
         return random.uniform(longest / 2, longest)  # noqa: S311 - jitter
 
 
-def run(flow: str, workers: int) -> int:
-    """Runs `flow` on so many processes until its end, a stop, or an error that another start would not mend.
+def run(flow: str, workers: int, topic: str) -> int:
+    """Runs `flow`, which reads `topic`, on so many processes until its end, a stop, or what no other start would mend.
 
     Returns:
         The exit code: 2 after an error that a user can cause, 75 after a stop that could not be made in time.
     """
     _stop_on_signals()
-    with closing(Processes(flow, workers)) as processes:
-        return _kept_going(processes)
+    with _shared_file() as file:
+        file.truncate(SIZE)
+        os.set_inheritable(file.fileno(), True)
+        whereabouts = Whereabouts(mmap(file.fileno(), SIZE))
+        with closing(Processes(flow, workers, file.fileno())) as processes:
+            return _kept_going(processes, workers, topic, whereabouts)
 
 
-def _kept_going(processes: Processes) -> int:
-    restarts = Restarts()
+def _shared_file() -> IO[bytes]:
+    """In memory where the system has such files: a full disk must not end who writes to it."""
+    return os.fdopen(os.memfd_create("whereabouts"), "r+b") if sys.platform == "linux" else TemporaryFile()
+
+
+def _kept_going(processes: Processes, workers: int, topic: str, whereabouts: Whereabouts) -> int:
+    restarts, loop = Restarts(), CrashLoop()
     while True:
-        code = verdict(processes.run())
+        whereabouts.restart(loop.suspects)
+        ended = processes.run()
+        code = verdict(list(ended.values()))
         if stop.STOP.is_set() or code in (0, USER_ERROR):
+            return code
+        if code != AWAY:
+            loop.note(code, whereabouts.in_hand(_dead(ended, workers)))
+        if loop.is_certain:
+            log.error("a worker process dies (%d) whenever it has read %s: given up", code, loop.told(topic))
             return code
         # what is away comes back, so that is tried without a limit
         pause = restarts.pause(time.monotonic(), crashed=code != AWAY)
@@ -75,6 +97,15 @@ def _kept_going(processes: Processes) -> int:
         log.warning("a worker process %s: the cluster starts again from its last snapshot in %.1f s", why, pause)
         if _stopped_within(pause):
             return stop.STUCK
+
+
+def _dead(ended: Mapping[int, int], workers: int) -> Collection[int]:
+    """The processes that may have had in hand what one has died of."""
+    return (
+        [process for process, code in ended.items() if code not in (0, AWAY)]
+        if stay_together(workers)
+        else range(workers)
+    )
 
 
 def verdict(codes: Sequence[int]) -> int:

@@ -1,4 +1,4 @@
-"""`python -m mdp.fork_server FLOW`: has loaded what the processes of a cluster need, and forks them when it is told to.
+"""`python -m mdp.fork_server FLOW FILE`: has loaded what the processes of a cluster need, and forks them when told to.
 
 To import everything and to load compiled code takes more than a second of CPU time. Four processes that each did so for
 themselves would, on two cores, be back some seconds later.
@@ -20,8 +20,9 @@ import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
+from flows.config_file import load
 from mdp import member
 from mdp.fork_orders import Ended, Send, Start
 from mdp.worker import Flow
@@ -47,8 +48,8 @@ class _Server:
     when nobody has that any more, the parent knows that all have ended.
     """
 
-    def __init__(self, flow: Flow) -> None:
-        self._flow = flow
+    def __init__(self, *arguments: str) -> None:
+        self._arguments = arguments  # of each process, beside its place
         self._parent = Connection(os.dup(0))
         os.set_inheritable(self._parent.fileno(), True)
         self._alive, self._life = os.pipe()
@@ -95,7 +96,14 @@ class _Server:
         return True
 
     def _spawn(self, place: Place) -> int:
-        command = [sys.executable, "-m", member.__name__, self._flow, str(place.process), ";".join(place.addresses)]
+        command = [
+            sys.executable,
+            "-m",
+            member.__name__,
+            str(place.process),
+            ";".join(place.addresses),
+            *self._arguments,
+        ]
         standard_input = (os.POSIX_SPAWN_DUP2, self._alive, 0)
         return os.posix_spawn(sys.executable, command, os.environ, file_actions=[standard_input])
 
@@ -127,15 +135,24 @@ def _woken_by(number: int) -> int:
 
 
 def main() -> NoReturn:
-    """Serves until its parent has gone; in a process that it has forked, runs that to its end."""
-    flow: Flow = sys.argv[1]  # type: ignore[assignment]
+    """Serves until its parent has gone, or runs the process that was forked."""
+    member.end_after(_run)
+
+
+def _run() -> int:
+    flow, whereabouts = sys.argv[1:]
+    _load(flow)
+    place = _Server(flow, whereabouts).serve()
+    return 0 if place is None else member.run(place.process, place.addresses, cast(Flow, flow), int(whereabouts))
+
+
+def _load(flow: str) -> None:
+    settings = load()
     importlib.import_module(f"flows.{flow}")
+    if settings.inference.adapters.sklearn.enabled:
+        importlib.import_module("skops.io")  # and scikit-learn with it
     gc.collect()
     gc.freeze()  # what is there stays: to look at it again would only copy it for each process
-    place = _Server(flow).serve()
-    if place is not None:
-        member.run(flow, place.process, place.addresses)
-    sys.exit()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m mdp.member FLOW PROCESS ADDRESSES`: one process of a cluster on this machine.
+"""`python -m mdp.member PROCESS ADDRESSES FLOW FILE`: one process of a cluster on this machine.
 
 What it takes to end such a process, whoever has started it, is here too.
 """
@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final, NoReturn
+from typing import ClassVar, Final, NoReturn, cast
 
 from bytewax import errors
 from confluent_kafka import KafkaException
@@ -23,6 +23,7 @@ from mdp.local import ports
 from mdp.processes import AWAY
 from mdp.worker import Flow, run_process, show_health, start_logging
 from sinks.kafka import FORBIDDEN
+from telemetry.whereabouts import share
 
 _FAULT: Final = 1
 _NEIGHBOUR_SECONDS: Final = 5.0
@@ -45,18 +46,22 @@ class _Raised(errors.BytewaxRuntimeError):
 
 
 def main() -> NoReturn:
-    """Runs the process that the arguments name."""
-    flow, process, addresses = sys.argv[1:]
-    run(flow, int(process), addresses.split(";"))  # type: ignore[arg-type]
+    """Runs the process that the arguments name; its exit code tells who started it whether to start again."""
+    process, addresses, flow, whereabouts = sys.argv[1:]
+    end_after(lambda: run(int(process), addresses.split(";"), cast(Flow, flow), int(whereabouts)))
 
 
-def run(flow: Flow, process: int, addresses: Sequence[str]) -> NoReturn:
-    """Runs the process; its exit code tells who started it whether to start again."""
+def run(process: int, addresses: Sequence[str], flow: Flow, whereabouts: int) -> int:
+    """Runs a process to its exit code.
+
+    Args:
+        process: its number in the cluster.
+        addresses: where the processes of the cluster find each other.
+        flow: what they run.
+        whereabouts: the descriptor of the file in which `telemetry.whereabouts` keeps them.
+    """
     stop.with_parent()
-    end_after(lambda: _run(flow, process, addresses))
-
-
-def _run(flow: Flow, process: int, addresses: Sequence[str]) -> int:
+    share(whereabouts, process)
     settings = connected(load())
     start_logging(settings, process)
     show_health(settings, process)

@@ -28,20 +28,20 @@ LOOK_SECONDS: Final = 0.05
 class Processes:
     """As many as there are workers. Bytewax's clusters work as a whole or not at all: when one ends, so do the others.
 
-    They come out of a fork server, which stays for the next start. They learn the config from the environment, and find
-    each other on ports chosen anew.
+    They come out of a fork server, which stays for the next start. They learn the config from the environment, find
+    each other on ports chosen anew, and keep their whereabouts in a file whose descriptor they inherit.
     """
 
-    def __init__(self, flow: str, workers: int) -> None:
-        self._command = [sys.executable, "-m", SERVER, flow]
+    def __init__(self, flow: str, workers: int, whereabouts: int) -> None:
+        self._command = [sys.executable, "-m", SERVER, flow, str(whereabouts)]
         self._codes: list[int | None] = [None] * workers
         self._server: _Server | None = None
 
-    def run(self) -> list[int]:
+    def run(self) -> dict[int, int]:
         """Starts them, and ends all when one has failed or a stop was asked for.
 
         Returns:
-            The exit codes, without those of processes that had to be ended because another one has.
+            The exit codes by process, without those of processes that had to be ended because another one has.
         """
         self._start()
         while not stop.STOP.is_set() and None in self._codes and not any(self._codes):
@@ -64,8 +64,8 @@ class Processes:
             self._server = None
 
     @property
-    def _ended(self) -> list[int]:
-        return [code for code in self._codes if code is not None]
+    def _ended(self) -> dict[int, int]:
+        return {process: code for process, code in enumerate(self._codes) if code is not None}
 
     def _start(self) -> None:
         self._codes = [None] * len(self._codes)
@@ -84,7 +84,7 @@ class Processes:
 
     def _are_explained(self) -> bool:
         """Whether one has ended by itself, and not of what another's end does to it."""
-        return None not in self._codes or any(code not in (0, *_OF_ANOTHERS_END) for code in self._ended)
+        return None not in self._codes or any(code not in (0, *_OF_ANOTHERS_END) for code in self._ended.values())
 
     def _listen_until(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds

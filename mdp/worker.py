@@ -107,7 +107,7 @@ def _processes(flow: Flow, settings: Settings, workers: int) -> Callable[[], int
         return lambda: run_process(flow, settings, 0, [])
     from mdp import cluster  # noqa: PLC0415 - a worker that runs alone starts sooner without it
 
-    return lambda: cluster.run(flow, workers)
+    return lambda: cluster.run(flow, workers, settings.source_topic(flow))
 
 
 def run_process(

@@ -27,6 +27,7 @@ from sinks.records import Identity
 from sinks.store import StoreWriter
 from telemetry.latency import KAFKA, STORE, written
 from telemetry.snapshots import timed_snapshot
+from telemetry.whereabouts import noted
 
 _Parts = Callable[[], list[str]]
 _W = TypeVar("_W")
@@ -112,7 +113,8 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
 
     def _make(self) -> tuple[TransactionalWriter, BackgroundWriter]:
         writer = TransactionalWriter(self.config, self.identity, self.topics)
-        return writer, BackgroundWriter(KAFKA, written(KAFKA, writer.write, writer.leaves), writer.close)
+        write = noted(KAFKA, written(KAFKA, writer.write, writer.leaves))
+        return writer, BackgroundWriter(KAFKA, write, writer.close)
 
 
 @dataclass
@@ -137,7 +139,7 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, None]):
 
     def _make(self) -> tuple[StoreWriter, BackgroundWriter]:
         store = self.open_writer()
-        return store, BackgroundWriter(STORE, written(STORE, store.write), store.close)
+        return store, BackgroundWriter(STORE, noted(STORE, written(STORE, store.write)), store.close)
 
 
 @dataclass(frozen=True)

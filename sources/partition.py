@@ -18,6 +18,7 @@ from contracts.partition_keys import partition_key
 from contracts.record import Fetch, Records
 from sources.record_queue import Event, RecordQueue
 from sources.topics import BrokerUnavailable, SourceError, topic_id
+from telemetry import whereabouts
 from telemetry.outage import wait_out
 from telemetry.reading import Reading
 from telemetry.step_cpu import counted
@@ -30,6 +31,7 @@ _PART: Final = 4000  # records, with all that is made of them, that still fit a 
 _SMALL: Final = 2_000  # records that cost less in a batch of their own than they would if they waited for more
 _PATIENCE_SECONDS: Final = 0.25  # for that long, while no window is about to close
 _LEAST_PATIENCE_SECONDS: Final = 0.1
+_PIECES: Final = 64  # of suspects: three deaths tell one of a quarter of a million records
 _NO_END: Final = 2**63 - 1
 _POLL_SECONDS: Final = 0.003
 _SOON_SECONDS: Final = 0.001  # between two looks, when a window may close any moment
@@ -58,6 +60,9 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         self._key = partition_key(partition)
         self._read_to = start
         self._end = end
+        self._whereabouts = whereabouts.own()
+        self._whereabouts.begin(partition, start)
+        self._suspects = self._whereabouts.suspects(partition)
         self._held: Records | None = None  # read, and waiting for more
         self._closing_times = source.closing_times() if source.closing_times else None
         self._closes_at = 0.0  # when a window may close next, if events go on as they came
@@ -126,7 +131,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
 
     def _parts(self) -> Iterator[Fetch]:
         """What is there, at most a batch; nothing yet, if it is little and can wait."""
-        room, room_bytes = self._source.batch_size, self._source.batch_bytes
+        room, room_bytes = self._room, self._source.batch_bytes
         while room > 0 and room_bytes > 0:
             held, self._held = self._held, None
             new, is_all = self._polled(min(room, _PART) - (len(held) if held else 0), room_bytes)
@@ -141,6 +146,16 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
             if is_all or self._has_ended:
                 return
             room, room_bytes = room - len(records), room_bytes - records.size
+
+    @property
+    def _room(self) -> int:
+        """For how many records; suspects come in pieces, and only one of all partitions is in hand at a time."""
+        most, suspects = self._source.batch_size, self._suspects
+        if self._read_to >= suspects.stop:
+            return most
+        if self._read_to < suspects.start:
+            return min(most, suspects.start - self._read_to)
+        return max(len(suspects) // _PIECES, 1) if self._whereabouts.are_suspects_written() else 0
 
     def _polled(self, most: int, most_bytes: int) -> tuple[Records, bool]:
         """(records that have been fetched, whether these are all)."""
@@ -163,6 +178,8 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         """
         if self._closing_times is None or not len(records) or len(records) >= min(_SMALL, self._source.batch_size):
             return False
+        if self._read_to < self._suspects.stop:
+            return False
         closes = self._closing_times.pass_one(new)
         if len(new):
             self._closes_at = time.monotonic() + self._closing_times.ahead_ns / 1e9
@@ -179,6 +196,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
 
     def _fetch(self, records: Records) -> Fetch:
         self._last_appended = _appended(records, -1)
+        self._whereabouts.give(self._partition, int(records.offsets[0]), self._next)
         return Fetch(
             topic=self._source.topic,
             partition=self._partition,

@@ -11,10 +11,9 @@ from tests.harness import Deployment, Deployments, until
 from tests.market import FEATURES, PARTITIONS, RULES, market_topic
 
 LOADED = """
-import importlib
 from mdp import fork_server
 for flow in ("market", "micro_batch", "infer"):
-    importlib.import_module(f"flows.{flow}")
+    fork_server._load(flow)
 print(fork_server.threads())
 """
 CLUSTER = """
@@ -27,7 +26,8 @@ STAY = "micro_batch.flush_timeout_ms=3600000"
 
 
 def test_what_is_loaded_starts_no_thread_that_a_fork_would_leave_behind() -> None:
-    said = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True).stdout
+    model = {"MDP_OVERRIDES": '["inference.adapters.sklearn.enabled=true"]'}
+    said = subprocess.check_output([sys.executable, "-c", LOADED], text=True, env={**os.environ, **model})
     assert said == "[]\n"
 
 
