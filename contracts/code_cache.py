@@ -81,8 +81,10 @@ def folders() -> list[Path]:
     """Beside the sources, or else among the user's; only where NUMBA_CACHE_DIR says, if it says so."""
     if (told := os.environ.get("NUMBA_CACHE_DIR")) is not None:
         return [Path(told)]
-    users = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    return [_PROJECT / "contracts" / "__pycache__" / "compiled", users / "mdp" / "compiled"]
+    found = [_PROJECT / "contracts" / "__pycache__" / "compiled"]
+    with suppress(RuntimeError):  # nobody knows where the user is at home
+        found.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mdp" / "compiled")
+    return found
 
 
 @cache

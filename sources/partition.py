@@ -16,7 +16,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from contracts.batch import Appended, MicroBatch, Quiet
 from contracts.partition_keys import partition_key
 from contracts.record import Fetch, Records
-from sources.record_queue import Event, RecordQueue
+from sources.object_queue import Event
+from sources.queues import open_queue
 from sources.topics import BrokerUnavailable, SourceError, topic_id
 from telemetry import whereabouts
 from telemetry.outage import wait_out
@@ -53,7 +54,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     def __init__(self, source: KafkaSource, consumer: Consumer, partition: int, start: int, end: int | None) -> None:
         self._source = source
         self._consumer = consumer
-        self._queue = RecordQueue(consumer, source.topic, partition)
+        self._queue = open_queue(consumer, source.topic, partition)
         self._queue.start_at(start)
         self._topic_id = source.topic_id
         self._partition = partition

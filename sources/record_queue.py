@@ -15,19 +15,20 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import Consumer, KafkaError, TopicPartition, cimpl
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from numba import types
 
 from contracts.binary import NONE, PADDING, BinaryColumn, starts_of
 from contracts.jit import compiled
 from contracts.memory import byte, eight_bytes, four_bytes, gather
 from contracts.record import CONTENT_TYPE_NAMES, MAX_CONTENT_TYPE_BYTES, Records
+from sources.librdkafka import LIBRARY, client_of, function
+from sources.object_queue import Event
 
 _Ints = npt.NDArray[np.int64]
 _Messages = _Ints  # their addresses
@@ -40,28 +41,17 @@ _PLACE: Final = np.dtype(
     [(name, np.int64) for name in ("value", "value_len", "key", "key_len", "type", "type_len", "offset", "time_ms")]
 )
 
-_library: Final = ctypes.CDLL(cimpl.__file__)  # leads on to the librdkafka that it is linked to
-
-
-def _function(name: str, result: Any, *arguments: Any) -> Any:
-    function = getattr(_library, name)
-    function.restype, function.argtypes = result, arguments
-    return function
-
-
 _pointer = ctypes.c_void_p
-_get_queue = _function("rd_kafka_queue_get_partition", _pointer, _pointer, ctypes.c_char_p, ctypes.c_int32)
-_forward = _function("rd_kafka_queue_forward", None, _pointer, _pointer)
-_give_back = _function("rd_kafka_queue_destroy", None, _pointer)
-_consume = _function(
-    "rd_kafka_consume_batch_queue", ctypes.c_ssize_t, _pointer, ctypes.c_int, _pointer, ctypes.c_size_t
-)
-_error_text = _function("rd_kafka_message_errstr", ctypes.c_char_p, _pointer)
+_get_queue = function("rd_kafka_queue_get_partition", _pointer, _pointer, ctypes.c_char_p, ctypes.c_int32)
+_forward = function("rd_kafka_queue_forward", None, _pointer, _pointer)
+_give_back = function("rd_kafka_queue_destroy", None, _pointer)
+_consume = function("rd_kafka_consume_batch_queue", ctypes.c_ssize_t, _pointer, ctypes.c_int, _pointer, ctypes.c_size_t)
+_error_text = function("rd_kafka_message_errstr", ctypes.c_char_p, _pointer)
 
 
 def _native(name: str, signature: Any) -> Any:
     """A function of librdkafka for compiled code."""
-    llvm.add_symbol(name, ctypes.cast(getattr(_library, name), _pointer).value)
+    llvm.add_symbol(name, ctypes.cast(getattr(LIBRARY, name), _pointer).value)
     return types.ExternalFunction(name, signature)
 
 
@@ -71,27 +61,13 @@ _header = _native("rd_kafka_header_get_all", types.int32(types.intp, types.intp,
 _destroy = _native("rd_kafka_message_destroy", types.void(types.intp))
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something else than a record that a partition has to tell.
-
-    Attributes:
-        offset: what it is about, such as the end of the partition.
-    """
-
-    error: KafkaError
-    offset: int
-
-
 class RecordQueue:
     """The records of one partition that `consumer` fetches once it has been told where to start."""
 
     def __init__(self, consumer: Consumer, topic: str, partition: int) -> None:
         self._consumer, self._topic, self._partition = consumer, topic, partition
         self._waiting = _NO_MESSAGES  # taken from the consumer, and not read for want of room
-        # A Python object begins with what all of them have, and this one goes on with its rd_kafka_t*.
-        client = _pointer.from_address(id(consumer) + object.__basicsize__).value
-        self._queue = _get_queue(client, topic.encode(), partition)
+        self._queue = _get_queue(client_of(consumer), topic.encode(), partition)
         _forward(self._queue, None)
 
     def start_at(self, offset: int) -> None:
@@ -109,11 +85,12 @@ class RecordQueue:
         messages, is_all = self._taken(most, most_bytes)
         if not len(messages):
             return _NOTHING, [], is_all
-        failed = _failed(messages)
-        events = [_event(address) for address in messages[failed].tolist()]
-        records = _records(messages[~failed] if events else messages)
-        _destroy_all(messages)
-        return records, events, is_all
+        try:
+            failed = _failed(messages)
+            events = [_event(address) for address in messages[failed].tolist()]
+            return _records(messages[~failed] if events else messages), events, is_all
+        finally:
+            _destroy_all(messages)
 
     def _taken(self, most: int, most_bytes: int) -> tuple[_Messages, bool]:
         """Messages that fit, and whether there are no others.

@@ -32,6 +32,8 @@ def versions(_: Site) -> Iterator[Finding]:
     """Of Python and of the libraries whose internals the pipeline depends on."""
     import confluent_kafka  # noqa: PLC0415
 
+    from sources.queue_probe import refusal  # noqa: PLC0415
+
     installed = [f"{name} {version(name)}" for name in _SHOWN]
     text = ", ".join(
         (f"Python {platform.python_version()}", *installed, f"librdkafka {confluent_kafka.libversion()[0]}")
@@ -44,6 +46,11 @@ def versions(_: Site) -> Iterator[Finding]:
         yield wrong("; ".join(others), "install what requirements.lock names: `make setup`, or build the image anew")
     else:
         yield ok(text)
+    if (reason := refusal()) is not None:
+        yield note(
+            f"records of Kafka are read as objects, at several times the cost: {reason}",
+            "install the confluent-kafka that requirements.lock names",
+        )
 
 
 def config(site: Site) -> Iterator[Finding]:

@@ -1,18 +1,22 @@
-"""Records come out of librdkafka's memory as confluent-kafka's objects hold them."""
+"""Records come out of librdkafka's memory as confluent-kafka's objects hold them; and out of a queue of these, too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from contracts.binary import BinaryColumn
 from contracts.record import Records
-from sources.record_queue import Event, RecordQueue
+from sources.object_queue import Event, ObjectQueue
+from sources.queues import PartitionQueue
+from sources.record_queue import RecordQueue
 from tests.harness import until
 
 Headers = list[tuple[str, str | bytes | None]]
+Kind = Callable[[Consumer, str, int], PartitionQueue]
 
 ODD: list[tuple[bytes | None, bytes | None, Headers]] = [
     (b'{"kind": "tick"}', b"SPY", [("content-type", "text/plain")]),
@@ -36,6 +40,12 @@ def write(kafka: str, topic: str) -> None:
     assert producer.flush(10) == 0
 
 
+@pytest.fixture(params=[RecordQueue, ObjectQueue])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    chosen: Kind = request.param
+    return chosen
+
+
 @contextmanager
 def consumer(kafka: str, topic: str) -> Iterator[Consumer]:
     made = Consumer({"bootstrap.servers": kafka, "group.id": topic, "enable.partition.eof": True})
@@ -44,15 +54,15 @@ def consumer(kafka: str, topic: str) -> Iterator[Consumer]:
 
 
 @contextmanager
-def queue(kafka: str, topic: str, offset: int = 0) -> Iterator[RecordQueue]:
+def queue(kind: Kind, kafka: str, topic: str, offset: int = 0) -> Iterator[PartitionQueue]:
     with consumer(kafka, topic) as made:
-        one = RecordQueue(made, topic, 0)
+        one = kind(made, topic, 0)
         one.start_at(offset)
         yield one
         one.close()
 
 
-def read(one: RecordQueue, most: int, most_bytes: int = 10**9) -> tuple[Records, list[Event]]:
+def read(one: PartitionQueue, most: int, most_bytes: int = 10**9) -> tuple[Records, list[Event]]:
     """Everything up to the end of the partition, so many, and so large, at a time."""
     records, events, _ = one.read(0, 0)
 
@@ -83,12 +93,12 @@ def content_types(records: Records) -> list[str]:
     return [records.content_type(index) for index in range(len(records))]
 
 
-def test_every_part_of_a_record_is_as_its_object_has_it(kafka: str, topic: Callable[..., str]) -> None:
+def test_every_part_of_a_record_is_as_its_object_has_it(kind: Kind, kafka: str, topic: Callable[..., str]) -> None:
     name = topic(partitions=1)
     write(kafka, name)
     expected = Records.of(one_by_one(kafka, name))  # type: ignore[arg-type]
     for most, most_bytes in ((1, 10**9), (4, 10**9), (100, 10**9), (100, 20), (100, 0), (3, 300_000)):
-        with queue(kafka, name) as one:
+        with queue(kind, kafka, name) as one:
             found, _ = read(one, most, most_bytes)
         assert contents(found.values) == contents(expected.values) == [value for value, _, _ in ODD]
         assert contents(found.keys) == contents(expected.keys) == [key for _, key, _ in ODD]
@@ -98,23 +108,23 @@ def test_every_part_of_a_record_is_as_its_object_has_it(kafka: str, topic: Calla
 
 
 def test_the_end_of_a_partition_comes_after_its_records_and_says_where_it_is(
-    kafka: str, topic: Callable[..., str]
+    kind: Kind, kafka: str, topic: Callable[..., str]
 ) -> None:
     name = topic(partitions=1)
     write(kafka, name)
-    with queue(kafka, name, offset=len(ODD) - 2) as one:
+    with queue(kind, kafka, name, offset=len(ODD) - 2) as one:
         records, events = read(one, 100)
     assert records.offsets.tolist() == [len(ODD) - 2, len(ODD) - 1]
     assert [(event.error.code(), event.offset) for event in events] == [(KafkaError._PARTITION_EOF, len(ODD))]
 
 
 def test_an_offset_that_the_log_does_not_have_is_told_and_reading_goes_on_elsewhere(
-    kafka: str, topic: Callable[..., str]
+    kind: Kind, kafka: str, topic: Callable[..., str]
 ) -> None:
     name = topic(partitions=1)
     write(kafka, name)
     made = Consumer({"bootstrap.servers": kafka, "group.id": name, "auto.offset.reset": "error"})
-    one = RecordQueue(made, name, 0)
+    one = kind(made, name, 0)
     one.start_at(1_000)
     news: list[Event] = []
     until(lambda: news.extend(one.read(10, 10**9)[1]) or news, "the news")
@@ -126,16 +136,18 @@ def test_an_offset_that_the_log_does_not_have_is_told_and_reading_goes_on_elsewh
     made.close()
 
 
-def test_what_is_no_news_of_the_partition_comes_from_the_consumer(kafka: str, topic: Callable[..., str]) -> None:
+def test_what_is_no_news_of_the_partition_comes_from_the_consumer(
+    kind: Kind, kafka: str, topic: Callable[..., str]
+) -> None:
     """Also a commit's answer: its callback has to run inside the consumer's own methods."""
     name = topic(partitions=1)
     write(kafka, name)
     answers: list[KafkaError | None] = []
     made = Consumer({"bootstrap.servers": kafka, "group.id": name, "on_commit": lambda error, _: answers.append(error)})
-    one = RecordQueue(made, name, 0)
+    one = kind(made, name, 0)
     one.start_at(0)
     made.commit(offsets=[TopicPartition(name, 0, 1)], asynchronous=True)
-    until(lambda: not list(one.others()) and answers, "the commit")
+    until(lambda: one.read(1, 0) and not list(one.others()) and answers, "the commit")
     assert answers == [None]
     one.close()
     made.close()
