@@ -17,8 +17,9 @@ import pyarrow as pa
 from contracts.arrow_events import columns, frame, opened
 from contracts.arrow_layout import ABSENT, ROLES, Layout, forget, layout_of, learn, schema_of
 from contracts.arrow_scan import OTHER, Ticks, scan
+from contracts.arrow_size import Size, check_size, stated_size
 from contracts.batch import NO_EVENTS
-from contracts.budgets import RECORD_BYTES
+from contracts.budgets import RECORD_BYTES, RECORD_ROWS
 from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, PARSED, in_time, latest, places
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
@@ -35,6 +36,29 @@ _JUDGED: Final = [*_REQUIRED, "src_ts", "src_text", "event_id", "seq", "flaw"]
 _KEPT: Final = ["provider", "symbol", "c", "v", "seq", "event_id"]
 _UNSAID: Final = {"kind": "tick", **dict.fromkeys(("o", "h", "l", "seq", "event_id"))}
 _DEFAULTS: Final = {name: pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items()}
+
+
+def fitting(records: Records, chosen: Iterable[int]) -> int:
+    """How many of the first records become no more together than one may, at least one; `chosen` are Arrow's."""
+    rows = nbytes = 0
+    for index in chosen:
+        payload = records.values.view(index)
+        if layout_of(payload) is None:  # else it becomes little more than it is
+            size = _stated(payload)
+            rows, nbytes = rows + size.rows, nbytes + size.nbytes
+        if index and (rows > RECORD_ROWS or nbytes > RECORD_BYTES):
+            return index
+    return len(records)
+
+
+def _stated(payload: memoryview) -> Size:
+    """What a record becomes: nothing, if it will be refused."""
+    try:
+        size = stated_size(pa.py_buffer(payload))
+        check_size(size.rows, size.nbytes)
+    except Exception:
+        return Size(0, 0)
+    return size
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,9 @@ class BinaryColumn(_Strings):
             np.concatenate([part.lengths for part in parts]),
         )
 
-    def first(self, count: int) -> BinaryColumn:
-        return BinaryColumn(self.data, self.starts[:count], self.lengths[:count])
+    def between(self, span: slice) -> BinaryColumn:
+        """Some of the strings, in the same buffer."""
+        return BinaryColumn(self.data, self.starts[span], self.lengths[span])
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -15,10 +15,12 @@ from types import ModuleType
 from typing import Final
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch, Outcomes
-from contracts.binary import BinaryColumn, Chained
+from contracts.binary import NONE, BinaryColumn, Chained
+from contracts.budgets import RECORD_ROWS
 from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain, places, with_interval_lengths, with_times
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
@@ -27,8 +29,6 @@ from contracts.refused import count_rows, refused_rows
 from contracts.ticks import TickReader
 
 UNDECODABLE: Final = "undecodable"
-
-_MOST_CHARACTERS: Final = 256  # of a content type that are looked at: the last ones looked at are kept
 
 _FIELDS: Final = [
     (name, "src_text" if name == "src_ts" else name) for name in BarEvent.__struct_fields__ if name != "ver"
@@ -52,12 +52,12 @@ class Decoder:
         return self.decode_all([fetch])
 
     def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
-        """One micro-batch out of at least one fetch; each is read before the next is asked for."""
+        """One micro-batch out of at least one fetch; each is read before the next is asked for, if there is room."""
         payloads: list[BinaryColumn] = []
         ticks = TickReader(self.max_future_ns)
         others: list[pl.DataFrame] = []
         rejects: list[pl.DataFrame] = []
-        start = 0
+        start = rows = 0
         for fetch in fetches:
             payloads.append(fetch.records.values)
             rest = ticks.read(fetch.records, start)
@@ -65,7 +65,10 @@ class Decoder:
                 good, bad = self._read(fetch.records, rest)
                 others.append(good.with_columns(pl.col("record") + start) if start else good)
                 rejects.append(bad)
+                rows += good.height
             start += len(fetch.records)
+            if rows >= RECORD_ROWS:
+                break
         refused = pl.concat(rejects) if rejects else NO_REFUSED
         return MicroBatch(
             topic=fetch.topic,
@@ -80,7 +83,7 @@ class Decoder:
 
     def _read(self, records: Records, chosen: Sequence[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(EVENTS, REFUSED) of the chosen records, by the rules of the contract, in the order of the log."""
-        types = {index: _media_type(records.content_type(index)[:_MOST_CHARACTERS]) for index in chosen}
+        types = {index: _media_type(records.content_type(index)) for index in chosen}
         many = [index for index, content_type in types.items() if content_type == ARROW]
         single, broken = _decoded(records, {index: types[index] for index in types.keys() - many})
         ticks: list[pl.DataFrame] = []
@@ -104,6 +107,13 @@ class Decoder:
             return events, NO_REFUSED
         refused = parsed.filter(~is_accepted)
         return events, refused_rows(refused, records.values, explain(refused, self.window_ns), records.keys)
+
+
+def fitting(records: Records) -> int:
+    """How many of the first records may be decoded at once, at least one; those of one event become no larger."""
+    told = np.flatnonzero(records.content_types.lengths != NONE).tolist()
+    many = [index for index in told if _media_type(records.content_type(index)) == ARROW]
+    return int(_arrow_ticks().fitting(records, many)) if many else len(records)
 
 
 def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

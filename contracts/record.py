@@ -92,12 +92,19 @@ class Records:
         return self.values.data.nbytes + self.keys.data.nbytes + self.content_types.data.nbytes
 
     def first(self, count: int) -> Records:
+        return self._between(slice(count))
+
+    def after(self, count: int) -> Records:
+        """All but the first so many."""
+        return self._between(slice(count, None))
+
+    def _between(self, span: slice) -> Records:
         return Records(
-            self.values.first(count),
-            self.keys.first(count),
-            self.content_types.first(count),
-            self.offsets[:count],
-            self.times_ms[:count],
+            self.values.between(span),
+            self.keys.between(span),
+            self.content_types.between(span),
+            self.offsets[span],
+            self.times_ms[span],
         )
 
     def times(self) -> _Ints:

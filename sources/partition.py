@@ -14,6 +14,7 @@ from bytewax.inputs import StatefulSourcePartition
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from contracts.batch import Appended, MicroBatch, Quiet
+from contracts.decode import fitting
 from contracts.partition_keys import partition_key
 from contracts.record import Fetch, Records
 from sources.object_queue import Event
@@ -65,6 +66,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         self._whereabouts.begin(partition, start)
         self._suspects = self._whereabouts.suspects(partition)
         self._held: Records | None = None  # read, and waiting for more
+        self._left: Records | None = None  # read, and too much for the batch before
         self._closing_times = source.closing_times() if source.closing_times else None
         self._closes_at = 0.0  # when a window may close next, if events go on as they came
         self._handed_on_at = 0.0
@@ -90,7 +92,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
 
     def _read(self) -> Iterable[tuple[str, MicroBatch]]:
         """Fetches and decodes: one step, as each part of a fetch is decoded while it is warm."""
-        if self._source.stop.is_set() or (self._has_ended and self._held is None):
+        if self._source.stop.is_set() or (self._has_ended and not (self._held or self._left)):
             raise StopIteration
         parts = self._parts()
         first = next(parts, None)
@@ -123,7 +125,8 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     @property
     def _next(self) -> int:
         """Everything before this offset has been handed on."""
-        return self._read_to if self._held is None else int(self._held.offsets[0])
+        waiting = self._left or self._held
+        return int(waiting.offsets[0]) if waiting else self._read_to
 
     @property
     def _has_ended(self) -> bool:
@@ -132,6 +135,10 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
 
     def _parts(self) -> Iterator[Fetch]:
         """What is there, at most a batch; nothing yet, if it is little and can wait."""
+        if self._left:
+            if self._next >= self._suspects.stop or self._whereabouts.are_suspects_written():
+                yield self._fetch(self._fitting(self._left))
+            return
         room, room_bytes = self._room, self._source.batch_bytes
         while room > 0 and room_bytes > 0:
             held, self._held = self._held, None
@@ -143,8 +150,8 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
                 self._held = records
             elif len(records):
                 self._handed_on_at = time.monotonic()
-                yield self._fetch(records)
-            if is_all or self._has_ended:
+                yield self._fetch(self._fitting(records))
+            if is_all or self._has_ended or self._left:
                 return
             room, room_bytes = room - len(records), room_bytes - records.size
 
@@ -157,6 +164,12 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         if self._read_to < suspects.start:
             return min(most, suspects.start - self._read_to)
         return max(len(suspects) // _PIECES, 1) if self._whereabouts.are_suspects_written() else 0
+
+    def _fitting(self, records: Records) -> Records:
+        """Those that do not become too much together; the others are left for the next batch."""
+        count = fitting(records)
+        self._left = records.after(count) if count < len(records) else None
+        return records.first(count)
 
     def _polled(self, most: int, most_bytes: int) -> tuple[Records, bool]:
         """(records that have been fetched, whether these are all)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from tests.contracts.stored_records import NOW_MS, Stored, with_odd_places
 NOW = NOW_MS * 1_000_000
 HOUR = 3_600 * 10**9
 MOST_ROWS = 6
+
+Maker = Callable[[list[Any]], pa.Array]
 
 _UNITS = ["s", "ms", "us", "ns"]
 _LEAVES: list[pa.DataType] = [
@@ -49,15 +51,18 @@ class Typed:
 
 
 def records(seed: int, count: int) -> Iterator[Typed]:
-    """So many records."""
+    """So many records, a few of each schema."""
     chance = random.Random(seed)
-    for _ in range(count):
-        payload = _written(chance, _table(chance))
-        if chance.random() < 0.1:
-            payload = with_odd_places(payload, chance.randrange(1, 8))
-        if chance.random() < 0.1:
-            payload = _damaged(chance, payload)
-        yield Typed(Stored(payload, ARROW), _read_back(payload))
+    while count > 0:
+        makers = _makers(chance)
+        for _ in range(min(chance.randrange(1, 12), count)):
+            count -= 1
+            payload = _written(chance, _table(chance, makers))
+            if chance.random() < 0.1:
+                payload = with_odd_places(payload, chance.randrange(1, 8))
+            if chance.random() < 0.1:
+                payload = _damaged(chance, payload)
+            yield Typed(Stored(payload, ARROW), _read_back(payload))
 
 
 def _read_back(payload: bytes) -> pa.Table | None:
@@ -77,18 +82,17 @@ def _damaged(chance: random.Random, payload: bytes) -> bytes:
     return bytes(damaged)
 
 
-def _table(chance: random.Random) -> pa.Table:
-    height = chance.randrange(1, MOST_ROWS)
-    rows = [_row(chance, number) for number in range(height)]
-    columns: dict[str, pa.Array] = {}
-    for name in ("provider", "symbol", "kind", "src_ts", "c", "v", "seq", "event_id", "ver"):
-        if name in rows[0]:
-            columns[name] = _read(chance, name, [row[name] for row in rows])
-    if chance.random() < 0.1:
-        columns["o" if chance.random() < 0.5 else "interval"] = array(chance, _any_type(chance, 2), height)
-    for place in range(chance.randrange(3)):
-        columns[f"extra {place}"] = array(chance, _any_type(chance, 3), height)
-    return pa.table(columns)
+def _makers(chance: random.Random) -> dict[str, Maker]:
+    """How each column of a schema is made of the values of its rows."""
+    made = {name: _read(chance, name) for name in _row(chance, 0)}
+    others = [chance.choice(["o", "interval"])] if chance.random() < 0.1 else []
+    others += [f"extra {place}" for place in range(chance.randrange(3))]
+    return made | {name: _unread(chance, _any_type(chance, 3)) for name in others}
+
+
+def _table(chance: random.Random, makers: Mapping[str, Maker]) -> pa.Table:
+    rows = [_row(chance, number) for number in range(chance.randrange(1, MOST_ROWS))]
+    return pa.table({name: make([row.get(name) for row in rows]) for name, make in makers.items()})
 
 
 def _row(chance: random.Random, number: int) -> dict[str, Any]:
@@ -106,26 +110,27 @@ def _row(chance: random.Random, number: int) -> dict[str, Any]:
     return plain | chance.choice([_GOOD, _GOOD, chance.choice(_BAD), _LATE])
 
 
-def _read(chance: random.Random, name: str, values: list[Any]) -> pa.Array:
-    """A column that is read, mostly of a type that holds its values."""
+def _unread(chance: random.Random, kind: pa.DataType) -> Maker:
+    return lambda values: array(chance, kind, len(values))
+
+
+def _read(chance: random.Random, name: str) -> Maker:
+    """Mostly of a type that holds the values."""
     if chance.random() < 0.02:
-        return array(chance, _any_type(chance, 2), len(values))
+        return _unread(chance, _any_type(chance, 2))
     if name == "src_ts":
-        kind = chance.choice(_TIMES) if chance.random() < 0.2 else _TIMES[9]
+        kind = chance.choice(_TIMES) if chance.random() < 0.2 else pa.timestamp("ns", "UTC")
         factor = 10 ** (9 - 3 * _UNITS.index(kind.unit))
-        return pa.array([value // factor for value in values], pa.int64()).cast(kind)
+        return lambda values: pa.array([value // factor for value in values], pa.int64()).cast(kind)
     if name in ("c", "v", "seq", "ver"):
-        usual = pa.float64() if name in "cv" else pa.int64()
-        others = _NUMBERS if name in "cv" else _INDICES
-        return pa.array(values, usual).cast(chance.choice(others) if chance.random() < 0.1 else usual, safe=False)
-    texts = pa.array(values, chance.choice(_TEXTS) if chance.random() < 0.5 else pa.string())
-    coded = chance.random() < 0.4
-    return _coded(chance, texts) if coded else texts
-
-
-def _coded(chance: random.Random, values: pa.Array) -> pa.Array:
-    """The same values by their places in a dictionary, which may hold others and nulls."""
-    return pa.DictionaryArray.from_arrays(pa.array(range(len(values)), chance.choice(_INDICES)), values)
+        usual, others = (pa.float64(), _NUMBERS) if name in "cv" else (pa.int64(), _INDICES)
+        kind = chance.choice(others) if chance.random() < 0.1 else usual
+        return lambda values: pa.array(values, usual).cast(kind, safe=False)
+    kind = chance.choice([*_TEXTS, pa.string(), pa.string()])
+    if chance.random() < 0.6:
+        return lambda values: pa.array(values, kind)
+    places = chance.choice(_INDICES)
+    return lambda values: pa.DictionaryArray.from_arrays(pa.array(range(len(values)), places), pa.array(values, kind))
 
 
 def _any_type(chance: random.Random, depth: int) -> pa.DataType:
