@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -22,6 +25,9 @@ from telemetry.metrics import BARE
 Answer = tuple[HTTPStatus, str, bytes]
 
 _JSON: Final = "application/json"
+_MOST_CONNECTIONS: Final = 32
+_REQUEST_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 0.1
 _HEADS: Final = [(f" {name}_total ".encode(), f" {name} ".encode()) for name in BARE]
 
 log = logging.getLogger("mdp.telemetry")
@@ -66,13 +72,41 @@ def _judged(word: str, reasons: list[str]) -> Answer:
 
 
 class _Server(ThreadingTCPServer):
+    """A thread for each connection, of which there are not many: the oldest has to make room for a new one."""
+
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128
 
     def __init__(self, host: str, port: int, answers: Mapping[str, Callable[[], Answer]]) -> None:
         [(self.address_family, *_), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         self.answers = answers
+        self._open: dict[socket.socket, None] = {}  # oldest first
+        self._lock = threading.Lock()
         super().__init__((host, port), _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Without a pause the base would try again at once, and for ever, what fails for want of files."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(_PAUSE_SECONDS)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._open[request] = None
+            if len(self._open) > _MOST_CONNECTIONS:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                with contextlib.suppress(OSError):  # it has just ended by itself
+                    oldest.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """That whoever asked has gone before the answer is no news."""
@@ -80,9 +114,30 @@ class _Server(ThreadingTCPServer):
             log.error("a page could not be served", exc_info=True)
 
 
+class _Request(io.RawIOBase):
+    """What comes in on a connection, until a request has taken too long, however its bytes trickle in."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection, self._deadline = connection, time.monotonic() + _REQUEST_SECONDS
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
 class _Handler(BaseHTTPRequestHandler):
-    timeout: ClassVar[float] = 5.0
+    timeout: ClassVar[float] = _REQUEST_SECONDS
     server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = io.BufferedReader(_Request(self.connection))
 
     def do_GET(self) -> None:
         answer = self.server.answers.get(self.path.partition("?")[0])
@@ -90,6 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND, explain="there are /metrics, /health and /ready")
             return
         status, content_type, body = answer()
+        self.connection.settimeout(self.timeout)
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))

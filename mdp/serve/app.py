@@ -22,6 +22,7 @@ from contracts.duration import parse_duration
 from flows.settings import Settings
 from mdp.serve.access import Guard, Keeper, token_in
 from mdp.serve.client import Client
+from mdp.serve.connections import STREAM
 from mdp.serve.directory import Feed
 from mdp.serve.hub import Hub, TooManyClients
 from mdp.serve.poller import CHART_BARS
@@ -54,7 +55,7 @@ def application(settings: Settings, hub: Hub, keeper: Keeper, *, loopback: bool)
             Mount("/static", StaticFiles(directory=_STATIC)),
             Route("/api/bars", pages.bars),
             Route("/api/signals", pages.signals),
-            Route("/api/stream", pages.stream),
+            Route(STREAM, pages.stream),
         ],
         middleware=[Middleware(Guard, keeper=keeper, login=_STATIC / "login.html", loopback=loopback)],
         exception_handlers={

@@ -9,7 +9,8 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 import uvicorn
 
@@ -18,6 +19,7 @@ from flows.settings import Settings
 from mdp.local import ports
 from mdp.serve.access import Keeper, is_loopback
 from mdp.serve.app import application
+from mdp.serve.connections import BACKLOG, Connection, LoopErrors
 from mdp.serve.hub import Hub
 from mdp.serve.poller import Poller
 
@@ -56,6 +58,8 @@ class PageServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=cast(type[asyncio.Protocol], partial(Connection, {})),
+                backlog=BACKLOG,
                 access_log=False,
                 log_config=None,
                 log_level="error",
@@ -91,6 +95,7 @@ class PageServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As the base; then the looking begins."""
+        asyncio.get_running_loop().set_exception_handler(LoopErrors())
         await super().startup(sockets)
         self._looking = asyncio.create_task(self._poller.run())
 

@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from endpoints import Endpoints, free_ports
@@ -149,3 +150,17 @@ def test_no_port_is_opened_where_none_is_asked_for() -> None:
     before = threading.active_count()
     serve(TelemetryConfig(metrics_port=0), 0, {})
     assert threading.active_count() == before
+
+
+def test_half_sent_requests_keep_nobody_out_and_are_cut_off() -> None:
+    port = free_ports(1)
+    serve(TelemetryConfig(metrics_port=port), 0, {})
+    before = threading.active_count()
+    with ExitStack() as stack:
+        lines = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(200)]
+        for line in lines:
+            line.sendall(b"GET /health HTTP/1.1\r\nHost")
+        assert Endpoints(port).judged("/health")[0] == 200
+        assert threading.active_count() - before < 50
+        assert [line.recv(1) for line in lines] == [b""] * len(lines)
+    until(lambda: threading.active_count() == before, "the end of the threads")
