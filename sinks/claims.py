@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from contracts.bus_config import ClientOption, KafkaConfig
+from sinks.first_contact import EAGER, connected
 from sinks.records import Identity
 
 _T = TypeVar("_T")
@@ -26,8 +27,8 @@ _SECONDS: Final = 30.0
 _AT_ONCE: Final = 32
 _AHEAD_OF_ALL: Final = 2**62  # as an offset: lag tools must not take a claim for a reader that is behind
 _PRODUCER: Final[dict[str, ClientOption]] = {
+    **EAGER,
     "retry_backoff_ms": 5,  # the broker asks for patience when one transaction follows another at once
-    "reconnect_backoff_ms": 10,  # a client knows its coordinator's address only after it has tried to connect
 }
 
 
@@ -50,7 +51,7 @@ class Takeover:
                 group_id=identity.claims_group,
                 enable_auto_commit=False,
                 isolation_level="read_committed",  # and a claim that is being made is waited for
-                reconnect_backoff_ms=_PRODUCER["reconnect_backoff_ms"],
+                **EAGER,
             )
         )
 
@@ -67,7 +68,7 @@ class Takeover:
         So it does to a writer of earlier versions of mdp, which wrote as the claimant does now.
         """
         _each(self._begin, self._claimants.values())
-        claims = self._claims.committed(self._places(), timeout=_SECONDS)
+        claims = connected(self._claims, self._identity.topic).committed(self._places(), timeout=_SECONDS)
         failed = next((claim.error for claim in claims if claim.error is not None), None)
         if failed is not None:
             raise KafkaException(failed)
@@ -106,12 +107,8 @@ class Takeover:
         return Producer(self._config.client(transactional_id=transactional_id, **_PRODUCER, **options))
 
     def _begin(self, producer: Producer) -> None:
-        """Fences the former producer of its id, and aborts the transaction of that one.
-
-        A client that is asked for it before it has a connection looks for one again only after half a second.
-        """
-        producer.list_topics(self._identity.topic, timeout=_SECONDS)
-        producer.init_transactions(_SECONDS)
+        """Fences the former producer of its id, and aborts the transaction of that one."""
+        connected(producer, self._identity.topic).init_transactions(_SECONDS)
 
 
 def _each(call: Callable[[_T], None], items: Iterable[_T]) -> None:

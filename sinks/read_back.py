@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from contracts.bus_config import KafkaConfig
+from sinks.first_contact import EAGER, connected
 from sinks.records import Cause, Identity
 
 
@@ -44,6 +45,8 @@ def last_causes(config: KafkaConfig, identity: Identity, places: Sequence[Place]
     """
     committed, uncommitted = (_consumer(config, level) for level in ("read_committed", "read_uncommitted"))
     with closing(committed), closing(uncommitted):
+        for consumer in (committed, uncommitted):
+            connected(consumer, identity.topic)
         left = _bounds(committed, uncommitted, places)
         causes, step = dict.fromkeys(places, NOTHING), _FIRST_STEP
         while left := {place: span for place, span in left.items() if span.end > span.begin}:
@@ -65,7 +68,7 @@ def _consumer(config: KafkaConfig, isolation_level: str) -> Consumer:
             enable_auto_commit=False,
             enable_partition_eof=True,
             isolation_level=isolation_level,
-            reconnect_backoff_ms=10,
+            **EAGER,
             fetch_wait_max_ms=10,  # at the end of a partition there is nothing to wait for
         )
     )
