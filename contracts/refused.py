@@ -8,18 +8,20 @@ as it came, and names them: whatever a record holds, its refusal can be said, an
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from contracts.budgets import ALONE_ROWS, ALONE_TIMES
+from contracts.budgets import ALONE_ROWS, ALONE_TIMES, RECORD_ROWS
 from contracts.frames import REFUSED
 from contracts.record import ARROW, JSON, MSGPACK, is_arrow
 
 _Ints = npt.NDArray[np.int64]
 _Payloads = Sequence[bytes | None]
+
+_MOST_BYTES: Final = RECORD_ROWS // 8 + 1  # of a bit for each row
 
 
 class _Leaving(NamedTuple):
@@ -75,8 +77,8 @@ def row_set(rows: _Ints) -> bytes:
 
 
 def rows_in(bits: bytes) -> _Ints:
-    """The rows that `row_set` was given."""
-    return np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8)))
+    """The rows that `row_set` was given; of bits that another has made, those that a record can have."""
+    return np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8, min(len(bits), _MOST_BYTES))))
 
 
 def count_rows(refused: pl.DataFrame) -> int:

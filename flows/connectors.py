@@ -75,16 +75,22 @@ def timescale(settings: Settings, flow: str) -> TimescaleSink:
     return TimescaleSink(open_writer, lambda: _parts(settings, flow))
 
 
-def kafka(settings: Settings, flow: str, *, signals: bool = False, bars: bool = False) -> KafkaSink:
+def kafka(
+    settings: Settings, flow: str, source: KafkaSource, *, signals: bool = False, bars: bool = False
+) -> KafkaSink:
     """Signals or bars, and always what was rejected or late, to their topics; nothing at all in a backtest."""
     config, run = settings.bus.kafka, settings.run
+
+    def identity() -> Identity:
+        return Identity(
+            owner=f"{settings.name}-{flow}",
+            flow_id=settings.flow_id(flow),
+            progress_id=settings.progress_id(flow),
+            topic=source.topic,
+            topic_id=source.topic_id,
+        )
+
     topics = {} if run.is_backtest else outputs(config, signals=signals, bars=bars)
-    identity = Identity(
-        owner=f"{settings.name}-{flow}",
-        flow_id=settings.flow_id(flow),
-        progress_id=settings.progress_id(flow),
-        topic=settings.source_topic(flow),
-    )
     return KafkaSink(config, identity, topics, lambda: _parts(settings, flow))
 
 

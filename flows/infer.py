@@ -21,7 +21,8 @@ def flow(settings: Settings | None = None) -> Dataflow:
     settings = settings or connected(load())
     dataflow = Dataflow(NAME)
 
-    bars = op.input("bars", dataflow, connectors.source(settings, NAME, connectors.bars(settings)))
+    source = connectors.source(settings, NAME, connectors.bars(settings))
+    bars = op.input("bars", dataflow, source)
     summed = op.stateful_batch("totals", bars, steps.totals(settings, NAME))
     features = op.stateful_batch("rolling", summed, steps.rolling(settings, NAME))
     signals = op.stateful_batch("inference", features, steps.inference(settings, NAME))
@@ -29,5 +30,5 @@ def flow(settings: Settings | None = None) -> Dataflow:
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
     counted = op.map_value("observe", op.map_value("without_bars", results, without_bars), observe)
     op.output("timescale", counted, connectors.timescale(settings, NAME))
-    op.output("kafka", counted, connectors.kafka(settings, NAME, signals=True))
+    op.output("kafka", counted, connectors.kafka(settings, NAME, source, signals=True))
     return dataflow

@@ -20,7 +20,8 @@ def flow(settings: Settings | None = None) -> Dataflow:
     settings = settings or connected(load())
     dataflow = Dataflow(NAME)
 
-    events = op.input("events", dataflow, connectors.source(settings, NAME, connectors.events(settings)))
+    source = connectors.source(settings, NAME, connectors.events(settings))
+    events = op.input("events", dataflow, source)
     bars = op.stateful_batch("windows", events, steps.windows(settings, NAME))
     op.output("heartbeats", bars, connectors.heartbeats(settings))
     features = op.stateful_batch("rolling", bars, steps.rolling(settings, NAME))
@@ -29,5 +30,5 @@ def flow(settings: Settings | None = None) -> Dataflow:
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
     counted = op.map_value("observe", results, observe)
     op.output("timescale", counted, connectors.timescale(settings, NAME))
-    op.output("kafka", counted, connectors.kafka(settings, NAME, signals=True))
+    op.output("kafka", counted, connectors.kafka(settings, NAME, source, signals=True))
     return dataflow

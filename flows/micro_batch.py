@@ -20,12 +20,13 @@ def flow(settings: Settings | None = None) -> Dataflow:
     settings = settings or connected(load())
     dataflow = Dataflow(NAME)
 
-    events = op.input("events", dataflow, connectors.source(settings, NAME, connectors.events(settings)))
+    source = connectors.source(settings, NAME, connectors.events(settings))
+    events = op.input("events", dataflow, source)
     bars = op.stateful_batch("windows", events, steps.windows(settings, NAME))
     op.output("heartbeats", bars, connectors.heartbeats(settings))
     results = op.map_value("within", bars, steps.within(settings))
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
     counted = op.map_value("observe", results, observe)
     op.output("timescale", counted, connectors.timescale(settings, NAME))
-    op.output("kafka", counted, connectors.kafka(settings, NAME, bars=True))
+    op.output("kafka", counted, connectors.kafka(settings, NAME, source, bars=True))
     return dataflow

@@ -15,7 +15,7 @@ from contracts.refused import rows_in
 from features.late_repair import KEY
 from flows.settings import Settings
 from mdp.topic_reader import TopicReader
-from sinks.records import FLOW, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_ROWS, SOURCE_TOPIC
+from sinks.records import FLOW, SOURCE_ROWS, source_of
 
 FLOWS: Final = ("market", "micro_batch")  # that make bars of events
 
@@ -75,10 +75,10 @@ def _own(
     """(record, source partition, source offset) of each that a flow of these settings has written."""
     names = {settings.flow_id(flow) + ending for flow in FLOWS for ending in ("", "-span")}
     for message in messages:
-        headers = header_texts(message.headers())
-        flow = headers.get(FLOW, "unknown")
-        if flow in names and headers.get(SOURCE_TOPIC) == settings.bus.kafka.topic:
-            yield message, int(headers[SOURCE_PARTITION]), int(headers[SOURCE_OFFSET])
+        flow = header_texts(message.headers()).get(FLOW, "unknown")
+        topic, partition, offset, _ = source_of(message.headers()) or ("", 0, 0, 0)
+        if flow in names and topic == settings.bus.kafka.topic:
+            yield message, partition, offset
         else:
             foreign[flow] = foreign.get(flow, 0) + 1
 

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from contracts.bus_config import ClientOption, KafkaConfig
+from contracts.errors import MdpError
 from sinks.first_contact import EAGER, connected
 from sinks.records import Identity
 
@@ -32,13 +33,18 @@ _PRODUCER: Final[dict[str, ClientOption]] = {
 }
 
 
+class ForgedClaim(MdpError):  # noqa: N818 - says what is wrong
+    """A claim that this program has not written."""
+
+
 class Takeover:
     """Takes partitions over for a new writer, in four steps, each of all partitions at once.
 
     `lock`, `fence` and `claim` come in this order; then what the former writers have committed can be read back, as no
     more will follow. A takeover that stops on its way leaves the partitions without a writer, and can be done again.
 
-    Every step raises KafkaException: if it is that of a fenced producer, another takeover has begun since.
+    Every step raises KafkaException: if it is that of a fenced producer, another takeover has begun since; and `lock`
+    raises ForgedClaim.
     """
 
     def __init__(self, config: KafkaConfig, identity: Identity, partitions: Sequence[int]) -> None:
@@ -72,7 +78,10 @@ class Takeover:
         failed = next((claim.error for claim in claims if claim.error is not None), None)
         if failed is not None:
             raise KafkaException(failed)
-        return {claim.partition: claim.metadata for claim in claims if claim.metadata}
+        former = {claim.partition: claim.metadata for claim in claims if claim.metadata}
+        for partition, writer in former.items():
+            self._check(partition, writer)
+        return former
 
     def fence(self, writers: Iterable[str]) -> None:
         """Aborts what these writers have under way, and lets them begin nothing more."""
@@ -83,7 +92,7 @@ class Takeover:
 
         Otherwise it would be able to begin after it was fenced, and so to undo that.
         """
-        name = f"{self._identity.owner}-{self._identity.topic}-{uuid.uuid4().hex}"
+        name = f"{self._identity.writers_prefix}{uuid.uuid4().hex}"
         producer = self._producer(name, **options)
         self._begin(producer)
         return name, producer
@@ -99,6 +108,15 @@ class Takeover:
             claimant.commit_transaction(_SECONDS)
 
         _each(commit, self._places(_AHEAD_OF_ALL, writer))
+
+    def _check(self, partition: int, writer: str) -> None:
+        """Whom a claim names is fenced, and so must not be a stranger, whoever has written the claim."""
+        if not writer.startswith(self._identity.writers_prefix):
+            raise ForgedClaim(
+                f"the consumer group {self._identity.claims_group} names {writer!r} as the writer of "
+                f"{self._identity.topic}[{partition}], which is no writer of this flow",
+                "let nobody else commit to that group, and delete it while no worker runs",
+            )
 
     def _places(self, offset: int = -1, metadata: str = "") -> list[TopicPartition]:
         return [TopicPartition(self._identity.topic, partition, offset, metadata) for partition in self._claimants]

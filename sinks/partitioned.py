@@ -93,7 +93,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
     """Output topics, written by one transactional producer for all partitions of a worker."""
 
     config: KafkaConfig
-    identity: Identity
+    identity: Callable[[], Identity]
     topics: dict[str, Records]
     parts: _Parts
 
@@ -112,7 +112,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
         return part
 
     def _make(self) -> tuple[TransactionalWriter, BackgroundWriter]:
-        writer = TransactionalWriter(self.config, self.identity, self.topics)
+        writer = TransactionalWriter(self.config, self.identity(), self.topics)
         write = noted(KAFKA, written(KAFKA, writer.write, writer.leaves))
         return writer, BackgroundWriter(KAFKA, write, writer.close)
 

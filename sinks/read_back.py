@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from contracts.bus_config import KafkaConfig
+from contracts.errors import MdpError
 from sinks.first_contact import EAGER, connected
 from sinks.records import Cause, Identity
 
@@ -20,6 +21,13 @@ class Place(NamedTuple):
 
     topic: str
     partition: int
+
+
+class _Found(NamedTuple):
+    """A record of the flow: where it lies, and what it says has caused it."""
+
+    offset: int
+    cause: Cause
 
 
 class _Span(NamedTuple):
@@ -34,7 +42,12 @@ _FIRST_STEP: Final = 64
 _SECONDS: Final = 10.0
 _OPEN_SECONDS: Final = 1.0  # far longer than a transaction takes whose writer is alive
 _LOOK_SECONDS: Final = 0.02
+_RECOVERY_SECONDS: Final = 10.0
 _AT_ONCE: Final = 32
+
+
+class Impossible(MdpError):  # noqa: N818 - says what is wrong
+    """An output topic holds what this flow cannot have written."""
 
 
 def last_causes(config: KafkaConfig, identity: Identity, places: Sequence[Place]) -> dict[Place, Cause]:
@@ -42,22 +55,26 @@ def last_causes(config: KafkaConfig, identity: Identity, places: Sequence[Place]
 
     Outputs leave in the order of the log, so everything up to it is there. Records of other origins, and the markers
     that transactions leave behind, are stepped over by looking back further and further.
+
+    Raises:
+        Impossible: a record cannot be of the log that the flow reads.
     """
     committed, uncommitted = (_consumer(config, level) for level in ("read_committed", "read_uncommitted"))
     with closing(committed), closing(uncommitted):
         for consumer in (committed, uncommitted):
             connected(consumer, identity.topic)
         left = _bounds(committed, uncommitted, places)
-        causes, step = dict.fromkeys(places, NOTHING), _FIRST_STEP
+        found, step = dict[Place, _Found](), _FIRST_STEP
         while left := {place: span for place, span in left.items() if span.end > span.begin}:
             looked_at = {place: _Span(max(span.begin, span.end - step), span.end) for place, span in left.items()}
-            found = _last_within(committed, looked_at, identity)
-            causes |= found
+            found |= _last_within(committed, looked_at, identity)
             left = {
                 place: _Span(span.begin, looked_at[place].begin) for place, span in left.items() if place not in found
             }
             step *= 2
-        return causes
+        for place, record in found.items():
+            _check(uncommitted, identity, place, record)
+        return dict.fromkeys(places, NOTHING) | {place: record.cause for place, record in found.items()}
 
 
 def _consumer(config: KafkaConfig, isolation_level: str) -> Consumer:
@@ -96,10 +113,28 @@ def _bounds(committed: Consumer, uncommitted: Consumer, places: Sequence[Place])
         return dict(zip(places, threads.map(bounds, places), strict=True))
 
 
-def _last_within(consumer: Consumer, spans: Mapping[Place, _Span], identity: Identity) -> dict[Place, Cause]:
-    """The last causes within these spans, where there are any."""
+def _check(consumer: Consumer, identity: Identity, place: Place, record: _Found) -> None:
+    """A cause that is not there would keep away all outputs up to it. A broker that is just back may yet find it."""
+    source, deadline = TopicPartition(identity.topic, place.partition), time.monotonic() + _RECOVERY_SECONDS
+    while True:
+        _, end = consumer.get_watermark_offsets(source, timeout=_SECONDS)
+        if record.cause[0] < end:
+            return
+        if time.monotonic() > deadline:
+            raise Impossible(
+                f"{place.topic}[{place.partition}] holds at offset {record.offset} a record in this flow's name, of "
+                f"{identity.topic}[{place.partition}] at offset {record.cause[0]}, which ends at {end}: "
+                f"another has written it, or {identity.topic} has lost its end",
+                f"let nobody else write to {place.topic}, and delete its records up to there, "
+                f"or write all outputs anew under another --name",
+            )
+        time.sleep(_LOOK_SECONDS)
+
+
+def _last_within(consumer: Consumer, spans: Mapping[Place, _Span], identity: Identity) -> dict[Place, _Found]:
+    """The last records of the flow within these spans, where there are any."""
     consumer.assign([TopicPartition(*place, span.begin) for place, span in spans.items()])
-    found: dict[Place, Cause] = {}
+    found: dict[Place, _Found] = {}
     left = set(spans)
     while left:
         message = consumer.poll(_SECONDS)
@@ -108,11 +143,11 @@ def _last_within(consumer: Consumer, spans: Mapping[Place, _Span], identity: Ide
         error = message.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:
             raise KafkaException(error)
-        place = Place(str(message.topic()), int(message.partition() or 0))
-        if error is not None or int(message.offset() or 0) >= spans[place].end:
+        place, offset = Place(str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
+        if error is not None or offset >= spans[place].end:
             left.discard(place)
         elif (cause := identity.cause_of(place.partition, message.headers())) is not None:
-            found[place] = cause
+            found[place] = _Found(offset, cause)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from contracts.timestamps import format_timestamp
 
 FLOW: Final = "flow"
 SOURCE_TOPIC: Final = "source_topic"
+SOURCE_TOPIC_ID: Final = "source_topic_id"
 SOURCE_PARTITION: Final = "source_partition"
 SOURCE_OFFSET: Final = "source_offset"
 SOURCE_ROW: Final = "source_row"
@@ -27,6 +29,8 @@ FAILED_AT: Final = "failed_at"
 STORE: Final = "store"  # as a reason: the database refused a row
 
 Cause = tuple[int, int]
+
+_NUMBER: Final = re.compile(rb"0|[1-9][0-9]{0,17}")  # as this program writes it, and no more than 64 bits hold
 
 _encode: Final = msgspec.json.Encoder().encode
 _time: Final = lru_cache(maxsize=16)(format_timestamp)  # rows of a close have one
@@ -42,27 +46,35 @@ class Identity:
         progress_id: as which it writes. Of a run of a part of the log it is another than `flow_id`, so that the whole
             run does not take that part's end for its own; what either has written is left out.
         topic: the one that is read.
+        topic_id: tells it from another of its name, in another cluster say, from which records were mirrored.
     """
 
     owner: str
     flow_id: str
     progress_id: str
     topic: str
+    topic_id: str
 
     @property
     def claims_group(self) -> str:
         """The consumer group whose offsets say who writes what."""
         return f"mdp-writers-{self.owner}"
 
+    @property
+    def writers_prefix(self) -> str:
+        """What the transactional ids of writers begin with."""
+        return f"{self.owner}-{self.topic}-"
+
     def claimant_id(self, partition: int) -> str:
         """The transactional id of whoever takes the partition over."""
-        return f"{self.owner}-{self.topic}-{partition}"
+        return f"{self.writers_prefix}{partition}"
 
     def headers(self, partition: int, cause: Cause) -> Headers:
         """Where a record comes from."""
         return [
             (FLOW, self.progress_id.encode()),
             (SOURCE_TOPIC, self.topic.encode()),
+            (SOURCE_TOPIC_ID, self.topic_id.encode()),
             (SOURCE_PARTITION, b"%d" % partition),
             (SOURCE_OFFSET, b"%d" % cause[0]),
             (SOURCE_ROW, b"%d" % cause[1]),
@@ -70,15 +82,27 @@ class Identity:
 
     def cause_of(self, partition: int, headers: RecordHeaders) -> Cause | None:
         """The cause of a record of this flow; None for another's, and for rows that the database refused."""
-        found = dict(headers or ())
-        if found.get(DLQ_REASON) == STORE.encode():
-            return None
-        mine = dict(self.headers(partition, (0, 0)))
-        if any(found.get(name) != mine[name] for name in (SOURCE_TOPIC, SOURCE_PARTITION)):
+        source, found = source_of(headers), dict(headers or ())
+        if source is None or source[:2] != (self.topic, partition) or found.get(DLQ_REASON) == STORE.encode():
             return None
         if found.get(FLOW) not in (self.flow_id.encode(), self.progress_id.encode()):
             return None
-        return int(found[SOURCE_OFFSET] or 0), int(found[SOURCE_ROW] or 0)
+        if found.get(SOURCE_TOPIC_ID, self.topic_id.encode()) != self.topic_id.encode():
+            return None
+        return source[2:]
+
+
+def source_of(headers: RecordHeaders) -> tuple[str, int, int, int] | None:
+    """The topic, partition, offset and row that a record says it comes from; None where it does not say so properly.
+
+    Headers are whatever the sender wrote.
+    """
+    found = dict(headers or ())
+    topic, *numbers = (found.get(name) for name in (SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_ROW))
+    if not isinstance(topic, bytes) or not all(isinstance(one, bytes) and _NUMBER.fullmatch(one) for one in numbers):
+        return None
+    partition, offset, row = (int(number or b"") for number in numbers)
+    return topic.decode("utf-8", "replace"), partition, offset, row
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from hypothesis import settings
 
+from contracts.bus_config import KafkaConfig
 from mdp.local import LocalStack
 from tests.harness import Deployments, empty_database
+from tests.sinks.kafka_outputs import PARTITIONS, KafkaOutputs
 
 # A shell that starts something in the background has it ignore SIGINT, and what the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -63,6 +65,13 @@ def topic(admin: AdminClient) -> Callable[..., str]:
         return name
 
     return create
+
+
+@pytest.fixture
+def kafka_outputs(kafka: str, topic: Callable[..., str]) -> KafkaOutputs:
+    """Topics of the test's own, and writers of one flow on them."""
+    events, dlq, late = (topic(PARTITIONS) for _ in range(3))
+    return KafkaOutputs(KafkaConfig(brokers=kafka, topic=events, dlq_topic=dlq, late_topic=late))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from sinks.records import DLQ_ERROR, DLQ_REASON, SOURCE_OFFSET, SOURCE_PARTITION
 
 _LONGEST_PAYLOAD: Final = 120
 _LONGEST_VALUE: Final = 64
+_LAST_MS: Final = 253_402_300_799_999  # of the year 9999
 
 # What to show of each kind of record, in which order, and the style of its label.
 _EVENT: Final = ("o", "h", "l", "c", "v", "interval", "seq", "provider")
@@ -116,6 +117,6 @@ def _time_of(entry: Entry, value: dict[str, Any]) -> str:
 
 
 def time_text(milliseconds: int) -> str:
-    """UTC, to the millisecond, of a time since the epoch."""
-    moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=max(milliseconds, 0))
+    """UTC, to the millisecond, of a time since the epoch; of one that no calendar has, the nearest that it has."""
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=min(max(milliseconds, 0), _LAST_MS))
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 from confluent_kafka import Message
 
-from contracts.record import CONTENT_TYPE, JSON, Headers, RecordHeaders
+from contracts.record import CONTENT_TYPE, JSON, Headers
 
 MARK: Final = "dlq_mark"
 RETRY_COUNT: Final = "retry_count"
@@ -57,10 +57,8 @@ class Marks:
     def of(cls, records: Iterable[Message]) -> Marks:
         """Take in the marks among records of the DLQ."""
         marks = cls()
-        for record in records:
-            value = record.value()
-            if value is not None and is_mark(record.headers()):
-                marks.add(_decoder.decode(value))
+        for mark in filter(None, map(mark_of, records)):
+            marks.add(mark)
         return marks
 
     def add(self, mark: Mark) -> None:
@@ -72,6 +70,11 @@ class Marks:
         return self._retries.get(origin, 0)
 
 
-def is_mark(headers: RecordHeaders) -> bool:
-    """Whether a record of the DLQ is a mark rather than something that was refused."""
-    return dict(headers or ()).get(MARK) == _REDRIVEN
+def mark_of(record: Message) -> Mark | None:
+    """The mark that a record of the DLQ is; None where it is something that was refused, or only looks like a mark."""
+    if dict(record.headers() or ()).get(MARK) != _REDRIVEN:
+        return None
+    try:
+        return _decoder.decode(record.value() or b"")
+    except msgspec.DecodeError:
+        return None

@@ -14,18 +14,9 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from contracts.bus_config import KafkaConfig
 from contracts.record import CONTENT_TYPE, header_bytes, header_texts
-from mdp.dlq.marks import Marks, Origin, is_mark
+from mdp.dlq.marks import Marks, Origin, mark_of
 from mdp.topic_reader import TopicReader
-from sinks.records import (
-    DLQ_ERROR,
-    DLQ_REASON,
-    FAILED_AT,
-    SOURCE_OFFSET,
-    SOURCE_PARTITION,
-    SOURCE_ROW,
-    SOURCE_ROWS,
-    SOURCE_TOPIC,
-)
+from sinks.records import DLQ_ERROR, DLQ_REASON, FAILED_AT, SOURCE_ROWS, source_of
 from sources.topics import SourceError
 
 UNKNOWN: Final = "unknown"  # as a reason: not the pipeline wrote the record
@@ -147,10 +138,10 @@ def _bounds(reader: TopicReader, partition: int, end: int) -> tuple[int, int]:
 def record(message: Message, marks: Marks) -> DlqRecord | None:
     """A record of the DLQ topic; None for a mark."""
     headers = message.headers()
-    if is_mark(headers):
+    if mark_of(message) is not None:
         return None
-    texts = header_texts(headers)
-    origin = _origin(texts)
+    texts, source = header_texts(headers), source_of(headers)
+    origin = None if source is None else Origin(*source)
     return DlqRecord(
         partition=message.partition() or 0,
         offset=message.offset() or 0,
@@ -165,14 +156,6 @@ def record(message: Message, marks: Marks) -> DlqRecord | None:
         retries=0 if origin is None else marks.retries(origin),
         redriven=origin in marks.redriven,
     )
-
-
-def _origin(texts: dict[str, str]) -> Origin | None:
-    try:
-        numbers = (int(texts[name]) for name in (SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_ROW))
-        return Origin(texts[SOURCE_TOPIC], *numbers)
-    except (KeyError, ValueError):
-        return None
 
 
 def _failed_at(text: str | None, timestamp_ms: int) -> int:

@@ -7,27 +7,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
-import polars as pl
 import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from contracts import frames
-from contracts.batch import MicroBatch
 from contracts.bus_config import KafkaConfig
 from sinks.claims import Takeover
-from sinks.kafka import Fenced, TransactionalWriter, is_fenced, outputs
+from sinks.kafka import Fenced, is_fenced
 from sinks.read_back import Place, last_causes
 from sinks.records import Identity
 from tests.harness import records
+from tests.sinks.kafka_outputs import KafkaOutputs, identity_of
 
 PARTITIONS = 16
 STEPS = 6  # of an owner
 LOG = range(3)  # the offsets of the source, each of which leads to a record
-
-
-def identity_of(owner: str, topic: str) -> Identity:
-    return Identity(owner, owner, owner, topic)
 
 
 def send(producer: Producer, identity: Identity, partition: int, offsets: range) -> None:
@@ -98,7 +92,7 @@ def race(config: KafkaConfig, topic: str, number: int, turns: set[int], partitio
 RACES = [set(turns) for turns in combinations(range(2 * STEPS), STEPS) if 0 in turns]  # the other half is the same
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [20, pytest.param(1, marks=pytest.mark.slow)])
 def test_of_all_that_take_a_partition_over_one_writes_what_is_not_there(
     kafka: str, topic: Callable[..., str], every: int
 ) -> None:
@@ -117,100 +111,57 @@ def test_of_all_that_take_a_partition_over_one_writes_what_is_not_there(
     assert written == {f"race{number}": list(LOG) for number in numbers}
 
 
-Writers = Callable[..., TransactionalWriter]
-
-
-@pytest.fixture
-def config(kafka: str, topic: Callable[..., str]) -> KafkaConfig:
-    return KafkaConfig(brokers=kafka, topic=topic(2), dlq_topic=topic(2), late_topic=topic(2))
-
-
-@pytest.fixture
-def writer(config: KafkaConfig) -> Writers:
-    """Makes writers of one flow, for all partitions or for some."""
-
-    def make(*partitions: int) -> TransactionalWriter:
-        made = TransactionalWriter(
-            config, identity_of("flow", config.topic), outputs(config, signals=False, bars=False)
-        )
-        for partition in partitions or (0, 1):
-            made.add(partition)
-        return made
-
-    return make
-
-
-def rejects(config: KafkaConfig, offset: int) -> list[MicroBatch]:
-    """A rejected record of each partition."""
-    row = {"offset": offset, "row": 0, "reason": "schema", "error": "", "content_type": "", "key": None}
-    return [
-        MicroBatch(
-            topic=config.topic,
-            partition=partition,
-            next_offset=offset + 1,
-            rejects=pl.DataFrame([{**row, "value": b"%d" % offset}], schema=frames.REFUSED),
-        )
-        for partition in range(2)
-    ]
-
-
-def rejected(config: KafkaConfig) -> list[tuple[int, bytes | None]]:
-    return [(record.partition, record.value) for record in records(config.brokers, config.dlq_topic)]
-
-
 def test_a_writer_that_lost_its_connection_does_not_take_back_what_another_has_taken(
-    config: KafkaConfig, writer: Writers
+    kafka_outputs: KafkaOutputs,
 ) -> None:
-    zombie, other = writer(), writer(1)
-    zombie.write(rejects(config, 0))
-    other.write(rejects(config, 1)[1:])
+    zombie, other = kafka_outputs.writer(), kafka_outputs.writer(1)
+    zombie.write(kafka_outputs.rejects(0))
+    other.write(kafka_outputs.rejects(1)[1:])
     zombie.close()  # as after a transaction of which nobody knows what has become
     with pytest.raises(Fenced):
-        zombie.write(rejects(config, 1))
-    other.write(rejects(config, 2)[1:])
-    assert rejected(config) == [(0, b"0"), (1, b"0"), (1, b"1"), (1, b"2")]
+        zombie.write(kafka_outputs.rejects(1))
+    other.write(kafka_outputs.rejects(2)[1:])
+    assert kafka_outputs.rejected() == [(0, b"0"), (1, b"0"), (1, b"1"), (1, b"2")]
 
 
-def test_a_writer_of_two_partitions_is_fenced_from_both(config: KafkaConfig, writer: Writers) -> None:
-    zombie, other = writer(), writer(1)
-    zombie.write(rejects(config, 0))
-    other.write(rejects(config, 1)[1:])
+def test_a_writer_of_two_partitions_is_fenced_from_both(kafka_outputs: KafkaOutputs) -> None:
+    zombie, other = kafka_outputs.writer(), kafka_outputs.writer(1)
+    zombie.write(kafka_outputs.rejects(0))
+    other.write(kafka_outputs.rejects(1)[1:])
     with pytest.raises(Fenced):
-        zombie.write(rejects(config, 1))
-    writer(0).write(rejects(config, 1)[:1])
-    assert rejected(config) == [(0, b"0"), (0, b"1"), (1, b"0"), (1, b"1")]
+        zombie.write(kafka_outputs.rejects(1))
+    kafka_outputs.writer(0).write(kafka_outputs.rejects(1)[:1])
+    assert kafka_outputs.rejected() == [(0, b"0"), (0, b"1"), (1, b"0"), (1, b"1")]
 
 
-def test_writers_of_other_partitions_leave_each_other_alone(config: KafkaConfig, writer: Writers) -> None:
-    writer().write(rejects(config, 0))
-    siblings = [writer(0), writer(1)]
+def test_writers_of_other_partitions_leave_each_other_alone(kafka_outputs: KafkaOutputs) -> None:
+    kafka_outputs.writer().write(kafka_outputs.rejects(0))
+    siblings = [kafka_outputs.writer(0), kafka_outputs.writer(1)]
     for offset in (1, 2):
         for partition, sibling in enumerate(siblings):
-            sibling.write([rejects(config, offset)[partition]])
-    assert rejected(config) == [(partition, b"%d" % offset) for partition in range(2) for offset in range(3)]
+            sibling.write([kafka_outputs.rejects(offset)[partition]])
+    assert kafka_outputs.rejected() == [(partition, b"%d" % offset) for partition in range(2) for offset in range(3)]
 
 
-def test_a_writer_of_earlier_versions_is_fenced(config: KafkaConfig, writer: Writers) -> None:
+def test_a_writer_of_earlier_versions_is_fenced(kafka_outputs: KafkaOutputs) -> None:
     """It wrote with one producer per partition, whose id was what is the claimant's now."""
-    identity = identity_of("flow", config.topic)
-    former = Producer(config.client(transactional_id=identity.claimant_id(0)))
+    identity = kafka_outputs.identity
+    former = Producer(kafka_outputs.config.client(transactional_id=identity.claimant_id(0)))
     former.init_transactions(30)
     former.begin_transaction()
-    former.produce(config.dlq_topic, b"0", partition=0, headers=identity.headers(0, (0, 0)))
+    former.produce(kafka_outputs.config.dlq_topic, b"0", partition=0, headers=identity.headers(0, (0, 0)))
     former.flush(30)
-    writer().write(rejects(config, 0))
+    kafka_outputs.writer().write(kafka_outputs.rejects(0))
     with pytest.raises(KafkaException):
         former.commit_transaction(30)
-    assert rejected(config) == [(0, b"0"), (1, b"0")]
+    assert kafka_outputs.rejected() == [(0, b"0"), (1, b"0")]
 
 
-def test_a_writer_whose_claim_kafka_has_forgotten_goes_on(
-    admin: AdminClient, config: KafkaConfig, writer: Writers
-) -> None:
-    forgotten = writer()
-    forgotten.write(rejects(config, 0))
-    group = identity_of("flow", config.topic).claims_group
+def test_a_writer_whose_claim_kafka_has_forgotten_goes_on(admin: AdminClient, kafka_outputs: KafkaOutputs) -> None:
+    forgotten = kafka_outputs.writer()
+    forgotten.write(kafka_outputs.rejects(0))
+    group = kafka_outputs.identity.claims_group
     admin.delete_consumer_groups([group])[group].result(30)
     forgotten.close()
-    forgotten.write([*rejects(config, 0), *rejects(config, 1)])
-    assert rejected(config) == [(0, b"0"), (0, b"1"), (1, b"0"), (1, b"1")]
+    forgotten.write([*kafka_outputs.rejects(0), *kafka_outputs.rejects(1)])
+    assert kafka_outputs.rejected() == [(0, b"0"), (0, b"1"), (1, b"0"), (1, b"1")]

@@ -1,0 +1,63 @@
+"""Writers of one flow on topics of their own, and what they have written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+from confluent_kafka import Producer
+
+from contracts import frames
+from contracts.batch import MicroBatch
+from contracts.bus_config import KafkaConfig
+from contracts.record import Headers
+from sinks.kafka import TransactionalWriter, outputs
+from sinks.records import Identity
+from tests.harness import records
+
+PARTITIONS = 2
+EVENTS = 5  # in each partition of the source, as what is written has to be caused by something that is there
+
+
+def identity_of(owner: str, topic: str) -> Identity:
+    return Identity(owner, owner, owner, topic, f"id of {topic}")
+
+
+@dataclass(frozen=True)
+class KafkaOutputs:
+    config: KafkaConfig
+
+    def __post_init__(self) -> None:
+        for partition in range(PARTITIONS):
+            self.produce(self.config.topic, partition, *[(b"event", [])] * EVENTS)
+
+    @property
+    def identity(self) -> Identity:
+        return identity_of("flow", self.config.topic)
+
+    def produce(self, topic: str, partition: int, *records: tuple[bytes, Headers]) -> None:
+        """As anybody may who has the right to."""
+        producer = Producer(self.config.client())
+        for value, headers in records:
+            producer.produce(topic, value, partition=partition, headers=headers)
+        assert producer.flush(30) == 0
+
+    def writer(self, *partitions: int) -> TransactionalWriter:
+        """For all partitions, or for some."""
+        writer = TransactionalWriter(self.config, self.identity, outputs(self.config, signals=False, bars=False))
+        for partition in partitions or range(PARTITIONS):
+            writer.add(partition)
+        return writer
+
+    def rejects(self, offset: int) -> list[MicroBatch]:
+        """A rejected record of each partition."""
+        row = {"offset": offset, "row": 0, "reason": "schema", "error": "", "content_type": "", "key": None}
+        rejects = pl.DataFrame([{**row, "value": b"%d" % offset}], schema=frames.REFUSED)
+        return [
+            MicroBatch(topic=self.config.topic, partition=partition, next_offset=offset + 1, rejects=rejects)
+            for partition in range(PARTITIONS)
+        ]
+
+    def rejected(self) -> list[tuple[int, bytes | None]]:
+        """Partition and value of each record in the DLQ, partition by partition."""
+        return [(record.partition, record.value) for record in records(self.config.brokers, self.config.dlq_topic)]
