@@ -77,16 +77,6 @@ def _wide_product(_: Any, one: Any, other: Any) -> Any:
     return answer(types.uint64, types.uint64), multiply
 
 
-def _folded_product(_: Any, one: Any, other: Any) -> Any:
-    def multiply(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        wide = ir.IntType(128)
-        product = builder.mul(*(builder.zext(argument, wide) for argument in arguments))
-        high = builder.lshr(product, ir.Constant(wide, 64))
-        return builder.trunc(builder.xor(product, high), ir.IntType(64))
-
-    return types.uint64(types.uint64, types.uint64), multiply
-
-
 # The byte at an address.
 byte: Final = cast(Callable[[int], int], intrinsic(_read(8)))
 # The eight bytes from an address on, the first of them the lowest.
@@ -99,8 +89,6 @@ lowest_bit: Final = cast(Callable[[int], int], intrinsic(_lowest_bit))
 highest_bit: Final = cast(Callable[[np.uint64], int], intrinsic(_highest_bit))
 # (the upper half of a product of 128 bits, the lower half).
 wide_product: Final = cast(Callable[[np.uint64, np.uint64], tuple[np.uint64, np.uint64]], intrinsic(_wide_product))
-# The upper half of a product of 128 bits, by exclusive or with the lower.
-folded_product: Final = cast(Callable[[np.uint64, np.uint64], np.uint64], intrinsic(_folded_product))
 # From one address to another, so many bytes.
 copy: Final = cast(Callable[[int, int, int], None], intrinsic(_copy))
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from contracts.frames import BARS
+from contracts.keyed_hash import new_key
 from features.adding import NOWHERE, PLACE_PARTS, Bools, Contributions, amend, collect, fixed, merge
 from features.exact_sums import SUM, nearest, nearest_sizes
 from features.ordering import Ints, ascending
@@ -98,7 +99,7 @@ def merged(bars: Accumulators, added: Accumulators) -> Accumulators:
 def collected(events: Contributions, rows: Ints) -> Accumulators:
     """One accumulator per bar out of some of the events, in the order of (window, feed, symbol)."""
     bars = np.empty(len(rows), ACCUMULATOR)
-    bars = bars[: collect(events, rows, table(len(rows)), bars)]
+    bars = bars[: collect(events, rows, (table(len(rows)), new_key()), bars)]
     return taken(bars, ascending(BarIds.of(bars).keys()))
 
 
@@ -106,7 +107,7 @@ def amended(bars: Accumulators, events: Contributions, rows: Ints) -> tuple[Accu
     """(the bars with some events added, new ones among them, the bar after each of these events)."""
     after = np.empty(len(rows), ACCUMULATOR)
     total = joined(bars, after)  # a copy: a snapshot may hold the bars
-    return total[: amend(total, events, rows, table(len(total)), after)], after
+    return total[: amend(total, events, rows, (table(len(total)), new_key()), after)], after
 
 
 def table(count: int) -> npt.NDArray[np.int32]:

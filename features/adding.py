@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.jit import compiled
+from contracts.keyed_hash import Key, absorb, begin, hash_of
 from features.exact_sums import WORDS, add_product, add_size, add_sum
 from features.ordering import Ints
 
@@ -15,10 +16,10 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Bars: TypeAlias = npt.NDArray[Any]  # of dtype ACCUMULATOR
 Places = npt.NDArray[np.int32]  # a table of hashing: indices of bars
+Table = tuple[Places, Key]
 
 PLACE_PARTS: Final = 5
 NOWHERE: Final = -1
-_ODD: Final = -0x61C8864680B583EB  # whatever is multiplied by it differs in its high bits too
 
 
 class Contributions(NamedTuple):
@@ -92,12 +93,14 @@ def merge(ones: Bars, others: Bars, total: Bars) -> int:
 
 
 @compiled
-def collect(events: Contributions, rows: Ints, places: Places, bars: Bars) -> int:
+def collect(events: Contributions, rows: Ints, table: Table, bars: Bars) -> int:
     """Writes to `bars` one accumulator for each bar that some events are of; how many."""
-    count = 0
-    for row in rows:
+    (places, key), count, hashes = table, 0, np.empty(len(rows), np.uint64)
+    for index, row in enumerate(rows):  # a loop of its own, in which several are worked out at once
+        hashes[index] = _hash(key, events.window[row], events.feed[row], events.symbol[row])
+    for index, row in enumerate(rows):
         single = _single(events, row)
-        place = _place(places, bars, single)
+        place = _place(places, hashes[index], bars, single)
         if places[place] == NOWHERE:
             places[place] = count
             _begin(bars[count], single)
@@ -108,17 +111,18 @@ def collect(events: Contributions, rows: Ints, places: Places, bars: Bars) -> in
 
 
 @compiled
-def amend(bars: Bars, events: Contributions, rows: Ints, places: Places, after: Bars) -> int:
+def amend(bars: Bars, events: Contributions, rows: Ints, table: Table, after: Bars) -> int:
     """Adds events to bars, after which there is room for one bar per event, and writes down the bar after each of them.
 
     How many bars there are then.
     """
-    count = len(bars) - len(rows)
+    (places, key), count = table, len(bars) - len(rows)
     for known in range(count):
-        places[_place(places, bars, bars[known])] = known
+        bar = bars[known]
+        places[_place(places, _hash(key, bar.window, bar.feed, bar.symbol), bars, bar)] = known
     for step, row in enumerate(rows):
         single = _single(events, row)
-        place = _place(places, bars, single)
+        place = _place(places, _hash(key, single.window, single.feed, single.symbol), bars, single)
         if places[place] == NOWHERE:
             places[place] = count
             _begin(bars[count], single)
@@ -132,10 +136,14 @@ def amend(bars: Bars, events: Contributions, rows: Ints, places: Places, after: 
 
 
 @compiled
-def _place(places: Places, bars: Bars, bar: Any) -> int:
+def _hash(key: Key, window: int, feed: int, symbol: int) -> np.uint64:
+    return hash_of(absorb(absorb(begin(key), np.uint64(window)), np.uint64((feed << 32) + symbol)))
+
+
+@compiled
+def _place(places: Places, hashed: np.uint64, bars: Bars, bar: Any) -> int:
     """Where in a table the index of a bar is, or has to be."""
-    mixed = (bar.window * _ODD + bar.feed) * _ODD + bar.symbol * _ODD
-    place = int((mixed ^ (mixed >> 32)) & (len(places) - 1))
+    place = int(np.int64(hashed)) & (len(places) - 1)
     while places[place] != NOWHERE and not _is_same(bars[places[place]], bar):
         place = (place + 1) & (len(places) - 1)
     return place

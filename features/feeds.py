@@ -7,18 +7,23 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from contracts.keyed_hash import Key
 from features.ordering import Hashes, Ints
 from features.symbols import Symbols
 
 NEVER: Final = -(2**63) + 180 * 86_400 * 10**9  # before every valid time, and room to subtract a wait from it
-_SEED: Final = 1  # not that of symbols: a provider and a symbol of one name differ
 
 
 class Feeds:
-    """Providers by number, in the order in which they were first seen, which they keep."""
+    """Providers by number, in the order in which they were first seen, which they keep.
 
-    def __init__(self, newest: dict[str, int] | None = None) -> None:
-        self._providers = Symbols(pl.Series(list(newest or {}), dtype=pl.String), seed=_SEED)
+    Args:
+        key: of their hashes.
+        newest: the newest time of each that is known already.
+    """
+
+    def __init__(self, key: Key, newest: dict[str, int] | None = None) -> None:
+        self._providers = Symbols(key, pl.Series(list(newest or {}), dtype=pl.String))
         self.newest: Ints = np.fromiter((newest or {}).values(), np.int64)  # never written to: snapshots may hold it
 
     def hashes(self) -> tuple[Hashes, Hashes]:

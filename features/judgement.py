@@ -14,6 +14,7 @@ from features.ordering import Ints
 LATE: Final = "late"
 HEARTBEAT: Final = "heartbeat"
 OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, HEARTBEAT)
+_NO_BAR: Final = -1
 _ACCEPTED, _AMENDING, _DUPLICATE, _LATE, _HEARTBEAT = range(len(OUTCOMES))
 
 Judged = npt.NDArray[np.int8]  # index into OUTCOMES
@@ -79,12 +80,15 @@ def closing_rows(rows: tuple[Ints, Ints], bars: tuple[Ints, Ints], feeds: int) -
         feeds: how many providers there are.
     """
     (row_feed, watermark), (bar_feed, end) = rows, bars
-    found, reached = np.zeros(len(end), np.int64), np.zeros(feeds, np.int64)
-    for bar, feed in enumerate(bar_feed):
-        row = reached[feed]
-        while row < len(row_feed) and (row_feed[row] != feed or watermark[row] < end[bar]):
-            row += 1
-        found[bar] = reached[feed] = row
+    found, following, pending = np.zeros(len(end), np.int64), np.empty(len(end), np.int64), np.full(feeds, _NO_BAR)
+    for bar in range(len(end) - 1, -1, -1):
+        following[bar], pending[bar_feed[bar]] = pending[bar_feed[bar]], bar
+    for row, feed in enumerate(row_feed):
+        bar = pending[feed]
+        while bar != _NO_BAR and watermark[row] >= end[bar]:
+            found[bar] = row
+            bar = following[bar]
+        pending[feed] = bar
     return found
 
 

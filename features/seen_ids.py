@@ -1,8 +1,9 @@
 """The event ids of the windows that can still change.
 
-An id is kept as 96 bits of hash over (provider, symbol, window, event_id). The ids lie in the order in which they came,
-so that a snapshot is a view of them; a table of hashing says where each lies. An id can only be where others of its
-window are, so most of a batch that catches up is looked up nowhere.
+An id is kept as 96 bits of hash over (provider, symbol, window, event_id), under keys that are random and part of the
+state: who does not know them can neither make two ids one nor slow the table down. The ids lie in the order in which
+they came, so that a snapshot is a view of them; a table of hashing says where each lies. An id can only be where others
+of its window are, so most of a batch that catches up is looked up nowhere.
 """
 
 from __future__ import annotations
@@ -11,24 +12,34 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from contracts.jit import compiled
+from contracts.keyed_hash import Key, new_key
 from features.accumulators import BarIds, table
 from features.adding import NOWHERE
 from features.feeds import Feeds
-from features.ordering import Ints
+from features.ordering import Hashes, Ints
 from features.symbols import Symbols
-from features.texts import hashes
 
 _Short = npt.NDArray[np.uint32]
 _Long = npt.NDArray[np.uint64]
 _Places = npt.NDArray[np.int32]  # a table of hashing: indices of ids
 _Bools = npt.NDArray[np.bool_]
-_Hashes = tuple[_Long, _Long]
+_Two = tuple[Hashes, Hashes]
 
-_SEED: Final = 0
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)  # so that no two windows have the same multiple of it
+
+
+class IdKeys(NamedTuple):
+    """Of the hashes of which an id's is made: a provider, a symbol and an event_id of one name differ."""
+
+    provider: Key
+    symbol: Key
+    event: Key
+
+    @classmethod
+    def new(cls) -> IdKeys:
+        return cls(new_key(), new_key(), new_key())
 
 
 class Ids(NamedTuple):
@@ -44,10 +55,10 @@ class Ids(NamedTuple):
     expiry: Ints
 
     @classmethod
-    def of(cls, event_ids: pl.Series, bar: BarIds, feeds: Feeds, symbols: Symbols, expiry: Ints) -> Ids:
-        """The ids of events, each in its bar."""
+    def of(cls, events: _Two, bar: BarIds, feeds: Feeds, symbols: Symbols, expiry: Ints) -> Ids:
+        """The ids of events, given the hashes of their event_ids, each in its bar."""
         numbers = bar.window, bar.feed, bar.symbol
-        high, low = _summed(hashes(event_ids, _SEED), feeds.hashes(), symbols.hashes(), numbers)
+        high, low = _summed(events, feeds.hashes(), symbols.hashes(), numbers)
         return cls(high, low, expiry)
 
 
@@ -127,7 +138,7 @@ class SeenIds:
 
 
 @compiled
-def _summed(events: _Hashes, feeds: _Hashes, symbols: _Hashes, bar: tuple[Ints, Ints, Ints]) -> tuple[_Short, _Long]:
+def _summed(events: _Two, feeds: _Two, symbols: _Two, bar: tuple[Ints, Ints, Ints]) -> tuple[_Short, _Long]:
     """Sums of hashes that know nothing of each other, which are as good as a hash of all of it."""
     (event_high, event_low), (feed_high, feed_low), (symbol_high, symbol_low) = events, feeds, symbols
     windows, numbers, symbol_numbers = bar

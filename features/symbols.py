@@ -7,18 +7,23 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from contracts.keyed_hash import Key
 from features.ordering import Hashes, Ints
 from features.texts import Numbering, hashes
 
 _SPARE: Final = 1_000  # numbers that nobody uses, before it is worth counting anew
-_SEED: Final = 2
 
 
 class Symbols:
-    """A number for each text, in the order in which they were first seen."""
+    """A number for each text, in the order in which they were first seen.
 
-    def __init__(self, texts: pl.Series | None = None, *, seed: int = _SEED) -> None:
-        self._seed = seed
+    Args:
+        key: of their hashes.
+        texts: those that are known already.
+    """
+
+    def __init__(self, key: Key, texts: pl.Series | None = None) -> None:
+        self._key = key
         self._numbering = Numbering(texts)
         self._objects = np.array(self._numbering.texts, np.object_)
         self._ranks: Ints | None = None
@@ -49,7 +54,7 @@ class Symbols:
     def hashes(self) -> tuple[Hashes, Hashes]:
         """Twice 64 bits of hash over each text, by its number."""
         if self._hashes is None:
-            self._hashes = hashes(self.all, self._seed)
+            self._hashes = hashes(self.all, self._key)
         return self._hashes
 
     @property

@@ -15,18 +15,14 @@ import numpy.typing as npt
 import polars as pl
 
 from contracts.jit import compiled
-from contracts.memory import eight_bytes, folded_product
+from contracts.keyed_hash import Key, State, absorb, begin, begin_two, hash_of, new_key, two_hashes_of
+from contracts.memory import eight_bytes
 from features.ordering import Hashes, Ints
 
 _INLINE: Final = 12  # bytes of a text that fit into a view
 _LENGTH: Final = 0xFFFFFFFF  # the bits of a view that hold it
 _NOWHERE: Final = -1
 _ROOM: Final = 64  # texts, at first
-# Odd numbers without a pattern, half of whose bits are set: those of wyhash (Wang Yi, 2019).
-_SECRETS: Final = tuple(
-    np.uint64(secret)
-    for secret in (0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F)
-)
 
 Bools = npt.NDArray[np.bool_]
 _Places = npt.NDArray[np.int32]  # a table of hashing: numbers of texts
@@ -61,10 +57,10 @@ class _Known(NamedTuple):
         return cls(*np.empty((3, count), np.int64))
 
 
-def hashes(texts: pl.Series, seed: int) -> tuple[Hashes, Hashes]:
+def hashes(texts: pl.Series, key: Key) -> tuple[Hashes, Hashes]:
     """Twice 64 bits of hash over each text, which know nothing of each other; null counts as an empty text."""
     high, low = np.empty((2, len(texts)), np.uint64)
-    _hash_all(_column(texts), seed, high, low)
+    _hash_all(_column(texts), key, high, low)
     return high, low
 
 
@@ -82,6 +78,7 @@ class Numbering:
 
     def __init__(self, texts: pl.Series | None = None) -> None:
         self.texts: list[str] = []
+        self._key = new_key()
         self._known = _Known.room(0)
         self._places = np.zeros(0, np.int32)
         self._kept: list[npt.NDArray[np.uint8]] = []  # what holds the longer texts
@@ -96,7 +93,7 @@ class Numbering:
         column, numbers, row = _column(texts), np.empty(len(texts), np.int64), 0
         while row < len(texts):
             self._make_room()
-            row, count = _number(column, row, (self._places, self._known), len(self), numbers)
+            row, count = _number(column, row, (self._places, self._key, self._known), len(self), numbers)
             if count > len(self):
                 self._keep([text or "" for text in texts[self._known.row[len(self) : count]].to_list()])
         return numbers
@@ -108,7 +105,7 @@ class Numbering:
         room = _Known.room(2 * count + _ROOM)
         room.first[:count], room.second[:count] = self._known.first, self._known.second
         self._known, self._places = room, np.full(4 << (2 * count + _ROOM).bit_length(), _NOWHERE, np.int32)
-        _index(self._places, room.first, room.second, count)
+        _index(self._places, self._key, room.first, room.second, count)
 
     def _keep(self, new: list[str]) -> None:
         """Has the longer of the new texts lie where they stay."""
@@ -139,15 +136,15 @@ def _column(texts: pl.Series) -> _Texts:
 
 
 @compiled
-def _number(texts: _Texts, row: int, tables: tuple[_Places, _Known], count: int, numbers: Ints) -> tuple[int, int]:
+def _number(texts: _Texts, row: int, table: tuple[_Places, Key, _Known], count: int, numbers: Ints) -> tuple[int, int]:
     """Writes down the numbers from a row on until there is no room left; (the row it came to, how many there are)."""
     views, buffers = texts
-    places, (firsts, seconds, rows) = tables
+    places, key, (firsts, seconds, rows) = table
     last, number = (-1, -1), _NOWHERE  # no text has such a view
     while row < len(numbers):
         text = _view(views, buffers, row)
         if text[0] != last[0] or text[1] != last[1]:
-            place = _place(places, firsts, seconds, text, _hash(text, 0)[0])
+            place = _place(places, firsts, seconds, text, _hash(text, key))
             if places[place] == _NOWHERE:
                 if count == len(firsts):
                     break
@@ -161,18 +158,17 @@ def _number(texts: _Texts, row: int, tables: tuple[_Places, _Known], count: int,
 
 
 @compiled
-def _index(places: _Places, firsts: Ints, seconds: Ints, count: int) -> None:
+def _index(places: _Places, key: Key, firsts: Ints, seconds: Ints, count: int) -> None:
     for number in range(count):
         text = firsts[number], seconds[number]
-        places[_place(places, firsts, seconds, text, _hash(text, 0)[0])] = number
+        places[_place(places, firsts, seconds, text, _hash(text, key))] = number
 
 
 @compiled
-def _hash_all(texts: _Texts, seed: int, high: Hashes, low: Hashes) -> None:
+def _hash_all(texts: _Texts, key: Key, high: Hashes, low: Hashes) -> None:
     views, buffers = texts
     for row in range(len(high)):
-        text = _view(views, buffers, row)
-        high[row], low[row] = _hash(text, seed)
+        high[row], low[row] = two_hashes_of(_absorbed(begin_two(key), _view(views, buffers, row)))
 
 
 @compiled
@@ -214,33 +210,29 @@ def _is_same(known: int, text: tuple[int, int]) -> bool:
 
 
 @compiled
-def _hash(text: tuple[int, int], seed: int) -> tuple[np.uint64, np.uint64]:
-    """Two as in wyhash: of each 16 bytes the folded product, which goes into the next."""
+def _hash(text: tuple[int, int], key: Key) -> np.uint64:
+    return hash_of(_absorbed(begin(key), text))
+
+
+@compiled
+def _absorbed(state: State, text: tuple[int, int]) -> State:
+    """The state after all of a text, which begins with its length."""
     first, second = text
     length = first & _LENGTH
-    high = (np.uint64(seed) + _SECRETS[0]) * _SECRETS[1]
-    low = (np.uint64(seed) + _SECRETS[2]) * _SECRETS[3]
+    state = absorb(state, np.uint64(first))
     if length <= _INLINE:
-        one, other = np.uint64(first), np.uint64(second)
-    else:
-        high, low = high ^ np.uint64(length), low ^ np.uint64(length)
-        for at in range(second, second + length - 16, 16):
-            one, other = np.uint64(eight_bytes(at)), np.uint64(eight_bytes(at + 8))
-            high = folded_product(one ^ _SECRETS[0], other ^ high)
-            low = folded_product(one ^ _SECRETS[1], other ^ low)
-        # The last 16 bytes, some of which may have been there before; of 13 to 15 the first eight and the last.
-        end = second + length
-        one, other = np.uint64(eight_bytes(max(second, end - 16))), np.uint64(eight_bytes(end - 8))
-    high = folded_product(one ^ _SECRETS[2], other ^ high)
-    low = folded_product(one ^ _SECRETS[3], other ^ low)
-    return folded_product(high ^ _SECRETS[1], _SECRETS[4]), folded_product(low ^ _SECRETS[2], _SECRETS[4])
+        return absorb(state, np.uint64(second))
+    end = second + length - 8  # the last eight bytes, some of which may have been there before
+    for at in range(second, end, 8):
+        state = absorb(state, np.uint64(eight_bytes(at)))
+    return absorb(state, np.uint64(eight_bytes(end)))
 
 
 def _warm_up() -> None:
     """Loads the compiled code now, rather than when it is needed."""
     text = pl.Series([""])
     Numbering(text)
-    hashes(text, 0)
+    hashes(text, new_key())
     are(text, "")
 
 

@@ -37,9 +37,9 @@ from features.contributions import contributions
 from features.feeds import Feeds
 from features.judgement import HEARTBEAT, LATE, OUTCOMES, Judged, Unjudged, closing_rows, counted, judged
 from features.ordering import Ints
-from features.seen_ids import Ids, SeenIds
+from features.seen_ids import IdKeys, Ids, SeenIds
 from features.symbols import Symbols
-from features.texts import are
+from features.texts import are, hashes
 from features.window_config import WindowConfig
 
 END_OF_RUN_ROW: Final = 2**31 - 1  # after every row of the last record
@@ -49,6 +49,7 @@ END_OF_RUN_ROW: Final = 2**31 - 1  # after every row of the last record
 class WindowsState:
     """Everything a partition's windows remember; arrays in it are never written to again."""
 
+    keys: IdKeys
     newest: dict[str, int]
     symbols: pl.Series  # the text of each symbol's number
     opened: Accumulators  # of open windows
@@ -78,8 +79,9 @@ class Windows:
 
     def __init__(self, config: WindowConfig) -> None:
         self._config = config
-        self._feeds = Feeds()
-        self._symbols = Symbols()
+        self._keys = IdKeys.new()
+        self._feeds = Feeds(self._keys.provider)
+        self._symbols = Symbols(self._keys.symbol)
         self._opened, self._closed = none(), none()
         self._seen = SeenIds()
         self._outcomes = Outcomes()
@@ -125,6 +127,7 @@ class Windows:
     def snapshot(self) -> WindowsState:
         self._forget_symbols()
         return WindowsState(
+            self._keys,
             self._feeds.state(),
             self._symbols.all,
             self._opened,
@@ -136,7 +139,9 @@ class Windows:
 
     def restore(self, state: WindowsState) -> None:
         """Go on from a snapshot that windows of the same config have made."""
-        self._feeds, self._symbols = Feeds(state.newest), Symbols(state.symbols)
+        self._keys = state.keys
+        self._feeds = Feeds(state.keys.provider, state.newest)
+        self._symbols = Symbols(state.keys.symbol, state.symbols)
         self._opened, self._closed = state.opened, state.closed
         self._seen.restore(state.seen)  # type: ignore[arg-type]
         self._outcomes, self._position = state.outcomes, state.position
@@ -145,7 +150,7 @@ class Windows:
         """Numbers the symbols anew, once most of them are in no bar any more."""
         used = np.unique(np.concatenate([self._opened["symbol"], self._closed["symbol"]]))
         if self._symbols.wasted(len(used)):
-            self._symbols = Symbols(self._symbols.texts(used))
+            self._symbols = Symbols(self._keys.symbol, self._symbols.texts(used))
             self._opened, self._closed = (_renumbered(bars, used) for bars in (self._opened, self._closed))
 
     def _judged(self, events: pl.DataFrame) -> Rows:
@@ -156,7 +161,8 @@ class Windows:
         bar = BarIds(times // window_ns, feed, symbol)
         end = (bar.window + 1) * window_ns
         is_heartbeat = are(events["kind"], HEARTBEAT)
-        ids = Ids.of(events["event_id"], bar, self._feeds, self._symbols, end + amend_ns)
+        hashed = hashes(events["event_id"], self._keys.event)
+        ids = Ids.of(hashed, bar, self._feeds, self._symbols, end + amend_ns)
         fresh = self._seen.fresh(ids, np.flatnonzero(~is_heartbeat))
         unjudged = Unjudged(times, end, feed, fresh, is_heartbeat)
         return Rows(events, bar, ids, *judged(unjudged, self._feeds.newest, self._config.allow_late_ns, amend_ns))

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.frames import EVENTS
+from contracts.keyed_hash import new_key
 from features.accumulators import Accumulators, BarIds, finished, merged
 from features.contributions import gathered
 from features.feeds import Feeds
@@ -21,7 +22,7 @@ from tests.oracle_windows import OracleBar
 
 WINDOW_NS = 10_000_000
 PRICES = st.floats(-1e15, 1e15) | st.floats(1e-12, 1.0)
-SIZES = st.floats(0.0, 1e18) | st.floats(1e-18, 1e-6)
+SIZES = st.just(0.0) | st.floats(1e-18, 1e18) | st.floats(1e-18, 1e-6)
 
 
 def events(rows: list[Row]) -> pl.DataFrame:
@@ -44,7 +45,7 @@ def tick(offset: int, **changes: Any) -> Row:
 def bar(rows: list[Row], *, times: int = 1) -> dict[str, Any]:
     """The bar of some rows, each as often as that."""
     names, cause = (pl.Series(["a"]), pl.Series(["X"])), (np.array([0]), np.array([0]))
-    total = reduce(merged, [gather(rows, Feeds(), Symbols())] * times)
+    total = reduce(merged, [gather(rows, Feeds(new_key()), Symbols(new_key()))] * times)
     (made,) = finished(total, names, cause, WINDOW_NS, "10ms").to_dicts()
     return made
 
@@ -52,7 +53,7 @@ def bar(rows: list[Row], *, times: int = 1) -> dict[str, Any]:
 @given(st.lists(ROWS, min_size=1, max_size=30), st.lists(st.integers(0, 30), max_size=3))
 def test_the_pieces_of_a_log_add_up_to_the_whole(rows: list[Row], places: list[int]) -> None:
     log = as_log([row | {"kind": "tick" if row["kind"] == "heartbeat" else row["kind"]} for row in rows], -60)
-    feeds, symbols = Feeds(), Symbols()
+    feeds, symbols = Feeds(new_key()), Symbols(new_key())
     whole = gather(log, feeds, symbols)
     pieces = [gather(piece, feeds, symbols) for piece in cut(log, places) if piece]
     assert reduce(merged, reversed(pieces)).tobytes() == whole.tobytes()

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from features.accumulators import BarIds
 from features.feeds import Feeds
-from features.seen_ids import Ids, SeenIds
+from features.seen_ids import IdKeys, Ids, SeenIds
 from features.symbols import Symbols
+from features.texts import hashes
 
+KEYS = IdKeys.new()
 NO_WATERMARK = np.array([-(2**62)])
 
 
@@ -122,7 +124,7 @@ names = st.text(st.sampled_from("ab|\0"), max_size=3)
 
 @given(st.lists(st.tuples(names, names, names, st.integers(-1, 1)), min_size=1, max_size=30))
 def test_ids_tell_events_windows_symbols_and_providers_apart(rows: list[tuple[str, str, str, int]]) -> None:
-    marks = marked(rows, feeds := Feeds(), symbols := Symbols())
+    marks = marked(rows, feeds := Feeds(KEYS.provider), symbols := Symbols(KEYS.symbol))
     distinct = len(set(rows))
     assert len(set(marks.high.tolist())) == len(set(marks.low.tolist())) == distinct
     last = marked(rows[-1:], feeds, symbols)
@@ -131,7 +133,7 @@ def test_ids_tell_events_windows_symbols_and_providers_apart(rows: list[tuple[st
 
 @given(st.lists(st.tuples(names, names, names, st.integers(-1, 1)), min_size=1, max_size=30))
 def test_an_id_has_the_same_hashes_whatever_came_before_it(rows: list[tuple[str, str, str, int]]) -> None:
-    alone, among = marked(rows[-1:], Feeds(), Symbols()), marked(rows, Feeds(), Symbols())
+    alone, among = (marked(part, Feeds(KEYS.provider), Symbols(KEYS.symbol)) for part in (rows[-1:], rows))
     assert (alone.high[0], alone.low[0]) == (among.high[-1], among.low[-1])
 
 
@@ -139,4 +141,4 @@ def marked(rows: list[tuple[str, str, str, int]], feeds: Feeds, symbols: Symbols
     events = pl.DataFrame(rows, schema=["provider", "symbol", "event_id", "window"], orient="row")
     window = events["window"].to_numpy()
     bar = BarIds(window, feeds.numbers(events["provider"]), symbols.numbers(events["symbol"]))
-    return Ids.of(events["event_id"], bar, feeds, symbols, window)
+    return Ids.of(hashes(events["event_id"], KEYS.event), bar, feeds, symbols, window)

@@ -1,4 +1,4 @@
-"""Texts have numbers in the order in which they were first seen, and hashes that depend on nothing but themselves."""
+"""Texts have numbers in the order in which they were first seen, and hashes that depend on them and a key only."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.keyed_hash import new_key
 from features.symbols import Symbols
 from features.texts import Numbering, are, hashes
 
+KEY = new_key()
 LENGTHS = (0, 1, 3, 4, 5, 11, 12, 13, 15, 16, 17, 24, 28, 29, 32, 33, 256)
 # Alike but for one byte at some place, or for their length: all that a comparison of so many bytes at once may miss.
 ALIKE = [
@@ -53,7 +55,7 @@ def test_numbers_outlive_the_columns_that_they_came_from() -> None:
 
 
 def test_symbols_that_were_restored_are_known_before_any_comes() -> None:
-    symbols = Symbols(column(["SPY", "QQQ"]))
+    symbols = Symbols(new_key(), column(["SPY", "QQQ"]))
     assert symbols.texts(np.array([1, 0])).to_list() == ["QQQ", "SPY"]
     assert symbols.ranks(np.array([1, 0])).tolist() == [1, 2]
     assert symbols.numbers(column(["IWM", "QQQ"])).tolist() == [2, 1]
@@ -64,20 +66,20 @@ def test_symbols_that_were_restored_are_known_before_any_comes() -> None:
 @pytest.mark.parametrize("texts", [ALIKE, [f"{number}" for number in range(100_000)]])
 def test_different_texts_have_different_hashes(texts: list[str]) -> None:
     distinct = list(dict.fromkeys(texts))
-    high, low = hashes(column(list(distinct)), 0)
+    high, low = hashes(column(list(distinct)), KEY)
     assert len(set(high.tolist())) == len(set(low.tolist())) == len(distinct)
     assert not (high == low).any()
-    assert not (high == hashes(column(list(distinct)), 1)[0]).any()
+    assert not (high == hashes(column(list(distinct)), new_key())[0]).any()
 
 
 @given(COLUMNS)
 def test_a_hash_does_not_depend_on_what_comes_with_a_text_or_where_it_lies(columns: list[list[str | None]]) -> None:
     whole = pl.concat([column([]), *map(column, columns)], rechunk=False)
-    found = [hash_.tolist() for hash_ in hashes(whole, 0)]
-    alone = [hashes(column([text]), 0) for text in whole]
+    found = [hash_.tolist() for hash_ in hashes(whole, KEY)]
+    alone = [hashes(column([text]), KEY) for text in whole]
     assert found == [[int(one[which][0]) for one in alone] for which in (0, 1)]
     part = whole.slice(len(whole) // 3)
-    assert hashes(part, 0)[0].tolist() == found[0][len(whole) // 3 :]
+    assert hashes(part, KEY)[0].tolist() == found[0][len(whole) // 3 :]
 
 
 @given(st.lists(st.sampled_from([None, "", "tick", "ticks", "bar", "heartbeat", "heartbeats!!!", "tick\0"])))
