@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -102,3 +102,10 @@ class MicroBatch:
         """Whether there are bars, features or signals in it."""
         features = 0 if self.features is None else self.features.height
         return bool(self.bars.height or features or self.signals.height)
+
+
+Confirm = Callable[[Sequence[MicroBatch]], None]  # returns if they are of the log that they say; else it raises
+
+
+def taken_as_read(_: Sequence[MicroBatch]) -> None:
+    """A `Confirm` for a log that cannot become another one."""

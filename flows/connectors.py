@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cache, partial
 
 from contracts.bars import BarDecoder
+from contracts.batch import Confirm, taken_as_read
 from contracts.decode import Decoder
 from contracts.partition_keys import part_name
 from flows.settings import Settings
 from flows.stop import STOP
+from sinks.flow_topics import known_id
 from sinks.kafka import outputs
 from sinks.migrate import migrate
 from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
@@ -18,6 +20,7 @@ from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
 from sources.closing_times import ClosingTimes
 from sources.end_offsets import EndOffsets
+from sources.identity import TopicIdentity
 from sources.kafka import Bounds, Decode, KafkaSource
 from sources.topics import partitions_of
 from telemetry.outage import Outage
@@ -26,7 +29,7 @@ from telemetry.outage import Outage
 def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
     """The partitions of a topic, from where the run is to begin, decoded."""
     kafka, run, window, topic = settings.bus.kafka, settings.run, settings.micro_batch, settings.source_topic(flow)
-    outage = Outage("Kafka")
+    outage, url = Outage("Kafka"), settings.store.url.get_secret_value()
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
     ends = None if run.bounded else EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
@@ -35,10 +38,11 @@ def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
 
     @cache
     def has_begun() -> bool:
-        return has_progress(settings.store.url.get_secret_value(), settings.progress_id(flow), topic)
+        return has_progress(url, settings.progress_id(flow), topic)
 
+    identity = TopicIdentity(kafka, topic, lambda: known_id(url, settings.flow_id(flow), topic))
     size = window.max_batch_size
-    return KafkaSource(kafka, topic, decode, size, STOP, has_begun, outage, bounds, ends, closing_times)
+    return KafkaSource(kafka, topic, decode, size, identity, STOP, has_begun, outage, bounds, ends, closing_times)
 
 
 def events(settings: Settings) -> Decode:
@@ -51,9 +55,9 @@ def bars(settings: Settings) -> Decode:
     return BarDecoder(settings.micro_batch.window_ns).decode_all
 
 
-def heartbeats(settings: Settings) -> HeartbeatSink:
+def heartbeats(settings: Settings, confirm: Confirm) -> HeartbeatSink:
     """Back to the topic that was read."""
-    return HeartbeatSink(settings.bus.kafka)
+    return HeartbeatSink(settings.bus.kafka, confirm)
 
 
 def create_tables(settings: Settings) -> None:
@@ -63,14 +67,14 @@ def create_tables(settings: Settings) -> None:
     migrate(url, names, retention=store.retention, compress_after=store.compress_after)
 
 
-def timescale(settings: Settings, flow: str) -> TimescaleSink:
+def timescale(settings: Settings, flow: str, confirm: Confirm = taken_as_read) -> TimescaleSink:
     """Bars, features and signals to the database."""
     url, names = settings.store.url.get_secret_value(), settings.features.names
 
     def open_writer() -> StoreWriter:
         create_tables(settings)
         writer = TimescaleWriter(url, flow=settings.progress_id(flow), features=names, overwrite=settings.run.overwrite)
-        return StoreWriter(writer, settings.bus.kafka)
+        return StoreWriter(writer, settings.bus.kafka, confirm)
 
     return TimescaleSink(open_writer, lambda: _parts(settings, flow))
 
@@ -87,11 +91,11 @@ def kafka(
             flow_id=settings.flow_id(flow),
             progress_id=settings.progress_id(flow),
             topic=source.topic,
-            topic_id=source.topic_id,
+            topic_id=source.identity.id,
         )
 
     topics = {} if run.is_backtest else outputs(config, signals=signals, bars=bars)
-    return KafkaSink(config, identity, topics, lambda: _parts(settings, flow))
+    return KafkaSink(config, identity, topics, source.identity.confirm, lambda: _parts(settings, flow))
 
 
 def _parts(settings: Settings, flow: str) -> list[str]:

@@ -29,6 +29,6 @@ def flow(settings: Settings | None = None) -> Dataflow:
     results = op.map_value("within", signals, steps.within(settings))
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
     counted = op.map_value("observe", op.map_value("without_bars", results, without_bars), observe)
-    op.output("timescale", counted, connectors.timescale(settings, NAME))
+    op.output("timescale", counted, connectors.timescale(settings, NAME, source.identity.confirm))
     op.output("kafka", counted, connectors.kafka(settings, NAME, source, signals=True))
     return dataflow

@@ -23,10 +23,10 @@ def flow(settings: Settings | None = None) -> Dataflow:
     source = connectors.source(settings, NAME, connectors.events(settings))
     events = op.input("events", dataflow, source)
     bars = op.stateful_batch("windows", events, steps.windows(settings, NAME))
-    op.output("heartbeats", bars, connectors.heartbeats(settings))
+    op.output("heartbeats", bars, connectors.heartbeats(settings, source.identity.confirm))
     results = op.map_value("within", bars, steps.within(settings))
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
     counted = op.map_value("observe", results, observe)
-    op.output("timescale", counted, connectors.timescale(settings, NAME))
+    op.output("timescale", counted, connectors.timescale(settings, NAME, source.identity.confirm))
     op.output("kafka", counted, connectors.kafka(settings, NAME, source, bars=True))
     return dataflow

@@ -12,7 +12,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from contracts.batch import MicroBatch
+from contracts.batch import Confirm, MicroBatch
 from contracts.bus_config import ClientOption, KafkaConfig
 from contracts.errors import MdpError
 from contracts.producing import backpressured
@@ -86,8 +86,10 @@ class TransactionalWriter:
     Not for use by several threads at once, but for `add`.
     """
 
-    def __init__(self, config: KafkaConfig, identity: Identity, topics: Mapping[str, Records]) -> None:
-        self._config, self._identity, self._topics = config, identity, topics
+    def __init__(
+        self, config: KafkaConfig, identity: Identity, topics: Mapping[str, Records], confirm: Confirm
+    ) -> None:
+        self._config, self._identity, self._topics, self._confirm = config, identity, topics, confirm
         self._partitions: set[int] = set()
         self._producer: Producer | None = None
         self._opened_at = 0.0
@@ -107,6 +109,7 @@ class TransactionalWriter:
         if self._topics and any(
             batch.rejects.height or batch.late.height or batch.signals.height or batch.bars.height for batch in batches
         ):
+            self._confirm(batches)
             wait_out(lambda: self._write(batches), KafkaUnavailable, "Kafka")
 
     def leaves(self, batch: MicroBatch) -> bool:

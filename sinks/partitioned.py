@@ -8,7 +8,8 @@ to it is saved. Nothing is kept in the snapshot itself: how far outputs have com
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
 
@@ -16,7 +17,7 @@ from bytewax import errors
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
 from confluent_kafka import Producer
 
-from contracts.batch import NO_REFUSED, MicroBatch
+from contracts.batch import NO_REFUSED, Confirm, MicroBatch
 from contracts.bus_config import KafkaConfig
 from contracts.partition_keys import partition_of
 from contracts.producing import backpressured
@@ -33,6 +34,15 @@ _Parts = Callable[[], list[str]]
 _W = TypeVar("_W")
 
 
+@contextmanager
+def _failing_as_a_step() -> Iterator[None]:
+    """What is raised ends the dataflow as Bytewax has it with whatever is raised in a step."""
+    try:
+        yield
+    except Exception as error:
+        raise errors.BytewaxRuntimeError("error writing to a sink") from error
+
+
 class _Part(StatefulSinkPartition[MicroBatch, None]):
     sink: ClassVar[str]
 
@@ -40,10 +50,8 @@ class _Part(StatefulSinkPartition[MicroBatch, None]):
         self._writer, self._release = writer, release
 
     def write_batch(self, values: list[MicroBatch]) -> None:
-        try:
+        with _failing_as_a_step():
             self._writer.submit(values)
-        except Exception as error:  # as Bytewax does with whatever else is raised in a step
-            raise errors.BytewaxRuntimeError("error writing to a sink") from error
 
     def snapshot(self) -> None:
         timed_snapshot(self.sink, self._writer.barrier)
@@ -95,6 +103,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
     config: KafkaConfig
     identity: Callable[[], Identity]
     topics: dict[str, Records]
+    confirm: Confirm
     parts: _Parts
 
     def __post_init__(self) -> None:
@@ -112,7 +121,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
         return part
 
     def _make(self) -> tuple[TransactionalWriter, BackgroundWriter]:
-        writer = TransactionalWriter(self.config, self.identity(), self.topics)
+        writer = TransactionalWriter(self.config, self.identity(), self.topics, self.confirm)
         write = noted(KAFKA, written(KAFKA, writer.write, writer.leaves))
         return writer, BackgroundWriter(KAFKA, write, writer.close)
 
@@ -147,20 +156,23 @@ class HeartbeatSink(DynamicSink[tuple[str, MicroBatch]]):
     """Appends the heartbeats that are due to the partition they are about: the log carries time."""
 
     config: KafkaConfig
+    confirm: Confirm
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _HeartbeatPart:
-        return _HeartbeatPart(Producer(self.config.client(linger_ms=0)))
+        return _HeartbeatPart(Producer(self.config.client(linger_ms=0)), self.confirm)
 
 
 class _HeartbeatPart(StatelessSinkPartition[tuple[str, MicroBatch]]):
-    def __init__(self, producer: Producer) -> None:
-        self._producer, self._produce = producer, backpressured(producer)
+    def __init__(self, producer: Producer, confirm: Confirm) -> None:
+        self._producer, self._produce, self._confirm = producer, backpressured(producer), confirm
 
     def write_batch(self, items: list[tuple[str, MicroBatch]]) -> None:
-        for batch in _with_heartbeats(items):
-            for provider, src_ts in batch.heartbeats.iter_rows():
-                self._produce(batch.topic, heartbeat_record(provider, src_ts), None, batch.partition)
-        self._producer.poll(0)
+        with _failing_as_a_step():
+            for batch in _with_heartbeats(items):
+                self._confirm([batch])
+                for provider, src_ts in batch.heartbeats.iter_rows():
+                    self._produce(batch.topic, heartbeat_record(provider, src_ts), None, batch.partition)
+            self._producer.poll(0)
 
 
 def _with_heartbeats(items: Sequence[tuple[str, MicroBatch]]) -> list[MicroBatch]:

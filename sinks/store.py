@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from contracts.batch import MicroBatch
+from contracts.batch import Confirm, MicroBatch
 from contracts.bus_config import KafkaConfig
+from contracts.errors import MdpError
 from contracts.producing import backpressured
 from contracts.record import CONTENT_TYPE, JSON, Headers
 from sinks.connection import StoreUnavailable
@@ -43,6 +45,7 @@ class StoreWriter:
 
     writer: TimescaleWriter
     kafka: KafkaConfig
+    confirm: Confirm
     _held: list[MicroBatch] = field(default_factory=list, init=False)
     _written_at: float = field(default=0.0, init=False)
 
@@ -53,11 +56,14 @@ class StoreWriter:
             self._write_held()
 
     def close(self) -> None:
+        """Nothing is raised here: what is held is progress only, and the next run finds out what is wrong."""
         if self._held:
-            self._write_held()
+            with suppress(MdpError):
+                self._write_held()
         self.writer.close()
 
     def _write_held(self) -> None:
+        self.confirm(self._held)
         result = wait_out(lambda: self.writer.write(self._held), StoreUnavailable, "the database")
         self._held, self._written_at = [], time.monotonic()
         if result.conflicts:

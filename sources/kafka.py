@@ -19,8 +19,9 @@ from contracts.record import Fetch
 from contracts.timestamps import parse_timestamp
 from sources.closing_times import ClosingTimes
 from sources.end_offsets import EndOffsets
+from sources.identity import TopicIdentity
 from sources.partition import KafkaPartition
-from sources.topics import SourceError, partitions_of, topic_id
+from sources.topics import SourceError, partitions_of
 from telemetry.metrics import ERRORS, GAP_OFFSETS
 from telemetry.outage import Outage
 
@@ -73,6 +74,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
     Attributes:
         decode: what is made of what is fetched. It is handed part after part, because fetching a whole batch first and
             reading it later costs half as much again: each step would find the memory cold.
+        identity: tells whether it is still the same topic.
         stop: ends the reading when it is set.
         has_begun: whether the flow has written anything yet that the topic led to.
         ends: confirms silence; None where nothing has to be known of it.
@@ -83,6 +85,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
     topic: str
     decode: Decode
     max_batch_size: int
+    identity: TopicIdentity
     stop: threading.Event
     has_begun: Callable[[], bool]
     outage: Outage
@@ -150,11 +153,6 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
             committed = consumer.committed([place], timeout=_TIMEOUT)[0].offset
             return low if committed == OFFSET_INVALID else max(low, committed)
         return _offset_at(consumer, place, parse_timestamp(start), high)
-
-    @cached_property
-    def topic_id(self) -> str:
-        """Of the topic that was there at the start."""
-        return topic_id(self.config, self.topic)
 
     def across_gap(self, partition: int, wanted: int, low: int) -> int:
         """Where to go on when records were deleted before they were read; they are counted.

@@ -19,9 +19,8 @@ from contracts.partition_keys import partition_key
 from contracts.record import Fetch, Records
 from sources.object_queue import Event
 from sources.queues import open_queue
-from sources.topics import BrokerUnavailable, SourceError, topic_id
+from sources.topics import SourceError
 from telemetry import whereabouts
-from telemetry.outage import wait_out
 from telemetry.reading import Reading
 from telemetry.step_cpu import counted
 
@@ -57,7 +56,6 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         self._consumer = consumer
         self._queue = open_queue(consumer, source.topic, partition)
         self._queue.start_at(start)
-        self._topic_id = source.topic_id
         self._partition = partition
         self._key = partition_key(partition)
         self._read_to = start
@@ -68,6 +66,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         self._held: Records | None = None  # read, and waiting for more
         self._left: Records | None = None  # read, and too much for the batch before
         self._closing_times = source.closing_times() if source.closing_times else None
+        self._may_close = True  # whether what is read next may close a window
         self._closes_at = 0.0  # when a window may close next, if events go on as they came
         self._handed_on_at = 0.0
         self._last_appended = (0, 0)
@@ -150,6 +149,8 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
                 self._held = records
             elif len(records):
                 self._handed_on_at = time.monotonic()
+                if self._may_close:
+                    self._source.identity.ask()  # so that the answer is there when results of it are to be written
                 yield self._fetch(self._fitting(records))
             if is_all or self._has_ended or self._left:
                 return
@@ -191,10 +192,11 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         pause does not wait.
         """
         if self._closing_times is None or not len(records) or len(records) >= min(_SMALL, self._source.batch_size):
+            self._may_close = True
             return False
         if self._read_to < self._suspects.stop:
             return False
-        closes = self._closing_times.pass_one(new)
+        closes = self._may_close = self._closing_times.pass_one(new)
         if len(new):
             self._closes_at = time.monotonic() + self._closing_times.ahead_ns / 1e9
         # What is there when a window closes is little, if some has been handed on shortly before.
@@ -239,14 +241,9 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     def _settle_doubt(self) -> None:
         """The log answers again."""
         if self._in_doubt:
-            self._check_identity()
+            self._source.identity.check()
         self._in_doubt, self._ahead_since = False, None
         self._source.outage.end()
-
-    def _check_identity(self) -> None:
-        config, topic = self._source.config, self._source.topic
-        if wait_out(lambda: topic_id(config, topic), BrokerUnavailable, "Kafka") != self._topic_id:
-            raise SourceError(f"topic {topic} was deleted and made anew: read the new one under another --name")
 
     def _find_the_log(self) -> None:
         """Records were deleted before they were read; or the broker, just back, does not yet know all it has."""
@@ -258,7 +255,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
         if low > self._read_to:
             self._read_to = self._source.across_gap(self._partition, self._read_to, low)
         elif high < self._read_to:
-            self._check_identity()
+            self._source.identity.check()
             self._wait_for_the_end(high)
         self._queue.start_at(self._read_to)
 

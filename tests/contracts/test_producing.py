@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from contracts.batch import MicroBatch
+from contracts.batch import MicroBatch, taken_as_read
 from contracts.bus_config import KafkaConfig
 from contracts.frames import HEARTBEATS
 from contracts.producing import backpressured
@@ -61,7 +61,7 @@ def test_many_providers_fall_silent_at_once(kafka: str, topic: Topic) -> None:
     config, name, providers = narrow(kafka), topic(), 40 * ROOM
     silent = {"provider": [f"P{number}" for number in range(providers)], "src_ts": [10**18] * providers}
     batch = MicroBatch(topic=name, partition=0, next_offset=0)
-    sink = HeartbeatSink(config).build("heartbeats", 0, 1)
+    sink = HeartbeatSink(config, taken_as_read).build("heartbeats", 0, 1)
     sink.write_batch([("0", replace(batch, heartbeats=pl.DataFrame(silent, schema=HEARTBEATS)))])
     with TopicReader(config, name) as reader:
         found = {message.value() for messages in reader.span(0, 0, providers) for message in messages}

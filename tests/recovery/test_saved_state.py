@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 
+import polars as pl
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -197,6 +198,35 @@ def test_a_topic_that_is_made_anew_ends_the_flow_that_reads_it(deploy: Deploymen
     produce_on_time(flow.kafka, flow.events, chunks(50, symbols=5), 1)
     assert worker.wait(SECONDS) == 2
     only_error(flow.said.read_text())
+
+
+def renewed(flow: Deployment, admin: AdminClient) -> None:
+    """Deletes the topic and makes it again before the flow has noticed."""
+    admin.delete_topics([flow.events])[flow.events].result(30)
+
+    def is_made() -> bool:
+        failure = admin.create_topics([NewTopic(flow.events, 1, 1)])[flow.events].exception(30)
+        return failure is None
+
+    until(is_made, "the topic again")
+
+
+def test_nothing_is_made_of_a_topic_that_took_the_place_of_the_one_that_was_read(deploy: Deployments) -> None:
+    """Its records lie at the offsets that come next, so that the client reads on and says nothing."""
+    flow = deploy(partitions=1, micro_batch={"flush_timeout_ms": 60_000})  # no heartbeats
+    admin = AdminClient({"bootstrap.servers": flow.kafka})
+    (market,) = chunks(300, symbols=5)
+    produce_on_time(flow.kafka, flow.events, [market], 1)
+    worker = flow.spawn([sys.executable, "-c", "from mdp.cli import main; main()", "stream", "run"])
+    until(lambda: flow.progress >= market.height, "the first topic")
+    before, output = flow.tables(), flow.output()
+    renewed(flow, admin)
+    others = market.with_columns(provider=pl.lit("other"))
+    produce_on_time(flow.kafka, flow.events, [market, *[others.with_columns(event_id=None)] * 3], 1)
+    assert worker.wait(SECONDS) == 2
+    assert "was deleted and made anew" in only_error(flow.said.read_text())
+    assert_same(flow.tables(), before)
+    assert_same(flow.output(), output)
 
 
 @pytest.mark.parametrize("damage", ["shape.json", "part-0.sqlite3"])

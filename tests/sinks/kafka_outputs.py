@@ -8,7 +8,7 @@ import polars as pl
 from confluent_kafka import Producer
 
 from contracts import frames
-from contracts.batch import MicroBatch
+from contracts.batch import MicroBatch, taken_as_read
 from contracts.bus_config import KafkaConfig
 from contracts.record import Headers
 from sinks.kafka import TransactionalWriter, outputs
@@ -44,7 +44,8 @@ class KafkaOutputs:
 
     def writer(self, *partitions: int) -> TransactionalWriter:
         """For all partitions, or for some."""
-        writer = TransactionalWriter(self.config, self.identity, outputs(self.config, signals=False, bars=False))
+        topics = outputs(self.config, signals=False, bars=False)
+        writer = TransactionalWriter(self.config, self.identity, topics, taken_as_read)
         for partition in partitions or range(PARTITIONS):
             writer.add(partition)
         return writer

@@ -5,6 +5,7 @@ from confluent_kafka import Producer
 
 from contracts.bus_config import KafkaConfig
 from contracts.decode import Decoder
+from sources.identity import TopicIdentity
 from sources.kafka import Bounds, KafkaSource
 from telemetry.outage import Outage
 from tests.harness import until
@@ -19,8 +20,9 @@ def test_batches_are_bounded_in_bytes(kafka: str, topic: Callable[..., str]) -> 
         producer.produce(name, b"x" * SIZE)
     assert producer.flush(30) == 0
     config, decode = KafkaConfig(brokers=kafka, topic=name), Decoder(2_000_000_000, 10**18).decode_all
+    identity = TopicIdentity(config, name, lambda: None)
     bounds, outage = Bounds(until_end=True), Outage("Kafka")
-    source = KafkaSource(config, name, decode, 30_000, threading.Event(), lambda: False, outage, bounds)
+    source = KafkaSource(config, name, decode, 30_000, identity, threading.Event(), lambda: False, outage, bounds)
     (part,) = source.list_parts()
     partition = source.build_part("events", part, None)
     sizes: list[int] = []
