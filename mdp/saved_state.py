@@ -19,6 +19,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from flows.config_file import ConfigError, home
 from flows.settings import Settings
 from flows.state_shape import Shape, check_shape, state_shape
+from mdp.unsaved_state import check_room
 
 _SHAPE: Final = "shape.json"
 _HANDOVER_SECONDS: Final = 6.0  # workers that have lost who started them end within 5 s
@@ -86,11 +87,16 @@ class SavedState:
             check_shape(self._saved_shape(), self.shape)
 
     def prepare(self, *, reset: bool) -> None:
-        """Makes the folder if there is none; with `reset`, throws away what is in it."""
+        """Makes the folder if there is none; with `reset`, throws away what is in it.
+
+        Raises:
+            UnsavedState: nothing can be saved there.
+        """
         if reset and self.exists:
             shutil.rmtree(self.folder)
         if not self.exists:
             self._create()
+        check_room(self.folder)
 
     def _saved_shape(self) -> Shape:
         try:
@@ -109,6 +115,7 @@ class SavedState:
         unfinished = self.folder.with_suffix(".new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
+        check_room(unfinished)
         init_db_dir(unfinished, 1)
         (unfinished / _SHAPE).write_text(json.dumps(self.shape, indent=1), encoding="utf-8")
         unfinished.rename(self.folder)

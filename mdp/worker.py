@@ -9,6 +9,7 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from mdp.log_format import LogFormat
 from mdp.preflight import check
 from mdp.probes import probes
 from mdp.saved_state import SavedState
+from mdp.unsaved_state import explained
 from sinks.connection import StoreUnavailable
 from sinks.job_runs import Ending, finish_run, start_run
 from sinks.queries import progress_of
@@ -123,13 +125,14 @@ def run_process(
     sys.setswitchinterval(0.000_5)  # the sinks' threads need little, but need it often: they wait for short answers
     saved = SavedState.of(settings, flow)
     try:
-        cluster_main(
-            dataflow(flow)(settings),
-            list(addresses),
-            process,
-            epoch_interval=timedelta(seconds=settings.recovery.interval_s),
-            recovery_config=saved.config_of(process if own_machine else 0) if saved else None,
-        )
+        with explained(saved.folder) if saved else nullcontext():
+            cluster_main(
+                dataflow(flow)(settings),
+                list(addresses),
+                process,
+                epoch_interval=timedelta(seconds=settings.recovery.interval_s),
+                recovery_config=saved.config_of(process if own_machine else 0) if saved else None,
+            )
     except KeyboardInterrupt:  # Bytewax makes one of any signal that it sees
         return stop.STUCK
     return 0
