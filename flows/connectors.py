@@ -60,11 +60,16 @@ def heartbeats(settings: Settings, confirm: Confirm) -> HeartbeatSink:
     return HeartbeatSink(settings.bus.kafka, confirm)
 
 
-def create_tables(settings: Settings) -> None:
-    """Brings the schema up to date, with a column for each feature."""
+def create_tables(settings: Settings) -> list[str]:
+    """Brings the schema up to date, with a column for each feature; what was done, one line each."""
     store = settings.store
-    url, names = store.url.get_secret_value(), settings.features.names
-    migrate(url, names, retention=store.retention, compress_after=store.compress_after)
+    return migrate(
+        store.url.get_secret_value(),
+        settings.features.names,
+        retention=store.retention,
+        compress_after=store.compress_after,
+        chunk=store.chunk_length(settings.micro_batch.window_ns),
+    )
 
 
 def timescale(settings: Settings, flow: str, confirm: Confirm = taken_as_read) -> TimescaleSink:

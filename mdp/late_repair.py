@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
 import polars as pl
@@ -24,7 +25,9 @@ from mdp.topic_reader import TopicReader
 from sinks import late_repairs
 
 _NEAR_NS: Final = 60_000_000_000  # windows so close are read in one go without asking where each begins
-_FLUSH: Final = 20_000  # bars written at once
+_FLUSH: Final = 2_000  # windows written at once: each may have a thousand rows taken out of TimescaleDB's columnstore
+_DAY_NS: Final = 86_400_000_000_000
+_DAYS: Final = 16  # and each day may be a chunk, of which no transaction can hold the locks of many
 
 
 @dataclass(slots=True)
@@ -81,7 +84,14 @@ def repair(settings: Settings, start: int | None, end: int | None, *, on_progres
                 left = left.join(repaired.windows, on=KEY, how="anti")
             if left.height:
                 _lose(account, reader, part.partition, left, chosen)
+    if account.changed:
+        first, last = (datetime.fromtimestamp(at // 10**9, UTC) for at in _ends(chosen["window"]))
+        late_repairs.settle(url, first, last + timedelta(seconds=1, milliseconds=window.window_ms))
     return account
+
+
+def _ends(windows: pl.Series) -> tuple[int, int]:
+    return cast(int, windows.min()), cast(int, windows.max())
 
 
 def _of(late: pl.DataFrame, partition: int, windows: pl.DataFrame) -> pl.DataFrame:
@@ -179,9 +189,20 @@ def _flushed(answers: Iterable[Repaired]) -> Iterator[Repaired]:
     for answer in answers:
         ready.append(answer)
         if sum(one.windows.height for one in ready) >= _FLUSH:
-            yield _together(ready)
+            yield from _pieces(_together(ready))
             ready = []
-    yield _together(ready)
+    yield from _pieces(_together(ready))
+
+
+def _pieces(repaired: Repaired) -> Iterator[Repaired]:
+    """In the order of time, each as much as the database takes in one go."""
+    day = (pl.col("window") // _DAY_NS).rle_id() // _DAYS
+    piece = pl.struct(day, pl.int_range(pl.len()) // _FLUSH).rle_id()
+    numbered = repaired.windows.sort("window").with_columns(piece=piece)
+    key = ["provider", "symbol", "window_start"]
+    for windows in numbered.partition_by("piece", include_key=False):
+        bars = repaired.bars.join(windows, left_on=key, right_on=KEY, how="semi", maintain_order="left")
+        yield Repaired(windows, bars)
 
 
 def _together(ready: Sequence[Repaired]) -> Repaired:

@@ -84,6 +84,7 @@ _WAITED_OUT: Final = {
     "does not exist": "create it, or set store.url",  # who restores a database takes it away first
     _READ_ONLY: READ_ONLY_REMEDY,
 }
+OUT_OF_LOCKS_REMEDY: Final = "raise max_locks_per_transaction in the server's configuration, and restart it"
 _OTHER_REMEDY: Final = "start it, or set store.url"
 
 
@@ -104,6 +105,14 @@ class StoreUnavailable(MdpError):  # noqa: N818 - says what is wrong
     def is_refusal(self) -> bool:
         """Whether the server and we do not trust each other, which waiting does not mend."""
         return any(sign in str(self) for sign in _REMEDIES)
+
+
+class StoreLimit(MdpError):  # noqa: N818 - says what is wrong
+    """The server has been given too little of something, which waiting does not mend."""
+
+    @property
+    def line(self) -> str:
+        return f"the database: {super().line}"
 
 
 def connect(conninfo: str, *, read_only: bool = False) -> psycopg.Connection:
@@ -192,13 +201,25 @@ def reach(conninfo: str) -> None:
 
 @contextmanager
 def passing_errors() -> Iterator[None]:
-    """Turns errors that pass by themselves into `StoreUnavailable`; errors of the data stay what they are."""
+    """Turns errors that pass by themselves into `StoreUnavailable`, and those of its limits into `StoreLimit`.
+
+    Errors of the data stay what they are.
+    """
     try:
         yield
     except DATA_ERRORS:
         raise
+    except psycopg.errors.ConfigurationLimitExceeded as error:
+        raise StoreLimit(first_line(error), "raise that limit in the server's configuration") from error
     except _PASSING as error:
+        if is_out_of_locks(error):
+            raise StoreLimit(first_line(error), OUT_OF_LOCKS_REMEDY) from error
         raise StoreUnavailable(first_line(error)) from error
+
+
+def is_out_of_locks(error: BaseException) -> bool:
+    """Whether the table of locks is full. The server tells it from other lack of memory by its hint only."""
+    return "max_locks_per_transaction" in str(error)
 
 
 def first_line(error: BaseException) -> str:

@@ -64,6 +64,22 @@ def timescale_version(connection: psycopg.Connection) -> tuple[str | None, str |
     return (None, None) if row is None else (row[0], row[1])
 
 
+def is_older(version: str, than: str) -> bool:
+    """By the numbers of a version such as 2.29.2-dev."""
+    numbers, others = ([int(number) for number in re.findall(r"\d+", text)[:3]] for text in (version, than))
+    return numbers < others
+
+
+def failed_jobs(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
+    """Jobs of TimescaleDB whose last run failed: what each does, on which table, and the error if we may know it."""
+    query = """
+        SELECT proc_name, hypertable_name, coalesce((SELECT err_message FROM timescaledb_information.job_errors AS e
+            WHERE e.job_id = jobs.job_id ORDER BY finish_time DESC LIMIT 1), 'see the log of the server')
+        FROM timescaledb_information.jobs JOIN timescaledb_information.job_stats AS stats USING (job_id)
+        WHERE jobs.hypertable_schema = current_schema() AND stats.last_run_status = 'Failed' ORDER BY 2, 1"""
+    return connection.execute(query).fetchall()
+
+
 def ordinary_tables(connection: psycopg.Connection) -> list[str]:
     """Tables with time that TimescaleDB, which is installed, does not manage yet."""
     query = "SELECT hypertable_name FROM timescaledb_information.hypertables WHERE hypertable_schema = current_schema()"

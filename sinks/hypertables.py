@@ -1,23 +1,21 @@
-"""What TimescaleDB adds to the schema: hypertables, and in its Community edition continuous aggregates and policies.
-
-Every function looks at what is there and changes only what differs, so tables that began on plain PostgreSQL are
-converted when the extension arrives.
-"""
+"""Tables cut into chunks by time, where the database has TimescaleDB. Only what differs is changed."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import psycopg
 from psycopg import sql
 
 from sinks.connection import StoreUnavailable, first_line, session
-from sinks.schema import ROLLUPS, TIME_COLUMN, Rollup, rollup_query
+from sinks.schema import TIME_COLUMN
+from sinks.step import step
 
-_CHUNK: Final = timedelta(days=1)
-_ORDER: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts, name, adapter"}
+OLDEST: Final = "2.29.2"  # of TimescaleDB: those before may leave rows of the columnstore out of an answer
+MOST_CHUNKS: Final = 16  # of a table that one transaction touches: each takes several of the server's locks
 
 
 class Edition(Enum):
@@ -28,11 +26,11 @@ class Edition(Enum):
     COMMUNITY = "TimescaleDB"
 
 
-class Policies(NamedTuple):
-    """Ages of rows at which something happens to them."""
+class ChunkLength(NamedTuple):
+    """The time that a new chunk holds, chosen by somebody, or else at most: another flow may need shorter ones."""
 
-    compress_after: timedelta
-    retention: timedelta | None
+    length: timedelta
+    is_chosen: bool
 
 
 def enable_extension(connection: psycopg.Connection, conninfo: str, done: list[str]) -> Edition:
@@ -63,19 +61,32 @@ def edition_of(connection: psycopg.Connection) -> Edition:
     return Edition.COMMUNITY if row == ("timescale",) else Edition.APACHE
 
 
-def create(connection: psycopg.Connection, done: list[str]) -> None:
-    """Turns tables into hypertables of one chunk a day. Keys hold the time column, so no further index is needed."""
+def extension_schema(connection: psycopg.Connection) -> str:
+    """Where the functions of TimescaleDB are, which is installed."""
+    query = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'timescaledb'"
+    row = connection.execute(query).fetchone()
+    return str(row[0]) if row else "public"
+
+
+def create(connection: psycopg.Connection, wanted: ChunkLength, done: list[str]) -> None:
+    """Turns tables into hypertables. Keys hold the time column, so no further index is needed.
+
+    Rows that are there already are put aside, and brought back a few chunks at a time: meanwhile a reader misses some,
+    and a flow may write.
+    """
     for table, column in TIME_COLUMN.items():
-        if not _is_hypertable(connection, table):
-            connection.execute(
-                "SELECT create_hypertable(%s::regclass, by_range(%s::name, %s::interval),"
-                " create_default_indexes => false, migrate_data => true)",
-                [table, column, _CHUNK],
-            )
-            done.append(f"hypertable {table}")
+        with step(connection):
+            if not is_hypertable(connection, table):
+                _put_aside(connection, table, column)
+                _convert(connection, table, column, wanted.length)
+                done.append(f"hypertable {table}")
+            elif _set_length(connection, table, wanted):
+                done.append(f"new chunks of {table} hold {wanted.length}")
+        _bring_back(connection, table, column)
 
 
-def _is_hypertable(connection: psycopg.Connection, table: str, *, compressed: bool = False) -> bool:
+def is_hypertable(connection: psycopg.Connection, table: str, *, compressed: bool = False) -> bool:
+    """Whether it is one, and has a columnstore if that is asked."""
     row = connection.execute(
         "SELECT FROM timescaledb_information.hypertables WHERE hypertable_schema = current_schema()"
         " AND hypertable_name = %s AND (compression_enabled OR NOT %s::boolean)",
@@ -84,99 +95,61 @@ def _is_hypertable(connection: psycopg.Connection, table: str, *, compressed: bo
     return row is not None
 
 
-def create_rollups(connection: psycopg.Connection, policies: Policies, done: list[str]) -> None:
-    """Continuous aggregates that also see bars that are not materialized yet, in place of views."""
-    for rollup in ROLLUPS:
-        if not _is_continuous_aggregate(connection, rollup.view):
-            _create_rollup(connection, rollup)
-            done.append(f"continuous aggregate {rollup.view}")
-        if not _is_refreshed(connection, rollup.view, policies.retention):
-            _set_refresh(connection, rollup, policies.retention)
-            done.append(f"refresh policy on {rollup.view}")
+def _convert(connection: psycopg.Connection, table: str, column: str, length: timedelta) -> None:
+    connection.execute(
+        "SELECT create_hypertable(%s::regclass, by_range(%s::name, %s::interval), create_default_indexes => false)",
+        [table, column, length],
+    )
 
 
-def _is_continuous_aggregate(connection: psycopg.Connection, view: str) -> bool:
+def _set_length(connection: psycopg.Connection, table: str, wanted: ChunkLength) -> bool:
     row = connection.execute(
-        "SELECT FROM timescaledb_information.continuous_aggregates"
-        " WHERE view_schema = current_schema() AND view_name = %s",
-        [view],
+        "SELECT set_chunk_time_interval(quote_ident(hypertable_name)::regclass, %(length)s::interval)"
+        " FROM timescaledb_information.dimensions"
+        " WHERE hypertable_schema = current_schema() AND hypertable_name = %(table)s"
+        " AND (time_interval > %(length)s OR %(is_chosen)s AND time_interval <> %(length)s)",
+        {"table": table, **wanted._asdict()},
     ).fetchone()
     return row is not None
 
 
-def _create_rollup(connection: psycopg.Connection, rollup: Rollup) -> None:
-    view = sql.Identifier(rollup.view)
-    query = sql.SQL(rollup_query(rollup.bucket, timescale=True))
-    options = sql.SQL("timescaledb.continuous, timescaledb.materialized_only = false")
-    connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
-    statement = sql.SQL("CREATE MATERIALIZED VIEW {} WITH ({}) AS {} WITH NO DATA")
-    connection.execute(statement.format(view, options, query))
+def _aside(table: str) -> str:
+    return f"{table}_aside"
 
 
-def _is_refreshed(connection: psycopg.Connection, view: str, reach: timedelta | None) -> bool:
-    """Whether a refresh policy reaches back no further than the bars do: refreshing what was dropped empties it.
-
-    So a policy that reaches less far, from a time of shorter retention, is left alone.
-    """
-    row = connection.execute(
-        "SELECT coalesce((config->>'start_offset')::interval, always) <= coalesce(%s::interval, always)"
-        " FROM timescaledb_information.jobs, CAST('100000 years' AS interval) AS always"
-        " WHERE hypertable_schema = current_schema() AND hypertable_name = %s"
-        " AND proc_name = 'policy_refresh_continuous_aggregate'",
-        [reach, view],
-    ).fetchone()
-    return row == (True,)
+def _put_aside(connection: psycopg.Connection, table: str, column: str) -> None:
+    names = {"table": sql.Identifier(table), "aside": sql.Identifier(_aside(table)), "column": sql.Identifier(column)}
+    connection.execute(sql.SQL("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE").format(**names))
+    if connection.execute(sql.SQL("SELECT FROM {table} LIMIT 1").format(**names)).fetchone() is None:
+        return
+    for statement in (
+        "CREATE TABLE {aside} AS TABLE {table}",
+        "CREATE INDEX ON {aside} USING brin ({column})",
+        "TRUNCATE {table}",
+    ):
+        connection.execute(sql.SQL(statement).format(**names))
 
 
-def _set_refresh(connection: psycopg.Connection, rollup: Rollup, reach: timedelta | None) -> None:
-    connection.execute("SELECT remove_continuous_aggregate_policy(%s::regclass, if_exists => true)", [rollup.view])
-    connection.execute(
-        "SELECT add_continuous_aggregate_policy(%s::regclass, start_offset => %s::interval,"
-        " end_offset => %s::interval, schedule_interval => %s::interval)",
-        [rollup.view, reach, rollup.end_offset, rollup.schedule],
-    )
+def _bring_back(connection: psycopg.Connection, table: str, column: str) -> None:
+    """What a flow has written meanwhile is at least as new, and stays."""
+    names = {"table": sql.Identifier(table), "aside": sql.Identifier(_aside(table)), "column": sql.Identifier(column)}
+    with step(connection):
+        if connection.execute("SELECT to_regclass(%s)", [_aside(table)]).fetchone() == (None,):
+            return
+        spans = list(_spans(connection, table, sql.SQL("SELECT DISTINCT {column} FROM {aside}").format(**names)))
+    move = "INSERT INTO {table} SELECT * FROM {aside} WHERE {column} BETWEEN %s AND %s ON CONFLICT DO NOTHING"
+    for first, last in spans:
+        with step(connection):
+            connection.execute(sql.SQL(move).format(**names), [first, last])
+    with step(connection):
+        connection.execute(sql.SQL("DROP TABLE {aside}").format(**names))
 
 
-def set_policies(connection: psycopg.Connection, policies: Policies, done: list[str]) -> None:
-    """The columnstore beyond the age a replay rewrites, and retention if it is configured."""
-    for table in TIME_COLUMN:
-        _compress(connection, table, policies.compress_after, done)
-        _retain(connection, table, policies.retention, done)
-
-
-def _compress(connection: psycopg.Connection, table: str, after: timedelta, done: list[str]) -> None:
-    if not _is_hypertable(connection, table, compressed=True):
-        statement = sql.SQL(
-            "ALTER TABLE {} SET (timescaledb.enable_columnstore = true,"
-            " timescaledb.segmentby = 'provider, symbol, \"interval\"', timescaledb.orderby = {})"
-        )
-        connection.execute(statement.format(sql.Identifier(table), _ORDER[table]))
-    if not _has_policy(connection, table, "policy_compression", {"compress_after": after}):
-        connection.execute("CALL remove_columnstore_policy(%s::regclass, if_exists => true)", [table])
-        connection.execute("CALL add_columnstore_policy(%s::regclass, after => %s::interval)", [table, after])
-        done.append(f"columnstore policy on {table}")
-
-
-def _retain(connection: psycopg.Connection, table: str, age: timedelta | None, done: list[str]) -> None:
-    if age is None and _has_policy(connection, table, "policy_retention", {}):
-        connection.execute("SELECT remove_retention_policy(%s::regclass)", [table])
-        done.append(f"no retention policy on {table} any more")
-    if age is not None and not _has_policy(connection, table, "policy_retention", {"drop_after": age}):
-        connection.execute("SELECT remove_retention_policy(%s::regclass, if_exists => true)", [table])
-        connection.execute("SELECT add_retention_policy(%s::regclass, drop_after => %s::interval)", [table, age])
-        done.append(f"retention policy on {table}")
-
-
-def _has_policy(connection: psycopg.Connection, relation: str, procedure: str, wanted: dict[str, Any]) -> bool:
-    """Whether a job of this kind runs on `relation` with these intervals in its config."""
-    rows = connection.execute(
-        "SELECT config FROM timescaledb_information.jobs"
-        " WHERE hypertable_schema = current_schema() AND hypertable_name = %s AND proc_name = %s",
-        [relation, procedure],
-    ).fetchall()
-    return any(all(_same(connection, config.get(k), v) for k, v in wanted.items()) for (config,) in rows)
-
-
-def _same(connection: psycopg.Connection, stored: str | None, wanted: Any) -> bool:
-    row = connection.execute("SELECT %s::interval IS NOT DISTINCT FROM %s::interval", [stored, wanted]).fetchone()
-    return row == (True,)
+def _spans(connection: psycopg.Connection, table: str, times: sql.Composed) -> Iterator[tuple[datetime, datetime]]:
+    """First and last of these times, in order, so that rows of a span lie in few chunks."""
+    query = sql.SQL("""
+        SELECT min(at), max(at) FROM (SELECT at, dense_rank() OVER (ORDER BY floor(
+            extract(epoch FROM at) / (SELECT extract(epoch FROM time_interval) FROM timescaledb_information.dimensions
+                WHERE hypertable_schema = current_schema() AND hypertable_name = {table}))) AS number
+            FROM ({times}) AS times (at)) AS numbered GROUP BY (number - 1) / {most} ORDER BY 1""")
+    yield from connection.execute(query.format(table=table, times=times, most=MOST_CHUNKS)).fetchall()

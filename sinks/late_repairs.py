@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import polars as pl
 
 from contracts.batch import MicroBatch
-from sinks.connection import session
+from sinks import columnstore, rollups
+from sinks.chunks import Chunks
+from sinks.connection import session, settle_schema
 from sinks.merge import targets
 from sinks.staging import table_rows
 from sinks.store_rows import Stored, merge_rows
@@ -34,15 +37,28 @@ def write(conninfo: str, topic: str, batch: MicroBatch, done: pl.DataFrame) -> W
         StoreUnavailable: nothing was written, or nobody knows; repair again.
     """
     bars, *_ = targets((), overwrite=False)
-    with session(conninfo) as connection, connection.cursor() as cursor:
+    # In the columnstore, batches of a thousand rows are taken apart for one of them: as long as it takes.
+    with session(conninfo, statement_timeout_ms=0) as connection, connection.cursor() as cursor:
+        settle_schema(connection)
+        stored = Stored(chunks=Chunks.of(connection))
         rows = table_rows(bars, [batch])
-        result = merge_rows(cursor, bars, rows, Stored()) if rows.height else WriteResult()
+        result = merge_rows(cursor, bars, rows, stored) if rows.height else WriteResult()
         cursor.execute(
             'INSERT INTO late_repairs (topic, partition, "offset")'
             " SELECT %s, * FROM unnest(%s::integer[], %s::bigint[]) ON CONFLICT DO NOTHING",
             [topic, done["partition"].to_list(), done["offset"].to_list()],
         )
         return result
+
+
+def settle(conninfo: str, start: datetime, end: datetime) -> None:
+    """After repairs of bars with start ≤ window_start < end: rollups hold them, and the columnstore is as it was.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached. TimescaleDB does the same by itself, in time.
+    """
+    rollups.refresh(conninfo, start, end)
+    columnstore.restore(conninfo, "bars_ohlcv", start, end)
 
 
 def forget(conninfo: str, topic: str, first: Mapping[int, int]) -> None:

@@ -17,7 +17,14 @@ from psycopg import sql
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from contracts.batch import Outcomes
-from sinks.connection import StoreUnavailable, connect, first_line, transaction
+from sinks.connection import (
+    OUT_OF_LOCKS_REMEDY,
+    StoreUnavailable,
+    connect,
+    first_line,
+    is_out_of_locks,
+    transaction,
+)
 from sinks.progress import COUNTS
 from sinks.series import of_table
 
@@ -112,6 +119,12 @@ _PROGRESS: Final = sql.SQL(
 ).format(sql.SQL(", ").join(sql.SQL("sum({})::bigint").format(sql.Identifier(name)) for name in COUNTS))
 
 
+def _remedy(error: psycopg.Error) -> str:
+    if isinstance(error, UndefinedTable | UndefinedColumn):
+        return ": run `mdp store migrate`"
+    return f": {OUT_OF_LOCKS_REMEDY}" if is_out_of_locks(error) else ""
+
+
 class LiveReader:
     """Reads the newest rows. Not for use by several threads at once.
 
@@ -179,8 +192,7 @@ class LiveReader:
                 return connection.execute(query, parameters).fetchall()
         except psycopg.Error as error:
             self.close()
-            remedy = ": run `mdp store migrate`" if isinstance(error, UndefinedTable | UndefinedColumn) else ""
-            raise StoreUnavailable(f"{first_line(error)}{remedy}") from None
+            raise StoreUnavailable(f"{first_line(error)}{_remedy(error)}") from None
         except BaseException:
             self.close()
             raise

@@ -9,18 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from zlib import crc32
 
 from psycopg import sql
 
 from contracts import frames
+from sinks.schema import TIME_COLUMN
 
 SOURCE: Final = ("source_topic", "partition")
 CAUSE: Final = (*SOURCE, "source_offset", "source_row")
 _BAR_ORDER: Final = ("revision", "source_offset", "source_row")
 _STORED: Final = "stored"
 _NEW: Final = "excluded"
+
+
+class Change(NamedTuple):
+    """How a stored row changes, and on which condition."""
+
+    assignments: sql.Composable
+    condition: sql.Composable
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Target:
     table: str
     key: tuple[str, ...]
     values: tuple[str, ...]
-    on_conflict: sql.Composable
+    change: Change | None  # None: a stored row stays as it is
     within_flush: Literal["first", "last", "last of source", "filled of source"]  # which row of a key is merged
     exclusive: bool = False  # a row that another source wrote is a conflict worth reporting
 
@@ -61,7 +69,38 @@ class Target:
             columns,
             sql.Identifier(self.stage),
             _names(self.key),
-            self.on_conflict,
+            self._on_conflict,
+        )
+        return statement.as_bytes()
+
+    @property
+    def _on_conflict(self) -> sql.Composable:
+        if self.change is None:
+            return sql.SQL("DO NOTHING")
+        return sql.SQL("DO UPDATE SET {} WHERE {}").format(*self.change)
+
+    @cached_property
+    def leave_out(self) -> bytes:
+        """Takes rows out of the stage that would change nothing; what it returns is as with `conflicts`.
+
+        In the columnstore a row is found by reading its batch, and written by taking the batch apart, even where the
+        merge then decides that nothing changes. The bounds (`first`, `last`, `symbols`) keep other chunks out of it.
+        """
+        condition = sql.SQL("false") if self.change is None else self.change.condition
+        statement = sql.SQL(
+            "WITH same AS (DELETE FROM {stage} AS excluded USING {table} AS stored WHERE {stored_key} = {key}"
+            " AND stored.{time} BETWEEN %(first)s AND %(last)s AND stored.symbol = ANY(%(symbols)s)"
+            " AND NOT ({condition}) RETURNING {key}::text AS key, {old}::text AS old, {new}::text AS new)"
+            " SELECT count(*) OVER (), key, old, new FROM same WHERE old <> new LIMIT 1"
+        ).format(
+            stage=sql.Identifier(self.stage),
+            table=sql.Identifier(self.table),
+            time=sql.Identifier(TIME_COLUMN[self.table]),
+            key=_row(_NEW, self.key),
+            stored_key=_row(_STORED, self.key),
+            condition=condition,
+            old=_row(_STORED, SOURCE),
+            new=_row(_NEW, SOURCE),
         )
         return statement.as_bytes()
 
@@ -96,35 +135,31 @@ def targets(features: Sequence[str], *, overwrite: bool) -> tuple[Target, Target
     return (
         Target("bars_ohlcv", frames.BAR_KEY, bar_values, _advance(bar_values), "last of source", exclusive=True),
         Target("features", frames.FEATURE_KEY, feature_values, _fill(feature_values), "filled of source"),
-        Target("signals", frames.SIGNAL_KEY, signal_values, sql.SQL("DO NOTHING"), "first"),
+        Target("signals", frames.SIGNAL_KEY, signal_values, None, "first"),
     )
 
 
-def _advance(values: Sequence[str]) -> sql.Composed:
+def _advance(values: Sequence[str]) -> Change:
     """A bar gives way to a later one of the same source; a provisional one has revision 0 and an earlier offset."""
     later = sql.SQL("{} = {} AND {} > {}").format(
         _row(_STORED, SOURCE), _row(_NEW, SOURCE), _row(_NEW, _BAR_ORDER), _row(_STORED, _BAR_ORDER)
     )
-    return _update("{0} = {new}.{0}", (*values, *CAUSE), later)
+    return Change(_each(", ", "{0} = {new}.{0}", (*values, *CAUSE)), later)
 
 
-def _fill(values: Sequence[str]) -> sql.Composable:
+def _fill(values: Sequence[str]) -> Change | None:
     """What was known when the features were made stays; nulls are filled, such as those of a feature added since."""
     if not values:
-        return sql.SQL("DO NOTHING")
+        return None
     fillable = _each(" OR ", "({stored}.{0} IS NULL AND {new}.{0} IS NOT NULL)", values)
     condition = sql.SQL("{} = {} AND ({})").format(_row(_STORED, SOURCE), _row(_NEW, SOURCE), fillable)
-    return _update("{0} = coalesce({stored}.{0}, {new}.{0})", values, condition)
+    return Change(_each(", ", "{0} = coalesce({stored}.{0}, {new}.{0})", values), condition)
 
 
-def _replace(values: Sequence[str]) -> sql.Composed:
+def _replace(values: Sequence[str]) -> Change:
     columns = (*values, *CAUSE)
     differs = sql.SQL("{} IS DISTINCT FROM {}").format(_row(_STORED, columns), _row(_NEW, columns))
-    return _update("{0} = {new}.{0}", columns, differs)
-
-
-def _update(assignment: str, columns: Sequence[str], condition: sql.Composable) -> sql.Composed:
-    return sql.SQL("DO UPDATE SET {} WHERE {}").format(_each(", ", assignment, columns), condition)
+    return Change(_each(", ", "{0} = {new}.{0}", columns), differs)
 
 
 def _each(separator: str, template: str, columns: Sequence[str]) -> sql.Composed:

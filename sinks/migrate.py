@@ -4,32 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 import psycopg
 from psycopg import sql
 
-from contracts.errors import MdpError
 from contracts.frames import FEATURE_KEY
-from sinks import hypertables
-from sinks.connection import connect, passing_errors, session, settle_schema, transaction
-from sinks.hypertables import Edition, Policies
+from sinks import hypertables, rollups
+from sinks.connection import connect, passing_errors, session
+from sinks.hypertables import ChunkLength, Edition
 from sinks.merge import CAUSE
-from sinks.schema import MIGRATIONS, ROLLUPS, TIME_COLUMN, rollup_query
+from sinks.policies import Policies, drop_old, set_policies
+from sinks.schema import MIGRATIONS, TIME_COLUMN
+from sinks.step import SchemaError, step
 from sinks.store_config import as_timedelta
 
 _LOCK: Final = 7_164_206_113  # any number, the same in all versions of this program
 _SYSTEM_COLUMNS: Final = ("tableoid", "ctid", "xmin", "xmax", "cmin", "cmax")
 _TAKEN: Final = frozenset((*FEATURE_KEY, *CAUSE, *_SYSTEM_COLUMNS))
 _LONGEST_NAME: Final = 63  # bytes; PostgreSQL cuts longer names off
-
-
-class SchemaError(MdpError):
-    """The database and this program do not fit together; the message says what to do."""
+_A_DAY: Final = ChunkLength(timedelta(days=1), is_chosen=False)
 
 
 def migrate(
-    conninfo: str, features: Sequence[str], *, retention: str | None = None, compress_after: str = "7d"
+    conninfo: str,
+    features: Sequence[str],
+    *,
+    retention: str | None = None,
+    compress_after: str = "7d",
+    chunk: ChunkLength = _A_DAY,
 ) -> list[str]:
     """Creates or upgrades tables, feature columns, rollups and, on TimescaleDB, hypertables and policies.
 
@@ -38,6 +42,7 @@ def migrate(
         features: names of the configured features; columns are added for new ones and never dropped.
         retention: age at which TimescaleDB drops rows; None keeps all and takes a retention policy away.
         compress_after: age at which TimescaleDB moves rows to its columnstore.
+        chunk: the time that TimescaleDB keeps together.
 
     Returns:
         What was done, one line each; empty when everything was in place.
@@ -50,12 +55,23 @@ def migrate(
     policies = Policies(as_timedelta(compress_after), as_timedelta(retention) if retention else None)
     done: list[str] = []
     with _alone(conninfo), passing_errors(), connect(conninfo) as connection:
-        with _step(connection):
+        with step(connection):
             edition = hypertables.enable_extension(connection, conninfo, done)
-        with _step(connection):
+        with step(connection):
             _apply_versions(connection, done)
             _add_feature_columns(connection, features, done)
-            _arrange(connection, edition, policies, done)
+        if edition is not Edition.PLAIN:
+            hypertables.create(connection, chunk, done)
+        for table in TIME_COLUMN:
+            _add_time_index(connection, edition, table, done)
+        if edition is Edition.COMMUNITY and policies.retention is not None:
+            drop_old(connection, policies.retention)
+        with step(connection):
+            if edition is Edition.COMMUNITY:
+                rollups.create_aggregates(connection, policies.retention, done)
+                set_policies(connection, policies, done)
+            else:
+                rollups.create_views(connection, done)
     return done
 
 
@@ -73,15 +89,6 @@ def _alone(conninfo: str) -> Iterator[None]:
     with session(conninfo, statement_timeout_ms=0) as connection:
         connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        yield
-
-
-@contextmanager
-def _step(connection: psycopg.Connection) -> Iterator[None]:
-    """A transaction in the schema of the tables, and without a timeout: existing rows are moved as long as it takes."""
-    with transaction(connection, statement_timeout_ms=0):
-        if settle_schema(connection) is None:
-            raise SchemaError("search_path leads to no schema that this role may use: set it, or grant one")
         yield
 
 
@@ -115,34 +122,18 @@ def _add_feature_columns(connection: psycopg.Connection, features: Sequence[str]
             done.append(f"feature column {name}")
 
 
-def _arrange(connection: psycopg.Connection, edition: Edition, policies: Policies, done: list[str]) -> None:
-    if edition is Edition.PLAIN:
-        _add_time_indexes(connection, done)
-    else:
-        hypertables.create(connection, done)
-    if edition is Edition.COMMUNITY:
-        hypertables.create_rollups(connection, policies, done)
-        hypertables.set_policies(connection, policies, done)
-    else:
-        _create_views(connection, done)
-
-
-def _add_time_indexes(connection: psycopg.Connection, done: list[str]) -> None:
+def _add_time_index(connection: psycopg.Connection, edition: Edition, table: str, done: list[str]) -> None:
     """Rows arrive almost in time order, so a block range index finds a span of time at next to no cost."""
-    for table, column in TIME_COLUMN.items():
-        index = f"{table}_{column}_brin"
-        if not _exists(connection, index):
-            statement = sql.SQL("CREATE INDEX {} ON {} USING brin ({})")
-            connection.execute(statement.format(*map(sql.Identifier, (index, table, column))))
-            done.append(f"index {index}")
-
-
-def _create_views(connection: psycopg.Connection, done: list[str]) -> None:
-    for rollup in ROLLUPS:
-        if not _exists(connection, rollup.view):
-            query = sql.SQL(rollup_query(rollup.bucket, timescale=False))
-            connection.execute(sql.SQL("CREATE VIEW {} AS {}").format(sql.Identifier(rollup.view), query))
-            done.append(f"view {rollup.view}")
+    column = TIME_COLUMN[table]
+    index = f"{table}_{column}_brin"
+    with step(connection) as schema:
+        if _exists(connection, index):
+            return
+    per_chunk = sql.SQL("" if edition is Edition.PLAIN else "WITH (timescaledb.transaction_per_chunk)")
+    names = sql.Identifier(index), sql.Identifier(schema, table), sql.Identifier(column)
+    # Not in a transaction: it is one for each chunk.
+    connection.execute(sql.SQL("CREATE INDEX {} ON {} USING brin ({}) {}").format(*names, per_chunk))
+    done.append(f"index {index}")
 
 
 def _exists(connection: psycopg.Connection, relation: str) -> bool:

@@ -148,7 +148,8 @@ ROLLUPS: Final = (
 def rollup_query(bucket: str, *, timescale: bool) -> str:
     """Bars of `bucket` length from `bars_ohlcv`: open of the first, close of the last, vwap weighted by volume.
 
-    The form for TimescaleDB is what a continuous aggregate can maintain; both give the same rows.
+    The form for TimescaleDB is what a continuous aggregate can maintain; both give the same rows, to the last bit, as
+    they add in the order of time. What rounding is left is kept from leading vwap out of the prices.
     """
     if timescale:
         start = f"time_bucket(INTERVAL '{bucket}', window_start)"
@@ -157,10 +158,13 @@ def rollup_query(bucket: str, *, timescale: bool) -> str:
         start = f"date_bin(INTERVAL '{bucket}', window_start, TIMESTAMPTZ '1970-01-01 00:00:00+00')"
         first = "(array_agg(open ORDER BY window_start))[1]"
         last = "(array_agg(close ORDER BY window_start DESC))[1]"
+    volume = "sum(volume ORDER BY window_start)"
+    vwap = f"sum(vwap * volume ORDER BY window_start) / nullif({volume}, 0)"
     return f"""
 SELECT provider, symbol, "interval", {start} AS bucket,
-    {first} AS open, max(high) AS high, min(low) AS low, {last} AS close,
-    sum(volume) AS volume, sum(vwap * volume) / nullif(sum(volume), 0) AS vwap, sum(trades)::bigint AS trades
+    {first} AS open, max(high) AS high, min(low) AS low, {last} AS close, {volume} AS volume,
+    CASE WHEN sum(volume) > 0 THEN least(greatest({vwap}, min(low)), max(high)) END AS vwap,
+    sum(trades)::bigint AS trades
 FROM bars_ohlcv
 WHERE mod(extract(epoch FROM INTERVAL '{bucket}'), extract(epoch FROM window_end - window_start)) = 0
 GROUP BY provider, symbol, "interval", {start}"""  # noqa: S608  `bucket` is a constant of this file

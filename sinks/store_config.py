@@ -10,9 +10,13 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from contracts.duration import parse_duration
+from sinks.hypertables import ChunkLength
 
 EMBEDDED: Final = "embedded"
 SHORTEST_POLICY: Final = timedelta(days=1)  # rollups of an hour need some hours of raw bars to be refreshed from
+
+_WINDOWS: Final = 43_200  # in a chunk: so many rows of a series
+_LONGEST_CHUNK: Final = timedelta(days=365)
 
 
 class StoreConfig(BaseModel):
@@ -34,6 +38,13 @@ class StoreConfig(BaseModel):
         "lie beyond what replays rewrite: changing compressed rows is slow.",
     )
 
+    chunk_interval: str | None = Field(
+        default=None,
+        description="On TimescaleDB: the time that a new chunk holds, at least `1d`. Null takes 43,200 windows, such "
+        "as a day of 2 s or a month of 1 m, at most a year and at most `store.retention`, and leaves a shorter one of "
+        "another flow alone. Give sparse history chunks of months: each costs time to create and to look at.",
+    )
+
     @field_validator("url")
     @classmethod
     def _is_connectable(cls, url: SecretStr) -> SecretStr:
@@ -46,12 +57,20 @@ class StoreConfig(BaseModel):
             raise ValueError(f"neither {EMBEDDED!r} nor a URL such as postgresql://user:password@host:5432/database")
         return url
 
-    @field_validator("retention", "compress_after")
+    @field_validator("retention", "compress_after", "chunk_interval")
     @classmethod
     def _is_long_enough(cls, text: str | None) -> str | None:
         if text is not None and as_timedelta(text) < SHORTEST_POLICY:
             raise ValueError("must be 1d or longer")
         return text
+
+    def chunk_length(self, window_ns: int) -> ChunkLength:
+        """For bars of this length."""
+        if self.chunk_interval is not None:
+            return ChunkLength(as_timedelta(self.chunk_interval), is_chosen=True)
+        longest = min(_LONGEST_CHUNK, as_timedelta(self.retention) if self.retention else _LONGEST_CHUNK)
+        length = timedelta(microseconds=_WINDOWS * window_ns // 1_000)
+        return ChunkLength(min(max(length, SHORTEST_POLICY), longest), is_chosen=False)
 
 
 def as_timedelta(text: str) -> timedelta:

@@ -10,10 +10,12 @@ import psycopg
 from polars import selectors as cs
 from psycopg import sql
 
+from sinks.chunks import Chunks
 from sinks.connection import DATA_ERRORS, first_line
 from sinks.copy import copy_into
 from sinks.merge import SOURCE, Target
 from sinks.progress import NOWHERE, Source
+from sinks.schema import TIME_COLUMN
 from sinks.series import KnownSeries
 from sinks.staging import unique_rows
 from sinks.write_result import RefusedRow, WriteResult
@@ -26,10 +28,12 @@ class Stored:
     Attributes:
         reached: the next offset of each source; what is caused by one before it was merged before.
         series: those that are listed.
+        chunks: how the tables are cut.
     """
 
     reached: Mapping[Source, int] = field(default_factory=lambda: NOWHERE)
     series: KnownSeries = field(default_factory=KnownSeries)
+    chunks: Chunks = field(default_factory=Chunks)
 
 
 def copy_rows(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> WriteResult:
@@ -46,24 +50,30 @@ def merge_rows(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, store
     for number, unique in enumerate(unique_rows(target, rows)):
         if number:
             _clear_stage(cursor, target)
-        result.add(_merge_unique(cursor, target, unique, stored.reached))
+        result.add(_merge_unique(cursor, target, unique, stored))
     stored.series.insert(cursor, target.table, rows)
     return result
 
 
-def _merge_unique(
-    cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, reached: Mapping[Source, int]
-) -> WriteResult:
+def _merge_unique(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> WriteResult:
     copy_into(cursor, target.stage, rows)
-    cursor.execute(target.merge)
-    result = WriteResult(changed={target.table: cursor.rowcount})
+    leave_out = stored.chunks.may_be_columnar(cursor, target, rows)
+    conflict = cursor.execute(target.leave_out, _bounds(target, rows)).fetchone() if leave_out else None
+    changed = cursor.execute(target.merge).rowcount
+    result = WriteResult(changed={target.table: changed})
     # Rows of another source change nothing, so when every row changed something there is no conflict to look for.
-    if target.exclusive and cursor.rowcount < rows.height and _go_beyond(reached, rows):
-        conflict = cursor.execute(target.conflicts).fetchone()
+    if target.exclusive and changed < rows.height and _go_beyond(stored.reached, rows):
+        if not leave_out:
+            conflict = cursor.execute(target.conflicts).fetchone()
         if conflict is not None:
             result.conflicts, *example = conflict
             result.conflict_example = _conflict_text(*example)
     return result
+
+
+def _bounds(target: Target, rows: pl.DataFrame) -> dict[str, object]:
+    times = rows[TIME_COLUMN[target.table]].dt.replace_time_zone("UTC")
+    return {"first": times.min(), "last": times.max(), "symbols": rows["symbol"].unique().to_list()}
 
 
 def _go_beyond(reached: Mapping[Source, int], rows: pl.DataFrame) -> bool:

@@ -19,7 +19,8 @@ import psycopg
 from contracts.batch import MicroBatch
 from sinks import progress
 from sinks.ahead import Ahead
-from sinks.connection import DATA_ERRORS, connect, passing_errors, transaction
+from sinks.chunks import Chunks, Rows
+from sinks.connection import DATA_ERRORS, connect, passing_errors, settle_schema, transaction
 from sinks.merge import Target, targets
 from sinks.progress import Source
 from sinks.series import KnownSeries
@@ -31,7 +32,6 @@ from telemetry.metrics import LAST_FLUSH, STORE_DURATION
 # What a COPY into a table can meet and a merge need not: stored keys, and tables that are views or guard their rows.
 _REFUSALS: Final = (*DATA_ERRORS, psycopg.NotSupportedError, psycopg.ProgrammingError)
 
-_Rows = Sequence[tuple[Target, pl.DataFrame]]
 _Store = Callable[[psycopg.Cursor, Target, pl.DataFrame, Stored], WriteResult]
 
 
@@ -53,10 +53,13 @@ class TimescaleWriter:
         self._overwrite: Final = overwrite
         self._reached: dict[Source, int] = {}
         self._series = KnownSeries()
+        self._chunks = Chunks()
         self._ahead = Ahead()
 
     def write(self, batches: Sequence[MicroBatch]) -> WriteResult:
         """Writes `batches`, which are in log order for each partition, and their progress: all or nothing.
+
+        But if their rows lie in very many chunks of TimescaleDB, these are written some at a time, and progress last.
 
         Rows that the database refuses are left out and returned; they do not hold up the others.
 
@@ -79,21 +82,29 @@ class TimescaleWriter:
         self._series = KnownSeries()
         self._ahead = Ahead()
 
-    def _write(self, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
+    def _write(self, rows: Rows, batches: Sequence[MicroBatch]) -> WriteResult:
         connection = self._connected()
-        result = self._copied(connection, rows, batches)
-        if result is None:
-            result = self._merged(connection, rows, batches)
+        is_new = not self._overwrite and all(map(self._is_new, batches))
+        result = WriteResult()
+        # Progress comes last: until then it is as if rows that are there already had been written once before.
+        *pieces, last = self._chunks.pieces(rows)
+        for piece in pieces:
+            result.add(self._write_piece(connection, piece, (), is_new=is_new))
+        result.add(self._write_piece(connection, last, batches, is_new=is_new))
         if count := sum(frame.height for _, frame in rows):
             self._ahead.flushed(is_new=sum(result.changed.values()) == count)
         for source, offset in progress.reached_by(batches).items():
             self._reached[source] = max(offset, self._reached.get(source, 0))
         return result
 
-    def _copied(self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult | None:
-        """None if a row may be stored already, or turned out to be."""
-        if self._overwrite or not self._ahead.is_likely or not all(map(self._is_new, batches)):
-            return None
+    def _write_piece(
+        self, connection: psycopg.Connection, rows: Rows, batches: Sequence[MicroBatch], *, is_new: bool
+    ) -> WriteResult:
+        result = self._copied(connection, rows, batches) if is_new and self._ahead.is_likely else None
+        return result or self._merged(connection, rows, batches)
+
+    def _copied(self, connection: psycopg.Connection, rows: Rows, batches: Sequence[MicroBatch]) -> WriteResult | None:
+        """None if a row turned out to be stored already."""
         try:
             result = self._transact(connection, rows, batches, copy_rows)
         except _REFUSALS:
@@ -106,16 +117,16 @@ class TimescaleWriter:
         is_beyond = batch.next_offset > self._reached.get((batch.topic, batch.partition), 0)
         return not batch.has_results or (is_beyond and not batch.bars["revision"].max())
 
-    def _merged(self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch]) -> WriteResult:
+    def _merged(self, connection: psycopg.Connection, rows: Rows, batches: Sequence[MicroBatch]) -> WriteResult:
         try:
             return self._transact(connection, rows, batches, merge_rows)
         except DATA_ERRORS:
             return self._transact(connection, rows, batches, merge_by_halves)
 
     def _transact(
-        self, connection: psycopg.Connection, rows: _Rows, batches: Sequence[MicroBatch], store: _Store
+        self, connection: psycopg.Connection, rows: Rows, batches: Sequence[MicroBatch], store: _Store
     ) -> WriteResult:
-        result, stored = WriteResult(), Stored(self._reached, self._series)
+        result, stored = WriteResult(), Stored(self._reached, self._series, self._chunks)
         self._series.rolled_back()
         with transaction(connection), connection.cursor() as cursor:
             for target, frame in rows:
@@ -135,4 +146,6 @@ class TimescaleWriter:
             self._connection = connect(self._conninfo)
             with transaction(self._connection):
                 self._reached = progress.reached(self._connection, self._flow)
+                settle_schema(self._connection)
+                self._chunks = Chunks.of(self._connection)
         return self._connection

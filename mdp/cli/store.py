@@ -29,16 +29,9 @@ Form = Annotated[Format, typer.Option("--format", "-f", help="Alone on stdout, f
 @app.command(epilog=examples("mdp store migrate", "mdp store migrate --set store.url=postgresql://localhost/market"))
 def migrate(config: Config = None, overrides: Set = None) -> None:
     """Create or upgrade the schema, with a column for each configured feature. Safe to run again."""
-    from sinks.migrate import migrate
+    from flows.connectors import create_tables
 
-    settings = settings_of(config, overrides)
-    store = settings.store
-    done = migrate(
-        store.url.get_secret_value(),
-        settings.features.names,
-        retention=store.retention,
-        compress_after=store.compress_after,
-    )
+    done = create_tables(settings_of(config, overrides))
     for line in done or ["nothing to do: the schema is up to date"]:
         typer.echo(line)
 

@@ -76,7 +76,7 @@ def edition(site: Site) -> Iterator[Finding]:
 
 def _edition(connection: psycopg.Connection) -> Iterator[Finding]:
     from sinks import diagnosis
-    from sinks.hypertables import edition_of
+    from sinks.hypertables import OLDEST, edition_of
 
     found = edition_of(connection)
     installed, available = diagnosis.timescale_version(connection)
@@ -93,8 +93,18 @@ def _edition(connection: psycopg.Connection) -> Iterator[Finding]:
         yield wrong(f"{', '.join(ordinary)} not managed by TimescaleDB {installed}", _MIGRATE)
     if found.name in _MISSING:
         yield note(f"{found.value} {installed}: {_lacks(found)}", "use the image with the Community edition")
+    elif diagnosis.is_older(installed, OLDEST):
+        yield wrong(f"{found.value} {installed} has faults that give wrong answers", f"upgrade it to {OLDEST} or newer")
     elif not ordinary:
         yield ok(f"{found.value} {installed}")
+    for job, name, error in diagnosis.failed_jobs(connection):
+        yield wrong(f"{job} failed on {name}: {error}", _remedy(error))
+
+
+def _remedy(error: str) -> str:
+    from sinks.connection import OUT_OF_LOCKS_REMEDY
+
+    return OUT_OF_LOCKS_REMEDY if "shared memory" in error else f"{_MIGRATE}, which does it piece by piece"
 
 
 def _lacks(found: Edition) -> str:

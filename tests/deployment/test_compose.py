@@ -9,6 +9,8 @@ from compose_file import COMPOSE, PROJECT, compose, host_of, ours, services, var
 
 from flows.config_file import load
 from flows.settings import Settings
+from sinks.diagnosis import is_older
+from sinks.hypertables import OLDEST
 
 SERVICES = sorted(services())
 OURS = sorted(ours())
@@ -80,6 +82,19 @@ def test_an_image_has_a_version_or_is_built_here(name: str):
         assert (PROJECT / service["build"] / "Dockerfile").is_file()
     else:
         assert re.search(r":v?\d+\.\d+\.\d+(-\w+)?$", service["image"])
+
+
+def test_timescaledb_is_not_older_than_it_may_be():
+    (version,) = re.findall(r"timescaledb:(\d+\.\d+\.\d+)-pg", services()["timescaledb"]["image"])
+    assert not is_older(version, OLDEST)
+    assert f"\nFor years of data. {OLDEST} or newer" in (PROJECT / "docs" / "deploying.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("version", "older"), [("2.9.3", True), ("2.29.1", True), (OLDEST, False), ("2.29.3-dev", False), ("3.0.0", False)]
+)
+def test_versions_are_compared_as_numbers(version: str, older: bool):
+    assert is_older(version, OLDEST) == older
 
 
 def test_secrets_have_no_default_and_are_in_no_url():

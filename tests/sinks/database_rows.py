@@ -95,8 +95,16 @@ def get_ahead(database: str, writer: TimescaleWriter) -> None:
 
 
 def everything(database: str) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows with the transactions that wrote them, so that a rewritten row is told from an untouched one."""
+    """All rows with the transactions that wrote them, so that a rewritten row is told from an untouched one.
+
+    Rows in the columnstore, where TimescaleDB may move them at any time, have none.
+    """
     tables = ("bars_ohlcv", "features", "signals", "progress")
-    return {
-        table: sorted(select(database, f"SELECT ctid::text, xmin::text, * FROM {table}"), key=str) for table in tables
-    }
+    try:
+        return {table: _rows(database, f"SELECT ctid::text, xmin::text, * FROM {table}") for table in tables}
+    except psycopg.errors.InvalidColumnReference:
+        return {table: _rows(database, f"SELECT * FROM {table}") for table in tables}
+
+
+def _rows(database: str, query: str) -> list[tuple[Any, ...]]:
+    return sorted(select(database, query), key=str)

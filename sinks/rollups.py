@@ -1,0 +1,133 @@
+"""Bars of longer intervals: views, and in TimescaleDB's Community edition continuous aggregates."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from zlib import crc32
+
+import psycopg
+from psycopg import sql
+
+from sinks.connection import connect, passing_errors
+from sinks.hypertables import Edition, edition_of, extension_schema
+from sinks.schema import ROLLUPS, Rollup, rollup_query
+from sinks.step import step
+
+# Buckets that would be lost, as their bars have been dropped.
+_OLDER: Final = """
+SELECT FROM {view} WHERE bucket < (SELECT coalesce(min(window_start), 'infinity') FROM bars_ohlcv) - {width} LIMIT 1"""
+
+
+def create_views(connection: psycopg.Connection, done: list[str]) -> None:
+    """Computed whenever they are asked for."""
+    for rollup in ROLLUPS:
+        if not _is_current(connection, rollup, timescale=False):
+            query = sql.SQL(rollup_query(rollup.bucket, timescale=False))
+            view = sql.Identifier(rollup.view)
+            connection.execute(sql.SQL("CREATE OR REPLACE VIEW {} AS {}").format(view, query))
+            _sign(connection, rollup, timescale=False)
+            done.append(f"view {rollup.view}")
+
+
+def create_aggregates(connection: psycopg.Connection, reach: timedelta | None, done: list[str]) -> None:
+    """Continuous aggregates that also see bars that are not materialized yet, in place of views.
+
+    One that an earlier version made otherwise is made anew, unless it holds what can no longer be computed.
+    """
+    for rollup in ROLLUPS:
+        if not _is_current(connection, rollup, timescale=True) and _drop(connection, rollup):
+            _create_aggregate(connection, rollup)
+            _sign(connection, rollup, timescale=True)
+            done.append(f"continuous aggregate {rollup.view}")
+        if not _is_refreshed(connection, rollup.view, reach):
+            _set_refresh(connection, rollup, reach)
+            done.append(f"refresh policy on {rollup.view}")
+
+
+def refresh(conninfo: str, start: datetime, end: datetime) -> None:
+    """Has rollups take in bars with start ≤ window_start < end that have changed long after they were made.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+    """
+    with passing_errors(), connect(conninfo) as connection:
+        with step(connection) as schema:
+            if edition_of(connection) is not Edition.COMMUNITY:
+                return
+            views = [rollup for rollup in ROLLUPS if _is_aggregate(connection, rollup.view)]
+            procedure = sql.SQL(extension_schema(connection) + ".refresh_continuous_aggregate")
+        for rollup in views:  # each is several transactions of its own
+            statement = sql.SQL("CALL {}({}, {}::timestamptz - {width}, {}::timestamptz + {width})")
+            view = sql.Identifier(schema, rollup.view).as_string()
+            connection.execute(statement.format(procedure, view, start, end, width=_width(rollup)))
+
+
+def _width(rollup: Rollup) -> sql.Composed:
+    return sql.SQL("INTERVAL {}").format(sql.Literal(rollup.bucket))
+
+
+def _signature(rollup: Rollup, *, timescale: bool) -> str:
+    return f"rollup {crc32(rollup_query(rollup.bucket, timescale=timescale).encode()):08x}"
+
+
+def _is_current(connection: psycopg.Connection, rollup: Rollup, *, timescale: bool) -> bool:
+    row = connection.execute("SELECT obj_description(to_regclass(%s), 'pg_class')", [rollup.view]).fetchone()
+    return row == (_signature(rollup, timescale=timescale),)
+
+
+def _sign(connection: psycopg.Connection, rollup: Rollup, *, timescale: bool) -> None:
+    statement = sql.SQL("COMMENT ON VIEW {} IS {}")
+    connection.execute(statement.format(sql.Identifier(rollup.view), _signature(rollup, timescale=timescale)))
+
+
+def _is_aggregate(connection: psycopg.Connection, view: str) -> bool:
+    row = connection.execute(
+        "SELECT FROM timescaledb_information.continuous_aggregates"
+        " WHERE view_schema = current_schema() AND view_name = %s",
+        [view],
+    ).fetchone()
+    return row is not None
+
+
+def _drop(connection: psycopg.Connection, rollup: Rollup) -> bool:
+    """Whether the name is free now."""
+    view = sql.Identifier(rollup.view)
+    if not _is_aggregate(connection, rollup.view):
+        connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
+        return True
+    if connection.execute(sql.SQL(_OLDER).format(view=view, width=_width(rollup))).fetchone() is not None:
+        return False
+    connection.execute(sql.SQL("DROP MATERIALIZED VIEW {}").format(view))
+    return True
+
+
+def _create_aggregate(connection: psycopg.Connection, rollup: Rollup) -> None:
+    query = sql.SQL(rollup_query(rollup.bucket, timescale=True))
+    options = sql.SQL("timescaledb.continuous, timescaledb.materialized_only = false")
+    statement = sql.SQL("CREATE MATERIALIZED VIEW {} WITH ({}) AS {} WITH NO DATA")
+    connection.execute(statement.format(sql.Identifier(rollup.view), options, query))
+
+
+def _is_refreshed(connection: psycopg.Connection, view: str, reach: timedelta | None) -> bool:
+    """Whether a refresh policy reaches back no further than the bars do: refreshing what was dropped empties it.
+
+    So a policy that reaches less far, from a time of shorter retention, is left alone.
+    """
+    row = connection.execute(
+        "SELECT coalesce((config->>'start_offset')::interval, always) <= coalesce(%s::interval, always)"
+        " FROM timescaledb_information.jobs, CAST('100000 years' AS interval) AS always"
+        " WHERE hypertable_schema = current_schema() AND hypertable_name = %s"
+        " AND proc_name = 'policy_refresh_continuous_aggregate'",
+        [reach, view],
+    ).fetchone()
+    return row == (True,)
+
+
+def _set_refresh(connection: psycopg.Connection, rollup: Rollup, reach: timedelta | None) -> None:
+    connection.execute("SELECT remove_continuous_aggregate_policy(%s::regclass, if_exists => true)", [rollup.view])
+    connection.execute(
+        "SELECT add_continuous_aggregate_policy(%s::regclass, start_offset => %s::interval,"
+        " end_offset => %s::interval, schedule_interval => %s::interval)",
+        [rollup.view, reach, rollup.end_offset, rollup.schedule],
+    )
