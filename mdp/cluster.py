@@ -20,6 +20,7 @@ from contracts.partition_keys import stay_together
 from flows import stop
 from mdp.crash_loop import CrashLoop
 from mdp.processes import AWAY, LOOK_SECONDS, Processes
+from telemetry import status
 from telemetry.whereabouts import SIZE, Whereabouts
 
 USER_ERROR: Final = 2
@@ -63,7 +64,8 @@ def run(flow: str, workers: int, topic: str) -> int:
     """
     _stop_on_signals()
     with _shared_file() as file:
-        file.truncate(SIZE)
+        file.truncate(SIZE + status.SIZE)
+        status.share(file.fileno(), SIZE, 0)
         os.set_inheritable(file.fileno(), True)
         whereabouts = Whereabouts(mmap(file.fileno(), SIZE))
         with closing(Processes(flow, workers, file.fileno())) as processes:

@@ -16,10 +16,12 @@ from contracts.errors import MdpError
 from flows import stop
 from flows.config_file import ConfigError
 from flows.settings import Settings
+from mdp import status_line
 from mdp.preflight import check
 from mdp.saved_state import SavedState
 from mdp.worker import Flow, configure, dataflow, recorded, run_process, show_health
 from sinks.job_runs import config_of_live_run
+from sources.topics import partitions_of
 from telemetry.outage import wait_out
 from telemetry.reading import readings
 
@@ -60,10 +62,12 @@ def run(
     addresses: Sequence[str],
     *,
     reset_state: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Runs process `process` of `flow` until its end, a signal, or the end of another process; the exit code.
 
     It waits for Kafka, the database and the other processes. Process 0 keeps the saved state and the record of the run.
+    Unless it is `quiet`, it says on a terminal how it is doing itself.
 
     Raises:
         MdpError: something that waiting does not mend is wrong; one line says what to do.
@@ -82,13 +86,15 @@ def run(
         wait_out(lambda: _find_first(settings, flow), _NoFirstProcess, "process 0")
         wait_out(lambda: _match_first(settings, flow), _NoFirstProcess, "process 0 with the config of this one")
     _heed_signals()
-    if process:
-        return run_process(flow, settings, process, addresses, own_machine=True)
-    with saved.locked():
-        if not reset_state:
-            saved.check()
-        saved.prepare(reset=reset_state)
-        return recorded(flow, settings, lambda: run_process(flow, settings, 0, addresses, own_machine=True))
+    status_line.warn_of_idle(len(addresses), len(partitions_of(settings.bus.kafka, settings.source_topic(flow))))
+    with status_line.said(quiet=quiet):
+        if process:
+            return run_process(flow, settings, process, addresses, own_machine=True)
+        with saved.locked():
+            if not reset_state:
+                saved.check()
+            saved.prepare(reset=reset_state)
+            return recorded(flow, settings, lambda: run_process(flow, settings, 0, addresses, own_machine=True))
 
 
 def _find_first(settings: Settings, flow: Flow) -> Mapping[str, Any]:

@@ -23,7 +23,8 @@ from mdp.local import ports
 from mdp.processes import AWAY
 from mdp.worker import Flow, run_process, show_health, start_logging
 from sinks.kafka import FORBIDDEN
-from telemetry.whereabouts import share
+from telemetry import status
+from telemetry.whereabouts import SIZE, share
 
 _FAULT: Final = 1
 _NEIGHBOUR_SECONDS: Final = 5.0
@@ -58,10 +59,11 @@ def run(process: int, addresses: Sequence[str], flow: Flow, whereabouts: int) ->
         process: its number in the cluster.
         addresses: where the processes of the cluster find each other.
         flow: what they run.
-        whereabouts: the descriptor of the file in which `telemetry.whereabouts` keeps them.
+        whereabouts: the descriptor of the file of `telemetry.whereabouts`, and then of `telemetry.status`.
     """
     stop.with_parent()
     share(whereabouts, process)
+    status.share(whereabouts, SIZE, process)
     settings = connected(load())
     start_logging(settings, process)
     show_health(settings, process)

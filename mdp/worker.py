@@ -21,7 +21,7 @@ from flows import stop
 from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
 from flows.secrets import masked, masked_tree
 from flows.settings import Settings
-from mdp import allocator, clock_steps
+from mdp import allocator, clock_steps, status_line
 from mdp.log_format import LogFormat
 from mdp.preflight import check
 from mdp.probes import probes
@@ -30,6 +30,8 @@ from mdp.unsaved_state import explained
 from sinks.connection import StoreUnavailable
 from sinks.job_runs import Ending, finish_run, start_run
 from sinks.queries import progress_of
+from sources.topics import partitions_of
+from telemetry import status
 from telemetry.server import serve
 
 Flow = Literal["market", "micro_batch", "infer"]
@@ -43,9 +45,18 @@ def dataflow(flow: Flow) -> Callable[[Settings], Dataflow]:
     return build
 
 
-def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int, *, reset_state: bool = False) -> int:
+def run(
+    flow: Flow,
+    config: Path | None,
+    overrides: Sequence[str],
+    workers: int,
+    *,
+    reset_state: bool = False,
+    quiet: bool = False,
+) -> int:
     """Runs `flow` until its end or a signal, and returns the exit code.
 
+    Unless it is `quiet`, it says on a terminal every few seconds how it is doing.
     Everything that can be wrong with the config, the broker or the database is found before anything is consumed.
 
     Raises:
@@ -61,13 +72,13 @@ def run(flow: Flow, config: Path | None, overrides: Sequence[str], workers: int,
         if reset_state:
             raise ConfigError("a run with --from or --to keeps no state: leave out --reset-state")
         check(settings, flow, dataflow(flow), wait=False)
-        return recorded(flow, settings, _processes(flow, settings, workers))
+        return _run_and_tell(flow, settings, workers, quiet=quiet)
     with saved.locked():
         if not reset_state:
             saved.check()
         check(settings, flow, dataflow(flow), wait=saved.exists)
         saved.prepare(reset=reset_state)
-        return recorded(flow, settings, _processes(flow, settings, workers))
+        return _run_and_tell(flow, settings, workers, quiet=quiet)
 
 
 def configure(config: Path | None, overrides: Sequence[str], process: int | None = None) -> Settings:
@@ -103,6 +114,12 @@ def recorded(flow: Flow, settings: Settings, processes: Callable[[], int]) -> in
     return code
 
 
+def _run_and_tell(flow: Flow, settings: Settings, workers: int, *, quiet: bool) -> int:
+    status_line.warn_of_idle(workers, len(partitions_of(settings.bus.kafka, settings.source_topic(flow))))
+    with status_line.said(quiet=quiet):
+        return recorded(flow, settings, _processes(flow, settings, workers))
+
+
 def _processes(flow: Flow, settings: Settings, workers: int) -> Callable[[], int]:
     """On this machine: one that runs alone, in this process, or a cluster of as many as there are workers."""
     if workers == 1:
@@ -121,6 +138,7 @@ def run_process(
     """
     stop.on_signals()
     clock_steps.heed(alone=not addresses)
+    status.keep_fresh()
     allocator.tune()
     sys.setswitchinterval(0.000_5)  # the sinks' threads need little, but need it often: they wait for short answers
     saved = SavedState.of(settings, flow)

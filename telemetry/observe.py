@@ -14,6 +14,7 @@ import polars as pl
 from prometheus_client import Gauge
 
 from contracts.batch import MicroBatch, Outcomes
+from telemetry import status
 from telemetry.config import TelemetryConfig
 from telemetry.latency import observe_latency
 from telemetry.metrics import (
@@ -66,6 +67,7 @@ class Observation:
         for outcome, gauge in _outcome_gauges(*place).items():
             gauge.set(getattr(batch.outcomes, outcome))
         _count_ingested(batch)
+        status.count(batch)
         if batch.watermark is not None:
             WATERMARK_DELAY.labels(*place).set(time.time() - batch.watermark / 1e9)
         if batch.bars.height:

@@ -33,6 +33,7 @@ Addresses = Annotated[
         help="Where the processes of a cluster on several machines find each other, in their order.",
     ),
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on the terminal of how it is doing.")]
 Name = Annotated[
     str | None, typer.Option("--name", show_default="of the config", help="Under which state and progress are kept.")
 ]
@@ -83,6 +84,7 @@ def run(
     overwrite: Overwrite = False,
     name: Name = None,
     reset_state: ResetState = False,
+    quiet: Quiet = False,
 ) -> None:
     """Turn events into bars, features and signals, in the database and on the signals topic.
 
@@ -98,6 +100,7 @@ def run(
         (workers, process, addresses),
         adapter,
         reset_state=reset_state,
+        quiet=quiet,
     )
 
 
@@ -115,6 +118,7 @@ def micro_batch(
     overwrite: Overwrite = False,
     name: Name = None,
     reset_state: ResetState = False,
+    quiet: Quiet = False,
 ) -> None:
     """Turn events into bars, in the database and on the bars topic: the first half of `run`."""
     changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
@@ -127,6 +131,7 @@ def micro_batch(
         (workers, process, addresses),
         None,
         reset_state=reset_state,
+        quiet=quiet,
     )
 
 
@@ -144,11 +149,18 @@ def infer(
     overwrite: Overwrite = False,
     name: Name = None,
     reset_state: ResetState = False,
+    quiet: Quiet = False,
 ) -> None:
     """Turn the bars topic into features and signals: the second half of `run`."""
     changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
     _start(
-        "infer", config, [*(overrides or []), *changes], (workers, process, addresses), adapter, reset_state=reset_state
+        "infer",
+        config,
+        [*(overrides or []), *changes],
+        (workers, process, addresses),
+        adapter,
+        reset_state=reset_state,
+        quiet=quiet,
     )
 
 
@@ -174,6 +186,7 @@ def _start(
     adapter: str | None,
     *,
     reset_state: bool,
+    quiet: bool,
 ) -> None:
     """`processes`: --workers, --process and --addresses."""
     workers, process, addresses = processes
@@ -181,13 +194,15 @@ def _start(
     if process is None and addresses is None:
         from mdp import worker
 
-        raise typer.Exit(worker.run(flow, config, changes, workers, reset_state=reset_state))
+        raise typer.Exit(worker.run(flow, config, changes, workers, reset_state=reset_state, quiet=quiet))
     if process is None or addresses is None or workers > 1:
         raise typer.BadParameter("--process and --addresses go together, and without --workers")
     from mdp import distributed, member
 
     places = distributed.addresses_of(addresses)
-    member.end_after(lambda: distributed.run(flow, config, changes, process, places, reset_state=reset_state))
+    member.end_after(
+        lambda: distributed.run(flow, config, changes, process, places, reset_state=reset_state, quiet=quiet)
+    )
 
 
 def _adapter_changes(config: Path | None, overrides: list[str], adapter: str) -> list[str]:

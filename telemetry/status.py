@@ -1,0 +1,87 @@
+"""How a flow is doing: what each of its processes has counted, in memory that they share with who looks after them."""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from contracts.batch import MicroBatch
+from telemetry.outage import waiting
+from telemetry.reading import readings
+
+_MOST_PROCESSES: Final = 256
+_ROW: Final = np.dtype([(name, np.int64) for name in ("events", "late", "bars", "signals", "lag_ms", "waiting")])
+_SERVICES: Final = ("Kafka", "the database")  # a bit of `waiting` for each
+_FRESH_SECONDS: Final = 1.0
+
+SIZE: Final = _MOST_PROCESSES * _ROW.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Of all processes together.
+
+    Attributes:
+        events: since these processes were started, as are late ones, bars and signals.
+        lag_ms: of the partition that is furthest behind.
+        waiting: the services that some process waits for.
+    """
+
+    events: int
+    late: int
+    bars: int
+    signals: int
+    lag_ms: int
+    waiting: tuple[str, ...]
+
+
+class _Rows:
+    """A row for each process; a process writes its own alone."""
+
+    def __init__(self, memory: mmap.mmap, offset: int, process: int) -> None:
+        self.all = np.frombuffer(memory, _ROW, _MOST_PROCESSES, offset)
+        self.own = self.all[process]
+
+
+_rows = _Rows(mmap.mmap(-1, SIZE), 0, 0)
+
+
+def share(file: int, offset: int, process: int) -> None:
+    """From now on the rows are the SIZE bytes at `offset` of a file, and that of this process has this number."""
+    global _rows  # noqa: PLW0603 - of the process
+    _rows = _Rows(mmap.mmap(file, offset + SIZE), offset, process)
+
+
+def count(batch: MicroBatch) -> None:
+    """A batch has left the steps."""
+    row = _rows.own
+    row["events"] += sum(batch.ingested.values()) + batch.rejects.height
+    row["late"] += batch.late.height
+    row["bars"] += batch.bars.height
+    row["signals"] += batch.signals.height
+
+
+def keep_fresh() -> None:
+    """From now on a thread notes how far this process lags, and what it waits for."""
+    threading.Thread(target=_refresh, name="status", daemon=True).start()
+
+
+def _refresh() -> None:
+    pause = threading.Event()
+    while not pause.wait(_FRESH_SECONDS):
+        row, away = _rows.own, waiting()
+        row["lag_ms"] = max((reading.lag_ms() for reading in readings()), default=0)
+        row["waiting"] = sum(1 << bit for bit, service in enumerate(_SERVICES) if service in away)
+
+
+def status() -> Status:
+    """As all processes have noted it."""
+    rows = _rows.all
+    away = int(np.bitwise_or.reduce(rows["waiting"]))
+    services = tuple(service for bit, service in enumerate(_SERVICES) if away >> bit & 1)
+    sums = {name: int(rows[name].sum()) for name in ("events", "late", "bars", "signals")}
+    return Status(**sums, lag_ms=int(rows["lag_ms"].max()), waiting=services)
