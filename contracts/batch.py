@@ -82,6 +82,7 @@ class MicroBatch:
     quiet: Quiet | None = None
     provisional: bool = False
     watermark: int | None = None  # of the provider that is furthest
+    leaps: Mapping[str, int] = field(default_factory=dict)  # nanoseconds by which one event moved a provider's, if many
     outcomes: Outcomes = Outcomes()
     events: pl.DataFrame = field(default_factory=lambda: NO_EVENTS)
     payloads: Sequence[bytes | None] = ()

@@ -15,10 +15,11 @@ LATE: Final = "late"
 HEARTBEAT: Final = "heartbeat"
 OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, HEARTBEAT)
 _NO_BAR: Final = -1
+_NO_WATERMARK: Final = -(2**62)  # before it lies only that of a provider without an event
 _ACCEPTED, _AMENDING, _DUPLICATE, _LATE, _HEARTBEAT = range(len(OUTCOMES))
 
 Judged = npt.NDArray[np.int8]  # index into OUTCOMES
-_Bools = npt.NDArray[np.bool_]
+Bools = npt.NDArray[np.bool_]
 
 
 class Unjudged(NamedTuple):
@@ -34,8 +35,8 @@ class Unjudged(NamedTuple):
     times: Ints
     end: Ints
     feed: Ints
-    fresh: _Bools
-    is_heartbeat: _Bools
+    fresh: Bools
+    is_heartbeat: Bools
 
 
 @compiled
@@ -59,6 +60,24 @@ def judged(rows: Unjudged, newest: Ints, allow_late_ns: int, amend_ns: int) -> t
         else:
             outcome[row] = _AMENDING if rows.end[row] <= watermark[row] else _ACCEPTED
     return newest, watermark, outcome
+
+
+@compiled
+def leaps(rows: tuple[Ints, Ints, Bools], before: Ints, most_ns: int) -> Ints:
+    """By how much an event has moved each provider's watermark on, at most; 0 where none did by more than `most_ns`.
+
+    Args:
+        rows: (the provider of each, its watermark there, whether it is an event).
+        before: the watermark of each provider before these rows; the least there is where it had none.
+        most_ns: what is no leap yet.
+    """
+    (feeds, watermark, is_event), before = rows, before.copy()
+    longest = np.zeros(len(before), np.int64)
+    for row, feed in enumerate(feeds):
+        if is_event[row] and before[feed] > _NO_WATERMARK and watermark[row] - before[feed] > most_ns:
+            longest[feed] = max(longest[feed], watermark[row] - before[feed])
+        before[feed] = watermark[row]
+    return longest
 
 
 @compiled
@@ -95,5 +114,6 @@ def closing_rows(rows: tuple[Ints, Ints], bars: tuple[Ints, Ints], feeds: int) -
 _none, _nobody = np.zeros(0, np.int64), np.zeros(0, np.bool_)
 # Loads the compiled code now, rather than when it is needed.
 judged(Unjudged(fixed(np.zeros(0, np.int64)), _none, _none, _nobody, _nobody), _none, 0, 0)
+leaps((_none, _none, _nobody), _none, 0)
 counted(np.zeros(0, np.int8))
 closing_rows((_none, _none), (_none, _none), 0)

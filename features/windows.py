@@ -35,7 +35,7 @@ from features.accumulators import (
 from features.adding import Contributions, fixed
 from features.contributions import contributions
 from features.feeds import Feeds
-from features.judgement import HEARTBEAT, LATE, OUTCOMES, Judged, Unjudged, closing_rows, counted, judged
+from features.judgement import HEARTBEAT, LATE, OUTCOMES, Bools, Judged, Unjudged, closing_rows, counted, judged, leaps
 from features.ordering import Ints
 from features.seen_ids import IdKeys, Ids, SeenIds
 from features.symbols import Symbols
@@ -97,11 +97,13 @@ class Windows:
             rows = self._judged(batch.events)
             self._outcomes += _counted(rows)
             heard, is_event = self._feeds.counted(rows.bar.feed), rows.outcome != OUTCOMES.index(HEARTBEAT)
+            leapt = self._leapt(rows, is_event)
             result = replace(
                 result,
                 bars=self._bars(rows),
                 late=_late(rows, batch),
                 outcomes=self._outcomes,
+                leaps=leapt,
                 ingested=heard if is_event.all() else self._feeds.counted(rows.bar.feed[is_event]),
             )
             self._heard |= dict.fromkeys(heard, batch.read_at)
@@ -166,6 +168,13 @@ class Windows:
         fresh = self._seen.fresh(ids, np.flatnonzero(~is_heartbeat))
         unjudged = Unjudged(times, end, feed, fresh, is_heartbeat)
         return Rows(events, bar, ids, *judged(unjudged, self._feeds.newest, self._config.allow_late_ns, amend_ns))
+
+    def _leapt(self, rows: Rows, is_event: Bools) -> dict[str, int]:
+        """Of providers whose watermark one event moves on by more than an event may be ahead."""
+        before, most_ns = self._feeds.newest - self._config.allow_late_ns, self._config.max_future_ms * 1_000_000
+        longest = leaps((rows.bar.feed, rows.watermark, is_event), before, most_ns)
+        leaping = np.flatnonzero(longest)
+        return dict(zip(self._feeds.names(leaping), longest[leaping].tolist(), strict=True)) if len(leaping) else {}
 
     def _bars(self, rows: Rows) -> pl.DataFrame:
         """Closes and amendments that the rows cause, in row order; moves the state on past them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -24,6 +24,7 @@ _PROJECT: Final = Path(__file__).resolve().parent.parent
 _FILE: Final = "topics.yaml"
 _SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.02
+_TIMESTAMPS: Final = "message.timestamp.type"
 
 
 class TopicsError(MdpError):
@@ -78,6 +79,7 @@ class TopicReport:
     is_new: bool
     drift: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # of what is as it should be, by the file
 
 
 def find_file(config: Path) -> Path:
@@ -121,7 +123,8 @@ def apply(bus: KafkaConfig, topics: dict[str, TopicConfig]) -> list[TopicReport]
         _report(name, topic, topics[name], after.topics[name], configs[name], is_new=name in missing)
         for name, topic in wanted.items()
     ]
-    return [*reports, *_unlisted(bus, topics, after.topics), *_narrow(bus, after.topics)]
+    unlisted, narrow = _unlisted(bus, topics, after.topics), _narrow(bus, after.topics)
+    return _warned([*reports, *unlisted, *narrow], admin, bus)
 
 
 def compare(bus: KafkaConfig, topics: dict[str, TopicConfig], found: ClusterMetadata) -> list[TopicReport]:
@@ -134,7 +137,8 @@ def compare(bus: KafkaConfig, topics: dict[str, TopicConfig], found: ClusterMeta
     """
     used = {name: topic for name, topic in topics.items() if name in _roles(bus)}
     there = {name: topic for name, topic in used.items() if name in found.topics}
-    configs = _configs(AdminClient(bus.client()), list(there))
+    admin = AdminClient(bus.client())
+    configs = _configs(admin, list(there))
     compared = [
         _report(name, _capped(topic, len(found.brokers)), topic, found.topics[name], configs[name], is_new=False)
         for name, topic in there.items()
@@ -142,7 +146,8 @@ def compare(bus: KafkaConfig, topics: dict[str, TopicConfig], found: ClusterMeta
     missing = [
         TopicReport(name, None, None, is_new=False, drift=("does not exist",)) for name in used if name not in there
     ]
-    return [*missing, *compared, *_unlisted(bus, topics, found.topics), *_narrow(bus, found.topics)]
+    unlisted, narrow = _unlisted(bus, topics, found.topics), _narrow(bus, found.topics)
+    return _warned([*missing, *compared, *unlisted, *narrow], admin, bus)
 
 
 def _metadata(bus: KafkaConfig, expected: set[str] | None = None) -> ClusterMetadata:
@@ -236,3 +241,12 @@ def _narrow(bus: KafkaConfig, found: dict[str, TopicMetadata]) -> list[TopicRepo
             drift = f"{partitions} partitions are fewer than the {needed} of {bus.topic}"
             reports.append(TopicReport(name, partitions, None, is_new=False, drift=(drift,)))
     return reports
+
+
+def _warned(reports: list[TopicReport], admin: AdminClient, bus: KafkaConfig) -> list[TopicReport]:
+    """With a word on the events topic, if its records bear the time that their producer says."""
+    events = next(report for report in reports if report.name == bus.topic)
+    if events.partitions is None or _configs(admin, [bus.topic])[bus.topic].get(_TIMESTAMPS) != "CreateTime":
+        return reports
+    warning = f"{_TIMESTAMPS} is CreateTime: one event from the future can make all others of its provider late"
+    return [replace(report, warnings=(warning,)) if report is events else report for report in reports]

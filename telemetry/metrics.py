@@ -42,6 +42,11 @@ PARTITION_EVENTS: Final = Gauge(
 WATERMARK_DELAY: Final = Gauge(
     "stream_watermark_delay_seconds", "Wall clock minus the newest watermark of the partition", ["topic", "partition"]
 )
+WATERMARK_LEAPS: Final = Counter(
+    "stream_watermark_leaps_total",
+    "Batches in which one event moved a provider's watermark on by more than max_future_ms",
+    ["topic", "partition"],
+)
 LAG_MS: Final = Gauge(
     "stream_consumer_lag_ms",
     "Age of the last record read while there are more, else 0; each partition has a consumer",

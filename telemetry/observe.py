@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -25,12 +26,16 @@ from telemetry.metrics import (
     PARTITION_EVENTS,
     SIGNALS,
     WATERMARK_DELAY,
+    WATERMARK_LEAPS,
 )
 
 BUS: Final = "kafka"
 ALL: Final = "*"
 OTHER: Final = "other"
 UNKNOWN: Final = "unknown"
+_LEAP_SECONDS: Final = 10.0  # a feed may leap as often as it likes: the log has a line now and then
+
+log = logging.getLogger("mdp.watermark")
 
 Answer = Callable[[MicroBatch], MicroBatch]
 
@@ -61,6 +66,7 @@ class Observation:
     def __init__(self, config: TelemetryConfig, window_ms: int) -> None:
         self._symbol_label, self._window_ms = config.symbol_label, str(window_ms)
         self._rows = FLUSH_ROWS.labels(self._window_ms)
+        self._told_at = -_LEAP_SECONDS
 
     def __call__(self, batch: MicroBatch) -> MicroBatch:
         place = batch.topic, str(batch.partition)
@@ -70,12 +76,29 @@ class Observation:
         status.count(batch)
         if batch.watermark is not None:
             WATERMARK_DELAY.labels(*place).set(time.time() - batch.watermark / 1e9)
+        if batch.leaps:
+            self._count_leaps(batch)
         if batch.bars.height:
             self._count_flush(batch.bars)
         if batch.signals.height:
             _count_signals(batch.signals)
         observe_latency("steps", batch)
         return batch
+
+    def _count_leaps(self, batch: MicroBatch) -> None:
+        WATERMARK_LEAPS.labels(batch.topic, str(batch.partition)).inc(len(batch.leaps))
+        if time.monotonic() - self._told_at < _LEAP_SECONDS:
+            return
+        self._told_at = time.monotonic()
+        provider, leap = max(batch.leaps.items(), key=lambda one: one[1])
+        log.warning(
+            "one event moved the watermark of provider %r in %s[%d] on by %.1f s, at offset %d or before",
+            provider[:100],
+            batch.topic,
+            batch.partition,
+            leap / 1e9,
+            batch.next_offset - 1,
+        )
 
     def _count_flush(self, bars: pl.DataFrame) -> None:
         self._rows.inc(bars.height)

@@ -47,6 +47,6 @@ def _print(reports: list[TopicReport]) -> None:
     for report in reports:
         state = "missing" if report.partitions is None else "created" if report.is_new else "exists"
         state = "differs" if report.drift and report.partitions is not None else state
-        said = "; ".join((*report.drift, *report.notes))
+        said = "; ".join((*report.drift, *report.warnings, *report.notes))
         rows.append((report.name, state, report.partitions, report.replication, said))
     print_table(("topic", "state", "partitions", "replication", "remarks"), rows)

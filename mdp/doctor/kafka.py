@@ -22,6 +22,7 @@ _SAMPLE_SECONDS: Final = 5.0
 _WATCH_SECONDS: Final = 1.5
 _MOST_REFUSED: Final = 0.01
 _NAMED: Final = 3  # symbols that a finding names
+_BROKERS_TIME: Final = "set it to LogAppendTime with kafka-configs.sh --alter, and in topics.yaml"
 
 
 def reach(site: Site) -> Iterator[Finding]:
@@ -47,9 +48,11 @@ def topics(site: Site) -> Iterator[Finding]:
     for report in reports:
         for drift in report.drift:
             yield wrong(f"{report.name}: {drift}", _topic_remedy(report.partitions is None, drift, file))
+        for warning in report.warnings:
+            yield wrong(f"{report.name}: {warning}", _BROKERS_TIME)
         for said in report.notes:
             yield note(f"{report.name}: {said}", "" if "number of brokers" in said else f"list it in {file}")
-    if not any(report.drift for report in reports):
+    if not any(report.drift or report.warnings for report in reports):
         yield ok(f"as {file} says")
 
 

@@ -44,6 +44,17 @@ def test_topics_are_created_once_with_what_the_file_says(
     assert (found["retention.ms"], found["message.timestamp.type"]) == ("259200000", "LogAppendTime")
 
 
+def test_events_that_bear_the_time_of_their_producer_are_warned_of(
+    mdp: Mdp, config: Config, kafka: str, names: dict[str, str], tmp_path: Path
+) -> None:
+    own = {names["topic"]: {"config": {"message.timestamp.type": "CreateTime"}}}
+    write(tmp_path, topics={**dict.fromkeys(names.values()), **own})
+    result = mdp("topics", "apply", "--config", config(brokers=kafka, **names))
+    assert result.code == 0
+    assert "message.timestamp.type is CreateTime: one event from the future" in rows(result.out)[names["topic"]]
+    assert result.out.count("CreateTime") == 1
+
+
 def test_what_differs_is_reported_and_left_alone(
     mdp: Mdp, config: Config, kafka: str, names: dict[str, str], tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from doctor_site import PARTITIONS, Send, said, tick, topics_tree, write
 
 from flows.config_file import load
@@ -44,6 +44,18 @@ def test_topics_that_differ_are_told_with_what_is_to_be_done(site: Site) -> None
     }
     assert "kafka-topics.sh" in found[f"{bars}: partitions is 2, not 3"]
     assert "kafka-configs.sh" in found[f"{events}: retention.ms is 86400000, not 3600000"]
+
+
+def test_events_that_bear_the_time_of_their_producer_are_warned_of(site: Site) -> None:
+    events = names(site)[0]
+    entry = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, events, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": site.settings.bus.kafka.brokers})
+    admin.incremental_alter_configs([resource])[resource].result(30)
+    expect(site, **{events: {"config": {"message.timestamp.type": "CreateTime"}}})
+    (found,) = said(kafka.topics, site)
+    assert found.text.startswith(f"{events}: message.timestamp.type is CreateTime: one event from the future")
+    assert "LogAppendTime" in found.remedy
 
 
 @pytest.mark.parametrize(

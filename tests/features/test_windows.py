@@ -126,3 +126,24 @@ def test_silence_asks_for_a_heartbeat_that_closes_the_open_windows() -> None:
     beat = tick(1_021, kind="heartbeat", offset=20_000)
     assert windows.step(batch([beat])).bars.height == 1
     assert windows.step(longer).heartbeats.is_empty()  # no open windows, no heartbeats
+
+
+def leaps(log: Sequence[Row]) -> dict[str, int]:
+    """The longest way of each provider's newest time from one event to the next, if none may be so far ahead."""
+    oracle, longest = WindowOracle(CONFIG), dict[str, int]()
+    for row in log:
+        provider, before = row["provider"], oracle.newest.get(row["provider"], row["src_ts"])
+        oracle.take(row)
+        leap = oracle.newest.get(provider, before) - before
+        if row["kind"] != "heartbeat" and leap > CONFIG.max_future_ms * MS:
+            longest[provider] = max(longest.get(provider, 0), leap)
+    return longest
+
+
+@given(logs(60), st.lists(st.integers(0, 60), max_size=4))
+def test_leaps_of_a_watermark_are_told_however_the_log_is_cut(log: list[Row], places: list[int]) -> None:
+    windows, told = Windows(CONFIG), dict[str, int]()
+    for part in cut(log, places):
+        for provider, leap in windows.step(batch(part)).leaps.items():
+            told[provider] = max(told.get(provider, 0), leap)
+    assert told == leaps(log)

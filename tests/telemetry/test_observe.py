@@ -75,3 +75,9 @@ def test_symbols_have_series_of_their_own_only_where_the_config_asks_for_it() ->
 def test_only_so_many_names_become_labels() -> None:
     names = Names(2, "[a-z]+")
     assert [names.label(name) for name in ("a", "X", "b", "c", "a", "b")] == ["a", "other", "b", "other", "a", "b"]
+
+
+def test_providers_whose_watermark_leaps_are_counted() -> None:
+    batch = MicroBatch(topic="leaping", partition=1, next_offset=7, leaps={"feed": 3_000 * 10**9, "other": 6 * 10**9})
+    observe(observe(batch))
+    assert counted("stream_watermark_leaps_total", topic="leaping", partition="1") == 4
