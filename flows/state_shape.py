@@ -24,7 +24,7 @@ def state_shape(settings: Settings, flow: str) -> Shape:
     window = settings.micro_batch
     return {
         "the format of saved state": FORMAT,
-        "the version of Polars": pl.__version__,  # remembered ids are its hashes, which only a version keeps
+        "the version of Polars": pl.__version__,  # names and edges are pickled as its columns
         "bus.kafka.topic" if flow != "infer" else "bus.kafka.bars_topic": settings.source_topic(flow),
         "micro_batch.window_ms": window.window_ms,
         "micro_batch.allow_late_ms": window.allow_late_ms,
