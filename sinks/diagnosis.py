@@ -73,7 +73,8 @@ def is_older(version: str, than: str) -> bool:
 def failed_jobs(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
     """Jobs of TimescaleDB whose last run failed: what each does, on which table, and the error if we may know it."""
     query = """
-        SELECT proc_name, hypertable_name, coalesce((SELECT err_message FROM timescaledb_information.job_errors AS e
+        SELECT jobs.proc_name, jobs.hypertable_name, coalesce((
+            SELECT err_message FROM timescaledb_information.job_errors AS e
             WHERE e.job_id = jobs.job_id ORDER BY finish_time DESC LIMIT 1), 'see the log of the server')
         FROM timescaledb_information.jobs JOIN timescaledb_information.job_stats AS stats USING (job_id)
         WHERE jobs.hypertable_schema = current_schema() AND stats.last_run_status = 'Failed' ORDER BY 2, 1"""

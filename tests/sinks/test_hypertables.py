@@ -107,6 +107,7 @@ def test_chunks_become_shorter_for_shorter_bars_and_longer_where_that_is_asked(d
     assert length() == timedelta(days=7)
 
 
+@pytest.mark.parametrize("database", ["PostgreSQL"], indirect=True)  # whose locks nobody else takes or gives back
 def test_a_table_of_locks_that_is_full_is_no_outage(database: str) -> None:
     migrate(database, ())
     writer = TimescaleWriter(database, flow="f", features=())

@@ -24,6 +24,8 @@ from sinks.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.harness import until
 
+pytestmark = pytest.mark.parametrize("database", ["PostgreSQL"], indirect=True)
+
 CONFIG = """
 [databases]
 pooled = host={host} port={port} dbname={dbname} user={user} password={password}
