@@ -14,8 +14,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Settings, int]]:
     """What the worker was asked to run: flow, settings and number of processes. It answers with code 7."""
     calls: list[tuple[str, Settings, int]] = []
 
-    def run(flow: str, config: Path | None, overrides: Sequence[str], workers: int, *, reset_state: bool) -> int:
+    def run(
+        flow: str, config: Path | None, overrides: Sequence[str], workers: int, *, reset_state: bool, quiet: bool
+    ) -> int:
         assert not reset_state
+        assert not quiet
         calls.append((flow, load(config, overrides), workers))
         return 7
 
