@@ -9,6 +9,7 @@ from contracts.budgets import RECORD_ROWS
 from contracts.bus_config import KafkaConfig
 from contracts.decode import Decoder
 from contracts.record import ARROW
+from sources.identity import TopicIdentity
 from sources.kafka import Bounds, KafkaSource
 from telemetry.outage import Outage
 from tests.contracts.bombs import compressed, ticks
@@ -25,8 +26,8 @@ def test_batches_are_bounded_in_rows(kafka: str, topic: Callable[..., str]) -> N
     producer.produce(name, b"{}")
     assert producer.flush(30) == 0
     config, decode = KafkaConfig(brokers=kafka, topic=name), Decoder(2_000_000_000, 10**18).decode_all
-    bounds, outage = Bounds(until_end=True), Outage("Kafka")
-    source = KafkaSource(config, name, decode, 30_000, threading.Event(), lambda: False, outage, bounds)
+    bounds, outage, identity = Bounds(until_end=True), Outage("Kafka"), TopicIdentity(config, name, lambda: None)
+    source = KafkaSource(config, name, decode, 30_000, identity, threading.Event(), lambda: False, outage, bounds)
     (part,) = source.list_parts()
     partition = source.build_part("events", part, None)
     heights: list[int] = []
