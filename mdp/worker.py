@@ -115,7 +115,6 @@ def recorded(flow: Flow, settings: Settings, processes: Callable[[], int]) -> in
 
 
 def _run_and_tell(flow: Flow, settings: Settings, workers: int, *, quiet: bool) -> int:
-    status_line.warn_of_idle(workers, len(partitions_of(settings.bus.kafka, settings.source_topic(flow))))
     with status_line.said(quiet=quiet):
         return recorded(flow, settings, _processes(flow, settings, workers))
 
@@ -126,7 +125,9 @@ def _processes(flow: Flow, settings: Settings, workers: int) -> Callable[[], int
         return lambda: run_process(flow, settings, 0, [])
     from mdp import cluster  # noqa: PLC0415 - a worker that runs alone starts sooner without it
 
-    return lambda: cluster.run(flow, workers, settings.source_topic(flow))
+    topic = settings.source_topic(flow)
+    status_line.warn_of_idle(workers, len(partitions_of(settings.bus.kafka, topic)))
+    return lambda: cluster.run(flow, workers, topic)
 
 
 def run_process(
