@@ -19,7 +19,8 @@ from contracts.decode import UNDECODABLE
 from contracts.duration import format_duration
 from contracts.event import CONTRACT
 from contracts.frames import BARS, REFUSED
-from contracts.record import JSON, Fetch, Records
+from contracts.record import Fetch, Records
+from contracts.refused import refused_record
 from contracts.timestamps import parse_timestamps
 
 
@@ -76,15 +77,14 @@ class BarDecoder:
             try:
                 bars[index] = _decoder.decode(value or b"")
             except Exception as error:
-                broken.append(_refused(records, index, UNDECODABLE, " ".join(str(error).split())))
+                broken.append(refused_record(records, index, UNDECODABLE, " ".join(str(error).split())))
         if not bars:
             return NO_BARS, pl.DataFrame(broken, schema=REFUSED, orient="row")
         frame = _frame(list(bars.values()), records.offsets[list(bars)])
         fits = frame.select(self._fits()).to_series()
+        misfit = f"no bar of a window of {format_duration(self.window_ns)}"
         broken += [
-            _refused(records, index, CONTRACT, f"no bar of a window of {format_duration(self.window_ns)}")
-            for index, fit in zip(bars, fits, strict=True)
-            if not fit
+            refused_record(records, index, CONTRACT, misfit) for index, fit in zip(bars, fits, strict=True) if not fit
         ]
         return frame.filter(fits), pl.DataFrame(broken, schema=REFUSED, orient="row").sort("offset")
 
@@ -92,10 +92,6 @@ class BarDecoder:
         start, end = pl.col("window_start"), pl.col("window_end")
         aligned = (end - start == self.window_ns) & (start % self.window_ns == 0)
         return (aligned & (pl.col("interval") == format_duration(self.window_ns))).fill_null(value=False)
-
-
-def _refused(records: Records, index: int, reason: str, error: str) -> tuple[object, ...]:
-    return int(records.offsets[index]), 0, reason, error, JSON, records.keys[index], records.values[index]
 
 
 def _frame(bars: list[Bar], offsets: npt.NDArray[np.int64]) -> pl.DataFrame:

@@ -24,3 +24,14 @@ ALONE_ROWS: Final = 100
 # How many times the size of their record rows that leave alone may have together, their keys included. Each repeats
 # the schema: twelve columns take about a kilobyte, so a row of 60 bytes takes seventeen times as much alone.
 ALONE_TIMES: Final = 32
+
+# Key and value of a refused record that leaves as it came, its headers besides. The topics it can leave for take 2 MiB
+# (configs/topics.yaml), and what they take has to hold whatever it compresses to.
+WHOLE_BYTES: Final = 1_500_000
+
+# How much of the key and of the value of a larger one leaves: enough to see what it is.
+STUB_BYTES: Final = 65_536
+
+# What a broker sends of a partition at once, or else one batch of a producer. librdkafka unpacks all of it before it
+# looks how much it holds, and zstd packs up to 30,000 to one: so this is little.
+FETCHED_BYTES: Final = 8_192

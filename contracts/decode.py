@@ -25,7 +25,7 @@ from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain, pla
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
 from contracts.record import ARROW, JSON, MSGPACK, Buffer, Fetch, Records
-from contracts.refused import count_rows, refused_rows
+from contracts.refused import count_rows, refused_record, refused_rows
 from contracts.ticks import TickReader
 
 UNDECODABLE: Final = "undecodable"
@@ -140,11 +140,8 @@ def _decoded(records: Records, types: Mapping[int, str]) -> tuple[dict[int, Even
 
 def _undecodable(records: Records, broken: Mapping[int, Exception]) -> pl.DataFrame:
     """REFUSED, of whole records."""
-    refused = [
-        (offset, 0, UNDECODABLE, _one_line(broken[at]), records.content_type(at), records.keys[at], records.values[at])
-        for at, offset in zip(broken, records.offsets[list(broken)].tolist(), strict=True)
-    ]
-    return pl.DataFrame([(*one, None) for one in refused], schema=REFUSED, orient="row")
+    refused = [refused_record(records, at, UNDECODABLE, _one_line(error)) for at, error in broken.items()]
+    return pl.DataFrame(refused, schema=REFUSED, orient="row")
 
 
 @lru_cache(maxsize=100)

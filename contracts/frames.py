@@ -31,7 +31,8 @@ EVENTS: Final = pl.Schema(
 )
 
 # Rows of the log that go to the DLQ or the late topic, as they came. Where a record leaves once for several of its
-# rows, the cause is the first of them, and `rows` holds them all (contracts.refused.row_set); else it is null.
+# rows, the cause is the first of them, and `rows` holds them all (contracts.refused.row_set); else it is null. Of what
+# is too large only the beginning is there, and `stub` says of what (contracts.stubs.Stub).
 REFUSED: Final = pl.Schema(
     {
         **CAUSE,
@@ -41,6 +42,7 @@ REFUSED: Final = pl.Schema(
         "key": pl.Binary,
         "value": pl.Binary,
         "rows": pl.Binary,
+        "stub": pl.Binary,
     }
 )
 

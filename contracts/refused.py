@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from contracts.budgets import ALONE_ROWS, ALONE_TIMES, RECORD_ROWS
+from contracts.budgets import ALONE_ROWS, ALONE_TIMES, RECORD_ROWS, WHOLE_BYTES
 from contracts.frames import REFUSED
-from contracts.record import ARROW, JSON, MSGPACK, is_arrow
+from contracts.record import ARROW, JSON, MSGPACK, Records, is_arrow
+from contracts.stubs import Body
 
 _Ints = npt.NDArray[np.int64]
 _Payloads = Sequence[bytes | None]
@@ -30,15 +31,13 @@ class _Leaving(NamedTuple):
     Attributes:
         first: the place of its first row, among all that are refused.
         height: how many rows it is about.
-        key: of the record.
-        values: one for each row, or one for all of them.
+        bodies: one for each row, or one for all of them.
         rows: which ones they are, where there is one value that does not say.
     """
 
     first: int
     height: int
-    key: bytes | None
-    values: Sequence[bytes | None]
+    bodies: Sequence[Body]
     rows: bytes | None = None
 
 
@@ -50,9 +49,8 @@ def refused_rows(
     `payloads` and `keys` are those of the records, by their index; without keys, the symbols of rows stand for them.
     """
     leaving = list(_leaving(rows, payloads, keys))
-    places = [one.first + number for one in leaving for number in range(len(one.values))]
-    values = [value for one in leaving for value in one.values]
-    own_keys = [one.key for one in leaving for _ in one.values]
+    places = [one.first + number for one in leaving for number in range(len(one.bodies))]
+    bodies = [body for one in leaving for body in one.bodies]
     rows, why = rows[places], why[places]
     return pl.DataFrame(
         {
@@ -60,12 +58,22 @@ def refused_rows(
             "row": rows["row"],
             "reason": why["reason"],
             "error": _told(why["error"], leaving),
-            "content_type": [_sniffed_type(value) for value in values],
-            "key": rows["symbol"].cast(pl.Binary) if keys is None else own_keys,
-            "value": values,
-            "rows": [one.rows for one in leaving for _ in one.values],
+            "content_type": [_sniffed_type(body.value) for body in bodies],
+            "key": rows["symbol"].cast(pl.Binary) if keys is None else [body.key for body in bodies],
+            "value": [body.value for body in bodies],
+            "rows": [one.rows for one in leaving for _ in one.bodies],
+            "stub": [body.stub for body in bodies],
         },
         schema=REFUSED,
+    )
+
+
+def refused_record(records: Records, at: int, reason: str, error: str) -> tuple[object, ...]:
+    """A row of a REFUSED frame about a whole record."""
+    body = Body.of(records.keys[at], records.values[at])
+    return (
+        *(int(records.offsets[at]), 0, reason, error, records.content_type(at)),
+        *(body.key, body.value, None, body.stub),
     )
 
 
@@ -94,11 +102,11 @@ def _leaving(rows: pl.DataFrame, payloads: _Payloads, keys: _Payloads | None) ->
         record, its_rows = int(records[first]), numbers[first:end]
         payload, key = payloads[record], None if keys is None else keys[record]
         if payload is None or not is_arrow(payload):
-            yield _Leaving(first, 1, key, [payload])
+            yield _Leaving(first, 1, [Body.of(key, payload)])
         elif alone := _alone(payload, key, its_rows):
-            yield _Leaving(first, len(alone), key, alone)
+            yield _Leaving(first, len(alone), [Body(key, value) for value in alone])
         else:
-            yield _Leaving(first, len(its_rows), key, [payload], row_set(its_rows))
+            yield _Leaving(first, len(its_rows), [Body.of(key, payload)], row_set(its_rows))
 
 
 def _alone(payload: bytes, key: bytes | None, rows: _Ints) -> Sequence[bytes] | None:
@@ -110,14 +118,17 @@ def _alone(payload: bytes, key: bytes | None, rows: _Ints) -> Sequence[bytes] | 
     key_bytes = len(key or b"")
     room = ALONE_TIMES * (len(payload) + key_bytes) - len(rows) * key_bytes
     try:
-        return arrow_rows.rows_alone(payload, rows.tolist(), room)
+        alone = arrow_rows.rows_alone(payload, rows.tolist(), room)
     except Exception:  # of whatever types its sender has chosen
         return None
+    if alone and max(map(len, alone)) + key_bytes > WHOLE_BYTES:
+        return None  # a stub can only stand for what the log holds, which is the record
+    return alone
 
 
 def _told(errors: pl.Series, leaving: Sequence[_Leaving]) -> pl.Series:
     """What is wrong with each row, or with the first of those for which a record leaves."""
-    heights = pl.Series([one.height if one.rows else 1 for one in leaving for _ in one.values])
+    heights = pl.Series([one.height if one.rows else 1 for one in leaving for _ in one.bodies])
     if (heights == 1).all():
         return errors
     told = pl.select(pl.format("{} (the first of {} rows)", errors, heights)).to_series()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, cast
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, cast
 
 import polars as pl
 from confluent_kafka import Message
 
+from contracts.binary import BinaryColumn
 from contracts.decode import Decoder
 from contracts.record import Fetch, Record, Records, header_bytes, header_texts
 from contracts.refused import rows_in
+from contracts.stubs import Stub, read_stub
 from features.late_repair import KEY
 from flows.settings import Settings
+from mdp.originals import OriginalLost, Originals
 from mdp.topic_reader import TopicReader
-from sinks.records import FLOW, SOURCE_ROWS, source_of
+from sinks.records import FLOW, SOURCE_ROWS, STUB, source_of
 
 FLOWS: Final = ("market", "micro_batch")  # that make bars of events
 
@@ -42,11 +45,23 @@ class LateEvents:
         events: LATE, of these windows and this events topic.
         foreign: number of records of other flows, by the name of the flow.
         first: the first offset of each partition of the topic.
+        losses: a line for each event of which only a stub is left.
     """
 
     events: pl.DataFrame
     foreign: dict[str, int]
     first: dict[int, int]
+    losses: list[str]
+
+
+class _Own(NamedTuple):
+    """A late record of these settings, and where it comes from."""
+
+    record: Message
+    partition: int
+    offset: int
+    value: bytes | None
+    stub: Stub | None
 
 
 def unrepaired(settings: Settings, decoder: Decoder, done: pl.DataFrame) -> LateEvents:
@@ -55,45 +70,55 @@ def unrepaired(settings: Settings, decoder: Decoder, done: pl.DataFrame) -> Late
     Raises:
         SourceError: the topic cannot be read.
     """
-    kafka, foreign, first = settings.bus.kafka, dict[str, int](), dict[int, int]()
+    kafka, foreign, first, losses = settings.bus.kafka, dict[str, int](), dict[int, int](), list[str]()
     found = [LATE.to_frame()]
     repaired = {key[0]: set(rows["offset"]) for key, rows in done.group_by("partition")}
-    with TopicReader(kafka, kafka.late_topic) as reader:
+    with TopicReader(kafka, kafka.late_topic) as reader, Originals(kafka, kafka.topic) as originals:
         for partition in reader.partitions:
             first[partition], end = reader.bounds(partition)
             for messages in reader.span(partition, first[partition], end):
                 new = [one for one in messages if one.offset() not in repaired.get(partition, ())]
                 own = list(_own(settings, new, foreign))
-                if own:
-                    found.append(_events(own, decoder))
-    return LateEvents(pl.concat(found), foreign, first)
+                found += [_events(whole, decoder) for whole in _whole(own, originals, losses)]
+    return LateEvents(pl.concat(found), foreign, first, losses)
 
 
-def _own(
-    settings: Settings, messages: Sequence[Message], foreign: dict[str, int]
-) -> Iterator[tuple[Message, int, int]]:
-    """(record, source partition, source offset) of each that a flow of these settings has written."""
+def _own(settings: Settings, messages: Sequence[Message], foreign: dict[str, int]) -> Iterator[_Own]:
+    """Those that a flow of these settings has written."""
     names = {settings.flow_id(flow) + ending for flow in FLOWS for ending in ("", "-span")}
     for message in messages:
         flow = header_texts(message.headers()).get(FLOW, "unknown")
         topic, partition, offset, _ = source_of(message.headers()) or ("", 0, 0, 0)
         if flow in names and topic == settings.bus.kafka.topic:
-            yield message, partition, offset
+            stub = read_stub(header_bytes(message.headers(), STUB))
+            yield _Own(message, partition, offset, message.value(), stub)
         else:
             foreign[flow] = foreign.get(flow, 0) + 1
 
 
-def _events(own: Sequence[tuple[Message, int, int]], decoder: Decoder) -> pl.DataFrame:
-    messages = [message for message, _, _ in own]
-    records = Records.of(cast(list[Record], messages))
+def _whole(own: Sequence[_Own], originals: Originals, losses: list[str]) -> Iterator[Sequence[_Own]]:
+    """Those that the late topic holds whole; then each of the others by itself, as it may be large."""
+    if whole := [one for one in own if one.stub is None]:
+        yield whole
+    for one in own:
+        if one.stub is not None:
+            try:
+                yield [one._replace(value=originals.fetch(one.stub, one.partition, one.offset).value())]
+            except OriginalLost as error:
+                losses.append(f"{error}, and the late topic holds only its beginning: it is left as it is")
+
+
+def _events(own: Sequence[_Own], decoder: Decoder) -> pl.DataFrame:
+    messages = [one.record for one in own]
+    records = replace(Records.of(cast(list[Record], messages)), values=BinaryColumn.of(one.value for one in own))
     partition = messages[0].partition() or 0
     events = decoder.decode(Fetch(topic="", partition=partition, next_offset=0, records=records)).events
     events = _without_others(events, [header_bytes(message.headers(), SOURCE_ROWS) for message in messages])
     record = events["record"].to_list()
     return events.with_columns(
         partition=pl.lit(partition, pl.Int64),
-        source_partition=pl.Series([own[index][1] for index in record], dtype=pl.Int64),
-        source_offset=pl.Series([own[index][2] for index in record], dtype=pl.Int64),
+        source_partition=pl.Series([own[index].partition for index in record], dtype=pl.Int64),
+        source_offset=pl.Series([own[index].offset for index in record], dtype=pl.Int64),
         window=pl.col("src_ts") - pl.col("src_ts") % decoder.window_ns,
     ).select(LATE.names())
 

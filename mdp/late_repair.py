@@ -74,7 +74,8 @@ def repair(settings: Settings, start: int | None, end: int | None, *, on_progres
     decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
     late = unrepaired(settings, decoder, late_repairs.repaired(url, kafka.late_topic))
     late_repairs.forget(url, kafka.late_topic, late.first)
-    account, chosen = Account(foreign=late.foreign), between(late.events, start, end)
+    account = Account(foreign=late.foreign, lost=len(late.losses), losses=late.losses)
+    chosen = between(late.events, start, end)
     with TopicReader(kafka, kafka.topic) as reader:
         for part in _parts(reader, chosen, decoder.max_future_ns, account):
             left = part.wanted

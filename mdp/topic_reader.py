@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
+from contracts.budgets import FETCHED_BYTES
 from contracts.bus_config import KafkaConfig
 from sources.topics import SourceError, partitions_of
 
@@ -39,6 +40,7 @@ class TopicReader:
                 isolation_level="read_committed",
                 auto_offset_reset="earliest",
                 queued_max_messages_kbytes=16_384,
+                max_partition_fetch_bytes=FETCHED_BYTES,
                 fetch_queue_backoff_ms=5,
                 fetch_wait_max_ms=10,  # an assignment waits until the broker has answered the fetch before it
             )
@@ -48,6 +50,9 @@ class TopicReader:
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._consumer.close()
 
     def bounds(self, partition: int) -> tuple[int, int]:

@@ -26,6 +26,7 @@ SOURCE_ROWS: Final = "source_rows"  # of a record that leaves for several of its
 DLQ_REASON: Final = "dlq_reason"
 DLQ_ERROR: Final = "dlq_error"
 FAILED_AT: Final = "failed_at"
+STUB: Final = "stub"  # of a record of which only the beginning leaves: contracts.stubs.Stub
 STORE: Final = "store"  # as a reason: the database refused a row
 
 Cause = tuple[int, int]
@@ -143,9 +144,9 @@ def _json_records(columns: dict[str, list[Any]], times: Sequence[str]) -> Iterat
 
 
 def refused_records(rows: pl.DataFrame) -> Iterator[OutRecord]:
-    """Rows of a REFUSED frame with their original bytes, and why they did not pass."""
+    """Rows of a REFUSED frame with their original bytes, or the beginning of these, and why they did not pass."""
     failed_at = datetime.now(UTC).isoformat().encode()
-    for offset, row, reason, error, content_type, key, value, its_rows in rows.iter_rows():
+    for offset, row, reason, error, content_type, key, value, its_rows, stub in rows.iter_rows():
         headers: Headers = [
             (CONTENT_TYPE, content_type.encode()),
             (DLQ_REASON, reason.encode()),
@@ -154,4 +155,6 @@ def refused_records(rows: pl.DataFrame) -> Iterator[OutRecord]:
         ]
         if its_rows is not None:
             headers.append((SOURCE_ROWS, its_rows))
+        if stub is not None:
+            headers.append((STUB, stub))
         yield OutRecord((offset, row), key, value, headers)

@@ -13,6 +13,7 @@ from bytewax.inputs import FixedPartitionedSource
 from confluent_kafka import OFFSET_INVALID, Consumer, TopicPartition
 
 from contracts.batch import MicroBatch
+from contracts.budgets import FETCHED_BYTES
 from contracts.bus_config import KafkaConfig
 from contracts.partition_keys import part_name, partition_of
 from contracts.record import Fetch
@@ -31,9 +32,6 @@ _LEAST_BATCH: Final = 2_000
 _QUEUED_KB: Final = 32_768  # of all partitions together, as long as each has the least
 _LEAST_QUEUED_KB: Final = 512
 _MOST_QUEUED_KB: Final = 8_192  # what has been fetched long before it is wanted is cold
-# What a broker sends at once, or else one batch of a producer. librdkafka unpacks all of it before it looks how much it
-# holds, and zstd packs up to 30,000 to one: so this is little. Small batches that have waited cost half as much again.
-_FETCHED_BYTES: Final = 8_192
 _BATCHES_BYTES: Final = 128 << 20  # of all partitions together: far more than the records that a batch may have
 _MOST_BATCH_BYTES: Final = 16 << 20
 _CONSUMER: Final = {
@@ -118,7 +116,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         client = self.config.client(
             group_id=self.config.consumer_group,
             queued_max_messages_kbytes=queued,
-            max_partition_fetch_bytes=_FETCHED_BYTES,
+            max_partition_fetch_bytes=FETCHED_BYTES,
         )
         return Consumer({**client, **_CONSUMER})
 

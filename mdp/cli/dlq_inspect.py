@@ -130,8 +130,6 @@ def _last(records: Iterable[DlqRecord], limit: int) -> list[DlqRecord]:
 
 
 def _print_records(records: Iterable[DlqRecord], limit: int) -> None:
-    from mdp.cli.entries import shortened
-
     found = _last(records, limit + 1)
     rows = [
         (
@@ -142,7 +140,7 @@ def _print_records(records: Iterable[DlqRecord], limit: int) -> None:
             _age(one),
             one.retries,
             "yes" if one.redriven else "no",
-            shortened(one.payload),
+            _payload(one),
         )
         for one in found[-limit:]
     ]
@@ -151,8 +149,17 @@ def _print_records(records: Iterable[DlqRecord], limit: int) -> None:
         remark(f"these are the last {limit:,}: print more with --limit, or others with --from, --to and the like")
 
 
+def _payload(record: DlqRecord) -> str:
+    from mdp.cli.entries import shortened
+
+    cut = "" if record.stub is None else f"[of {record.stub.value_bytes:,} bytes, which the log holds] "
+    return cut + shortened(record.payload)
+
+
 def _fields(record: DlqRecord) -> dict[str, Any]:
     """As JSON: the payload as text where it is UTF-8, else in base64."""
+    import msgspec
+
     from mdp.cli.entries import time_text
 
     origin = record.origin
@@ -169,6 +176,7 @@ def _fields(record: DlqRecord) -> dict[str, Any]:
         "content_type": record.content_type,
         **_bytes("key", record.key),
         **_bytes("payload", record.payload),
+        "stub": None if record.stub is None else msgspec.to_builtins(record.stub),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -14,7 +14,8 @@ from contracts.record import CONTENT_TYPE, JSON, Headers
 from contracts.refused import rows_in
 from mdp.dlq.fixes import Fix, as_json
 from mdp.dlq.marks import REDRIVEN_FROM, RETRY_COUNT, Marks, Origin
-from mdp.dlq.records import DlqRecord
+from mdp.dlq.records import DlqRecord, as_bytes
+from mdp.originals import OriginalLost, Originals
 from sinks.records import STORE
 from sources import pacing
 from sources.partitioner import Partitioner
@@ -51,6 +52,7 @@ class Account:
         unfixed: left by the fix.
         unfixable: left, as the fix failed.
         too_large: left, as the events topic takes no record of this size.
+        lost: left, as only a stub is in the DLQ, and the log no longer holds what it stands for.
         failure: what failed first, and how.
     """
 
@@ -61,6 +63,7 @@ class Account:
     unfixed: int = 0
     unfixable: int = 0
     too_large: int = 0
+    lost: int = 0
     failure: str = ""
 
     def leave_as_unfixable(self, record: DlqRecord, error: Exception) -> None:
@@ -70,6 +73,10 @@ class Account:
     def leave_as_too_large(self, one: Outgoing) -> None:
         self.too_large += 1
         self._note(one.record, f"{len(one.value or b''):,} bytes are more than the events topic takes")
+
+    def leave_as_lost(self, record: DlqRecord, error: OriginalLost) -> None:
+        self.lost += 1
+        self._note(record, str(error))
 
     def _note(self, record: DlqRecord, why: str) -> None:
         self.failure = self.failure or f"[{record.partition}]@{record.offset}: {why}"
@@ -82,12 +89,14 @@ class Plan:
     Attributes:
         topic: the events topic, of so many `partitions`.
         marks: what has been sent before.
+        originals: of the events topic.
         fix, max_retries, limit: as ordered.
     """
 
     topic: str
     partitions: int
     marks: Marks
+    originals: Originals
     max_retries: int
     fix: Fix | None = None
     limit: int | None = None
@@ -100,7 +109,10 @@ class Plan:
             if self.limit is not None and len(planned) >= self.limit:
                 return
             origin = self._wanted(record, planned)
-            one = None if origin is None else self._fixed(record, origin, partitioner)
+            if origin is None:
+                continue
+            whole = self._whole(record, origin)
+            one = None if whole is None else self._fixed(whole, origin, partitioner)
             if one is not None:
                 planned.add(one.origin)
                 yield one
@@ -116,6 +128,17 @@ class Plan:
         else:
             return origin
         return None
+
+    def _whole(self, record: DlqRecord, origin: Origin) -> DlqRecord | None:
+        """With the key and the payload that its stub stands for."""
+        if record.stub is None:
+            return record
+        try:
+            message = self.originals.fetch(record.stub, origin.partition, origin.offset)
+        except OriginalLost as error:
+            self.account.leave_as_lost(record, error)
+            return None
+        return replace(record, key=as_bytes(message.key()), payload=message.value())
 
     def _fixed(self, record: DlqRecord, origin: Origin, partitioner: Partitioner) -> Outgoing | None:
         headers = _headers(record, origin)

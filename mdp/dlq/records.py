@@ -14,9 +14,10 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from contracts.bus_config import KafkaConfig
 from contracts.record import CONTENT_TYPE, header_bytes, header_texts
+from contracts.stubs import Stub, read_stub
 from mdp.dlq.marks import Marks, Origin, mark_of
 from mdp.topic_reader import TopicReader
-from sinks.records import DLQ_ERROR, DLQ_REASON, FAILED_AT, SOURCE_ROWS, source_of
+from sinks.records import DLQ_ERROR, DLQ_REASON, FAILED_AT, SOURCE_ROWS, STUB, source_of
 from sources.topics import SourceError
 
 UNKNOWN: Final = "unknown"  # as a reason: not the pipeline wrote the record
@@ -33,7 +34,8 @@ class DlqRecord:
     Attributes:
         origin: where it came from; None where the record does not say.
         failed_at: when it was refused, in nanoseconds since the epoch.
-        payload: its bytes as they came.
+        payload: its bytes as they came, or the beginning of them.
+        stub: of what they are the beginning; None where that is all.
         rows: which rows of the payload did not pass, as a `row_set`; None where it holds nothing else.
         retries: how often it had been redriven before it was refused.
         redriven: whether it has been sent to the events topic again since.
@@ -49,6 +51,7 @@ class DlqRecord:
     key: bytes | None
     payload: bytes | None
     rows: bytes | None
+    stub: Stub | None
     retries: int
     redriven: bool
 
@@ -150,9 +153,10 @@ def record(message: Message, marks: Marks) -> DlqRecord | None:
         origin=origin,
         failed_at=_failed_at(texts.get(FAILED_AT), message.timestamp()[1]),
         content_type=texts.get(CONTENT_TYPE),
-        key=_bytes(message.key()),
+        key=as_bytes(message.key()),
         payload=message.value(),
         rows=header_bytes(headers, SOURCE_ROWS),
+        stub=read_stub(header_bytes(headers, STUB)),
         retries=0 if origin is None else marks.retries(origin),
         redriven=origin in marks.redriven,
     )
@@ -167,5 +171,6 @@ def _failed_at(text: str | None, timestamp_ms: int) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
 
 
-def _bytes(key: bytes | str | None) -> bytes | None:
+def as_bytes(key: bytes | str | None) -> bytes | None:
+    """A key, which the client gives as it came and declares as either."""
     return key.encode() if isinstance(key, str) else key

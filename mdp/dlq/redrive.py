@@ -18,6 +18,7 @@ from mdp.dlq.fixes import Fix
 from mdp.dlq.marks import MARK_HEADERS, Mark, Marks, Origin
 from mdp.dlq.plan import Account, Outgoing, Plan, slices
 from mdp.dlq.records import Chosen, Dlq
+from mdp.originals import Originals
 from mdp.topic_reader import TopicReader
 from sinks.kafka import FORBIDDEN, is_fenced
 from sources import pacing
@@ -27,7 +28,7 @@ _SHOWN: Final = 20
 _SECONDS: Final = 30.0
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 _PRODUCER: Final[dict[str, ClientOption]] = {
-    "compression_type": "lz4",
+    "compression_type": "zstd",  # what only compression had made small enough for the topic has to fit again
     "linger_ms": 0,
     "message_max_bytes": 1_000_000_000,  # for the topic to say
     # As long as a transaction is open, nobody reads the events after it: one that is left behind has to end soon.
@@ -58,9 +59,9 @@ class Order:
     max_retries: int = 3
     limit: int | None = None
 
-    def plan(self, config: KafkaConfig, marks: Marks) -> Plan:
+    def plan(self, config: KafkaConfig, marks: Marks, originals: Originals) -> Plan:
         partitions = len(partitions_of(config, config.topic))
-        return Plan(config.topic, partitions, marks, self.max_retries, self.fix, self.limit)
+        return Plan(config.topic, partitions, marks, originals, self.max_retries, self.fix, self.limit)
 
 
 def rehearsed(config: KafkaConfig, order: Order) -> tuple[Account, list[Outgoing]]:
@@ -69,9 +70,9 @@ def rehearsed(config: KafkaConfig, order: Order) -> tuple[Account, list[Outgoing
     Raises:
         SourceError: a topic cannot be read.
     """
-    with TopicReader(config, config.dlq_topic) as reader:
+    with TopicReader(config, config.dlq_topic) as reader, Originals(config, config.topic) as originals:
         dlq = Dlq(config, reader)
-        plan = order.plan(config, dlq.marks)
+        plan = order.plan(config, dlq.marks, originals)
         first: list[Outgoing] = []
         for one in plan.outgoing(dlq.records(order.chosen)):
             plan.account.sent += 1
@@ -93,10 +94,10 @@ def sent(
     Raises:
         SourceError, RedriveError: a topic cannot be read, or does not take the events.
     """
-    with TopicReader(config, config.dlq_topic) as reader:
+    with TopicReader(config, config.dlq_topic) as reader, Originals(config, config.topic) as originals:
         redriver = Redriver(config)  # before the marks are read: it ends what another one has begun
         dlq = Dlq(config, reader)
-        plan = order.plan(config, dlq.marks)
+        plan = order.plan(config, dlq.marks, originals)
         for events in slices(plan.outgoing(dlq.records(order.chosen)), rate, pacing.WallClock(stop)):
             _send(redriver, events, plan.account)
             on_progress(plan.account.sent)
