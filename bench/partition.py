@@ -31,20 +31,19 @@ class Partition:
 
     def __init__(self, settings: Settings) -> None:
         self._decode = connectors.events(settings)
-        parts = (steps.windows, steps.rolling, steps.inference)
-        self._windows, self._rolling, self._inference = (part(settings, "market")(None) for part in parts)
+        self._steps = [build(settings) for build in (steps.windows, steps.rolling, steps.inference)]
 
     def bars(self, parts: Iterable[Fetch]) -> MicroBatch:
         """One batch, to bars."""
-        (batch,), _ = self._windows.on_batch([self._decode(parts)])
-        return batch
+        return self._steps[0].run(self._decode(parts))
 
     def signals(self, parts: Iterable[Fetch]) -> MicroBatch:
         """One batch, to signals."""
-        (batch,), _ = self._rolling.on_batch([self.bars(parts)])
-        (batch,), _ = self._inference.on_batch([batch])
+        batch = self.bars(parts)
+        for step in self._steps[1:]:
+            batch = step.run(batch)
         return batch
 
     def saved(self) -> int:
         """Bytes of a snapshot, made as Bytewax does it."""
-        return sum(len(pickle.dumps(step.snapshot())) for step in (self._windows, self._rolling, self._inference))
+        return sum(len(pickle.dumps(step.machine.snapshot())) for step in self._steps)

@@ -9,6 +9,7 @@ from bytewax.dataflow import Dataflow
 
 from contracts.bars import without_bars
 from flows import connectors, steps
+from flows.chain import chain
 from flows.config_file import connected, load
 from flows.settings import Settings
 from telemetry.observe import Observation
@@ -23,12 +24,11 @@ def flow(settings: Settings | None = None) -> Dataflow:
 
     source = connectors.source(settings, NAME, connectors.bars(settings))
     bars = op.input("bars", dataflow, source)
-    summed = op.stateful_batch("totals", bars, steps.totals(settings, NAME))
-    features = op.stateful_batch("rolling", summed, steps.rolling(settings, NAME))
-    signals = op.stateful_batch("inference", features, steps.inference(settings, NAME))
-    results = op.map_value("within", signals, steps.within(settings))
+    # One operator, see flows.chain: bars to features, features to signals.
+    stateful = steps.totals, steps.rolling, steps.inference
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
-    counted = op.map_value("observe", op.map_value("without_bars", results, without_bars), observe)
-    op.output("timescale", counted, connectors.timescale(settings, NAME, source.identity.confirm))
-    op.output("kafka", counted, connectors.kafka(settings, NAME, source, signals=True))
+    stateless = steps.within(settings), without_bars, observe
+    results = op.stateful_batch("steps", bars, chain(settings, NAME, stateful, stateless))
+    op.output("kafka", results, connectors.kafka(settings, NAME, source, signals=True))
+    op.output("timescale", results, connectors.timescale(settings, NAME, source.identity.confirm))
     return dataflow

@@ -8,6 +8,7 @@ from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
 from flows import connectors, steps
+from flows.chain import chain
 from flows.config_file import connected, load
 from flows.settings import Settings
 from telemetry.observe import Observation
@@ -22,13 +23,11 @@ def flow(settings: Settings | None = None) -> Dataflow:
 
     source = connectors.source(settings, NAME, connectors.events(settings))
     events = op.input("events", dataflow, source)
-    bars = op.stateful_batch("windows", events, steps.windows(settings, NAME))
-    op.output("heartbeats", bars, connectors.heartbeats(settings, source.identity.confirm))
-    features = op.stateful_batch("rolling", bars, steps.rolling(settings, NAME))
-    signals = op.stateful_batch("inference", features, steps.inference(settings, NAME))
-    results = op.map_value("within", signals, steps.within(settings))
-    observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
-    counted = op.map_value("observe", results, observe)
-    op.output("timescale", counted, connectors.timescale(settings, NAME, source.identity.confirm))
-    op.output("kafka", counted, connectors.kafka(settings, NAME, source, signals=True))
+    # One operator, see flows.chain: events to bars, bars to features, features to signals.
+    stateful = steps.windows, steps.rolling, steps.inference
+    stateless = steps.within(settings), Observation(settings.telemetry, settings.micro_batch.window_ms)
+    results = op.stateful_batch("steps", events, chain(settings, NAME, stateful, stateless))
+    op.output("kafka", results, connectors.kafka(settings, NAME, source, signals=True))
+    op.output("timescale", results, connectors.timescale(settings, NAME, source.identity.confirm))
+    op.output("heartbeats", results, connectors.heartbeats(settings, source.identity.confirm))
     return dataflow

@@ -8,6 +8,7 @@ from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
 from flows import connectors, steps
+from flows.chain import chain
 from flows.config_file import connected, load
 from flows.settings import Settings
 from telemetry.observe import Observation
@@ -22,11 +23,9 @@ def flow(settings: Settings | None = None) -> Dataflow:
 
     source = connectors.source(settings, NAME, connectors.events(settings))
     events = op.input("events", dataflow, source)
-    bars = op.stateful_batch("windows", events, steps.windows(settings, NAME))
+    stateless = steps.within(settings), Observation(settings.telemetry, settings.micro_batch.window_ms)
+    bars = op.stateful_batch("steps", events, chain(settings, NAME, [steps.windows], stateless))
+    op.output("kafka", bars, connectors.kafka(settings, NAME, source, bars=True))
+    op.output("timescale", bars, connectors.timescale(settings, NAME, source.identity.confirm))
     op.output("heartbeats", bars, connectors.heartbeats(settings, source.identity.confirm))
-    results = op.map_value("within", bars, steps.within(settings))
-    observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
-    counted = op.map_value("observe", results, observe)
-    op.output("timescale", counted, connectors.timescale(settings, NAME, source.identity.confirm))
-    op.output("kafka", counted, connectors.kafka(settings, NAME, source, bars=True))
     return dataflow

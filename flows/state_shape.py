@@ -10,7 +10,7 @@ import polars as pl
 from contracts.errors import MdpError
 from flows.settings import Settings
 
-FORMAT: Final = 8  # of what is saved, and of the keys it is saved under; a change of any of them is another number
+FORMAT: Final = 9  # of what is saved, and of the keys it is saved under; a change of any of them is another number
 
 Shape = Mapping[str, Any]
 

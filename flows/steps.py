@@ -1,110 +1,48 @@
-"""What the dataflows are wired from."""
+"""The steps that the dataflows are wired from, each made for one partition."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
 
 import polars as pl
-from bytewax.operators import StatefulBatchLogic
 
 from contracts.batch import MicroBatch
 from features.rolling import RollingFeatures
 from features.totals import Totals
 from features.windows import Windows
+from flows.chain import Step
 from flows.settings import Settings
-from flows.state_shape import Shape, check_shape, state_shape
-from flows.stop import STOP
 from inference.engine import build
 from telemetry.evaluators import EvaluatorIncidents
-from telemetry.observe import Answer, timed_features
-from telemetry.snapshots import note_size, timed_snapshot
+from telemetry.observe import timed_features
 from telemetry.step_cpu import counted
 
 
-class Machine(Protocol):
-    """A pure state machine of one partition."""
-
-    def step(self, batch: MicroBatch) -> MicroBatch: ...
-    def snapshot(self) -> Any: ...
-    def restore(self, state: Any) -> None: ...
-
-
-Saved = tuple[Shape, Any]
-
-
-class Step(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
-    """Runs a state machine inside Bytewax. What it saves says which config it belongs to."""
-
-    def __init__(
-        self, name: str, machine: Machine, shape: Shape, saved: Saved | None, answer: Answer | None = None
-    ) -> None:
-        self._name, self._machine = name, machine
-        self._answer = counted(name, answer or machine.step)
-        self._shape = shape
-        self._partition: int | None = None
-        if saved is not None:
-            saved_shape, state = saved
-            check_shape(saved_shape, shape)
-            machine.restore(state)
-
-    def on_batch(self, values: list[MicroBatch]) -> tuple[Iterable[MicroBatch], bool]:
-        self._partition = values[0].partition
-        return [self._answer(batch) for batch in values], StatefulBatchLogic.RETAIN
-
-    def snapshot(self) -> Saved:
-        state = timed_snapshot(self._name, self._machine.snapshot)
-        if self._partition is not None:
-            note_size(self._name, self._partition, state)
-        return self._shape, state
-
-
-class WindowsStep(Step):
-    """Windows also answer the end of a bounded run. To Bytewax a stop is an end of file too: it emits nothing."""
-
-    def __init__(self, windows: Windows, shape: Shape, saved: Saved | None) -> None:
-        super().__init__("windows", windows, shape, saved)
-        self._windows = windows
-
-    def on_eof(self) -> tuple[Iterable[MicroBatch], bool]:
-        last = None if STOP.is_set() else self._windows.flush()
-        return [last] if last else [], StatefulBatchLogic.RETAIN
-
-
-Logic = Callable[[Saved | None], Step]
-
-
-def windows(settings: Settings, flow: str) -> Logic:
+def windows(settings: Settings) -> Step:
     """Events to bars."""
-    shape = state_shape(settings, flow)
-    return lambda saved: WindowsStep(Windows(settings.micro_batch), shape, saved)
+    machine = Windows(settings.micro_batch)
+    return Step("windows", machine, counted("windows", machine.step), machine.flush)
 
 
-def totals(settings: Settings, flow: str) -> Logic:
+def totals(_: Settings) -> Step:
     """Bars that were read, counted."""
-    shape = state_shape(settings, flow)
-    return lambda saved: Step("totals", Totals(), shape, saved)
+    machine = Totals()
+    return Step("totals", machine, counted("totals", machine.step))
 
 
-def rolling(settings: Settings, flow: str) -> Logic:
+def rolling(settings: Settings) -> Step:
     """Bars to features."""
-    features, window, shape = settings.features.windows, settings.micro_batch, state_shape(settings, flow)
-
-    def step(saved: Saved | None) -> Step:
-        machine = RollingFeatures(features, window.window_ns, window.amend_ns)
-        answer = timed_features(machine.step, settings.telemetry, window.interval)
-        return Step("rolling", machine, shape, saved, answer)
-
-    return step
+    window = settings.micro_batch
+    machine = RollingFeatures(settings.features.windows, window.window_ns, window.amend_ns)
+    timed = timed_features(machine.step, settings.telemetry, window.interval)
+    return Step("rolling", machine, counted("rolling", timed))
 
 
-def inference(settings: Settings, flow: str) -> Logic:
+def inference(settings: Settings) -> Step:
     """Features to signals."""
-    names, shape = settings.features.names, state_shape(settings, flow)
-    return lambda saved: Step(
-        "inference", build(settings.inference, names, settings.span_ns, EvaluatorIncidents()), shape, saved
-    )
+    machine = build(settings.inference, settings.features.names, settings.span_ns, EvaluatorIncidents())
+    return Step("inference", machine, counted("inference", machine.step))
 
 
 def within(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:

@@ -12,7 +12,7 @@ from typing import Any
 from bytewax.dataflow import Dataflow
 
 from flows import market
-from flows.steps import Step
+from flows.chain import Chain
 from sinks.partitioned import KafkaSink, TimescaleSink
 from sources.kafka import KafkaSource
 
@@ -42,14 +42,14 @@ def note_reads() -> None:
 
 
 def note_steps() -> None:
-    answer = Step.on_batch
+    answer = Chain.on_batch
 
-    def on_batch(self: Step, values: Any) -> Any:
+    def on_batch(self: Chain, values: Any) -> Any:
         for batch in values:
-            note(type(self._machine).__name__, batch.partition)
+            note("steps", batch.partition)
         return answer(self, values)
 
-    Step.on_batch = on_batch  # type: ignore[method-assign]
+    Chain.on_batch = on_batch  # type: ignore[method-assign]
 
 
 def note_writes(sink: Any) -> None:

@@ -21,7 +21,7 @@ from mdp.local import ports
 from tests.harness import Deployment, Deployments
 
 PARTITIONS = 16
-STEPS = {"market.events", "Windows", "RollingFeatures", "Inference", "market.timescale", "market.kafka"}
+STEPS = {"market.events", "steps", "market.timescale", "market.kafka"}
 EVENT = {"ver": 1, "provider": "feed", "kind": "tick", "src_ts": "2025-10-24T14:00:00Z", "c": 100.0, "v": 1.0}
 FLOW = [sys.executable, "-m", "bytewax.run", "tests.integration.market_places:flow"]
 UNTIL_END = {"MDP_OVERRIDES": json.dumps(["run.until_end=true"])}

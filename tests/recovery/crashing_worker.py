@@ -16,7 +16,7 @@ from bytewax._bytewax import cluster_main
 from confluent_kafka import Producer
 
 import sinks.timescale
-from flows.steps import Step
+from flows.chain import Chain
 from mdp import worker
 from sinks.background import BackgroundWriter
 from sinks.claims import Takeover
@@ -101,7 +101,7 @@ POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "partitions are taken over": lambda die: around(TransactionalWriter, "open", after=die),
     "a barrier begins": lambda die: around(BackgroundWriter, "barrier", before=die),
     "a barrier ends": lambda die: around(BackgroundWriter, "barrier", after=die),
-    "a state is saved": lambda die: around(Step, "snapshot", after=die),
+    "a state is saved": lambda die: around(Chain, "snapshot", after=die),
     "an offset is saved": lambda die: around(KafkaPartition, "snapshot", after=die),
     "an epoch is committed": first_poll_of_an_epoch,
 }

@@ -1,0 +1,107 @@
+"""Operator chaining: all steps of a partition run as one operator of Bytewax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bytewax.operators import StatefulBatchLogic
+
+from contracts.batch import MicroBatch
+from flows.settings import Settings
+from flows.state_shape import Shape, check_shape, state_shape
+from flows.stop import STOP
+from telemetry.snapshots import note_size, timed_snapshot
+
+Run = Callable[[MicroBatch], MicroBatch]
+Saved = tuple[Shape, Mapping[str, Any]]  # the state of each step, by its name
+
+
+class Machine(Protocol):
+    """A pure state machine of one partition."""
+
+    def step(self, batch: MicroBatch) -> MicroBatch: ...
+    def snapshot(self) -> Any: ...
+    def restore(self, state: Any) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of one partition.
+
+    Attributes:
+        name: under which its state is saved and its cost is counted.
+        run: takes a batch through the machine.
+        flush: what is left in the machine at the end of a bounded run, for the steps after it.
+    """
+
+    name: str
+    machine: Machine
+    run: Run
+    flush: Callable[[], MicroBatch | None] | None = None
+
+
+class Chain(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
+    """Takes each batch of a partition through all steps at once.
+
+    Between two operators Bytewax polls the source again and takes all other partitions through the first of them, so
+    that a signal would wait at each for what has nothing to do with it.
+
+    Args:
+        stateful: the steps, in order.
+        stateless: functions that come after them, in order.
+        shape: what the state depends on; it is saved with it.
+        saved: state of the same steps.
+
+    Raises:
+        StateMismatch: the saved state is of another shape.
+    """
+
+    def __init__(self, stateful: Sequence[Step], stateless: Sequence[Run], shape: Shape, saved: Saved | None) -> None:
+        self._stateful, self._stateless, self._shape = stateful, stateless, shape
+        self._partition: int | None = None
+        if saved is not None:
+            saved_shape, states = saved
+            check_shape(saved_shape, shape)
+            for step in stateful:
+                step.machine.restore(states[step.name])
+
+    def on_batch(self, values: list[MicroBatch]) -> tuple[Iterable[MicroBatch], bool]:
+        self._partition = values[0].partition
+        return [self._through(batch) for batch in values], StatefulBatchLogic.RETAIN
+
+    def on_eof(self) -> tuple[Iterable[MicroBatch], bool]:
+        """Flushes at the end of a bounded run. To Bytewax a stop is an end of file too: it emits nothing."""
+        return [] if STOP.is_set() else list(self._flushed()), StatefulBatchLogic.RETAIN
+
+    def _flushed(self) -> Iterable[MicroBatch]:
+        for place, step in enumerate(self._stateful, 1):
+            left = step.flush() if step.flush else None
+            if left is not None:
+                yield self._through(left, after=place)
+
+    def _through(self, batch: MicroBatch, after: int = 0) -> MicroBatch:
+        for step in self._stateful[after:]:
+            batch = step.run(batch)
+        for run in self._stateless:
+            batch = run(batch)
+        return batch
+
+    def snapshot(self) -> Saved:
+        states = {step.name: timed_snapshot(step.name, step.machine.snapshot) for step in self._stateful}
+        if self._partition is not None:
+            for name, state in states.items():
+                note_size(name, self._partition, state)
+        return self._shape, states
+
+
+def chain(
+    settings: Settings,
+    flow: str,
+    stateful: Sequence[Callable[[Settings], Step]],
+    stateless: Sequence[Run] = (),
+) -> Callable[[Saved | None], Chain]:
+    """What `op.stateful_batch` builds the logic of each partition by: its own `stateful` steps, then `stateless`."""
+    shape = state_shape(settings, flow)
+    return lambda saved: Chain([build(settings) for build in stateful], stateless, shape, saved)
