@@ -86,6 +86,7 @@ _WAITED_OUT: Final = {
 }
 OUT_OF_LOCKS_REMEDY: Final = "raise max_locks_per_transaction in the server's configuration, and restart it"
 _OTHER_REMEDY: Final = "start it, or set store.url"
+_LOGIN_REMEDY: Final = "give the role that owns the tables LOGIN: the jobs of TimescaleDB run as that role"
 
 
 class StoreUnavailable(MdpError):  # noqa: N818 - says what is wrong
@@ -108,7 +109,7 @@ class StoreUnavailable(MdpError):  # noqa: N818 - says what is wrong
 
 
 class StoreLimit(MdpError):  # noqa: N818 - says what is wrong
-    """The server has been given too little of something, which waiting does not mend."""
+    """The server, or our role, has been given too little of something, which waiting does not mend."""
 
     @property
     def line(self) -> str:
@@ -211,6 +212,8 @@ def passing_errors() -> Iterator[None]:
         raise
     except psycopg.errors.ConfigurationLimitExceeded as error:
         raise StoreLimit(first_line(error), "raise that limit in the server's configuration") from error
+    except psycopg.errors.InvalidAuthorizationSpecification as error:  # on a connection that the server has let in
+        raise StoreLimit(first_line(error), _LOGIN_REMEDY) from error
     except _PASSING as error:
         if is_out_of_locks(error):
             raise StoreLimit(first_line(error), OUT_OF_LOCKS_REMEDY) from error

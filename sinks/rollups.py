@@ -18,6 +18,23 @@ from sinks.step import step
 _OLDER: Final = """
 SELECT FROM {view} WHERE bucket < (SELECT coalesce(min(window_start), 'infinity') FROM bars_ohlcv) - {width} LIMIT 1"""
 
+# A refresh of years is as many transactions as it has batches of this length, some 15 ms each even where there are no
+# bars; by default 10 buckets are one. The bars of a batch are sorted, so it must not be too long either.
+_BATCH: Final = "12 hours"
+
+# How far back to refresh, null for always: no further than bars have ever been kept, as refreshing what was dropped
+# empties it. How many buckets are a batch. And whether the policy that there is does so.
+_POLICY: Final = """
+SELECT reach, buckets, buckets = found_buckets AND reach IS NOT DISTINCT FROM found_reach
+FROM (
+    SELECT min((config->>'start_offset')::interval), max((config->>'buckets_per_batch')::integer)
+    FROM timescaledb_information.jobs WHERE hypertable_schema = current_schema() AND hypertable_name = %(view)s
+        AND proc_name = 'policy_refresh_continuous_aggregate'
+) AS found (found_reach, found_buckets), LATERAL (
+    SELECT least(%(retention)s::interval, found_reach),
+        (extract(epoch FROM %(batch)s::interval) / extract(epoch FROM %(bucket)s::interval))::integer
+) AS wanted (reach, buckets)"""
+
 
 def create_views(connection: psycopg.Connection, done: list[str]) -> None:
     """Computed whenever they are asked for."""
@@ -30,7 +47,7 @@ def create_views(connection: psycopg.Connection, done: list[str]) -> None:
             done.append(f"view {rollup.view}")
 
 
-def create_aggregates(connection: psycopg.Connection, reach: timedelta | None, done: list[str]) -> None:
+def create_aggregates(connection: psycopg.Connection, retention: timedelta | None, done: list[str]) -> None:
     """Continuous aggregates that also see bars that are not materialized yet, in place of views.
 
     One that an earlier version made otherwise is made anew, unless it holds what can no longer be computed.
@@ -40,8 +57,7 @@ def create_aggregates(connection: psycopg.Connection, reach: timedelta | None, d
             _create_aggregate(connection, rollup)
             _sign(connection, rollup, timescale=True)
             done.append(f"continuous aggregate {rollup.view}")
-        if not _is_refreshed(connection, rollup.view, reach):
-            _set_refresh(connection, rollup, reach)
+        if _set_refresh(connection, rollup, retention):
             done.append(f"refresh policy on {rollup.view}")
 
 
@@ -109,25 +125,16 @@ def _create_aggregate(connection: psycopg.Connection, rollup: Rollup) -> None:
     connection.execute(statement.format(sql.Identifier(rollup.view), options, query))
 
 
-def _is_refreshed(connection: psycopg.Connection, view: str, reach: timedelta | None) -> bool:
-    """Whether a refresh policy reaches back no further than the bars do: refreshing what was dropped empties it.
-
-    So a policy that reaches less far, from a time of shorter retention, is left alone.
-    """
-    row = connection.execute(
-        "SELECT coalesce((config->>'start_offset')::interval, always) <= coalesce(%s::interval, always)"
-        " FROM timescaledb_information.jobs, CAST('100000 years' AS interval) AS always"
-        " WHERE hypertable_schema = current_schema() AND hypertable_name = %s"
-        " AND proc_name = 'policy_refresh_continuous_aggregate'",
-        [reach, view],
-    ).fetchone()
-    return row == (True,)
-
-
-def _set_refresh(connection: psycopg.Connection, rollup: Rollup, reach: timedelta | None) -> None:
+def _set_refresh(connection: psycopg.Connection, rollup: Rollup, retention: timedelta | None) -> bool:
+    """Whether it was another one. A policy from a time of shorter retention keeps its reach."""
+    parameters = {"view": rollup.view, "bucket": rollup.bucket, "retention": retention, "batch": _BATCH}
+    ((reach, buckets, is_set),) = connection.execute(_POLICY, parameters).fetchall()
+    if is_set:
+        return False
     connection.execute("SELECT remove_continuous_aggregate_policy(%s::regclass, if_exists => true)", [rollup.view])
     connection.execute(
         "SELECT add_continuous_aggregate_policy(%s::regclass, start_offset => %s::interval,"
-        " end_offset => %s::interval, schedule_interval => %s::interval)",
-        [rollup.view, reach, rollup.end_offset, rollup.schedule],
+        " end_offset => %s::interval, schedule_interval => %s::interval, buckets_per_batch => %s)",
+        [rollup.view, reach, rollup.end_offset, rollup.schedule, buckets],
     )
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -15,17 +16,23 @@ TIMESCALE = os.environ.get("MDP_TEST_TIMESCALE", "")  # leads a role that may cr
 needs_timescale = pytest.mark.skipif(not TIMESCALE, reason="MDP_TEST_TIMESCALE names no server with TimescaleDB")
 
 
+@contextmanager
+def empty_timescale() -> Iterator[str]:
+    """The conninfo of a new database with TimescaleDB, none of whose jobs moves rows while a test looks at them."""
+    with empty_database(TIMESCALE) as conninfo:
+        with psycopg.connect(conninfo, autocommit=True) as owner:
+            owner.execute("CREATE EXTENSION timescaledb")
+            owner.execute("SELECT _timescaledb_functions.stop_background_workers()")
+        yield conninfo
+
+
 @pytest.fixture(params=["PostgreSQL", pytest.param("TimescaleDB", marks=needs_timescale)])
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The conninfo of an empty database of the test's own, on either server."""
     if request.param == "TimescaleDB":
-        server = TIMESCALE
+        context = empty_timescale()
     else:
         stack: LocalStack = request.getfixturevalue("stack")
-        server = stack.postgres.conninfo()
-    with empty_database(server) as conninfo:
-        if request.param == "TimescaleDB":  # tests tell rewritten rows by where they lie, so no job may move them
-            with psycopg.connect(conninfo, autocommit=True) as owner:
-                owner.execute("CREATE EXTENSION timescaledb")
-                owner.execute("SELECT _timescaledb_functions.stop_background_workers()")
+        context = empty_database(stack.postgres.conninfo())
+    with context as conninfo:
         yield conninfo

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import psycopg
@@ -8,9 +10,10 @@ import pytest
 from database_rows import T0, bar, batch, select
 from psycopg.conninfo import make_conninfo
 
-from sinks.connection import StoreUnavailable
+from sinks.connection import StoreLimit, StoreUnavailable
 from sinks.migrate import SchemaError, migrate
 from sinks.timescale import TimescaleWriter
+from tests.sinks.conftest import needs_timescale
 
 MINUTE = 60_000_000_000
 
@@ -76,18 +79,32 @@ def test_a_failed_migration_leaves_nothing_behind(database: str) -> None:
     assert select(database, "SELECT to_regclass('bars_ohlcv'), to_regclass('schema_version')") == [(None, None)]
 
 
-def test_the_owner_of_a_schema_need_be_no_superuser(database: str) -> None:
+@contextmanager
+def owner_of_a_schema(database: str, login: str) -> Iterator[str]:
+    """The conninfo of one who works as a role that owns a schema, and is no superuser."""
     role = "plain_" + psycopg.conninfo.conninfo_to_dict(database)["dbname"]
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {role} NOLOGIN".encode())
+        connection.execute(f"CREATE ROLE {role} {login}".encode())
         connection.execute(f"CREATE SCHEMA own AUTHORIZATION {role}".encode())
     try:
-        options = f"-c role={role} -c search_path=own"
-        migrate(make_conninfo(database, options=options), ["rsi"])
-        assert select(database, "SELECT schemaname FROM pg_tables WHERE tablename = 'features'") == [("own",)]
+        yield make_conninfo(database, options=f"-c role={role} -c search_path=own")
     finally:
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
+
+
+def test_the_owner_of_a_schema_need_be_no_superuser(database: str) -> None:
+    with owner_of_a_schema(database, "LOGIN") as conninfo:
+        migrate(conninfo, ["rsi"])
+        assert select(database, "SELECT schemaname FROM pg_tables WHERE tablename = 'features'") == [("own",)]
+
+
+@needs_timescale
+@pytest.mark.parametrize("database", ["TimescaleDB"], indirect=True)
+def test_an_owner_that_timescaledb_cannot_run_its_jobs_as_is_no_outage(database: str) -> None:
+    with owner_of_a_schema(database, "NOLOGIN") as conninfo, pytest.raises(StoreLimit, match="background") as refused:
+        migrate(conninfo, ["rsi"])
+    assert "LOGIN" in refused.value.line
 
 
 def test_an_unreachable_database_is_said_in_one_line() -> None:
