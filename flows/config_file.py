@@ -15,15 +15,12 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from contracts.errors import MdpError
 from contracts.suggestions import did_you_mean
-from flows import secrets
+from flows import project, secrets
 from flows.settings import Settings
 
 CONFIG: Final = "MDP_CONFIG"  # environment variables: how a worker process learns what the command line said
 OVERRIDES: Final = "MDP_OVERRIDES"
-HOME: Final = "MDP_HOME"
 
-_DEFAULT: Final = Path("configs/streaming.yaml")
-_PROJECT: Final = Path(__file__).resolve().parent.parent
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _URL_PASSWORD: Final = re.compile(r"(?:://[^:/@?]*:|[?&]password=)([^@&]*)")
 _NO_KEY: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]")  # from there on it may be a value, and that a password
@@ -71,16 +68,11 @@ def _remember_secrets(settings: Settings) -> None:
 
 
 def config_path() -> Path:
-    """The file that `load` reads by default."""
+    """The file that `load` reads by default: $MDP_CONFIG, or the one here, or the one that comes with mdp."""
     given = os.environ.get(CONFIG)
     if given:
         return Path(given)
-    return _DEFAULT if _DEFAULT.exists() else _PROJECT / _DEFAULT
-
-
-def home() -> Path:
-    """The folder of the local stack and of saved state: $MDP_HOME, or .mdp in the project."""
-    return Path(os.environ.get(HOME) or _PROJECT / ".mdp")
+    return project.CONFIG if project.CONFIG.exists() else project.SHIPPED / project.CONFIG.name
 
 
 def connected(settings: Settings) -> Settings:
@@ -101,7 +93,7 @@ def connected(settings: Settings) -> Settings:
 
 
 def _endpoints() -> dict[str, str]:
-    file = home() / "endpoints.json"
+    file = project.home() / "endpoints.json"
     try:
         endpoints: dict[str, str] = json.loads(file.read_text())
     except FileNotFoundError:
@@ -223,5 +215,5 @@ def _with_files(settings: Settings, path: Path) -> Settings:
 
 
 def _found(file: Path, config: Path) -> Path:
-    places = (Path(), config.resolve().parent, config.resolve().parent.parent, _PROJECT)
+    places = (Path(), config.resolve().parent, config.resolve().parent.parent, project.SHIPPED.parent)
     return next((place / file for place in places if (place / file).exists()), file)

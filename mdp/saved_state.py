@@ -16,7 +16,8 @@ from typing import IO, Final
 
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
-from flows.config_file import ConfigError, home
+from flows.config_file import ConfigError
+from flows.project import home
 from flows.settings import Settings
 from flows.state_shape import Shape, check_shape, state_shape
 from mdp.unsaved_state import check_room

@@ -18,9 +18,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from contracts.bus_config import KafkaConfig
 from contracts.errors import MdpError
+from flows.project import SHIPPED
 from sources import brokers
 
-_PROJECT: Final = Path(__file__).resolve().parent.parent
 _FILE: Final = "topics.yaml"
 _SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.02
@@ -84,7 +84,7 @@ class TopicReport:
 
 def find_file(config: Path) -> Path:
     """topics.yaml beside the config, in ./configs or in the project."""
-    places = (config.parent, Path("configs"), _PROJECT / "configs")
+    places = (config.parent, Path("configs"), SHIPPED)
     return next((place / _FILE for place in places if (place / _FILE).exists()), places[0] / _FILE)
 
 

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from contracts.bus_config import KafkaConfig
-from flows.config_file import home
+from flows.project import home
 from mdp import topics
 from mdp.alone import alone
 from mdp.local import LocalStack

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from mdp.cli import bench, demo, dlq, doctor, late, serve, stack, store, stream, topics, validate
+from mdp.cli import bench, demo, dlq, doctor, init, late, serve, stack, store, stream, topics, validate
 from mdp.cli.errors import explain, print_traceback
 from mdp.cli.options import examples
 
@@ -46,6 +46,7 @@ def _options(_: _Version = False) -> None:
 
 
 demo.register(app)
+init.register(app)
 serve.register(app)
 stack.register(app)
 app.add_typer(topics.app, name="topics")

@@ -26,7 +26,7 @@ def up() -> None:
     """
     from rich.console import Console
 
-    from flows.config_file import home
+    from flows.project import home
     from mdp.local import LocalStack
 
     stack = LocalStack(home())
@@ -42,7 +42,7 @@ def up() -> None:
 
 def down() -> None:
     """Stop Kafka and PostgreSQL of the local stack; their data stay."""
-    from flows.config_file import home
+    from flows.project import home
     from mdp.local import LocalStack
 
     LocalStack(home()).down()
@@ -51,7 +51,7 @@ def down() -> None:
 
 def status(as_json: AsJson = False) -> None:
     """Tell whether the local stack runs; the exit code is 1 if not all of it does."""
-    from flows.config_file import home
+    from flows.project import home
     from mdp.local import LocalStack
 
     services = LocalStack(home()).status()

@@ -11,7 +11,8 @@ from typing import Final
 
 from rich.console import Console
 
-from flows.config_file import ConfigError, connected, home, load
+from flows.config_file import ConfigError, connected, load
+from flows.project import SHIPPED, home
 from flows.settings import Settings
 from mdp.alone import alone
 from mdp.demo import ground, summary
@@ -27,7 +28,7 @@ from mdp.local import LocalStack, ports
 from mdp.serve import PORT
 from mdp.serve.server import PageServer, ServeError
 
-CONFIG: Final = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
+CONFIG: Final = SHIPPED / "demo.yaml"
 INTERRUPTED: Final = 130
 
 _METRICS_PORTS: Final = range(10_000, 15_000)

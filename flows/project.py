@@ -1,0 +1,24 @@
+"""Where a command works: the folder of its configs, of the local stack's data and of saved state."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+HOME: Final = "MDP_HOME"
+
+CONFIG: Final = Path("configs/streaming.yaml")
+SHIPPED: Final = Path(__file__).resolve().parent.parent / "configs"  # beside the sources, in a checkout or as installed
+_IS_CHECKOUT: Final = (SHIPPED.parent / "pyproject.toml").exists()
+
+
+def folder() -> Path:
+    """Where the command was given if there is a config, or if mdp is installed; else the checkout that it runs from."""
+    here = Path.cwd()
+    return SHIPPED.parent if _IS_CHECKOUT and not (here / CONFIG).exists() else here
+
+
+def home() -> Path:
+    """The folder of the local stack and of saved state: $MDP_HOME, or .mdp in the project."""
+    return Path(os.environ.get(HOME) or folder() / ".mdp")
