@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +41,7 @@ class Memory:
         return self.span + self.amendable
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryState:
+class HistoryState(TypedDict):
     """What a snapshot keeps of a history: only the bars that there are, as most symbols may trade but now and then.
 
     Attributes:
@@ -51,7 +51,7 @@ class HistoryState:
     """
 
     head: int
-    symbols: pl.Series
+    symbols: list[str]
     present: npt.NDArray[np.uint8]
     bars: Floats
     averages: Averages
@@ -121,19 +121,25 @@ class History:
         present, bars = self.ring.bars(rows)
         self.averages.settle(self.ring, self.ring.head)
         averages = self.averages.settled[rows]
-        return HistoryState(self.ring.head, self._symbols.symbols, np.packbits(present), bars, averages)
+        return HistoryState(
+            head=self.ring.head,
+            symbols=self._symbols.symbols,
+            present=np.packbits(present),
+            bars=bars,
+            averages=averages,
+        )
 
     @classmethod
     def of(cls, memory: Memory, state: HistoryState) -> History:
         """Rebuild the history that `state` was taken from; what was not stored comes out to the same bits."""
-        history = cls(memory, state.head)
-        rows = history.rows(state.symbols)
-        present = np.unpackbits(state.present, count=rows.size * memory.depth).reshape(rows.size, memory.depth)
+        history = cls(memory, state["head"])
+        rows = history.rows(pl.Series(state["symbols"], dtype=pl.String))
+        present = np.unpackbits(state["present"], count=rows.size * memory.depth).reshape(rows.size, memory.depth)
         places, windows = np.nonzero(present)
-        close, vwap, volume = state.bars
+        close, vwap, volume = state["bars"]
         fields = Fields(close, log(close), vwap, volume)
         history.ring.write(Bars(windows + history.ring.start, rows[places], fields))
-        history.averages.restore(history.ring, rows, state.averages)
+        history.averages.restore(history.ring, rows, state["averages"])
         return history
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import astuple, replace
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any, TypedDict, get_args
 
 import numpy as np
 import polars as pl
@@ -20,13 +20,12 @@ from features.history import History, HistoryState, Memory, log
 from features.ring import Bars, Bools, Fields, Floats, Ints
 
 
-@dataclass(frozen=True, slots=True)
-class RollingState:
+class RollingState(TypedDict):
     """A snapshot; the arrays in it are copies."""
 
     window_ns: int
-    memory: Memory
-    histories: dict[str, HistoryState]
+    memory: tuple[int, int, tuple[int, ...]]  # as Memory
+    histories: dict[str, HistoryState]  # by provider
 
 
 class RollingFeatures:
@@ -132,7 +131,7 @@ class RollingFeatures:
     def snapshot(self) -> RollingState:
         """Copy the state: picklable and independent of what happens next."""
         histories = {provider: history.state() for provider, history in self._histories.items()}
-        return RollingState(self._window_ns, self._memory, histories)
+        return RollingState(window_ns=self._window_ns, memory=astuple(self._memory), histories=histories)
 
     def restore(self, state: RollingState) -> None:
         """Go on from a snapshot.
@@ -141,9 +140,9 @@ class RollingFeatures:
             ValueError: it was taken with features or windows that need another state.
 
         """
-        if (state.window_ns, state.memory) != (self._window_ns, self._memory):
+        if (state["window_ns"], state["memory"]) != (self._window_ns, astuple(self._memory)):
             raise ValueError("the saved state is of other features or windows; start from a new recovery store")
-        self._histories = {name: History.of(self._memory, history) for name, history in state.histories.items()}
+        self._histories = {name: History.of(self._memory, history) for name, history in state["histories"].items()}
 
 
 def _bars(rows: pl.DataFrame, slots: Ints, places: Ints) -> Bars:

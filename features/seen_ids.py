@@ -62,6 +62,9 @@ class Ids(NamedTuple):
         return cls(high, low, expiry)
 
 
+SeenState = tuple[_Short, _Long, Ints, Ints]  # high, low, expiry, provider: see _Known
+
+
 class _Known(NamedTuple):
     """Ids, and until which watermark of which provider each has to be remembered; arrays of one length."""
 
@@ -91,7 +94,7 @@ class SeenIds:
         self._known, self._count = _NONE, 0  # what lies after the count is room
         self._newest: int  # the largest expiry
         self._places: _Places
-        self.restore(_NONE)
+        self._index_all(_NONE)
 
     def __len__(self) -> int:
         return self._count
@@ -123,16 +126,22 @@ class SeenIds:
 
     def forget(self, watermarks: Ints) -> None:
         """Drops what has expired, once it is worth the copying."""
-        known = self.snapshot()
+        known = self._known.some(slice(self._count))
         if 2 * _expired(known.expiry, known.provider, watermarks) > self._count:
-            self.restore(known.some(known.expiry >= watermarks[known.provider]))
+            self._index_all(known.some(known.expiry >= watermarks[known.provider]))
 
-    def snapshot(self) -> _Known:
-        return self._known.some(slice(self._count))
+    def snapshot(self) -> SeenState:
+        """A view of the ids: what is added later lies after them, or in a copy."""
+        known = self._known.some(slice(self._count))
+        return known.high, known.low, known.expiry, known.provider
 
-    def restore(self, state: _Known) -> None:
-        self._known, self._count = state, len(state.high)
-        self._newest = int(state.expiry.max(initial=-(2**63)))
+    def restore(self, state: SeenState) -> None:
+        """Go on from a snapshot."""
+        self._index_all(_Known(*state))
+
+    def _index_all(self, known: _Known) -> None:
+        self._known, self._count = known, len(known.high)
+        self._newest = int(known.expiry.max(initial=-(2**63)))
         self._places = table(self._count)
         _index(self._places, self._known, 0, self._count)
 

@@ -27,9 +27,9 @@ class SymbolRows:
         self._located: tuple[pl.Series, Ints] | None = None  # the newest look-up: many windows have all symbols
 
     @property
-    def symbols(self) -> pl.Series:
+    def symbols(self) -> list[str]:
         """The symbols that have a row."""
-        return pl.Series(list(self._rows), dtype=pl.String)
+        return list(self._rows)
 
     @property
     def rows(self) -> Ints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from contracts.batch import MicroBatch, Outcomes
 
@@ -18,10 +18,10 @@ class Totals:
         self._sum += batch.outcomes
         return replace(batch, outcomes=self._sum)
 
-    def snapshot(self) -> Outcomes:
-        """Take the sum."""
-        return self._sum
+    def snapshot(self) -> dict[str, int]:
+        """Take the sum, by outcome."""
+        return asdict(self._sum)
 
-    def restore(self, state: Outcomes) -> None:
+    def restore(self, state: dict[str, int]) -> None:
         """Continue from a snapshot."""
-        self._sum = state
+        self._sum = Outcomes(**state)

@@ -10,14 +10,15 @@ close all lie before that row, and its amendments all after it, so no batch has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import asdict, dataclass, replace
+from typing import Final, TypedDict
 
 import numpy as np
 import polars as pl
 
 from contracts.batch import NO_BARS, NO_EVENTS, NO_HEARTBEATS, MicroBatch, Outcomes, Quiet
 from contracts.frames import HEARTBEATS
+from contracts.keyed_hash import Key
 from contracts.refused import refused_rows
 from features.accumulators import (
     Accumulators,
@@ -37,7 +38,7 @@ from features.contributions import contributions
 from features.feeds import Feeds
 from features.judgement import HEARTBEAT, LATE, OUTCOMES, Bools, Judged, Unjudged, closing_rows, counted, judged, leaps
 from features.ordering import Ints
-from features.seen_ids import IdKeys, Ids, SeenIds
+from features.seen_ids import IdKeys, Ids, SeenIds, SeenState
 from features.symbols import Symbols
 from features.texts import are, hashes
 from features.window_config import WindowConfig
@@ -45,17 +46,16 @@ from features.window_config import WindowConfig
 END_OF_RUN_ROW: Final = 2**31 - 1  # after every row of the last record
 
 
-@dataclass(frozen=True, slots=True)
-class WindowsState:
+class WindowsState(TypedDict):
     """Everything a partition's windows remember; arrays in it are never written to again."""
 
-    keys: IdKeys
+    keys: tuple[Key, Key, Key]  # as IdKeys
     newest: dict[str, int]
-    symbols: pl.Series  # the text of each symbol's number
+    symbols: list[str]  # the text of each symbol's number
     opened: Accumulators  # of open windows
     closed: Accumulators  # of closed windows that can still be amended
-    seen: object
-    outcomes: Outcomes
+    seen: SeenState
+    outcomes: dict[str, int]
     position: tuple[str, int, int] | None  # topic, partition, next offset
 
 
@@ -129,24 +129,24 @@ class Windows:
     def snapshot(self) -> WindowsState:
         self._forget_symbols()
         return WindowsState(
-            self._keys,
-            self._feeds.state(),
-            self._symbols.all,
-            self._opened,
-            self._closed,
-            self._seen.snapshot(),
-            self._outcomes,
-            self._position,
+            keys=(self._keys.provider, self._keys.symbol, self._keys.event),
+            newest=self._feeds.state(),
+            symbols=self._symbols.all.to_list(),
+            opened=self._opened,
+            closed=self._closed,
+            seen=self._seen.snapshot(),
+            outcomes=asdict(self._outcomes),
+            position=self._position,
         )
 
     def restore(self, state: WindowsState) -> None:
         """Go on from a snapshot that windows of the same config have made."""
-        self._keys = state.keys
-        self._feeds = Feeds(state.keys.provider, state.newest)
-        self._symbols = Symbols(state.keys.symbol, state.symbols)
-        self._opened, self._closed = state.opened, state.closed
-        self._seen.restore(state.seen)  # type: ignore[arg-type]
-        self._outcomes, self._position = state.outcomes, state.position
+        self._keys = IdKeys(*state["keys"])
+        self._feeds = Feeds(self._keys.provider, state["newest"])
+        self._symbols = Symbols(self._keys.symbol, pl.Series(state["symbols"], dtype=pl.String))
+        self._opened, self._closed = state["opened"], state["closed"]
+        self._seen.restore(state["seen"])
+        self._outcomes, self._position = Outcomes(**state["outcomes"]), state["position"]
 
     def _forget_symbols(self) -> None:
         """Numbers the symbols anew, once most of them are in no bar any more."""

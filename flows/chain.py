@@ -19,7 +19,11 @@ Saved = tuple[Shape, Mapping[str, Any]]  # the state of each step, by its name
 
 
 class Machine(Protocol):
-    """A pure state machine of one partition."""
+    """A pure state machine of one partition.
+
+    Its snapshot holds Python's own types and NumPy arrays only: pickled, it names no class of ours or of Polars, which
+    may have another name, or another form, in the version that reads it.
+    """
 
     def step(self, batch: MicroBatch) -> MicroBatch: ...
     def snapshot(self) -> Any: ...

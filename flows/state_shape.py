@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import polars as pl
-
 from contracts.errors import MdpError
 from flows.settings import Settings
 
@@ -24,7 +22,6 @@ def state_shape(settings: Settings, flow: str) -> Shape:
     window = settings.micro_batch
     return {
         "the format of saved state": FORMAT,
-        "the version of Polars": pl.__version__,  # names and edges are pickled as its columns
         "bus.kafka.topic" if flow != "infer" else "bus.kafka.bars_topic": settings.source_topic(flow),
         "micro_batch.window_ms": window.window_ms,
         "micro_batch.allow_late_ms": window.allow_late_ms,
@@ -42,7 +39,7 @@ def check_shape(saved: Shape, current: Shape) -> None:
     """
     changed = [
         f"{key} was {_text(saved.get(key))} and is {_text(current.get(key))}"
-        for key in {**current, **saved}
+        for key in current
         if saved.get(key) != current.get(key)
     ]
     if changed:

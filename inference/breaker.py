@@ -6,7 +6,7 @@ whatever the cut of the batches, as all results are.
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, Protocol, TypedDict
 
 import polars as pl
 
@@ -47,7 +47,7 @@ class Unwatched:
     def closed(self, adapter: str) -> None: ...
 
 
-class BreakerState(NamedTuple):
+class BreakerState(TypedDict):
     """All that later results depend on.
 
     Attributes:
@@ -118,13 +118,13 @@ class Breaker:
 
     def snapshot(self) -> BreakerState:
         """Take what has been counted, and the evaluator's state."""
-        return BreakerState(self._failures, self._open_until, self._evaluator.snapshot())
+        return BreakerState(failures=self._failures, open_until=self._open_until, evaluator=self._evaluator.snapshot())
 
-    def restore(self, state: Any) -> None:
+    def restore(self, state: BreakerState) -> None:
         """Continue from a snapshot."""
-        self._failures, until, evaluator = state
-        self._open(until)
-        self._evaluator.restore(evaluator)
+        self._failures = state["failures"]
+        self._open(state["open_until"])
+        self._evaluator.restore(state["evaluator"])
 
 
 def _conforming(signals: pl.DataFrame) -> pl.DataFrame:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TypedDict
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-_KEY: Final = {"provider": pl.String, "symbol": pl.String, "ts": pl.Int64}
-
 _Ints = NDArray[np.int64]
 _Bools = NDArray[np.bool_]
+
+
+class EdgesState(TypedDict):
+    """What is remembered of subjects, which are in one order in all of it; arrays are never written to again."""
+
+    subjects: list[tuple[str, str]]  # provider and symbol
+    ts: _Ints
+    held: dict[str, _Bools]  # by condition
 
 
 class Edges:
@@ -25,7 +31,6 @@ class Edges:
     def __init__(self, conditions: Sequence[str], span_ns: int) -> None:
         self._conditions = list(conditions)
         self._span_ns = span_ns
-        self._schema = pl.Schema({**_KEY, **dict.fromkeys(conditions, pl.Boolean)})
         self._subjects: dict[tuple[str, str], int] = {}  # their numbers
         self._feeds: _Ints = np.zeros(0, np.int64)  # the number of each one's provider
         self._ts: _Ints = np.zeros(0, np.int64)
@@ -74,22 +79,20 @@ class Edges:
         self._subjects = {subject: number for number, subject in enumerate(subjects)}
         self._feeds, self._ts, self._held = self._feeds[recent], self._ts[recent], self._held[recent]
 
-    def snapshot(self) -> pl.DataFrame:
+    def snapshot(self) -> EdgesState:
         """Tell whether each condition held at the latest row of each subject."""
-        subjects = pl.DataFrame(list(self._subjects), schema=["provider", "symbol"], orient="row")
-        held = [pl.Series(name, self._held[:, place]) for place, name in enumerate(self._conditions)]
-        return subjects.with_columns(pl.Series("ts", self._ts), *held).cast(self._schema)
+        held = {name: self._held[:, place] for place, name in enumerate(self._conditions)}
+        return EdgesState(subjects=list(self._subjects), ts=self._ts, held=held)
 
-    def restore(self, state: pl.DataFrame) -> None:
+    def restore(self, state: EdgesState) -> None:
         """Go on from a snapshot; a condition that it does not know starts as not having held."""
-        subjects = zip(state["provider"], state["symbol"], strict=True)
-        self._subjects = {subject: number for number, subject in enumerate(subjects)}
+        self._subjects = {subject: number for number, subject in enumerate(state["subjects"])}
         self._feeds = _feeds(self._subjects)
-        self._ts = state["ts"].to_numpy()
-        self._held = np.zeros((state.height, len(self._conditions)), np.bool_)
+        self._ts = state["ts"]
+        self._held = np.zeros((len(self._ts), len(self._conditions)), np.bool_)
         for place, name in enumerate(self._conditions):
-            if name in state.columns:
-                self._held[:, place] = state[name].to_numpy()
+            if name in state["held"]:
+                self._held[:, place] = state["held"][name]
 
 
 def _feeds(subjects: dict[tuple[str, str], int]) -> _Ints:

@@ -57,7 +57,10 @@ class Evaluator(Protocol):
         """
 
     def snapshot(self) -> object:
-        """All that later results depend on, picklable and never changed afterwards; None if nothing."""
+        """All that later results depend on, never changed afterwards; None if nothing.
+
+        Of Python's own types and NumPy arrays, so that any later version of what you use can read it.
+        """
 
     def restore(self, state: Any) -> None:
         """Continue from what `snapshot` returned."""

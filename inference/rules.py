@@ -26,7 +26,7 @@ from contracts import frames
 from contracts.suggestions import did_you_mean
 from inference.conditions import ConditionError, compile_condition
 from inference.config import InferenceConfigError
-from inference.edges import Edges
+from inference.edges import Edges, EdgesState
 from inference.evaluator import no_signals, signals
 
 _WHOLE: Final = [name for name in frames.BAR_VALUES if frames.BARS[name] != pl.Float64]  # numbers, not floats yet
@@ -151,10 +151,10 @@ class RulesEvaluator:
         value, score = pl.Series(self._values[rules]), pl.Series(self._scores[rules])
         return signals(causes, name=name, value=value, score=score)
 
-    def snapshot(self) -> pl.DataFrame:
+    def snapshot(self) -> EdgesState:
         """Whether each rule on an edge held at the latest row of each symbol."""
         return self._edges.snapshot()
 
-    def restore(self, state: pl.DataFrame) -> None:
+    def restore(self, state: EdgesState) -> None:
         """Continue from a snapshot; a rule that it does not know starts as not having held."""
         self._edges.restore(state)

@@ -44,9 +44,9 @@ def test_symbol_without_a_bar_in_reach_leaves_the_state():
     features.update(frame(market([1], ["A", "B"])))
     kept = 12 + 3  # the longest span, and what amendments can reach
     features.update(frame([row(kept, 1.0, symbol="B")]))
-    assert set(features.snapshot().histories["p"].symbols) == {"A", "B"}
+    assert set(features.snapshot()["histories"]["p"]["symbols"]) == {"A", "B"}
     features.update(frame([row(kept + 1, 1.0, symbol="B")]))
-    assert set(features.snapshot().histories["p"].symbols) == {"B"}
+    assert set(features.snapshot()["histories"]["p"]["symbols"]) == {"B"}
 
 
 def test_state_stays_bounded_when_symbols_come_and_go():
@@ -76,7 +76,7 @@ def test_symbol_is_known_by_its_newest_bar_whatever_the_order_of_its_amendments(
     features.update(frame(market(range(1, 30), ["A", "B"])))
     late = [row(slot, 90.0, symbol="C", revision=1) for slot in (29, 27)]
     features.update(frame([*late, row(27 + 15, 1.0, symbol="B")]))
-    assert "C" in set(features.snapshot().histories["p"].symbols)
+    assert "C" in set(features.snapshot()["histories"]["p"]["symbols"])
 
 
 def test_row_taken_again_holds_nothing_of_the_symbol_before():

@@ -117,7 +117,9 @@ def test_a_symbol_away_for_the_span_turns_again_and_leaves_the_memory(tmp_path: 
     assert not turned("A", SPAN)
     assert turned("A", 2 * SPAN)
     assert turned("B", 3 * SPAN)
-    assert set(rules.snapshot()["symbol"]) == {"B", "Z"}, "A is too old, Z's provider has not moved"
+    assert {symbol for _, symbol in rules.snapshot()["subjects"]} == {"B", "Z"}, (
+        "A is too old, Z's provider has not moved"
+    )
     assert turned("A", 3 * SPAN)
 
 
