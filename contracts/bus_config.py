@@ -53,6 +53,12 @@ class KafkaConfig(BaseModel):
         description="What to do when records were deleted before they were read, as by a retention that is too short: "
         "end with an error, or go on with what is left, logged and counted in `stream_gap_offsets_total`.",
     )
+    on_unreadable: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="What to do when a batch of records cannot be unpacked, as it would become larger than "
+        "`receive.message.max.bytes` (100 MB) or is damaged: end with an error, or leave it out, logged and counted in "
+        "`stream_unreadable_offsets_total`.",
+    )
     options: dict[str, SecretStr] = Field(
         default_factory=dict,
         description="Further librdkafka options of every client, such as `security.protocol` or `sasl.password`; "

@@ -47,12 +47,16 @@ PANELS: Final[list[Panel]] = [
         stacked=True,
     ),
     graph(
-        "Deleted before they were read",
+        "Not read",
         "short",
-        "Offsets that the topic's retention took away.",
+        "Offsets that the topic's retention took away before they were read, and those that could not be unpacked.",
         Series(
             f"sum by (topic, partition) (increase(stream_gap_offsets_total{{{IN_TOPIC}}}[$__rate_interval]))",
-            "{{topic}} {{partition}}",
+            "{{topic}} {{partition}} deleted",
+        ),
+        Series(
+            f"sum by (topic, partition) (increase(stream_unreadable_offsets_total{{{IN_TOPIC}}}[$__rate_interval]))",
+            "{{topic}} {{partition}} unreadable",
         ),
     ),
     states(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from contracts.budgets import FETCHED_BYTES
 from contracts.bus_config import KafkaConfig
 from sources.topics import SourceError, partitions_of
+from sources.unreadable import UNREADABLE, after_unreadable
 
 _SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.2  # so that an interrupt is heeded soon
@@ -30,7 +31,7 @@ class TopicReader:
     """
 
     def __init__(self, config: KafkaConfig, topic: str) -> None:
-        self.topic = topic
+        self.topic, self._config = topic, config
         self.partitions = partitions_of(config, topic)
         self._consumer = Consumer(
             config.client(
@@ -85,16 +86,29 @@ class TopicReader:
             if inside:
                 yield inside
             # The last offsets may be markers of transactions, which nobody sees: then the partition's end has the word.
-            if is_last or any(map(_is_end, news)):
+            if is_last or any(map(_is_end, news)) or self._step_over(news) >= end:
                 return
 
     def follow(self, starts: dict[int, int]) -> Iterator[list[Message]]:
         """Yield the records of the partitions from these offsets on, as they come, for ever."""
         self._consumer.assign([TopicPartition(self.topic, partition, start) for partition, start in starts.items()])
         while True:
-            messages = list(filter(_is_record, self._fetched()))
-            if messages:
-                yield messages
+            messages = self._fetched()
+            records = list(filter(_is_record, messages))
+            if records:
+                yield records
+            self._step_over(messages)
+
+    def _step_over(self, messages: Sequence[Message]) -> int:
+        """Goes on after the first batch that cannot be unpacked; where that is, or -1 if there is none."""
+        for message in messages:
+            error = message.error()
+            if error is not None and error.code() in UNREADABLE:
+                place = TopicPartition(self.topic, message.partition() or 0, _offset(message))
+                place.offset = after_unreadable(self._config, place, place.offset, error)
+                self._consumer.seek(place)
+                return place.offset
+        return -1
 
     def _fetched(self) -> list[Message]:
         """What has come, as soon as anything has: `consume` alone would wait for a whole batch."""
@@ -105,7 +119,7 @@ class TopicReader:
 def _is_record(message: Message) -> bool:
     """Whether it is a record, rather than the news of a partition's end or of a broker that went away."""
     error = message.error()
-    if error is not None and error.code() not in _NEWS and not error.retriable():
+    if error is not None and error.code() not in _NEWS | UNREADABLE and not error.retriable():
         raise SourceError(f"{message.topic()}[{message.partition()}] cannot be read: {error.str()}")
     return error is None
 

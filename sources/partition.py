@@ -20,6 +20,7 @@ from contracts.record import Fetch, Records
 from sources.object_queue import Event
 from sources.queues import open_queue
 from sources.topics import SourceError
+from sources.unreadable import UNREADABLE, after_unreadable
 from telemetry import whereabouts
 from telemetry.reading import Reading
 from telemetry.step_cpu import counted
@@ -231,12 +232,22 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
                 self._reading.reached_end()
             elif error.code() in _OUT_OF_LOG:
                 self._find_the_log()
+            elif error.code() in UNREADABLE:
+                self._step_over(event)
             elif error.code() in _WAIT_IT_OUT or error.retriable():
                 self._source.outage.begin(error.str())
             else:
                 raise SourceError(
                     f"{self._source.topic}[{self._partition}] cannot be read at {self._read_to}: {error.str()}"
                 )
+
+    def _step_over(self, event: Event) -> None:
+        """Goes on after a batch that cannot be unpacked."""
+        if self._has_ended:
+            return
+        place = TopicPartition(self._source.topic, self._partition, self._read_to)
+        self._read_to = after_unreadable(self._source.config, place, event.offset, event.error)
+        self._queue.start_at(self._read_to)
 
     def _settle_doubt(self) -> None:
         """The log answers again."""

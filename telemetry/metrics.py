@@ -60,6 +60,11 @@ GAP_OFFSETS: Final = Counter(
     "Offsets that were deleted before they were read (on_gap: continue)",
     ["topic", "partition"],
 )
+UNREADABLE_OFFSETS: Final = Counter(
+    "stream_unreadable_offsets_total",
+    "Offsets that were left out, as they cannot be unpacked (on_unreadable: skip)",
+    ["topic", "partition"],
+)
 
 # What the steps do.
 FLUSHES: Final = Counter("microbatch_flush_total", "Micro-batches that closed or amended bars", ["window_ms", "symbol"])

@@ -25,7 +25,7 @@ MARKET = ["--symbols", "20", "--rate", "500", "--malformed", "0.02", "--out-of-o
 # (file, panel) in which nothing shows while all is well.
 QUIET = {
     ("errors", "Alerts"),
-    ("errors", "Deleted before they were read"),
+    ("errors", "Not read"),
     ("errors", "Errors"),
     ("errors", "Waiting for a service"),
     ("inference", "Circuit breaker"),

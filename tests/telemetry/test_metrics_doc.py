@@ -34,5 +34,10 @@ def test_the_table_has_each_metric_with_its_type_and_labels() -> None:
 
 
 def test_the_metrics_that_a_running_flow_has_to_show_are_all_but_those_of_faults() -> None:
-    faults = {"stream_gap_offsets_total", "stream_watermark_leaps_total", "inference_breaker_open"}
+    faults = {
+        "stream_gap_offsets_total",
+        "stream_unreadable_offsets_total",
+        "stream_watermark_leaps_total",
+        "inference_breaker_open",
+    }
     assert registered().keys() - faults == OF_THE_SOURCE_DOCUMENT.keys() | OURS.keys()
