@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -25,6 +25,7 @@ from sinks.connection import (
     is_out_of_locks,
     transaction,
 )
+from sinks.newest import Depths
 from sinks.progress import COUNTS
 from sinks.series import of_table
 
@@ -75,6 +76,17 @@ class FlowProgress(NamedTuple):
     age: float
 
 
+_Row = TypeVar("_Row", Bar, Signal)
+
+
+class _Rows(NamedTuple, Generic[_Row]):
+    """What is read of one table."""
+
+    table: str
+    kind: type[_Row]
+    query: sql.Composed
+
+
 def _epoch_ms(column: str) -> sql.Composed:
     return sql.SQL("(extract(epoch FROM {}) * 1000)::bigint").format(sql.Identifier(column))
 
@@ -85,15 +97,20 @@ FROM unnest(%(providers)s::text[], %(symbols)s::text[], %(intervals)s::text[]) W
     SELECT * FROM {table} AS t
     WHERE (t.provider, t.symbol, t."interval") = (asked.provider, asked.symbol, asked."interval")
         AND {time} < coalesce(to_timestamp(%(before)s::double precision / 1000), 'infinity'::timestamptz)
+        AND {time} >= coalesce(to_timestamp(%(floor)s::double precision / 1000), '-infinity'::timestamptz)
     ORDER BY {time} DESC LIMIT %(limit)s
 ) AS newest""")
 
-_BARS: Final = sql.SQL(
-    "SELECT number, {time}, open, high, low, close, volume, vwap, trades, revision {asked}"
-    " ORDER BY number, window_start"
-).format(
-    time=_epoch_ms("window_start"),
-    asked=_ASKED.format(table=sql.Identifier("bars_ohlcv"), time=sql.Identifier("window_start")),
+_BARS: Final = _Rows(
+    "bars_ohlcv",
+    Bar,
+    sql.SQL(
+        "SELECT number, {time}, open, high, low, close, volume, vwap, trades, revision {asked}"
+        " ORDER BY number, window_start"
+    ).format(
+        time=_epoch_ms("window_start"),
+        asked=_ASKED.format(table=sql.Identifier("bars_ohlcv"), time=sql.Identifier("window_start")),
+    ),
 )
 
 _SIGNAL: Final = sql.SQL(
@@ -101,14 +118,19 @@ _SIGNAL: Final = sql.SQL(
     " CASE jsonb_typeof(meta -> 'price') WHEN 'number' THEN (meta ->> 'price')::double precision END"
 ).format(_epoch_ms("ts"))
 
-_SIGNALS: Final = sql.SQL("SELECT number, {signal} {asked} ORDER BY number, ts, name, adapter").format(
-    signal=_SIGNAL, asked=_ASKED.format(table=sql.Identifier("signals"), time=sql.Identifier("ts"))
+_SIGNALS: Final = _Rows(
+    "signals",
+    Signal,
+    sql.SQL("SELECT number, {signal} {asked} ORDER BY number, ts, name, adapter").format(
+        signal=_SIGNAL, asked=_ASKED.format(table=sql.Identifier("signals"), time=sql.Identifier("ts"))
+    ),
 )
 
 _RECENT: Final = sql.SQL("""
 SELECT {signal} FROM {series}, LATERAL (
     SELECT * FROM signals AS t
     WHERE (t.provider, t.symbol, t."interval") = (series.provider, series.symbol, series."interval")
+        AND ts >= coalesce(to_timestamp(%(floor)s::double precision / 1000), '-infinity'::timestamptz)
     ORDER BY ts DESC LIMIT %(limit)s
 ) AS newest ORDER BY ts DESC, newest.provider, newest.symbol, name, adapter LIMIT %(limit)s
 """).format(series=of_table("signals"), signal=_SIGNAL)
@@ -134,6 +156,7 @@ class LiveReader:
     def __init__(self, conninfo: str) -> None:
         self._conninfo: Final = conninfo
         self._connection: psycopg.Connection | None = None
+        self._depths = Depths()
 
     def progress(self) -> dict[str, FlowProgress]:
         """By flow."""
@@ -147,18 +170,20 @@ class LiveReader:
 
     def bars(self, asked: Sequence[Series], limit: int, before: int | None = None) -> dict[Series, list[Bar]]:
         """The newest `limit` bars of each series, those from `before` on left out; oldest first."""
-        return {
-            series: [Bar(*row) for row in rows] for series, rows in self._newest(_BARS, asked, limit, before).items()
-        }
+        return self._newest(_BARS, asked, limit, before)
 
     def signals(self, asked: Sequence[Series], limit: int, before: int | None = None) -> dict[Series, list[Signal]]:
         """The newest `limit` signals of each series, those from `before` on left out; oldest first."""
-        found = self._newest(_SIGNALS, asked, limit, before)
-        return {series: [Signal(*row) for row in rows] for series, rows in found.items()}
+        return self._newest(_SIGNALS, asked, limit, before)
 
     def recent_signals(self, limit: int) -> list[Signal]:
         """The newest `limit` signals of all series, newest first."""
-        return [Signal(*row) for row in self._rows(_RECENT, {"limit": limit})]
+        found: list[Signal] = []
+        for floor in self._floors("signals", None):
+            found = [Signal(*row) for row in self._rows(_RECENT, {"limit": limit, "floor": floor})]
+            if len(found) == limit:
+                break
+        return found
 
     def close(self) -> None:
         """Ends the connection; the next call opens another."""
@@ -174,22 +199,48 @@ class LiveReader:
                 line.shutdown(socket.SHUT_RDWR)
 
     def _newest(
-        self, query: sql.Composed, asked: Sequence[Series], limit: int, before: int | None
-    ) -> dict[Series, list[tuple[Any, ...]]]:
-        found: dict[Series, list[tuple[Any, ...]]] = {series: [] for series in asked}
-        if not asked:
-            return found
+        self, rows: _Rows[_Row], asked: Sequence[Series], limit: int, before: int | None
+    ) -> dict[Series, list[_Row]]:
+        """Those of a few chunks at first, and then of more for the series that have too few there."""
+        found: dict[Series, list[_Row]] = {series: [] for series in asked}
+        left = list(found)
+        for floor in self._floors(rows.table, before):
+            if not left:
+                break
+            found |= self._look(rows, left, {"limit": limit, "before": before, "floor": floor})
+            left = [series for series in left if len(found[series]) < limit]
+            if floor is None and before is None:
+                for series in left:
+                    self._depths.note_oldest(rows.table, series, min((row.time for row in found[series]), default=None))
+            left = [series for series in left if not self._depths.holds_all(rows.table, series, floor)]
+        return found
+
+    def _look(
+        self, rows: _Rows[_Row], asked: Sequence[Series], parameters: Mapping[str, Any]
+    ) -> dict[Series, list[_Row]]:
+        found: dict[Series, list[_Row]] = {series: [] for series in asked}
         columns = {
             f"{name}s": list(values) for name, values in zip(Series._fields, zip(*asked, strict=True), strict=True)
         }
-        for number, *row in self._rows(query, {**columns, "limit": limit, "before": before}):
-            found[asked[number - 1]].append(tuple(row))
+        for number, *row in self._rows(rows.query, {**columns, **parameters}):
+            found[asked[number - 1]].append(rows.kind(*row))
         return found
 
+    def _floors(self, table: str, before: int | None) -> Iterator[int | None]:
+        if self._depths.are_stale:
+            with self._asking() as connection:
+                self._depths.look(connection)
+        return self._depths.floors(table, before)
+
     def _rows(self, query: sql.Composed, parameters: Mapping[str, Any]) -> Iterable[tuple[Any, ...]]:
+        with self._asking() as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[psycopg.Connection]:
         try:
             with transaction(self._connected(), statement_timeout_ms=_TIMEOUT_MS) as connection:
-                return connection.execute(query, parameters).fetchall()
+                yield connection
         except psycopg.Error as error:
             self.close()
             raise StoreUnavailable(f"{first_line(error)}{_remedy(error)}") from None

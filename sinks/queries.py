@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
+import psycopg
 from psycopg import sql
 from psycopg.errors import UndefinedTable
 from psycopg.types.string import TextLoader
 
 from sinks import series
 from sinks.connection import session
+from sinks.newest import Depths
 from sinks.progress import COUNTS
 from sinks.schema import TIME_COLUMN
 
@@ -58,11 +60,18 @@ SELECT * FROM (
         WHERE (t.provider, t.symbol, t."interval") = (series.provider, series.symbol, series."interval")
             AND {time} >= coalesce(%(start)s, '-infinity'::timestamptz)
             AND {time} < coalesce(%(end)s, 'infinity'::timestamptz)
+            AND {time} >= coalesce(to_timestamp(%(floor)s::double precision / 1000), '-infinity'::timestamptz)
         ORDER BY {time} DESC LIMIT %(limit)s
     ) AS newest WHERE series.symbol = %(symbol)s ORDER BY {time} DESC LIMIT %(limit)s
 ) AS rows ORDER BY {time}, provider, "interval"
 """).format(series=series.of_table(table), table=sql.Identifier(table), time=sql.Identifier(TIME_COLUMN[table]))
-    return _frame(conninfo, query, parameters)
+    with session(conninfo, read_only=True) as connection:
+        start, end = (None if at is None else at.timestamp() * 1000 for at in (parameters["start"], parameters["end"]))
+        for floor in Depths.of(connection).floors(table, end):
+            found = _read(connection, query, {**parameters, "floor": floor})
+            if found.height >= parameters["limit"] or (start is not None and floor is not None and floor <= start):
+                break
+        return found
 
 
 def latest_bars(conninfo: str, limit: int = 1) -> pl.DataFrame:
@@ -146,7 +155,11 @@ def job_runs(conninfo: str, limit: int = 20) -> pl.DataFrame:
 
 def _frame(conninfo: str, query: sql.SQL | sql.Composed, parameters: dict[str, Any]) -> pl.DataFrame:
     with session(conninfo, read_only=True) as connection:
-        connection.adapters.register_loader("jsonb", TextLoader)
-        cursor = connection.execute(query, parameters)
-        schema = {column.name: _TYPES[column.type_code] for column in cursor.description or ()}
-        return pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")
+        return _read(connection, query, parameters)
+
+
+def _read(connection: psycopg.Connection, query: sql.SQL | sql.Composed, parameters: dict[str, Any]) -> pl.DataFrame:
+    connection.adapters.register_loader("jsonb", TextLoader)
+    cursor = connection.execute(query, parameters)
+    schema = {column.name: _TYPES[column.type_code] for column in cursor.description or ()}
+    return pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")

@@ -13,6 +13,7 @@ from sinks import queries
 from sinks.connection import StoreLimit
 from sinks.diagnosis import failed_jobs
 from sinks.hypertables import ChunkLength
+from sinks.live_queries import Bar, LiveReader, Series
 from sinks.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.sinks.conftest import needs_timescale
@@ -51,6 +52,37 @@ def test_a_flush_over_many_days_is_written_whole_whoever_cuts_it(database: str) 
     assert (result.changed["bars_ohlcv"], len(result.refused)) == (DAYS, 1)
     assert queries.bars(database, "A")["source_offset"].to_list() == list(range(2 * DAYS))
     assert select(database, "SELECT next_offset FROM progress") == [(2 * DAYS,)]
+
+
+@needs_timescale
+@pytest.mark.parametrize("database", ["TimescaleDB"], indirect=True)
+def test_the_newest_rows_are_read_without_a_look_at_all_chunks(database: str) -> None:
+    migrate(database, ())
+    a, b, none = (Series("sim", symbol, "2s") for symbol in ("A", "B", "none"))
+    with closing(TimescaleWriter(database, flow="f", features=())) as writer:
+        writer.write([batch(bars=[*scattered(), bar("B")], signals=[signal("A"), signal("A", ts=T0 + DAYS * DAY)])])
+
+    def times(found: dict[Series, list[Bar]]) -> dict[Series, list[int]]:
+        return {series: [bar.time for bar in bars] for series, bars in found.items()}
+
+    first, last = T0 // 10**6, (T0 + (DAYS - 1) * DAY) // 10**6
+    with closing(LiveReader(database)) as reader:
+        assert times(reader.bars([b, a, none], DAYS)) == {
+            a: list(range(first, last + 1, DAY // 10**6)),
+            b: [first],
+            none: [],
+        }
+        assert times(reader.bars([a, b], 2, before=first + 1)) == {a: [first], b: [first]}
+        assert len(reader.signals([a], 2)[a]) == len(reader.recent_signals(2)) == 2
+        (oldest,), *_ = select(
+            database,
+            "SELECT format('%I.%I', chunk_schema, chunk_name) FROM timescaledb_information.chunks"
+            " WHERE hypertable_name = 'bars_ohlcv' ORDER BY range_start",
+        )
+        with psycopg.connect(database) as owner:  # who looks at this chunk waits, and fails
+            owner.execute(f"LOCK TABLE {oldest} IN ACCESS EXCLUSIVE MODE".encode())
+            assert times(reader.bars([a, none], 1)) == {a: [last], none: []}
+            assert queries.bars(database, "A", limit=2)["source_offset"].to_list() == [DAYS - 2, DAYS - 1]
 
 
 @needs_timescale

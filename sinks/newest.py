@@ -1,0 +1,70 @@
+"""Where the newest rows are. A look at all of TimescaleDB's thousands of chunks takes seconds, and locks of each."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Hashable, Iterator
+from typing import Final
+
+import psycopg
+
+from sinks.schema import TIME_COLUMN
+
+# Chunks that one look after the other goes back, as long as too few rows are found; the last goes back to the begin.
+_DEPTHS: Final = (16, 128, 1_024)
+
+_LOOK_SECONDS: Final = 60.0
+_NEVER: Final = 1 << 62
+
+_STARTS: Final = """
+SELECT hypertable_name, array_agg((extract(epoch FROM range_start) * 1000)::bigint
+    ORDER BY range_start) FROM timescaledb_information.chunks
+WHERE hypertable_name = ANY(%s) AND format('%%I.%%I', hypertable_schema, hypertable_name)::regclass
+    = to_regclass(quote_ident(hypertable_name)) GROUP BY 1"""
+
+
+class Depths:
+    """From when on to look for the newest rows of a table, by its chunks. Times are Unix milliseconds.
+
+    What has become of the chunks since does not matter: whoever finds too few rows looks farther back.
+    """
+
+    def __init__(self) -> None:
+        self._starts: dict[str, list[int]] = {}  # in order; empty on plain PostgreSQL
+        self._oldest: dict[tuple[str, Hashable], int] = {}
+        self._looked_at = float("-inf")
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection) -> Depths:
+        """As they are now."""
+        depths = cls()
+        depths.look(connection)
+        return depths
+
+    @property
+    def are_stale(self) -> bool:
+        """Whether the chunks have not been looked at for a minute."""
+        return time.monotonic() - self._looked_at > _LOOK_SECONDS
+
+    def look(self, connection: psycopg.Connection) -> None:
+        """At the chunks as they are now."""
+        row = connection.execute("SELECT to_regclass('timescaledb_information.chunks') IS NOT NULL").fetchone()
+        self._starts = dict(connection.execute(_STARTS, [list(TIME_COLUMN)]).fetchall()) if row == (True,) else {}
+        self._oldest.clear()
+        self._looked_at = time.monotonic()
+
+    def floors(self, table: str, before: float | None) -> Iterator[int | None]:
+        """Ever earlier times; at last None, for all rows before `before`."""
+        starts = self._starts.get(table, [])
+        count = len(starts) if before is None else bisect_left(starts, before)
+        yield from (starts[count - depth] for depth in _DEPTHS if depth < count)
+        yield None
+
+    def note_oldest(self, table: str, series: Hashable, oldest: int | None) -> None:
+        """What a look at all rows of a series has found; None is no row."""
+        self._oldest[table, series] = _NEVER if oldest is None else oldest
+
+    def holds_all(self, table: str, series: Hashable, floor: int | None) -> bool:
+        """Whether no row of the series is older than the floor."""
+        return floor is None or floor <= self._oldest.get((table, series), floor - 1)
