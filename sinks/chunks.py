@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -18,6 +19,7 @@ from sinks.schema import TIME_COLUMN
 Rows = Sequence[tuple[Target, pl.DataFrame]]
 
 _LOOK_SECONDS: Final = 60.0
+_VERY_MANY: Final = 64  # chunks that a flush lies in: some seconds for what plain PostgreSQL does at once
 
 _LENGTH: Final = b"""
 SELECT (extract(epoch FROM min(time_interval)) * 1000000)::bigint, current_schema()
@@ -26,6 +28,8 @@ FROM timescaledb_information.dimensions WHERE hypertable_schema = current_schema
 _NEWEST: Final = b"""
 SELECT hypertable_name, max(range_end) FROM timescaledb_information.chunks
 WHERE hypertable_schema = %s AND hypertable_name = ANY(%s) AND is_compressed GROUP BY 1"""
+
+log = logging.getLogger("mdp.sinks")
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Chunks:
     schema: str | None = None
     _columnar: dict[str, datetime] = field(default_factory=dict)
     _looked_at: float = float("-inf")
+    _has_warned: bool = False
 
     @classmethod
     def of(cls, connection: psycopg.Connection) -> Chunks:
@@ -58,10 +63,21 @@ class Chunks:
             return
         numbers = [_time(target, frame).to_physical() // self.length for target, frame in rows]
         known = pl.concat(numbers).unique().sort()
+        self._warn(known.len(), self.length)
         for first in range(0, known.len(), MOST_CHUNKS):
             piece = known[first : first + MOST_CHUNKS]
             lies_in = [number.is_between(piece[0], piece[-1]) for number in numbers]
             yield [(target, frame.filter(those)) for (target, frame), those in zip(rows, lies_in, strict=True)]
+
+    def _warn(self, count: int, length: int) -> None:
+        if count > _VERY_MANY and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "one flush lies in %d chunks of %s, each of which takes time to create: for sparse history, set"
+                " store.chunk_interval to some months before any of it is written",
+                count,
+                timedelta(microseconds=length),
+            )
 
     def may_be_columnar(self, cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) -> bool:
         """Whether some of these rows may lie in the columnstore, by a look that is not older than a minute."""

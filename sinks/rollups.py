@@ -14,9 +14,11 @@ from sinks.hypertables import Edition, edition_of, extension_schema
 from sinks.schema import ROLLUPS, Rollup, rollup_query
 from sinks.step import step
 
-# Buckets that would be lost, as their bars have been dropped.
-_OLDER: Final = """
-SELECT FROM {view} WHERE bucket < (SELECT coalesce(min(window_start), 'infinity') FROM bars_ohlcv) - {width} LIMIT 1"""
+# Buckets that would be lost, as their bars have been dropped. Asked by chunks: the bars are in thousands of them.
+_OLDER: Final = "SELECT FROM {view} WHERE bucket < coalesce(%s::timestamptz, 'infinity') - {width} LIMIT 1"
+_OLDEST: Final = """
+SELECT min(range_start) FROM timescaledb_information.chunks
+WHERE hypertable_schema = current_schema() AND hypertable_name = 'bars_ohlcv'"""
 
 # A refresh of years is as many transactions as it has batches of this length, some 15 ms each even where there are no
 # bars; by default 10 buckets are one. The bars of a batch are sorted, so it must not be too long either.
@@ -112,7 +114,8 @@ def _drop(connection: psycopg.Connection, rollup: Rollup) -> bool:
     if not _is_aggregate(connection, rollup.view):
         connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
         return True
-    if connection.execute(sql.SQL(_OLDER).format(view=view, width=_width(rollup))).fetchone() is not None:
+    oldest = connection.execute(_OLDEST).fetchone()
+    if connection.execute(sql.SQL(_OLDER).format(view=view, width=_width(rollup)), oldest).fetchone() is not None:
         return False
     connection.execute(sql.SQL("DROP MATERIALIZED VIEW {}").format(view))
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -89,3 +89,28 @@ def test_a_refresh_takes_as_many_buckets_as_bars_allow_and_never_what_was_droppe
             FROM timescaledb_information.jobs WHERE proc_name = 'policy_refresh_continuous_aggregate'""")
     migrate(database, ())
     assert policies() == kept
+
+
+@pytest.mark.parametrize("database", ["TimescaleDB"], indirect=True)
+def test_one_of_an_earlier_version_is_made_anew_unless_it_holds_what_was_dropped(database: str) -> None:
+    def outdate() -> None:
+        with psycopg.connect(database) as owner:
+            owner.execute("COMMENT ON VIEW bars_1h IS 'of an earlier version'")
+
+    migrate(database, ())
+    days = [{"window_start": START + k * 24 * HOUR, "window_end": START + k * 24 * HOUR + 2 * SECOND} for k in range(2)]
+    with closing(TimescaleWriter(database, flow="f", features=())) as writer:
+        writer.write([batch(bars=[bar(**day) for day in days])])  # type: ignore[arg-type]
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("CALL refresh_continuous_aggregate('bars_1h', NULL, NULL)")
+    outdate()
+    assert "continuous aggregate bars_1h" in migrate(database, ())
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("CALL refresh_continuous_aggregate('bars_1h', NULL, NULL)")
+        owner.execute(
+            "SELECT drop_chunks('bars_ohlcv', older_than => %s)",
+            [datetime.fromtimestamp(days[1]["window_start"] // SECOND, UTC)],
+        )
+    outdate()
+    assert migrate(database, ()) == []
+    assert select(database, "SELECT count(*) FROM bars_1h") == [(2,)]
