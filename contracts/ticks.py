@@ -64,7 +64,7 @@ class TickReader:
         columns |= {name: self._texts(name) for name in ("provider", "symbol", "event_id")}
         columns["seq"] = _with_nulls(pl.Series("seq", self._of_all("seq")), self._of_all("has_seq"))
         columns |= {column.name: column.new_from_index(0, count) for column in _SAME}
-        return with_event_ids(pl.DataFrame({name: columns[name] for name in EVENTS}))
+        return with_event_ids(pl.DataFrame([columns[name] for name in EVENTS]))
 
     def _of_all(self, name: str) -> npt.NDArray[Any]:
         return np.concatenate([found[name] for found in self._found])

@@ -48,19 +48,19 @@ class Symbols:
     def ranks(self, numbers: Ints) -> Ints:
         """The place of each number's text among all texts in order."""
         if self._ranks is None:
-            self._ranks = self.all.rank("ordinal").to_numpy().astype(np.int64)
+            self._ranks = pl.Series(self.all, dtype=pl.String).rank("ordinal").to_numpy().astype(np.int64)
         return self._ranks[numbers]
 
     def hashes(self) -> tuple[Hashes, Hashes]:
         """Twice 64 bits of hash over each text, by its number."""
         if self._hashes is None:
-            self._hashes = hashes(self.all, self._key)
+            self._hashes = hashes(pl.Series(self.all, dtype=pl.String), self._key)
         return self._hashes
 
     @property
-    def all(self) -> pl.Series:
+    def all(self) -> list[str]:
         """All texts, by number."""
-        return pl.Series(self._numbering.texts, dtype=pl.String)
+        return self._numbering.texts
 
     def wasted(self, used: int) -> bool:
         """Whether it is worth it to count anew if so many numbers are in use."""

@@ -131,7 +131,7 @@ class Windows:
         return WindowsState(
             keys=(self._keys.provider, self._keys.symbol, self._keys.event),
             newest=self._feeds.state(),
-            symbols=self._symbols.all.to_list(),
+            symbols=list(self._symbols.all),
             opened=self._opened,
             closed=self._closed,
             seen=self._seen.snapshot(),

@@ -21,7 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from contracts import frames
 
@@ -33,6 +35,7 @@ EVALUATED: Final = pl.Schema(
 
 _NONE: Final = EVALUATED.to_frame()
 _CARRIED: Final = ("provider", "symbol", "interval", "ts", "offset", "row")
+_CAUSES: Final = (*_CARRIED, "close")
 _META: Final = pl.struct(window="interval", price="close").struct.json_encode()
 
 
@@ -69,6 +72,15 @@ class Evaluator(Protocol):
 EvaluatorFactory = Callable[[Mapping[str, Any], Sequence[str], int], Evaluator]
 
 
+def causes(features: pl.DataFrame, rows: NDArray[np.int64]) -> pl.DataFrame:
+    """Some rows of a features frame, with the columns that `signals` needs of them.
+
+    Column by column, as Polars hands a whole frame over to a thread of its own, which has to wait for a core.
+    """
+    places = pl.Series(rows.astype(np.uint32))  # the type of index that Polars need not look through
+    return pl.DataFrame([features[name][places] for name in _CAUSES])
+
+
 def signals(
     rows: pl.DataFrame, *, name: pl.Series | pl.Expr, value: pl.Series | pl.Expr, score: pl.Series | pl.Expr
 ) -> pl.DataFrame:
@@ -76,7 +88,7 @@ def signals(
     told = {"name": name, "value": value, "score": score}
     asked = {"meta": _META} | {name: column for name, column in told.items() if isinstance(column, pl.Expr)}
     # what is there as a column already is put beside the answer: to pass it through the query would double its cost
-    made = rows.select(**asked)
+    made = rows.select_seq(**asked)
     there = {name: column for name, column in told.items() if isinstance(column, pl.Series)}
     columns = {**{name: rows[name] for name in _CARRIED}, **there, **{column.name: column for column in made}}
     return pl.DataFrame([columns[name].alias(name) for name in EVALUATED])

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from contracts import frames
 from inference.config import InferenceConfigError, SklearnConfig
-from inference.evaluator import no_signals, signals
+from inference.evaluator import causes, no_signals, signals
 
 _PICKLES: Final = (".joblib", ".pickle", ".pkl")
 # BLAS computes the last few rows of a matrix with other instructions than full blocks of rows, and rounds them
@@ -91,7 +91,7 @@ class ModelEvaluator:
         if not len(rows):
             return no_signals()
         return signals(
-            features[pl.Series(rows)],  # by index, as a filter is a query and costs twice as much
+            causes(features, rows),
             name=pl.Series([self._model.name]).new_from_index(0, len(rows)),
             value=pl.Series(value[emit]),
             score=pl.Series(score[emit]),

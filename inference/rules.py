@@ -27,7 +27,7 @@ from contracts.suggestions import did_you_mean
 from inference.conditions import ConditionError, compile_condition
 from inference.config import InferenceConfigError
 from inference.edges import Edges, EdgesState
-from inference.evaluator import no_signals, signals
+from inference.evaluator import causes, no_signals, signals
 
 _WHOLE: Final = [name for name in frames.BAR_VALUES if frames.BARS[name] != pl.Float64]  # numbers, not floats yet
 
@@ -139,17 +139,16 @@ class RulesEvaluator:
         if features.is_empty() or not self._conditions:
             return no_signals()
         floats = features.with_columns(self._casts) if self._casts else features
-        holds = floats.select(self._conditions)
+        holds = floats.select_seq(self._conditions)  # in this thread: another has to wait for a core first
         emits = holds.to_numpy(writable=True)
         if self._on_edge.any():
             emits[:, self._on_edge] &= self._edges.turned(features, emits[:, self._on_edge])
         rows, rules = np.nonzero(emits)
         if not rows.size:
             return no_signals()
-        causes = features[pl.Series(rows.astype(np.uint32))]  # the type of index that Polars need not look through
         name = pl.Series([self._names[rule] for rule in rules.tolist()])
         value, score = pl.Series(self._values[rules]), pl.Series(self._scores[rules])
-        return signals(causes, name=name, value=value, score=score)
+        return signals(causes(features, rows), name=name, value=value, score=score)
 
     def snapshot(self) -> EdgesState:
         """Whether each rule on an edge held at the latest row of each symbol."""

@@ -60,7 +60,7 @@ def test_symbols_that_were_restored_are_known_before_any_comes() -> None:
     assert symbols.ranks(np.array([1, 0])).tolist() == [1, 2]
     assert symbols.numbers(column(["IWM", "QQQ"])).tolist() == [2, 1]
     assert symbols.ranks(np.array([2, 1, 0])).tolist() == [1, 2, 3]
-    assert symbols.all.to_list() == ["SPY", "QQQ", "IWM"]
+    assert symbols.all == ["SPY", "QQQ", "IWM"]
 
 
 @pytest.mark.parametrize("texts", [ALIKE, [f"{number}" for number in range(100_000)]])
