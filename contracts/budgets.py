@@ -31,7 +31,3 @@ WHOLE_BYTES: Final = 1_500_000
 
 # How much of the key and of the value of a larger one leaves: enough to see what it is.
 STUB_BYTES: Final = 65_536
-
-# What a broker sends of a partition at once, or else one batch of a producer. librdkafka unpacks all of it before it
-# looks how much it holds, and zstd packs up to 30,000 to one: so this is little.
-FETCHED_BYTES: Final = 8_192

@@ -10,8 +10,8 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from contracts.budgets import FETCHED_BYTES
 from contracts.bus_config import KafkaConfig
+from sources.fetches import MODERATE
 from sources.topics import SourceError, partitions_of
 from sources.unreadable import UNREADABLE, after_unreadable
 
@@ -41,7 +41,7 @@ class TopicReader:
                 isolation_level="read_committed",
                 auto_offset_reset="earliest",
                 queued_max_messages_kbytes=16_384,
-                max_partition_fetch_bytes=FETCHED_BYTES,
+                **MODERATE,
                 fetch_queue_backoff_ms=5,
                 fetch_wait_max_ms=10,  # an assignment waits until the broker has answered the fetch before it
             )

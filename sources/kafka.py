@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -13,13 +13,14 @@ from bytewax.inputs import FixedPartitionedSource
 from confluent_kafka import OFFSET_INVALID, Consumer, TopicPartition
 
 from contracts.batch import MicroBatch
-from contracts.budgets import FETCHED_BYTES
-from contracts.bus_config import KafkaConfig
+from contracts.bus_config import ClientOption, KafkaConfig
 from contracts.partition_keys import part_name, partition_of
 from contracts.record import Fetch
 from contracts.timestamps import parse_timestamp
+from sources.adaptive_queue import AdaptiveQueue
 from sources.closing_times import ClosingTimes
 from sources.end_offsets import EndOffsets
+from sources.fetches import Answers
 from sources.identity import TopicIdentity
 from sources.partition import KafkaPartition
 from sources.topics import SourceError, partitions_of
@@ -95,8 +96,9 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         return [part_name(partition) for partition in self._partitions]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> KafkaPartition:
-        consumer = self._consumer()
         place = TopicPartition(self.topic, partition_of(for_part))
+        queue = AdaptiveQueue(self._connect, place.topic, place.partition)
+        consumer = queue.consumer
         low, high = consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
         start = self._start(consumer, place, resume_state, low, high)
         if start < low:
@@ -109,16 +111,17 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], int]):
         if self.ends is not None:
             self.ends.watch(place.partition)
         end = high if self.bounds.until_end else None
-        return KafkaPartition(self, consumer, place.partition, start, end)
+        return KafkaPartition(self, queue, place.partition, start, end)
 
-    def _consumer(self) -> Consumer:
+    def _connect(self, limits: Mapping[str, ClientOption], answers: Answers | None) -> Consumer:
         queued = min(max(_QUEUED_KB // len(self._partitions), _LEAST_QUEUED_KB), _MOST_QUEUED_KB)
         client = self.config.client(
             group_id=self.config.consumer_group,
             queued_max_messages_kbytes=queued,
-            max_partition_fetch_bytes=FETCHED_BYTES,
+            **limits,
         )
-        return Consumer({**client, **_CONSUMER})
+        reports = {} if answers is None else {"statistics.interval.ms": answers.interval_ms, "stats_cb": answers.report}
+        return Consumer({**client, **_CONSUMER, **reports})
 
     @cached_property
     def batch_size(self) -> int:

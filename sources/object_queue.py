@@ -41,6 +41,11 @@ class ObjectQueue:
         self._waiting = []
         self._consumer.assign([TopicPartition(self._topic, self._partition, offset)])
 
+    def stop(self) -> None:
+        """Fetches no more, until it is started again."""
+        self._waiting = []
+        self._consumer.unassign()
+
     def read(self, most: int, most_bytes: int) -> tuple[Records, list[Event], bool]:
         """What has been fetched, at most so many and so large, but one of any size; does not wait.
 

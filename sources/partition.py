@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from bytewax.inputs import StatefulSourcePartition
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from contracts.batch import Appended, MicroBatch, Quiet
 from contracts.decode import fitting
 from contracts.partition_keys import partition_key
 from contracts.record import Fetch, Records
+from sources.adaptive_queue import AdaptiveQueue
 from sources.object_queue import Event
-from sources.queues import open_queue
 from sources.topics import SourceError
 from sources.unreadable import UNREADABLE, after_unreadable
 from telemetry import whereabouts
@@ -52,10 +52,10 @@ _RECOVERY_SECONDS: Final = 30.0
 class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     """One partition, read by a consumer of its own, whose queue is bounded."""
 
-    def __init__(self, source: KafkaSource, consumer: Consumer, partition: int, start: int, end: int | None) -> None:
+    def __init__(self, source: KafkaSource, queue: AdaptiveQueue, partition: int, start: int, end: int | None) -> None:
         self._source = source
-        self._consumer = consumer
-        self._queue = open_queue(consumer, source.topic, partition)
+        self._consumer = queue.consumer
+        self._queue = queue
         self._queue.start_at(start)
         self._partition = partition
         self._key = partition_key(partition)
@@ -300,7 +300,6 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     def close(self) -> None:
         self._reading.close()
         self._queue.close()
-        self._consumer.close()
         if self._source.ends is not None:
             self._source.ends.stop()
 

@@ -76,6 +76,12 @@ class RecordQueue:
         self._waiting = _NO_MESSAGES
         self._consumer.assign([TopicPartition(self._topic, self._partition, offset)])
 
+    def stop(self) -> None:
+        """Fetches no more, until it is started again."""
+        _destroy_all(self._waiting)
+        self._waiting = _NO_MESSAGES
+        self._consumer.unassign()
+
     def read(self, most: int, most_bytes: int) -> tuple[Records, list[Event], bool]:
         """What has been fetched, at most so many and so large, but one of any size; does not wait.
 

@@ -15,8 +15,8 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from contracts.budgets import FETCHED_BYTES
 from contracts.bus_config import KafkaConfig
+from sources.fetches import NARROW
 from sources.topics import BrokerUnavailable, SourceError
 from telemetry.metrics import ERRORS, UNREADABLE_OFFSETS
 
@@ -57,7 +57,7 @@ def _end_of_batch(config: KafkaConfig, place: TopicPartition, base: int, first: 
         enable_partition_eof=True,
         isolation_level="read_committed",
         auto_offset_reset="error",
-        max_partition_fetch_bytes=FETCHED_BYTES,
+        **NARROW,
         fetch_error_backoff_ms=1,
         fetch_wait_max_ms=10,
     )
