@@ -30,7 +30,7 @@ FIRST_BATCH_SECONDS: Final = 2.5
 _EVENTS: Final = 1_000
 _PARTITIONS: Final = 4
 _MDP: Final = "from mdp.cli import main; main()"
-_PROGRESS: Final = "SELECT 1 FROM progress WHERE flow LIKE %s LIMIT 1"
+_PROGRESS: Final = "SELECT 1 FROM progress WHERE flow LIKE %s AND next_offset > first_offset LIMIT 1"
 _LOOK_SECONDS: Final = 0.002
 
 

@@ -69,6 +69,7 @@ NO_SIGNALS: Final = frames.SIGNALS.to_frame()
 class MicroBatch:
     """All rows fetched at once from one partition, and what has been made of them so far.
 
+    What is caused by records before `write_from` comes from a state that is not whole yet, and is not written.
     `provisional` marks what a bounded run emits for the windows still open at its end: steps answer it without
     keeping anything in their state.
     """
@@ -76,6 +77,7 @@ class MicroBatch:
     topic: str
     partition: int
     next_offset: int  # everything before it is in this batch or in an earlier one
+    write_from: int = 0
     read_at: int = 0  # monotonic nanoseconds
     appended: Appended | None = None
     ingested: Mapping[str, int] = field(default_factory=dict)  # events by provider, without those that are refused

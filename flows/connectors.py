@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from collections.abc import Mapping
+from functools import partial
 
 from contracts.bars import BarDecoder
 from contracts.batch import Confirm, taken_as_read
@@ -10,12 +11,16 @@ from contracts.decode import Decoder
 from contracts.partition_keys import part_name
 from flows.settings import Settings
 from flows.stop import STOP
+from sinks import set_back
+from sinks.beginnings import Beginnings
+from sinks.connection import StoreUnavailable
 from sinks.flow_topics import known_id
 from sinks.kafka import outputs
 from sinks.migrate import migrate
 from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
-from sinks.queries import has_progress
+from sinks.progress import Source
 from sinks.records import Identity
+from sinks.set_back import Loss
 from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
 from sources.closing_times import ClosingTimes
@@ -23,7 +28,7 @@ from sources.end_offsets import EndOffsets
 from sources.identity import TopicIdentity
 from sources.kafka import Bounds, Decode, KafkaSource
 from sources.topics import partitions_of
-from telemetry.outage import Outage
+from telemetry.outage import Outage, wait_out
 
 
 def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
@@ -33,16 +38,25 @@ def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
     ends = None if run.bounded else EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
+    beginnings = Beginnings(url, settings.progress_id(flow), topic, lambda: create_tables(settings))
     closing = partial(ClosingTimes, window.window_ns, window.allow_late_ns, window.max_future_ms * 1_000_000)
     closing_times = None if run.bounded or flow == "infer" else closing
 
-    @cache
-    def has_begun() -> bool:
-        return has_progress(url, settings.progress_id(flow), topic)
-
     identity = TopicIdentity(kafka, topic, lambda: known_id(url, settings.flow_id(flow), topic))
-    size = window.max_batch_size
-    return KafkaSource(kafka, topic, decode, size, identity, STOP, has_begun, outage, bounds, ends, closing_times)
+    return KafkaSource(
+        kafka,
+        topic,
+        decode,
+        window.max_batch_size,
+        identity,
+        STOP,
+        beginnings,
+        settings.warm_up_ns,
+        outage,
+        bounds,
+        ends,
+        closing_times,
+    )
 
 
 def events(settings: Settings) -> Decode:
@@ -76,10 +90,16 @@ def timescale(settings: Settings, flow: str, confirm: Confirm = taken_as_read) -
     """Bars, features and signals to the database."""
     url, names = settings.store.url.get_secret_value(), settings.features.names
 
-    def open_writer() -> StoreWriter:
+    def open_writer(partitions: int) -> StoreWriter:
         create_tables(settings)
-        writer = TimescaleWriter(url, flow=settings.progress_id(flow), features=names, overwrite=settings.run.overwrite)
-        return StoreWriter(writer, settings.bus.kafka, confirm)
+        writer = TimescaleWriter(
+            url,
+            flow=settings.progress_id(flow),
+            features=names,
+            partitions=partitions,
+            overwrite=settings.run.overwrite,
+        )
+        return StoreWriter(writer, settings.bus.kafka, confirm, lambda: create_tables(settings))
 
     return TimescaleSink(open_writer, lambda: _parts(settings, flow))
 
@@ -100,7 +120,12 @@ def kafka(
         )
 
     topics = {} if run.is_backtest else outputs(config, signals=signals, bars=bars)
-    return KafkaSink(config, identity, topics, source.identity.confirm, lambda: _parts(settings, flow))
+
+    def mark(lost: Mapping[Source, Loss]) -> None:
+        url = settings.store.url.get_secret_value()
+        wait_out(lambda: set_back.mark(url, settings.progress_id(flow), lost), StoreUnavailable, "the database")
+
+    return KafkaSink(config, identity, topics, source.identity.confirm, mark, lambda: _parts(settings, flow))
 
 
 def _parts(settings: Settings, flow: str) -> list[str]:

@@ -46,10 +46,26 @@ def inference(settings: Settings) -> Step:
 
 
 def within(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:
-    """Leaves only the windows inside [from, to) to be written."""
+    """Leaves only what is to be written: the windows inside [from, to), and what comes of a state that is whole."""
+    inside = _inside_span(settings) if settings.run.is_span else lambda batch: batch
+    return lambda batch: inside(_of_whole_state(batch) if batch.write_from else batch)
+
+
+def _of_whole_state(batch: MicroBatch) -> MicroBatch:
+    def later(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.filter(pl.col("offset") >= batch.write_from)
+
+    return replace(
+        batch,
+        late=later(batch.late),
+        bars=later(batch.bars),
+        features=None if batch.features is None else later(batch.features),
+        signals=later(batch.signals),
+    )
+
+
+def _inside_span(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:
     run, window_ns = settings.run, settings.micro_batch.window_ns
-    if not run.is_span:
-        return lambda batch: batch
     lowest = run.from_ns if run.from_ns is not None else -(2**63)
     highest = run.to_ns if run.to_ns is not None else 2**63 - 1
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from mmap import mmap
 from tempfile import TemporaryFile
@@ -56,8 +56,10 @@ class Restarts:
         return random.uniform(longest / 2, longest)  # noqa: S311 - jitter
 
 
-def run(flow: str, workers: int, topic: str) -> int:
+def run(flow: str, workers: int, topic: str, prepare: Callable[[], None]) -> int:
     """Runs `flow`, which reads `topic`, on so many processes until its end, a stop, or what no other start would mend.
+
+    `prepare` is called before each start of them.
 
     Returns:
         The exit code: 2 after an error that a user can cause, 75 after a stop that could not be made in time.
@@ -69,7 +71,7 @@ def run(flow: str, workers: int, topic: str) -> int:
         os.set_inheritable(file.fileno(), True)
         whereabouts = Whereabouts(mmap(file.fileno(), SIZE))
         with closing(Processes(flow, workers, file.fileno())) as processes:
-            return _kept_going(processes, workers, topic, whereabouts)
+            return _kept_going(processes, workers, topic, whereabouts, prepare)
 
 
 def _shared_file() -> IO[bytes]:
@@ -77,9 +79,12 @@ def _shared_file() -> IO[bytes]:
     return os.fdopen(os.memfd_create("whereabouts"), "r+b") if sys.platform == "linux" else TemporaryFile()
 
 
-def _kept_going(processes: Processes, workers: int, topic: str, whereabouts: Whereabouts) -> int:
+def _kept_going(
+    processes: Processes, workers: int, topic: str, whereabouts: Whereabouts, prepare: Callable[[], None]
+) -> int:
     restarts, loop = Restarts(), CrashLoop()
     while True:
+        prepare()
         whereabouts.restart(loop.suspects)
         ended = processes.run()
         code = verdict(list(ended.values()))

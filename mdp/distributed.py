@@ -18,6 +18,7 @@ from flows.config_file import ConfigError
 from flows.settings import Settings
 from mdp import status_line
 from mdp.preflight import check
+from mdp.reread import forget_if_set_back
 from mdp.saved_state import SavedState
 from mdp.worker import Flow, configure, dataflow, recorded, run_process, show_health
 from sinks.job_runs import config_of_live_run
@@ -94,6 +95,7 @@ def run(
             if not reset_state:
                 saved.check()
             saved.prepare(reset=reset_state)
+            forget_if_set_back(settings, flow)
             return recorded(flow, settings, lambda: run_process(flow, settings, 0, addresses, own_machine=True))
 
 

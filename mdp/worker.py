@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,7 @@ from mdp import allocator, clock_steps, status_line
 from mdp.log_format import LogFormat
 from mdp.preflight import check
 from mdp.probes import probes
+from mdp.reread import again_when_set_back, forget_if_set_back
 from mdp.saved_state import SavedState
 from mdp.unsaved_state import explained
 from sinks.connection import StoreUnavailable
@@ -127,7 +129,7 @@ def _processes(flow: Flow, settings: Settings, workers: int) -> Callable[[], int
 
     topic = settings.source_topic(flow)
     status_line.warn_of_idle(workers, len(partitions_of(settings.bus.kafka, topic)))
-    return lambda: cluster.run(flow, workers, topic)
+    return lambda: cluster.run(flow, workers, topic, partial(forget_if_set_back, settings, flow))
 
 
 def run_process(
@@ -142,6 +144,11 @@ def run_process(
     status.keep_fresh()
     allocator.tune()
     sys.setswitchinterval(0.000_5)  # the sinks' threads need little, but need it often: they wait for short answers
+    run = partial(_run_dataflow, flow, settings, process, addresses, own_machine=own_machine)
+    return run() if addresses else again_when_set_back(settings, flow, run)
+
+
+def _run_dataflow(flow: Flow, settings: Settings, process: int, addresses: Sequence[str], *, own_machine: bool) -> int:
     saved = SavedState.of(settings, flow)
     try:
         with explained(saved.folder) if saved else nullcontext():

@@ -17,8 +17,11 @@ from contracts.bus_config import ClientOption, KafkaConfig
 from contracts.errors import MdpError
 from contracts.producing import backpressured
 from sinks.claims import Takeover
+from sinks.lost_ends import Deliveries, Written, check_ends, lost_end
+from sinks.progress import Source
 from sinks.read_back import Place, last_causes
 from sinks.records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
+from sinks.set_back import Loss, SetBack
 from telemetry.metrics import DLQ_RECORDS
 from telemetry.outage import wait_out
 
@@ -37,12 +40,14 @@ _PRODUCER: dict[str, ClientOption] = {
     "message_max_bytes": 1_000_000_000,
 }
 
+_NO_END: Final = 2**63 - 1
 # Kafka keeps offsets, and so claims, for a week by default (offsets.retention.minutes).
 _RENEWAL_SECONDS: Final = 12 * 3600.0
 _REPLACED: Final = "another worker of this flow has taken over; only one may run at a time"
 _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 
 Records = Callable[[MicroBatch], Iterator[OutRecord]]
+Mark = Callable[[Mapping[Source, Loss]], None]
 
 
 class Fenced(MdpError):  # noqa: N818 - says what happened
@@ -84,27 +89,46 @@ class TransactionalWriter:
     """Writes the outputs of the partitions of one worker, all of a flush in one transaction.
 
     Not for use by several threads at once, but for `add`.
+
+    Args:
+        config: of the bus.
+        identity: as whom it writes.
+        topics: what of a batch goes to which topic.
+        mark: writes down what the flow has to read again, as a topic has lost its end.
     """
 
     def __init__(
-        self, config: KafkaConfig, identity: Identity, topics: Mapping[str, Records], confirm: Confirm
+        self, config: KafkaConfig, identity: Identity, topics: Mapping[str, Records], confirm: Confirm, mark: Mark
     ) -> None:
-        self._config, self._identity, self._topics, self._confirm = config, identity, topics, confirm
+        self._config, self._identity, self._topics = config, identity, topics
+        self._confirm, self._mark = confirm, mark
         self._partitions: set[int] = set()
         self._producer: Producer | None = None
         self._opened_at = 0.0
         self._names: set[str] = set()  # as which it has taken partitions over, or may have
         self._written: dict[Place, Cause] = {}
+        self._acknowledged: dict[Place, Written] = {}
 
-    def add(self, partition: int) -> None:
-        """One more partition that is written for."""
+    def add(self, partition: int, acknowledged: Mapping[Place, Written]) -> None:
+        """One more partition that is written for, and what topics have acknowledged of it to an earlier writer.
+
+        Raises:
+            SetBack: they no longer have it.
+        """
+        wait_out(lambda: self._check_ends(acknowledged), KafkaUnavailable, "Kafka")
+        self._acknowledged = {**self._acknowledged, **acknowledged}
         self._partitions.add(partition)
+
+    def acknowledged(self, partition: int) -> dict[Place, Written]:
+        """What is known to be in the topics of what a partition has led to."""
+        return {place: last for place, last in self._acknowledged.items() if place.partition == partition}
 
     def write(self, batches: Sequence[MicroBatch]) -> None:
         """Commits the records of all batches that are not yet in the topics; waits while Kafka is away.
 
         Raises:
             Fenced: another worker has taken one of the partitions over.
+            SetBack: a topic lacks what it had acknowledged.
         """
         if self._topics and any(
             batch.rejects.height or batch.late.height or batch.signals.height or batch.bars.height for batch in batches
@@ -138,6 +162,7 @@ class TransactionalWriter:
             self._names.add(name)
             takeover.claim(name)
             places = [Place(topic, partition) for topic in self._topics for partition in partitions]
+            self._check_ends(self._acknowledged)
             self._written = last_causes(self._config, self._identity, places)
         self._producer, self._names, self._opened_at = producer, {name}, _boot_seconds()
         return producer
@@ -149,11 +174,14 @@ class TransactionalWriter:
             return
         try:
             with _translated_errors():
-                self._commit(producer, new)
+                delivered = self._commit(producer, new)
         except KafkaUnavailable:
             self._producer = None  # a new one fences what may have become of this transaction, and looks
             raise
         self._written |= {place: records[-1].cause for place, records in new.items()}
+        self._acknowledged = self._acknowledged | {
+            place: Written(delivered.last[place], self._written[place]) for place in new
+        }
         for place, records in new.items():
             if place.topic == self._config.dlq_topic:
                 for record in records:
@@ -175,14 +203,39 @@ class TransactionalWriter:
                 new.setdefault(place, []).extend(record for record in records(batch) if record.cause > written)
         return new
 
-    def _commit(self, producer: Producer, new: Mapping[Place, Sequence[OutRecord]]) -> None:
-        produce, identity = backpressured(producer), self._identity
+    def _commit(self, producer: Producer, new: Mapping[Place, Sequence[OutRecord]]) -> Deliveries:
+        produce, identity, delivered = backpressured(producer), self._identity, Deliveries()
         producer.begin_transaction()
         for place, records in new.items():
-            for record in records:
+            for number, record in enumerate(records):
                 headers = [*record.headers, *identity.headers(place.partition, record.cause)]
-                produce(place.topic, record.value, record.key, place.partition, headers=headers)
+                is_reported = number in (0, len(records) - 1)  # of each one it would cost as much as producing it
+                note = delivered.note if is_reported else None
+                produce(place.topic, record.value, record.key, place.partition, on_delivery=note, headers=headers)
+        if producer.flush(_SECONDS):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records were not acknowledged"))
+        if lost := [place for place in new if self._is_before_the_end(place, delivered)]:
+            producer.abort_transaction(_SECONDS)
+            raise self._marked(lost_end(self._config, identity, self._acknowledged, lost))
         producer.commit_transaction(_SECONDS)
+        return delivered
+
+    def _is_before_the_end(self, place: Place, delivered: Deliveries) -> bool:
+        """Whether records came to lie where there were some already: the topic has lost its end."""
+        return place in self._acknowledged and delivered.first.get(place, _NO_END) <= self._acknowledged[place].offset
+
+    def _check_ends(self, acknowledged: Mapping[Place, Written]) -> None:
+        if not acknowledged:
+            return
+        with _translated_errors():
+            try:
+                check_ends(self._config, self._identity, acknowledged)
+            except SetBack as back:
+                raise self._marked(back) from None
+
+    def _marked(self, back: SetBack) -> SetBack:
+        self._mark(back.losses)
+        return back
 
 
 def _boot_seconds() -> float:
@@ -205,6 +258,8 @@ class _translated_errors:  # noqa: N801 - used as a statement
         return None
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, SystemError):  # of a delivery report that came after what is fatal was raised
+            error = error.__cause__
         if not isinstance(error, KafkaException):
             return
         cause: KafkaError = error.args[0]

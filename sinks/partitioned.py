@@ -2,7 +2,8 @@
 
 Bytewax takes the snapshot of a part at the end of an epoch in which the part was given something, before it commits the
 epoch. So whatever was handed to a background writer is in PostgreSQL, or acknowledged by Kafka, when the state that led
-to it is saved. Nothing is kept in the snapshot itself: how far outputs have come is read from the outputs.
+to it is saved. How far outputs have come is read from the outputs; the snapshot keeps what they have acknowledged, to
+tell whether they have gone back behind it.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ from contracts.batch import NO_REFUSED, Confirm, MicroBatch
 from contracts.bus_config import KafkaConfig
 from contracts.partition_keys import partition_of
 from contracts.producing import backpressured
+from contracts.progress import Reached
 from sinks.background import BackgroundWriter
 from sinks.heartbeats import heartbeat_record
-from sinks.kafka import Records, TransactionalWriter
-from sinks.records import Identity
+from sinks.kafka import Mark, Records, TransactionalWriter
+from sinks.lost_ends import Written
+from sinks.progress import Source
+from sinks.read_back import Place
+from sinks.records import Cause, Identity
 from sinks.store import StoreWriter
 from telemetry.latency import KAFKA, STORE, written
 from telemetry.snapshots import timed_snapshot
@@ -32,6 +37,10 @@ from telemetry.whereabouts import noted
 
 _Parts = Callable[[], list[str]]
 _W = TypeVar("_W")
+_S = TypeVar("_S")
+# What is saved outlives these classes: it is of Python's own types.
+InTables = dict[Source, tuple[int, int]]  # as Reached
+InTopics = dict[tuple[str, int], tuple[int, Cause]]  # Places, and what is Written there
 
 
 @contextmanager
@@ -43,28 +52,29 @@ def _failing_as_a_step() -> Iterator[None]:
         raise errors.BytewaxRuntimeError("error writing to a sink") from error
 
 
-class _Part(StatefulSinkPartition[MicroBatch, None]):
+class _Part(StatefulSinkPartition[MicroBatch, _S]):
     sink: ClassVar[str]
 
-    def __init__(self, writer: BackgroundWriter, release: Callable[[], None]) -> None:
-        self._writer, self._release = writer, release
+    def __init__(self, writer: BackgroundWriter, acknowledged: Callable[[], _S], release: Callable[[], None]) -> None:
+        self._writer, self._acknowledged, self._release = writer, acknowledged, release
 
     def write_batch(self, values: list[MicroBatch]) -> None:
         with _failing_as_a_step():
             self._writer.submit(values)
 
-    def snapshot(self) -> None:
+    def snapshot(self) -> _S:
         timed_snapshot(self.sink, self._writer.barrier)
+        return self._acknowledged()
 
     def close(self) -> None:
         self._release()
 
 
-class _KafkaPart(_Part):
+class _KafkaPart(_Part[InTopics]):
     sink = KAFKA
 
 
-class _StorePart(_Part):
+class _StorePart(_Part[InTables]):
     sink = STORE
 
     def write_batch(self, values: list[MicroBatch]) -> None:
@@ -80,14 +90,20 @@ class _PerWorker(Generic[_W]):
     _shared: dict[int, tuple[_W, BackgroundWriter]] = field(default_factory=dict, init=False)
     _users: dict[int, int] = field(default_factory=dict, init=False)
 
-    def join(self, part: type[_Part]) -> tuple[_W, _Part]:
-        """One more part of this worker's."""
+    def join(self, kind: type[_Part[_S]], resume: Callable[[_W], None], acknowledged: Callable[[_W], _S]) -> _Part[_S]:
+        """One more part of this worker's, once the writer has taken over what is known of it."""
         worker = threading.get_ident()  # Bytewax runs each worker on a thread of its own
         if worker not in self._shared:
             self._shared[worker] = self.make()
         self._users[worker] = self._users.get(worker, 0) + 1
         writer, background = self._shared[worker]
-        return writer, part(background, lambda: self._leave(worker))
+        part = kind(background, lambda: acknowledged(writer), lambda: self._leave(worker))
+        try:
+            resume(writer)
+        except BaseException:
+            part.close()
+            raise
+        return part
 
     def _leave(self, worker: int) -> None:
         self._users[worker] -= 1
@@ -97,13 +113,14 @@ class _PerWorker(Generic[_W]):
 
 
 @dataclass
-class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
+class KafkaSink(FixedPartitionedSink[MicroBatch, InTopics]):
     """Output topics, written by one transactional producer for all partitions of a worker."""
 
     config: KafkaConfig
     identity: Callable[[], Identity]
     topics: dict[str, Records]
     confirm: Confirm
+    mark: Mark
     parts: _Parts
 
     def __post_init__(self) -> None:
@@ -115,22 +132,27 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, None]):
     def part_fn(self, item_key: str) -> int:
         return partition_of(item_key)
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
-        writer, part = self._per_worker.join(_KafkaPart)
-        writer.add(partition_of(for_part))
-        return part
+    def build_part(self, step_id: str, for_part: str, resume_state: InTopics | None) -> _Part[InTopics]:
+        partition = partition_of(for_part)
+        known = {Place(*place): Written(*last) for place, last in (resume_state or {}).items()}
+
+        def acknowledged(writer: TransactionalWriter) -> InTopics:
+            last_of = writer.acknowledged(partition)
+            return {(place.topic, place.partition): (last.offset, last.cause) for place, last in last_of.items()}
+
+        return self._per_worker.join(_KafkaPart, lambda writer: writer.add(partition, known), acknowledged)
 
     def _make(self) -> tuple[TransactionalWriter, BackgroundWriter]:
-        writer = TransactionalWriter(self.config, self.identity(), self.topics, self.confirm)
+        writer = TransactionalWriter(self.config, self.identity(), self.topics, self.confirm, self.mark)
         write = noted(KAFKA, written(KAFKA, writer.write, writer.leaves))
         return writer, BackgroundWriter(KAFKA, write, writer.close)
 
 
 @dataclass
-class TimescaleSink(FixedPartitionedSink[MicroBatch, None]):
+class TimescaleSink(FixedPartitionedSink[MicroBatch, InTables]):
     """The database, written over one connection that all partitions of a worker share."""
 
-    open_writer: Callable[[], StoreWriter]
+    open_writer: Callable[[int], StoreWriter]  # takes how many parts there are
     parts: _Parts
 
     def __post_init__(self) -> None:
@@ -142,12 +164,16 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, None]):
     def part_fn(self, item_key: str) -> int:
         return partition_of(item_key)
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
-        _, part = self._per_worker.join(_StorePart)
-        return part
+    def build_part(self, step_id: str, for_part: str, resume_state: InTables | None) -> _Part[InTables]:
+        known = {source: Reached(*at) for source, at in (resume_state or {}).items()}
+
+        def acknowledged(store: StoreWriter) -> InTables:
+            return {source: (at.first_offset, at.next_offset) for source, at in store.writer.reached.items()}
+
+        return self._per_worker.join(_StorePart, lambda store: store.resume(known), acknowledged)
 
     def _make(self) -> tuple[StoreWriter, BackgroundWriter]:
-        store = self.open_writer()
+        store = self.open_writer(len(self.parts()))
         return store, BackgroundWriter(STORE, noted(STORE, written(STORE, store.write)), store.close)
 
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 import polars as pl
 import psycopg
 from psycopg import sql
-from psycopg.errors import UndefinedTable
 from psycopg.types.string import TextLoader
 
 from sinks import series
@@ -133,15 +132,6 @@ def progress_of(conninfo: str, flow: str) -> dict[str, int]:
     sums = sql.SQL(", ").join(sql.SQL("coalesce(sum({0}), 0)::bigint AS {0}").format(sql.Identifier(n)) for n in COUNTS)
     query = sql.SQL("SELECT {} FROM progress WHERE flow = %(flow)s").format(sums)
     return dict(_frame(conninfo, query, {"flow": flow}).row(0, named=True))
-
-
-def has_progress(conninfo: str, flow: str, topic: str) -> bool:
-    """Whether a flow has written anything yet that a topic led to; in a database without tables nobody has."""
-    query = sql.SQL("SELECT true AS found FROM progress WHERE flow = %(flow)s AND topic = %(topic)s LIMIT 1")
-    try:
-        return _frame(conninfo, query, {"flow": flow, "topic": topic}).height > 0
-    except UndefinedTable:
-        return False
 
 
 def job_runs(conninfo: str, limit: int = 20) -> pl.DataFrame:

@@ -118,12 +118,18 @@ INSERT INTO series SELECT DISTINCT 'features', provider, symbol, "interval" FROM
 INSERT INTO series SELECT DISTINCT 'signals', provider, symbol, "interval" FROM signals;
 """
 
+# Where flows of before have begun is not known: at the first record, as most do.
+_BEGINNINGS: Final = """
+ALTER TABLE progress ADD COLUMN first_offset bigint NOT NULL DEFAULT 0, ADD COLUMN again_from bigint;
+"""
+
 MIGRATIONS: Final = (
     Migration(1, "bars, features and signals", _RESULTS),
     Migration(2, "job runs and progress", _OPERATIONS),
     Migration(3, "late repairs", _LATE_REPAIRS),
     Migration(4, "topics that flows have read", _FLOW_TOPICS),
     Migration(5, "series that have rows", _SERIES),
+    Migration(6, "where flows have begun, and from where they have to read again", _BEGINNINGS),
 )
 
 TIME_COLUMN: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts"}

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from contracts.batch import Confirm, MicroBatch
 from contracts.bus_config import KafkaConfig
 from contracts.errors import MdpError
 from contracts.producing import backpressured
+from contracts.progress import Reached
 from contracts.record import CONTENT_TYPE, JSON, Headers
 from sinks.connection import StoreUnavailable
+from sinks.progress import Source
 from sinks.records import (
     DLQ_ERROR,
     DLQ_REASON,
@@ -29,7 +32,7 @@ from sinks.records import (
     STORE,
 )
 from sinks.timescale import TimescaleWriter
-from sinks.write_result import RefusedRow
+from sinks.write_result import RefusedRow, WriteResult
 from telemetry.metrics import DLQ_RECORDS, ERRORS
 from telemetry.outage import wait_out
 
@@ -41,13 +44,26 @@ log = logging.getLogger("mdp.sinks")
 
 @dataclass
 class StoreWriter:
-    """Writes batches to the database, and does not return before they are there or in the DLQ."""
+    """Writes batches to the database, and does not return before they are there or in the DLQ.
+
+    Attributes:
+        create_tables: for a database that has come to the place of another, and has none, or those of an older version.
+    """
 
     writer: TimescaleWriter
     kafka: KafkaConfig
     confirm: Confirm
+    create_tables: Callable[[], object]
     _held: list[MicroBatch] = field(default_factory=list, init=False)
     _written_at: float = field(default=0.0, init=False)
+
+    def resume(self, acknowledged: Mapping[Source, Reached]) -> None:
+        """Goes on where an earlier run has come to.
+
+        Raises:
+            SetBack: the database has gone back behind that.
+        """
+        wait_out(lambda: self.writer.resume(acknowledged), StoreUnavailable, "the database")
 
     def write(self, batches: Sequence[MicroBatch]) -> None:
         """Writes rows at once. Progress without rows is worth a transaction of its own only every so often."""
@@ -64,7 +80,7 @@ class StoreWriter:
 
     def _write_held(self) -> None:
         self.confirm(self._held)
-        result = wait_out(lambda: self.writer.write(self._held), StoreUnavailable, "the database")
+        result = wait_out(self._write, StoreUnavailable, "the database")
         self._held, self._written_at = [], time.monotonic()
         if result.conflicts:
             ERRORS.labels("store", "partition_conflict").inc(result.conflicts)
@@ -75,6 +91,13 @@ class StoreWriter:
             ERRORS.labels("store", "refused").inc(len(result.refused))
             wait_out(lambda: self._send_to_dlq(result.refused), KafkaException, "Kafka")
             DLQ_RECORDS.labels(STORE).inc(len(result.refused))
+
+    def _write(self) -> WriteResult:
+        try:
+            return self.writer.write(self._held)
+        except (UndefinedTable, UndefinedColumn):
+            self.create_tables()
+            return self.writer.write(self._held)
 
     def _send_to_dlq(self, rows: Sequence[RefusedRow]) -> None:
         """Rows that the database refuses are rare: a producer for the occasion is good enough."""

@@ -10,20 +10,22 @@ Progress through the log is written in the same transaction.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import polars as pl
 import psycopg
 
 from contracts.batch import MicroBatch
-from sinks import progress
+from contracts.progress import NOT_BEGUN, Reached
+from sinks import progress, set_back
 from sinks.ahead import Ahead
 from sinks.chunks import Chunks, Rows
 from sinks.connection import DATA_ERRORS, connect, passing_errors, settle_schema, transaction
 from sinks.merge import Target, targets
 from sinks.progress import Source
 from sinks.series import KnownSeries
+from sinks.set_back import SetBack
 from sinks.staging import table_rows
 from sinks.store_rows import Stored, copy_rows, merge_by_halves, merge_rows
 from sinks.write_result import WriteResult
@@ -42,16 +44,20 @@ class TimescaleWriter:
         conninfo: libpq URL or connection string of a database that `sinks.migrate.migrate` has been run on.
         flow: name under which progress is kept.
         features: names of the configured features, each a column of the features frames and of the table.
+        partitions: how many the topic has. As long as fewer have begun, it looks for more with each write.
         overwrite: new rows replace stored ones that differ, whoever wrote them.
     """
 
-    def __init__(self, conninfo: str, *, flow: str, features: Sequence[str], overwrite: bool = False) -> None:
+    def __init__(
+        self, conninfo: str, *, flow: str, features: Sequence[str], partitions: int = 1, overwrite: bool = False
+    ) -> None:
         self._conninfo: Final = conninfo
         self._flow: Final = flow
         self._targets: Final = targets(features, overwrite=overwrite)
         self._connection: psycopg.Connection | None = None
+        self._partitions: Final = partitions
         self._overwrite: Final = overwrite
-        self._reached: dict[Source, int] = {}
+        self._reached: Mapping[Source, Reached] = {}  # acknowledged or read back, whichever is further
         self._series = KnownSeries()
         self._chunks = Chunks()
         self._ahead = Ahead()
@@ -64,15 +70,35 @@ class TimescaleWriter:
         Rows that the database refuses are left out and returned; they do not hold up the others.
 
         Raises:
+            SetBack: nothing was written, as the database lacks what it had acknowledged.
             StoreUnavailable: nothing was written, or nobody knows; write the same batches again.
         """
         rows = [(target, table_rows(target, batches)) for target in self._targets]
         try:
             with passing_errors():
                 return self._write(rows, batches)
+        except SetBack:
+            self.close()
+            set_back.keep_beginnings(self._conninfo, self._flow, self._reached)
+            raise
         except BaseException:
             self.close()
             raise
+
+    @property
+    def reached(self) -> Mapping[Source, Reached]:
+        """How far the partitions have come by what the database has acknowledged, as far as is known here."""
+        return self._reached
+
+    def resume(self, acknowledged: Mapping[Source, Reached]) -> None:
+        """Takes over what an earlier writer knew, and makes sure that the database still has it.
+
+        Raises:
+            SetBack: it has not; that is marked in it.
+            StoreUnavailable: it cannot be reached.
+        """
+        if set_back.losses(acknowledged, self._reached):  # it has not been seen yet to be so far
+            self._note(set_back.check(self._conninfo, self._flow, acknowledged))
 
     def close(self) -> None:
         """Ends the connection; the next write opens another."""
@@ -93,9 +119,26 @@ class TimescaleWriter:
         result.add(self._write_piece(connection, last, batches, is_new=is_new))
         if count := sum(frame.height for _, frame in rows):
             self._ahead.flushed(is_new=sum(result.changed.values()) == count)
-        for source, offset in progress.reached_by(batches).items():
-            self._reached[source] = max(offset, self._reached.get(source, 0))
+        self._note(
+            {
+                source: Reached(self._reached.get(source, NOT_BEGUN).first_offset, offset)
+                for source, offset in progress.reached_by(batches).items()
+            }
+        )
+        if len(self._reached) < self._partitions:
+            self._look(connection)
         return result
+
+    def _note(self, reached: Mapping[Source, Reached]) -> None:
+        """By another thread, too, when a run begins; so nothing in use is changed."""
+        further = {
+            source: at for source, at in reached.items() if at.next_offset >= self._reached.get(source, at).next_offset
+        }
+        self._reached = {**self._reached, **further}
+
+    def _look(self, connection: psycopg.Connection) -> None:
+        with transaction(connection):
+            self._note(progress.reached(connection, self._flow))
 
     def _write_piece(
         self, connection: psycopg.Connection, rows: Rows, batches: Sequence[MicroBatch], *, is_new: bool
@@ -114,7 +157,7 @@ class TimescaleWriter:
         return result
 
     def _is_new(self, batch: MicroBatch) -> bool:
-        is_beyond = batch.next_offset > self._reached.get((batch.topic, batch.partition), 0)
+        is_beyond = batch.next_offset > self._reached.get((batch.topic, batch.partition), NOT_BEGUN).next_offset
         return not batch.has_results or (is_beyond and not batch.bars["revision"].max())
 
     def _merged(self, connection: psycopg.Connection, rows: Rows, batches: Sequence[MicroBatch]) -> WriteResult:
@@ -126,7 +169,8 @@ class TimescaleWriter:
     def _transact(
         self, connection: psycopg.Connection, rows: Rows, batches: Sequence[MicroBatch], store: _Store
     ) -> WriteResult:
-        result, stored = WriteResult(), Stored(self._reached, self._series, self._chunks)
+        reached = {source: at.next_offset for source, at in self._reached.items()}
+        result, stored = WriteResult(), Stored(reached, self._series, self._chunks)
         self._series.rolled_back()
         with transaction(connection), connection.cursor() as cursor:
             for target, frame in rows:
@@ -134,18 +178,32 @@ class TimescaleWriter:
                     with STORE_DURATION.labels(target.table).time():
                         result.add(store(cursor, target, frame, stored))
             begin = time.perf_counter()
-            progress.advance(cursor, self._flow, batches)
+            self._advance(cursor, batches)
         if not result.refused:
             self._series.committed()
         STORE_DURATION.labels("progress").observe(time.perf_counter() - begin)
         LAST_FLUSH.set_to_current_time()
         return result
 
+    def _advance(self, cursor: psycopg.Cursor, batches: Sequence[MicroBatch]) -> None:
+        """In the transaction, so that no flush leads progress past what was lost."""
+        before = progress.advance(cursor, self._flow, batches)
+        known = {source: self._reached[source] for source in before.keys() & self._reached.keys()}
+        _check(known, {source: at for source, at in before.items() if at is not None})
+
     def _connected(self) -> psycopg.Connection:
         if self._connection is None:
             self._connection = connect(self._conninfo)
             with transaction(self._connection):
-                self._reached = progress.reached(self._connection, self._flow)
+                stored = progress.reached(self._connection, self._flow)
+                _check(self._reached, stored)
+                self._note(stored)
                 settle_schema(self._connection)
                 self._chunks = Chunks.of(self._connection)
         return self._connection
+
+
+def _check(acknowledged: Mapping[Source, Reached], stored: Mapping[Source, Reached]) -> None:
+    """Makes sure that the database still has what it had acknowledged."""
+    if lost := set_back.losses(acknowledged, stored):
+        raise SetBack("the database", lost)

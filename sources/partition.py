@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from bytewax.inputs import StatefulSourcePartition
@@ -49,13 +49,30 @@ _DOUBTFUL: Final = _OUT_OF_LOG | {
 _RECOVERY_SECONDS: Final = 30.0
 
 
-class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
+class Place(NamedTuple):
+    """Where a partition is read from, and the offset from which on what its records lead to is to be written."""
+
+    next_offset: int
+    write_from: int = 0
+
+    @classmethod
+    def of(cls, saved: Saved) -> Place:
+        return cls(saved) if isinstance(saved, int) else cls(*saved)
+
+
+Saved: TypeAlias = int | tuple[int, int]  # of a partition: its next offset, or a place before all of it is written
+
+
+class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
     """One partition, read by a consumer of its own, whose queue is bounded."""
 
-    def __init__(self, source: KafkaSource, queue: AdaptiveQueue, partition: int, start: int, end: int | None) -> None:
+    def __init__(
+        self, source: KafkaSource, queue: AdaptiveQueue, partition: int, place: Place, end: int | None
+    ) -> None:
         self._source = source
         self._consumer = queue.consumer
         self._queue = queue
+        start, self._write_from = place
         self._queue.start_at(start)
         self._partition = partition
         self._key = partition_key(partition)
@@ -107,7 +124,9 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     def _decoded(self, first: Fetch, others: Iterator[Fetch]) -> MicroBatch:
         begin = _appended(first.records, 0)
         batch = self._source.decode(chain([first], others))
-        return replace(batch, appended=Appended(*zip(begin, self._last_appended, strict=True)))
+        appended = Appended(*zip(begin, self._last_appended, strict=True))
+        write_from = self._write_from if begin[0] < self._write_from else 0
+        return replace(batch, appended=appended, write_from=write_from)
 
     @property
     def _pause(self) -> timedelta:
@@ -290,12 +309,12 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], int]):
     def next_awake(self) -> datetime | None:
         return self._awake
 
-    def snapshot(self) -> int:
+    def snapshot(self) -> Saved:
         """The next offset; also committed to the consumer group, for the eyes of lag tools only."""
         if not self._source.bounds.is_span:
             place = TopicPartition(self._source.topic, self._partition, self._next)
             self._consumer.commit(offsets=[place], asynchronous=True)
-        return self._next
+        return self._next if self._next >= self._write_from else (self._next, self._write_from)
 
     def close(self) -> None:
         self._reading.close()

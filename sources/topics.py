@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
 
 from contracts.bus_config import KafkaConfig
 from contracts.errors import MdpError
@@ -53,3 +54,19 @@ def topic_id(config: KafkaConfig, topic: str) -> str:
         return str(admin.describe_topics(TopicCollection([topic]))[topic].result(_TIMEOUT).topic_id)
     except KafkaException as error:
         raise BrokerUnavailable(f"topic {topic} cannot be described: {error.args[0].str()}") from None
+
+
+def first_time_ms(config: KafkaConfig, topic: str, partition: int) -> int | None:
+    """The timestamp of the first record that a partition still has; None where it has none.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+    """
+    place = TopicPartition(topic, partition)
+    admin = AdminClient(config.client())  # which its futures do not keep alive
+    try:
+        asked = admin.list_offsets({place: OffsetSpec.for_timestamp(0)}, request_timeout=_TIMEOUT)
+        found = asked[place].result(2 * _TIMEOUT)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"{topic}[{partition}] cannot be looked at: {error.args[0].str()}") from None
+    return None if found.offset < 0 else int(found.timestamp)

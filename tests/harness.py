@@ -77,6 +77,15 @@ def create_topic(kafka: str, prefix: str, partitions: int, **config: str) -> str
     return name
 
 
+def recreate_topic(kafka: str, topic: str, partitions: int) -> None:
+    """Deletes a topic, and creates another one of its name."""
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
+    admin.delete_topics([topic])[topic].result(30)
+    until(lambda: topic not in admin.list_topics(timeout=30).topics, "the end of the topic")
+    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+    until(lambda: len(admin.list_topics(topic, timeout=30).topics[topic].partitions) == partitions, f"topic {topic}")
+
+
 def create_database(stack: LocalStack) -> str:
     """The conninfo of an empty database; it goes with the stack."""
     return _create_database(stack.postgres.conninfo())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from flows import steps
 from flows.chain import Chain, chain
 from flows.config_file import load
 from flows.settings import Settings
+from tests.plain_pickle import plain
 
 SYMBOLS = ("A", "a symbol that is longer than twelve bytes", "€")
 SECOND = 1_000_000_000
@@ -29,14 +29,6 @@ FLOWS = {
     "infer": (steps.totals, steps.rolling, steps.inference),
     "micro_batch": (steps.windows,),
 }
-
-
-class PlainUnpickler(pickle.Unpickler):
-    """Knows Python's own types and NumPy's arrays."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        assert module.partition(".")[0] in {"builtins", "numpy"}, f"saved state names {module}.{name}"
-        return super().find_class(module, name)
 
 
 @pytest.fixture
@@ -95,6 +87,6 @@ def test_saved_state_names_no_class_and_goes_on_to_the_same_bits(settings: Setti
     before = [results(running, made(number)) for number in range(4)]
     assert all(any(answer[place] for answer in before) for place in range(3 if len(FLOWS[flow]) > 1 else 1))
     saved = pickle.dumps(running.snapshot())
-    resumed = build(PlainUnpickler(io.BytesIO(saved)).load())
+    resumed = build(plain(saved))
     for number in range(4, 8):
         assert results(resumed, made(number)) == results(running, made(number))

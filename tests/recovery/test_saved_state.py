@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 
 import polars as pl
 import pytest
@@ -13,8 +15,9 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.harness import SECONDS, Deployment, Deployments, assert_same, kill, produce_on_time, until
+from tests.harness import SECONDS, Deployment, Deployments, assert_same, kill, produce_on_time, recreate_topic, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic, market_topic
+from tests.plain_pickle import plain
 
 COUNTED = "SELECT sum(accepted + amending + duplicate + late + rejected) FROM progress"
 RUN = ("stream", "run", "--until-end")
@@ -55,6 +58,14 @@ def test_state_of_another_config_is_refused_by_name_until_it_is_reset(flow: Depl
     assert flow.mdp(*RUN, *change, "--reset-state")[0] == 0
     assert {interval for (interval,) in flow.query('SELECT DISTINCT "interval" FROM bars_ohlcv')} == {"1s", "2s"}
     assert flow.mdp(*RUN, *change)[0] == 0
+
+
+def test_what_is_saved_of_sources_steps_and_sinks_names_no_class(flow: Deployment) -> None:
+    (part,) = (flow.home / "recovery").glob("*/part-*.sqlite3")
+    with closing(sqlite3.connect(part)) as database:
+        saved = database.execute("SELECT step_id, ser_change FROM snaps").fetchall()
+    states = {(step.split(".")[1], type(plain(state)).__name__) for step, state in saved}
+    assert states >= {("events", "int"), ("steps", "tuple"), ("kafka", "dict"), ("timescale", "dict")}
 
 
 def test_features_are_part_of_the_state_and_its_format_is_too(flow: Deployment) -> None:
@@ -169,18 +180,12 @@ class TestRecordsThatWereDeletedBeforeTheyWereRead:
         assert behind.query(COUNTED) == [(counted + behind.progress - low,)]
 
 
-def made_anew(flow: Deployment, admin: AdminClient) -> None:
-    admin.delete_topics([flow.events])[flow.events].result(30)
-    until(lambda: flow.events not in admin.list_topics(timeout=30).topics, "the end of the topic")
-    admin.create_topics([NewTopic(flow.events, 1, 1)])[flow.events].result(30)
-
-
 @pytest.mark.parametrize("arguments", [(), ("--reset-state",)])
 def test_a_topic_that_was_made_anew_is_refused(deploy: Deployments, arguments: tuple[str, ...]) -> None:
     flow = deploy(partitions=1)
     produce_on_time(flow.kafka, flow.events, chunks(100, symbols=5), 1)
     flow.run()
-    made_anew(flow, AdminClient({"bootstrap.servers": flow.kafka}))
+    recreate_topic(flow.kafka, flow.events, 1)
     produce_on_time(flow.kafka, flow.events, chunks(300, symbols=5), 1)  # past the offset that was saved
     before = flow.tables()
     code, said = flow.mdp(*RUN, *arguments)
@@ -194,7 +199,7 @@ def test_a_topic_that_is_made_anew_ends_the_flow_that_reads_it(deploy: Deploymen
     produce_on_time(flow.kafka, flow.events, chunks(100, symbols=5), 1)
     worker = flow.spawn([sys.executable, "-c", "from mdp.cli import main; main()", "stream", "run"])
     until(lambda: flow.progress >= 100, "the first topic")
-    made_anew(flow, AdminClient({"bootstrap.servers": flow.kafka}))
+    recreate_topic(flow.kafka, flow.events, 1)
     produce_on_time(flow.kafka, flow.events, chunks(50, symbols=5), 1)
     assert worker.wait(SECONDS) == 2
     only_error(flow.said.read_text())

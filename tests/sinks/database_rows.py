@@ -88,7 +88,7 @@ def select(database: str, query: str) -> list[tuple[Any, ...]]:
 
 def get_ahead(database: str, writer: TimescaleWriter) -> None:
     """A flush of nothing but new rows, of which nothing is left."""
-    writer.write([batch(bars=[bar("NEW")], partition=99)])
+    writer.write([batch(bars=[bar("NEW")], partition=99, next_offset=0)])
     with psycopg.connect(database) as connection:
         connection.execute("DELETE FROM bars_ohlcv WHERE symbol = 'NEW'")
         connection.execute("DELETE FROM progress WHERE partition = 99")

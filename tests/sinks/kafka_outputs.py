@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import polars as pl
 from confluent_kafka import Producer
@@ -11,10 +13,13 @@ from contracts import frames
 from contracts.batch import MicroBatch, taken_as_read
 from contracts.bus_config import KafkaConfig
 from contracts.record import Headers
-from sinks.kafka import TransactionalWriter, outputs
+from sinks.kafka import Mark, TransactionalWriter, outputs
+from sinks.lost_ends import Written
+from sinks.read_back import Place
 from sinks.records import Identity
 from tests.harness import records
 
+NONE: Mapping[Place, Written] = MappingProxyType({})
 PARTITIONS = 2
 EVENTS = 5  # in each partition of the source, as what is written has to be caused by something that is there
 
@@ -42,12 +47,14 @@ class KafkaOutputs:
             producer.produce(topic, value, partition=partition, headers=headers)
         assert producer.flush(30) == 0
 
-    def writer(self, *partitions: int) -> TransactionalWriter:
+    def writer(
+        self, *partitions: int, mark: Mark = lambda _: None, acknowledged: Mapping[Place, Written] = NONE
+    ) -> TransactionalWriter:
         """For all partitions, or for some."""
         topics = outputs(self.config, signals=False, bars=False)
-        writer = TransactionalWriter(self.config, self.identity, topics, taken_as_read)
+        writer = TransactionalWriter(self.config, self.identity, topics, taken_as_read, mark)
         for partition in partitions or range(PARTITIONS):
-            writer.add(partition)
+            writer.add(partition, {place: last for place, last in acknowledged.items() if place.partition == partition})
         return writer
 
     def rejects(self, offset: int) -> list[MicroBatch]:

@@ -9,6 +9,7 @@ from sources.identity import TopicIdentity
 from sources.kafka import Bounds, KafkaSource
 from telemetry.outage import Outage
 from tests.harness import until
+from tests.sources.first_reading import FirstReading
 
 SIZE, COUNT = 1_400_000, 80  # as large as leaves whole
 
@@ -22,7 +23,7 @@ def test_batches_are_bounded_in_bytes(kafka: str, topic: Callable[..., str]) -> 
     config, decode = KafkaConfig(brokers=kafka, topic=name), Decoder(2_000_000_000, 10**18).decode_all
     identity = TopicIdentity(config, name, lambda: None)
     bounds, outage = Bounds(until_end=True), Outage("Kafka")
-    source = KafkaSource(config, name, decode, 30_000, identity, threading.Event(), lambda: False, outage, bounds)
+    source = KafkaSource(config, name, decode, 30_000, identity, threading.Event(), FirstReading(), 0, outage, bounds)
     (part,) = source.list_parts()
     partition = source.build_part("events", part, None)
     sizes: list[int] = []

@@ -14,6 +14,7 @@ from sources.kafka import Bounds, KafkaSource
 from telemetry.outage import Outage
 from tests.contracts.bombs import compressed, ticks
 from tests.harness import until
+from tests.sources.first_reading import FirstReading
 
 COUNT, ROWS = 7, RECORD_ROWS // 2 - 1
 
@@ -27,7 +28,7 @@ def test_batches_are_bounded_in_rows(kafka: str, topic: Callable[..., str]) -> N
     assert producer.flush(30) == 0
     config, decode = KafkaConfig(brokers=kafka, topic=name), Decoder(2_000_000_000, 10**18).decode_all
     bounds, outage, identity = Bounds(until_end=True), Outage("Kafka"), TopicIdentity(config, name, lambda: None)
-    source = KafkaSource(config, name, decode, 30_000, identity, threading.Event(), lambda: False, outage, bounds)
+    source = KafkaSource(config, name, decode, 30_000, identity, threading.Event(), FirstReading(), 0, outage, bounds)
     (part,) = source.list_parts()
     partition = source.build_part("events", part, None)
     heights: list[int] = []

@@ -1,0 +1,71 @@
+"""Where a flow has begun to read each partition of its topic, and from where it has to read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, TypeVar
+
+import psycopg
+from psycopg import sql
+from psycopg.errors import UndefinedColumn, UndefinedTable
+
+from contracts.progress import Reached
+from sinks.connection import session
+from sinks.progress import NO_COUNTS
+
+_T = TypeVar("_T")
+
+_KNOWN: Final = """
+SELECT partition, first_offset, least(next_offset, again_from), next_offset > first_offset OR again_from IS NOT NULL
+FROM progress WHERE flow = %s AND topic = %s
+"""
+_BEGIN: Final = sql.SQL("""
+INSERT INTO progress (flow, topic, partition, first_offset, next_offset, {counts})
+VALUES (%(flow)s, %(topic)s, %(partition)s, %(offset)s, %(offset)s, {zeros})
+ON CONFLICT (flow, topic, partition) DO UPDATE SET again_from = NULL
+WHERE progress.again_from IS NOT NULL
+""").format(counts=NO_COUNTS.names, zeros=NO_COUNTS.values)
+
+
+@dataclass
+class Beginnings:
+    """Of one flow, as they were when it was first asked; each call may raise StoreUnavailable.
+
+    Attributes:
+        create_tables: for a database that has none, or those of an older version.
+    """
+
+    conninfo: str
+    flow: str
+    topic: str
+    create_tables: Callable[[], object]
+
+    @property
+    def known(self) -> Mapping[int, Reached]:
+        """By partition, where the flow began, and up to where all outputs have what the records led to."""
+        return {partition: Reached(first, complete) for partition, first, complete, _ in self._rows}
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the flow has come any further in any partition."""
+        return any(has_moved for *_, has_moved in self._rows)
+
+    def begin(self, partition: int, offset: int) -> None:
+        """Writes down that the flow reads a partition anew: from `offset`, if it has never read it before."""
+        place = {"flow": self.flow, "topic": self.topic, "partition": partition, "offset": offset}
+        self._in_session(lambda connection: connection.execute(_BEGIN, place))
+
+    @cached_property
+    def _rows(self) -> list[tuple[int, int, int, bool]]:
+        return self._in_session(lambda connection: connection.execute(_KNOWN, [self.flow, self.topic]).fetchall())
+
+    def _in_session(self, call: Callable[[psycopg.Connection], _T]) -> _T:
+        try:
+            with session(self.conninfo) as connection:
+                return call(connection)
+        except (UndefinedColumn, UndefinedTable):
+            self.create_tables()
+            with session(self.conninfo) as connection:
+                return call(connection)
