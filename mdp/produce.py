@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
+from typing import cast
 
 import polars as pl
 
@@ -31,12 +33,14 @@ class Load:
         rate: events per second; None: a file at once, the market at once if there is a count, else at its own rate.
         count: how many events, not counting what faults add; None: all of the file, or the market for ever.
         seconds: when to stop; None: never.
+        start_ns: the time of the market's first event; None: now, or such that its last event is of now.
     """
 
     files: EventFiles | None = None
     rate: float | None = None
     count: int | None = None
     seconds: float | None = None
+    start_ns: int | None = None
 
     @property
     def is_live(self) -> bool:
@@ -116,17 +120,50 @@ def survey(settings: Settings, load: Load, topic: str) -> Survey:
     return Survey(window, partitions, newest).over(_head(load.files.rows(), load.count))
 
 
+def continued(settings: Settings, load: Load, topic: str) -> Load:
+    """The load, of a market that goes on after the newest event of its provider in `topic`.
+
+    A market of N seconds that has just been would otherwise lie beside the one that was sent N seconds ago or less,
+    and most of it would be late. Events never come before their time, so what then lies ahead of the clock waits.
+
+    Raises:
+        SourceError: the topic cannot be read.
+    """
+    config = settings.producers.synthetic
+    _, newest = newest_of(settings.bus.kafka, topic, settings.micro_batch)
+    before = newest.filter(pl.col("provider") == config.provider)["newest"].max()
+    if before is None:
+        return load
+    market = SyntheticMarket(config, 0, load.rate)
+    after = cast(int, before) + math.ceil(1e9 / market.rate)
+    return replace(load, start_ns=after) if after > _start(load, market) else load
+
+
+def ahead_seconds(settings: Settings, load: Load) -> float:
+    """How much of a market with a count lies ahead of the clock, and is sent as its time comes."""
+    if load.start_ns is None or load.count is None:
+        return 0.0
+    length = load.count / SyntheticMarket(settings.producers.synthetic, 0, load.rate).rate
+    return length - (time.time_ns() - load.start_ns) / 1e9
+
+
 def _chunks(settings: Settings, load: Load, clock: pacing.Clock) -> Iterator[pl.DataFrame]:
     if load.files is not None:
         rows = _head(load.files.rows(), load.count)
         return pacing.at_once(rows, clock) if load.rate is None else pacing.at_rate(rows, load.rate, clock)
-    config, now = settings.producers.synthetic, time.time_ns()
+    config = settings.producers.synthetic
+    start = _start(load, SyntheticMarket(config, 0, load.rate)) if load.start_ns is None else load.start_ns
+    market = SyntheticMarket(config, start, load.rate)
     if load.is_live:
-        market = SyntheticMarket(config, now, load.rate)
         return pacing.at_arrival(market.chunks(_live_count(load, market.rate)), clock)
-    # A market that has just been: its last event is of now.
-    length = (load.count or 0) / SyntheticMarket(config, now).rate
-    return pacing.at_once(SyntheticMarket(config, now - int(length * 1e9)).chunks(load.count), clock)
+    pace = pacing.at_once if load.start_ns is None else pacing.at_arrival
+    return pace(market.chunks(load.count), clock)
+
+
+def _start(load: Load, market: SyntheticMarket) -> int:
+    """When a market begins that follows no other: now, or so that its last event is of now."""
+    length = 0.0 if load.is_live else (load.count or 0) / market.rate
+    return time.time_ns() - int(length * 1e9)
 
 
 def _live_count(load: Load, rate: float) -> int | None:

@@ -12,6 +12,8 @@ from mdp.cli.options import AsJson, Config, Set, examples, settings_of
 from mdp.cli.output import print_json, print_table, progress, remark
 
 if TYPE_CHECKING:
+    from flows.settings import Settings
+    from mdp.produce import Load
     from mdp.survey import Survey
     from sources.outgoing import Sent
 
@@ -75,13 +77,15 @@ def produce(
     """Send events of a synthetic market or of a file, and print exactly what was sent.
 
     The market runs in real time, at --rate or at the rate of the config;
-    with --count alone it is sent at once, and has just been. Files are sent
-    at once, unless --rate says how fast, after a look at what will come: how
-    many events of which time, and how many would be late. Ctrl-C ends it and
-    counts what was sent.
+    with --count alone it is sent at once, and has just been. It begins after
+    the newest event that its provider has in the topic; what then lies ahead
+    of the clock is sent as its time comes. Files are sent at once, unless
+    --rate says how fast, after a look at what will come: how many events of
+    which time, and how many would be late. Ctrl-C ends it and counts what was
+    sent.
     """
     from mdp.cli.files import event_files
-    from mdp.produce import Load, send, stopped_by_signals, survey
+    from mdp.produce import Load, continued, send, stopped_by_signals, survey
 
     market = {
         "symbols": symbols,
@@ -99,6 +103,9 @@ def produce(
     load = Load(files=files, rate=rate, count=count, seconds=seconds)
     if files is not None:
         _announce(survey(settings, load, target), target, is_sure=yes, quiet=as_json)
+    else:
+        load = continued(settings, load, target)
+        _announce_market(settings, load, target, quiet=as_json)
     with stopped_by_signals() as stop, progress("events", count) as show:
         sent = send(settings, load, target, encoding, stop=stop.event, on_progress=lambda so_far: show(so_far.total))
     _print_json(target, sent) if as_json else _print(target, sent)
@@ -120,6 +127,17 @@ def _announce(found: Survey, topic: str, *, is_sure: bool, quiet: bool) -> None:
             f"send them to another --topic, or as they are with --yes",
             param_hint="--path",
         )
+
+
+def _announce_market(settings: Settings, load: Load, topic: str, *, quiet: bool) -> None:
+    from mdp.produce import ahead_seconds
+
+    if quiet or load.start_ns is None:
+        return
+    remark(f"continues the market on {topic}, from {_time(load.start_ns)}")
+    ahead = ahead_seconds(settings, load)
+    if ahead > 1:
+        remark(f"its last {ahead:.0f} s lie ahead, and are sent as their time comes; Ctrl-C ends it")
 
 
 def _check(provider: str, paths: list[str] | None, market: dict[str, Any]) -> None:

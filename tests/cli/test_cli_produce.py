@@ -47,6 +47,26 @@ def test_a_market_of_the_past_ends_now_at_the_rate_of_the_config(
     assert first < last < datetime.now(UTC) < last + timedelta(hours=1)
 
 
+def test_a_market_continues_after_the_one_that_the_topic_holds(
+    mdp: Mdp, config: Config, kafka: str, topic: Topic
+) -> None:
+    path, name = config(brokers=kafka), topic(partitions=3)
+    options = ("--set", "producers.synthetic.tick_rate=50", "--topic", name, "--json", "--config", path)
+
+    def market(*more: str) -> list[datetime]:
+        sent = json.loads(mdp("stream", "produce", *MARKET, *options, *more).out)
+        return [datetime.fromisoformat(sent[f"{end}_src_ts"]) for end in ("first", "last")]
+
+    before = market("--count", "500")  # the two seconds up to now
+    after = market("--count", "500")
+    assert after[0] == before[1] + timedelta(seconds=1 / 250)
+    assert after[1] - after[0] == before[1] - before[0]
+    assert after[1] < datetime.now(UTC)  # nothing came before its time, which would have been refused
+    assert market("--count", "1", "--set", "producers.synthetic.provider=other")[0] > after[1]
+    # One provider's market says nothing about another's.
+    assert market("--count", "50000", "--set", "producers.synthetic.provider=new")[0] < before[0]
+
+
 def test_a_live_market_sends_as_many_as_fit_into_its_time(mdp: Mdp, config: Config, kafka: str, topic: Topic) -> None:
     pace = ("--rate", "2000", "--seconds", "0.5", "--topic", topic(), "--json", "--config", config(brokers=kafka))
     assert json.loads(mdp("stream", "produce", *MARKET, *pace).out)["good"] == 1000
@@ -123,7 +143,8 @@ def test_a_topic_that_does_not_exist_is_told_in_one_line(mdp: Mdp, config: Confi
     path = config(brokers=kafka, topic="no-such-topic")
     result = mdp("stream", "produce", *MARKET, "--count", "1", "--config", path)
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "topic no-such-topic cannot be written to" in result.err
+    assert "topic no-such-topic cannot be read" in result.err
+    assert "mdp topics apply" in result.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
