@@ -17,6 +17,7 @@ from contracts.errors import MdpError
 from contracts.suggestions import did_you_mean
 from flows import project, secrets
 from flows.settings import Settings
+from sinks.store_config import embedded_name
 
 CONFIG: Final = "MDP_CONFIG"  # environment variables: how a worker process learns what the command line said
 OVERRIDES: Final = "MDP_OVERRIDES"
@@ -60,7 +61,7 @@ def load(path: Path | None = None, overrides: Sequence[str] | None = None) -> Se
 def _remember_secrets(settings: Settings) -> None:
     """What must not be shown even where a library puts it into a message of its own."""
     url = settings.store.url.get_secret_value()
-    connection = {} if url == _EMBEDDED else conninfo_to_dict(url)
+    connection = conninfo_to_dict(url) if embedded_name(url) is None else {}
     options = {name: value.get_secret_value() for name, value in settings.bus.kafka.options.items()}
     named = {**connection, **options, "PGPASSWORD": os.environ.get("PGPASSWORD", "")}
     secrets.remember(*(str(value) for name, value in named.items() if secrets.is_telling(name)))
@@ -84,9 +85,10 @@ def connected(settings: Settings) -> Settings:
     kafka, store = settings.bus.kafka, settings.store
     if kafka.brokers == _EMBEDDED:
         kafka = kafka.model_copy(update={"brokers": _endpoints()["kafka"]})
-    if store.url.get_secret_value() == _EMBEDDED:
+    database = embedded_name(store.url.get_secret_value())
+    if database is not None:
         endpoints = _endpoints()
-        url = make_conninfo(endpoints["postgres"], passfile=endpoints["passfile"])
+        url = make_conninfo(endpoints["postgres"], passfile=endpoints["passfile"], dbname=database or None)
         store = store.model_copy(update={"url": SecretStr(url)})
     bus = settings.bus.model_copy(update={"kafka": kafka})
     return settings.model_copy(update={"bus": bus, "store": store})

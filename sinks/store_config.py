@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Final
 
@@ -15,6 +16,7 @@ from sinks.hypertables import ChunkLength
 EMBEDDED: Final = "embedded"
 SHORTEST_POLICY: Final = timedelta(days=1)  # rollups of an hour need some hours of raw bars to be refreshed from
 
+_EMBEDDED: Final = re.compile(r"embedded(?:/([a-z_][a-z0-9_-]{0,62}))?")
 _WINDOWS: Final = 43_200  # in a chunk: so many rows of a series
 _LONGEST_CHUNK: Final = timedelta(days=365)
 
@@ -26,7 +28,8 @@ class StoreConfig(BaseModel):
 
     url: SecretStr = Field(  # a URL may hold a password
         default=SecretStr(EMBEDDED),
-        description="`postgresql://user@host:5432/database`, a libpq connection string, or `embedded`.",
+        description="`postgresql://user@host:5432/database`, a libpq connection string, or `embedded` for the local "
+        "stack of `mdp up`; `embedded/NAME` is another database there.",
     )
     retention: str | None = Field(
         default=None,
@@ -50,7 +53,7 @@ class StoreConfig(BaseModel):
     def _is_connectable(cls, url: SecretStr) -> SecretStr:
         text = url.get_secret_value()
         try:
-            known = text == EMBEDDED or bool(conninfo_to_dict(text))
+            known = embedded_name(text) is not None or bool(conninfo_to_dict(text))
         except psycopg.ProgrammingError:
             known = False
         if not known:
@@ -71,6 +74,12 @@ class StoreConfig(BaseModel):
         longest = min(_LONGEST_CHUNK, as_timedelta(self.retention) if self.retention else _LONGEST_CHUNK)
         length = timedelta(microseconds=_WINDOWS * window_ns // 1_000)
         return ChunkLength(min(max(length, SHORTEST_POLICY), longest), is_chosen=False)
+
+
+def embedded_name(url: str) -> str | None:
+    """The database of the local stack that `embedded/NAME` means; "" for its own, and None for any other URL."""
+    found = _EMBEDDED.fullmatch(url)
+    return None if found is None else found[1] or ""
 
 
 def as_timedelta(text: str) -> timedelta:

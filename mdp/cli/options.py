@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -17,13 +18,19 @@ _NS_PER_MS: Final = 1_000_000
 
 
 def parse_time(text: str) -> int:
-    """Nanoseconds of an ISO 8601 time with a zone, or of the midnight, in UTC, with which a date begins."""
+    """Nanoseconds of an ISO 8601 time with a zone, of the midnight, in UTC, with which a date begins, or of now-15m."""
+    from contracts.duration import parse_duration
     from contracts.timestamps import parse_timestamp
 
+    word, minus, duration = text.partition("-")
     try:
+        if word == "now":
+            return time.time_ns() - (parse_duration(duration) if minus else 0)
         return parse_timestamp(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither a time such as 2025-10-24T14:02:01Z nor a date") from None
+        raise typer.BadParameter(
+            f"{text!r} is neither a time such as 2025-10-24T14:02:01Z or now-15m nor a date"
+        ) from None
 
 
 def parse_window(text: str) -> int:
@@ -55,7 +62,9 @@ Set = Annotated[
 ]
 From = Annotated[
     int | None,
-    typer.Option("--from", parser=parse_time, metavar="TIME", help="A time such as 2025-10-24T14:00:00Z, or a date."),
+    typer.Option(
+        "--from", parser=parse_time, metavar="TIME", help="A time such as 2025-10-24T14:00:00Z or now-1h, or a date."
+    ),
 ]
 To = Annotated[int | None, typer.Option("--to", parser=parse_time, metavar="TIME", help="End before this time.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

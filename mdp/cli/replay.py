@@ -13,7 +13,7 @@ from mdp.cli.options import AsJson, Config, Set, check_span, examples, parse_tim
 from mdp.cli.output import print_json, print_table, progress
 
 _EXAMPLES = examples(
-    "mdp stream replay --from 2025-10-24T14:00:00Z --to 2025-10-24T15:00:00Z",
+    "mdp stream replay --from now-1h --to now",
     "mdp stream replay --from 2025-10-01 --to 2025-10-02 --from-file spy.parquet --to-topic backtest",
 )
 
@@ -43,9 +43,11 @@ def replay(
     """Send the events of a time range again, into another topic.
 
     Records of the events topic keep their bytes, headers, partition and order;
-    heartbeats come along. To work on the copy, run
-    `mdp stream run --name replayed --set bus.kafka.topic=mdp.replay`
-    with a database of its own in store.url: bars keep to the topic they came from.
+    heartbeats come along. To work on the copy, give it a database of its own,
+    as bars keep to the topic they came from, and an end, so that no signals
+    leave: `mdp stream run --to now --set bus.kafka.topic=mdp.replay --set
+    store.url=embedded/replayed`, after `mdp store migrate --set
+    store.url=embedded/replayed`.
     """
     from contracts.decode import Decoder
     from mdp.cli.files import event_files

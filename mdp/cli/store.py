@@ -28,10 +28,15 @@ Form = Annotated[Format, typer.Option("--format", "-f", help="Alone on stdout, f
 
 @app.command(epilog=examples("mdp store migrate", "mdp store migrate --set store.url=postgresql://localhost/market"))
 def migrate(config: Config = None, overrides: Set = None) -> None:
-    """Create or upgrade the schema, with a column for each configured feature. Safe to run again."""
-    from flows.connectors import create_tables
+    """Create or upgrade the schema, with a column for each configured feature. Safe to run again.
 
-    done = create_tables(settings_of(config, overrides))
+    A database that is missing is created too, where the role may do that.
+    """
+    from flows.connectors import create_tables
+    from sinks.database import create_missing
+
+    settings = settings_of(config, overrides)
+    done = [*create_missing(settings.store.url.get_secret_value()), *create_tables(settings)]
     for line in done or ["nothing to do: the schema is up to date"]:
         typer.echo(line)
 

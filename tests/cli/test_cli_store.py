@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import polars as pl
+import psycopg
 import pytest
 from cli_result import Config, Mdp
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from contracts.batch import MicroBatch
 from contracts.frames import BARS, SIGNALS
@@ -54,6 +56,28 @@ def test_a_migration_tells_what_it_did_and_has_nothing_to_do_the_second_time(
     assert (first.code, second.code) == (0, 0)
     assert "feature column ret_4s" in first.out
     assert second.out == "nothing to do: the schema is up to date\n"
+
+
+def test_a_migration_creates_the_database_that_is_missing(mdp: Mdp, config: Config, database: str) -> None:
+    missing = make_conninfo(database, dbname=f"{conninfo_to_dict(database)['dbname']}_other")
+    path = config(url=missing)
+    assert "does not exist" in mdp("store", "bars", "--symbol", "SPY", "--config", path).err
+    first, second = (mdp("store", "migrate", "--config", path) for _ in range(2))
+    assert first.out.splitlines()[0] == f"database {conninfo_to_dict(missing)['dbname']}"
+    assert second.out == "nothing to do: the schema is up to date\n"
+    assert mdp("store", "bars", "--symbol", "SPY", "--config", path).code == 0
+
+
+def test_a_role_that_may_not_create_databases_is_told_in_one_line(mdp: Mdp, config: Config, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("CREATE ROLE no_creator LOGIN PASSWORD 'x'")
+        try:
+            missing = make_conninfo(database, dbname="of_nobody", user="no_creator", password="x")
+            result = mdp("store", "migrate", "--config", config(url=missing))
+        finally:
+            owner.execute("DROP ROLE no_creator")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "grant CREATEDB" in result.err
 
 
 def test_bars_as_csv_are_all_of_the_span_and_nothing_else(mdp: Mdp, filled: Path) -> None:

@@ -6,12 +6,17 @@ from pydantic import ValidationError
 from sinks.store_config import StoreConfig
 
 
-@pytest.mark.parametrize("url", ["embedded", "postgresql://u:p@h:5432/db", "host=h dbname=db user=u"])
+@pytest.mark.parametrize(
+    "url", ["embedded", "embedded/replayed", "postgresql://u:p@h:5432/db", "host=h dbname=db user=u"]
+)
 def test_urls_and_connection_strings_are_taken(url: str) -> None:
     assert StoreConfig(url=url).url.get_secret_value() == url
 
 
-@pytest.mark.parametrize("url", ["", "postgresql://", "mysql:/hunter2", "postgresql://u:hunter2@h:5432/db?nonsense=1"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "embedded/", "embedded/A;B", "postgresql://", "mysql:/hunter2", "postgresql://u:hunter2@h:5432/db?nonsense=1"],
+)
 def test_what_libpq_cannot_read_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(ValidationError, match="postgresql://user:password@host") as caught:
         StoreConfig(url=url)

@@ -1,0 +1,39 @@
+"""The database itself, before anything is in it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from sinks.connection import StoreLimit, StoreUnavailable, connect, first_line, passing_errors
+
+_MAINTENANCE: Final = "postgres"  # a database that every server has
+
+
+def create_missing(conninfo: str) -> list[str]:
+    """Create the database that `conninfo` names, if the server says that there is none; what was done, one line each.
+
+    Args:
+        conninfo: libpq URL or connection string. Where the database is missing, the role needs CREATEDB.
+
+    Raises:
+        StoreUnavailable: the server cannot be reached, or does not let us in.
+        StoreLimit: the role may not create databases.
+    """
+    try:
+        connect(conninfo).close()
+    except StoreUnavailable as error:
+        name = str(conninfo_to_dict(conninfo).get("dbname", ""))
+        if f'database "{name}" does not exist' not in str(error):
+            raise
+    else:
+        return []
+    try:
+        with passing_errors(), connect(make_conninfo(conninfo, dbname=_MAINTENANCE)) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreLimit(first_line(error), f"create {name} as a role that may, or grant CREATEDB") from error
+    return [f"database {name}"]
