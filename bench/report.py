@@ -17,10 +17,12 @@ PAGE = PROJECT / "docs" / "benchmarks.md"
 
 HEAD = """# Benchmarks
 
-    make bench-quick      # 3 minutes at most: fewer events, one round, no Quix Streams
-    make bench            # 15 minutes at most: everything but latency and growth
-    make bench-latency    # live, 3 minutes at 10,000 and at 100,000 events/s
-    make bench-growth     # one thing at a time made larger
+```sh
+make bench-quick      # 3 minutes at most: fewer events, one round, no Quix Streams
+make bench            # 15 minutes at most: everything but latency and growth
+make bench-latency    # live, 3 minutes at 10,000 and at 100,000 events/s
+make bench-growth     # one thing at a time made larger
+```
 
 Each starts a Kafka and a PostgreSQL of its own, writes what it found to `bench/results.json`, and this page from it.
 CPU time comes first, because it says what a machine has to provide; wall time depends on what else the machine does.

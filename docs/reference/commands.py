@@ -75,7 +75,8 @@ def _code(text: str) -> str:
 
 def _examples(epilog: str) -> str:
     lines = [Text.from_markup(line).plain for line in epilog.splitlines()]
-    return "\n".join(f"    {line}" for line in lines if line.startswith("$ "))
+    commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    return "\n".join(["```sh", *commands, "```"])
 
 
 def _option(option: TyperOption) -> tuple[str, str, str, str]:

@@ -1,51 +1,102 @@
-"""The commands that the pages show are commands that there are, with options that they have."""
+"""The commands that the pages show can be copied as they stand, and are known, as are their options."""
 
 from __future__ import annotations
 
 import re
-import shlex
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
+from page_blocks import PAGES, PROJECT, blocks, commands, outside
 
 from mdp.cli import app
 
-PROJECT = Path(__file__).resolve().parents[2]
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 ROOT = typer.main.get_command(app)
+LANGUAGES = {"sh", "text", "python", "yaml", "toml", "json", "ini", "sql", "diff"}
+PROGRAMS = {
+    "mdp",
+    "make",
+    "python",
+    "python3",
+    "pip",
+    "docker",
+    "kubectl",
+    "curl",
+    "cat",
+    "cd",
+    "chmod",
+    "jq",
+    "umask",
+    ".",
+}
+EACH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-def shown(page: Path) -> list[list[str]]:
-    """Every `mdp` command of a page, in words: one per command of a line, lines joined where they go on."""
-    text = re.sub(r" *\\\n\s*", " ", page.read_text(encoding="utf-8"))
-    lines = re.findall(r"^ *\$ (.*\bmdp\b.*)$", text, re.MULTILINE)
-    return [words[words.index("mdp") :] for line in lines for words in split(lexed(line)) if "mdp" in words]
+def shown(page: Path) -> Iterator[list[str]]:
+    for one in blocks(page.read_text(encoding="utf-8")):
+        if one.language == "sh":
+            yield from commands(one.text)
 
 
-def lexed(line: str) -> list[str]:
-    words = shlex.shlex(line, posix=True, punctuation_chars=True)
-    words.whitespace_split = True
-    return list(words)
+def test_blocks_and_commands_are_found_where_they_stand() -> None:
+    page = """
+## One
+
+1. a list
+    ```sh
+    A=b mdp up --json > file && cd here   # and more
+    mdp store bars \\
+        --symbol SPY | cat
+    ```
+
+## Two
+
+```text
+$ no command
+```
+"""
+    one, two = blocks(page)
+    assert (one.title, one.language, two.title, two.text) == ("One", "sh", "Two", "$ no command\n")
+    bars = ["mdp", "store", "bars", "--symbol", "SPY"]
+    assert commands(one.text) == [["mdp", "up", "--json"], ["cd", "here"], bars, ["cat"]]
+    assert outside(page).split() == ["##", "One", "1.", "a", "list", "##", "Two"]
 
 
-def split(words: list[str]) -> list[list[str]]:
-    """The commands between `|`, `&&`, `;` and the like."""
-    commands: list[list[str]] = [[]]
-    for word in words:
-        if set(word) <= set("|&;<>()"):
-            commands.append([])
-        else:
-            commands[-1].append(word)
-    return commands
+@EACH
+def test_every_block_is_fenced_and_says_its_language(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert {one.language for one in blocks(text)} <= LANGUAGES
+    assert not re.findall(r"\n\n {4}.*", outside(text)), "a block that is only indented has no language"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@EACH
+def test_a_block_of_commands_holds_nothing_else(page: Path) -> None:
+    for one in blocks(page.read_text(encoding="utf-8")):
+        assert not re.search(r"^\s*\$ ", one.text, re.MULTILINE), one.text
+        if one.language == "sh":
+            read = subprocess.run(["sh", "-n"], input=one.text, text=True, capture_output=True, check=False)
+            assert (read.returncode, read.stderr) == (0, ""), one.text
+    assert {words[0] for words in shown(page)} <= PROGRAMS
+
+
+def arguments(words: list[str]) -> list[str] | None:
+    """What follows `mdp`, as the program or as what runs in a container; None where it is no more than a name."""
+    if words[0] == "mdp":
+        return words[1:]
+    ran = words[words.index("exec") :] if "exec" in words else []
+    return ran[ran.index("mdp") + 1 :] if "mdp" in ran else None
+
+
+@EACH
 def test_commands_and_their_options_are_known(page: Path) -> None:
     for words in shown(page):
         command: Any = ROOT
-        rest = words[1:]
+        rest = arguments(words)
+        if rest is None:
+            continue
         while rest and rest[0] in getattr(command, "commands", {}):
             command = command.commands[rest.pop(0)]
         assert not hasattr(command, "commands") or rest in ([], ["--help"]), " ".join(words)
@@ -53,7 +104,7 @@ def test_commands_and_their_options_are_known(page: Path) -> None:
         assert {word.partition("=")[0] for word in rest if word.startswith("-")} <= known, " ".join(words)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@EACH
 def test_targets_of_make_are_known(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"^ *(?:\$ )?make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)) <= targets
+    assert {words[1] for words in shown(page) if words[0] == "make" and len(words) > 1} <= targets

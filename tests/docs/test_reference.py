@@ -60,7 +60,7 @@ def test_the_commands_read_the_same_on_any_terminal(monkeypatch: pytest.MonkeyPa
 def test_a_command_has_its_help_its_examples_and_its_options() -> None:
     _, _, run = commands().partition("### mdp stream run\n")
     assert run.startswith("\nTurn events into bars, features and signals, in the database and on the signals topic.\n")
-    assert "\n    $ mdp stream run --until-end --workers 2\n" in run
+    assert "\nmdp stream run --until-end --workers 2\n" in run.partition("```sh\n")[2].partition("```\n")[0]
     assert "\n| `--workers`, `-w` | integer, 1 to 256 | `1` | Processes on this machine. |\n" in run
 
 
