@@ -112,8 +112,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(UV_PIP) --compile-bytecode --require-hashes -r requirements.lock
 	@$(UV_PIP) --offline --no-deps --editable .
 	@echo 'Compiling what looks at single events'
-	@$(BIN)/python -c 'import features.windows, sinks.copy' & \
-	$(BIN)/python -c 'import sources.kafka, features.rolling, contracts.arrow_scan' && wait $$!
+	@$(BIN)/python -c 'import features.bars.windows, sinks.copy' & \
+	$(BIN)/python -c 'import transports.kafka.source, features.rolling.rolling, native.arrow_scan' && wait $$!
 	@touch $@
 
 # The tools of development: the same versions, and more of them.

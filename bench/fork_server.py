@@ -1,14 +1,14 @@
-"""`mdp.fork_server`, whose processes have a meter."""
+"""`mdp.runtime.fork_server`, whose processes have a meter."""
 
 from __future__ import annotations
 
 from bench import meter
-from mdp import fork_server, member
-from sources.kafka import KafkaSource
+from mdp.runtime import cluster_process, fork_server
+from transports.kafka.source import KafkaSource
 
 
 def main() -> None:
-    member.run_process = meter.metered(member.run_process, KafkaSource)
+    cluster_process.run_process = meter.metered(cluster_process.run_process, KafkaSource)
     fork_server.main()
 
 

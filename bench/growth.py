@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.growth_case import CONFIG
 from bench.results import keep, load
-from mdp.bench.run import Options, run
+from mdp.cost.run import Options, run
 from mdp.local import LocalStack
 
 CASES: dict[str, list[tuple[int, dict[str, int]]]] = {

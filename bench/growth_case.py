@@ -15,13 +15,13 @@ import numpy as np
 import polars as pl
 
 from bench.partition import BATCH, Partition, fetches
-from contracts.encode import encode
+from codec.encode import encode
 from contracts.record import Fetch
-from features.feature_config import KINDS
+from features.rolling.feature_config import KINDS
 from flows.config_file import load
 from flows.settings import Settings
-from mdp import allocator
-from mdp.bench.worker import peak_mb
+from mdp.cost.worker import peak_mb
+from native import memory_tuning
 
 START_NS = 1_760_000_400 * 10**9  # divisible by an hour
 CLOSES = 10
@@ -144,7 +144,7 @@ def _spent(call: Callable[..., Any], *given: Any) -> tuple[float, Any]:
 
 def main() -> None:
     case = Case(**json.loads(sys.argv[1]))
-    allocator.tune()  # as a worker does
+    memory_tuning.tune()  # as a worker does
     print(json.dumps(measure(case)))
 
 

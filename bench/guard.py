@@ -19,12 +19,12 @@ import polars as pl
 from bench import topic
 from bench.floor import Event
 from bench.partition import BATCH, Partition, fetches
-from contracts.encode import encode
+from codec.encode import encode
 from contracts.record import Fetch
 from flows.config_file import load
 from flows.settings import Settings
-from mdp import allocator
-from sources.partitioner import Partitioner
+from native import memory_tuning
+from transports.kafka.partitioner import Partitioner
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "streaming.yaml"
 PARTITIONS = 4
@@ -46,7 +46,7 @@ Step = Callable[[Batch], object]
 
 
 def main() -> None:
-    allocator.tune()  # as a worker does
+    memory_tuning.tune()  # as a worker does
     found = ratios(load(CONFIG, []), batches(EVENTS), ROUNDS)
     print(", ".join(f"{name} {ratio:.2f} of at most {BOUNDS[name]:.2f}" for name, ratio in found.items()))
     for name, ratio in found.items():

@@ -20,7 +20,7 @@ from typing import Final
 import polars as pl
 from confluent_kafka import Producer
 
-from sources.partitioner import Partitioner
+from transports.kafka.partitioner import Partitioner
 
 PROVIDER: Final = "bench"
 _PRICES: Final = 256  # of each symbol, over and over

@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from features.rolling import RollingFeatures
-from features.windows import Windows
-from flows import connectors
+from features.bars.windows import Windows
+from features.rolling.rolling import RollingFeatures
+from flows import endpoints
 from inference.engine import Inference
-from mdp.worker import run
-from sinks.kafka import TransactionalWriter
+from mdp.runtime.worker import run
 from sinks.timescale import TimescaleWriter
-from sources.partition import KafkaPartition
+from transports.kafka.partition import KafkaPartition
+from transports.kafka.transactional_writer import TransactionalWriter
 
 _notes: list[tuple[str, int, int, int]] = []  # step, partition, end of the window, when; nanoseconds
 _read: dict[int, tuple[int, int]] = {}  # of each partition: when the reading of its latest batch began and ended
@@ -133,8 +133,8 @@ def _kept_records(decode: Callable[[Iterable[Any]], Any]) -> Callable[[Iterable[
 
 
 def _instrument() -> None:
-    events = connectors.events
-    connectors.events = lambda settings: _kept_records(events(settings))
+    events = endpoints.events
+    endpoints.events = lambda settings: _kept_records(events(settings))
     for owner, method, wrap in (
         (KafkaPartition, "next_batch", _timed_read),
         (Windows, "step", functools.partial(_timed_step, "windows")),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from contracts.batch import MicroBatch
 from contracts.record import Fetch, Records
-from flows import connectors, steps
+from flows import endpoints, steps
 from flows.settings import Settings
 
 FETCH, BATCH = 4_000, 30_000  # records, as a worker reads them
@@ -30,7 +30,7 @@ class Partition:
     """Its state is empty at first."""
 
     def __init__(self, settings: Settings) -> None:
-        self._decode = connectors.events(settings)
+        self._decode = endpoints.events(settings)
         self._steps = [build(settings) for build in (steps.windows, steps.rolling, steps.inference)]
 
     def bars(self, parts: Iterable[Fetch]) -> MicroBatch:

@@ -6,8 +6,8 @@ import argparse
 import sys
 
 from bench import meter
-from mdp import processes, worker
-from sources.kafka import KafkaSource
+from mdp.runtime import processes, worker
+from transports.kafka.source import KafkaSource
 
 OUTPUTS = ("signals", "bars", "dlq", "late")
 BARS_ALONE = ("features.windows=[]", "inference.adapters.rules.enabled=false")

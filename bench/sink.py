@@ -30,7 +30,7 @@ from mdp.local import LocalStack
 from sinks.connection import connect
 from sinks.copy import copy_into
 from sinks.merge import Target, targets
-from sinks.migrate import migrate
+from sinks.schema.migrate import migrate
 from sinks.staging import table_rows
 from sinks.timescale import TimescaleWriter
 

@@ -16,7 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 from bench import meter, reference, topic
 from bench.contenders import Contender, Topic
 from bench.pipeline import OUTPUTS
-from contracts.encode import Encoding
+from codec.encode import Encoding
 from mdp.local import LocalStack
 
 PARTITIONS = 4

@@ -16,10 +16,10 @@ import threading
 import time
 from pathlib import Path
 
+from connectors.pacing import WallClock, at_once
+from connectors.synthetic.market import SyntheticConfig, SyntheticMarket
 from mdp.local import LocalStack
-from sources.pacing import WallClock, at_once
-from sources.producer import produce
-from sources.synthetic import SyntheticConfig, SyntheticMarket
+from transports.kafka.producer import produce
 
 PROJECT = Path(__file__).resolve().parent.parent
 TOPIC = "mdp.events"

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-from contracts.encode import Encoding
-from sources.outgoing import Sent
-from sources.pacing import WallClock, at_once
-from sources.producer import produce
-from sources.synthetic import SyntheticConfig, SyntheticMarket
+from codec.encode import Encoding
+from connectors.pacing import WallClock, at_once
+from connectors.synthetic.market import SyntheticConfig, SyntheticMarket
+from transports.kafka.producer import produce
+from transports.outgoing import Sent
 
 SYMBOLS = 500
 TICKS_PER_SECOND = 10.0  # of each symbol, in event time: 20 ticks in a bar

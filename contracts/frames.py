@@ -31,8 +31,8 @@ EVENTS: Final = pl.Schema(
 )
 
 # Rows of the log that go to the DLQ or the late topic, as they came. Where a record leaves once for several of its
-# rows, the cause is the first of them, and `rows` holds them all (contracts.refused.row_set); else it is null. Of what
-# is too large only the beginning is there, and `stub` says of what (contracts.stubs.Stub).
+# rows, the cause is the first of them, and `rows` holds them all (codec.refused.row_set); else it is null. Of what
+# is too large only the beginning is there, and `stub` says of what (codec.stubs.Stub).
 REFUSED: Final = pl.Schema(
     {
         **CAUSE,

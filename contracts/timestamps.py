@@ -22,7 +22,7 @@ def parse_timestamps(texts: pl.Series) -> pl.Series:
 
     Null where it is null, naive, malformed, or not within int64, whose last second at either end counts as outside.
     """
-    from contracts.json_scan import parse_times  # noqa: PLC0415 - Numba takes as long to import as all else of a command
+    from native.json_scan import parse_times  # noqa: PLC0415 - Numba takes as long to import as all else of a command
 
     times, is_time = parse_times(BinaryColumn.of(texts.cast(pl.Binary).to_list()))
     return pl.Series(texts.name, times, pl.Int64).set(pl.Series(~is_time), None)

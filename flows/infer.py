@@ -7,8 +7,8 @@ from typing import Final
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
-from contracts.bars import without_bars
-from flows import connectors, steps
+from codec.bars import without_bars
+from flows import endpoints, steps
 from flows.chain import chain
 from flows.config_file import connected, load
 from flows.settings import Settings
@@ -22,13 +22,13 @@ def flow(settings: Settings | None = None) -> Dataflow:
     settings = settings or connected(load())
     dataflow = Dataflow(NAME)
 
-    source = connectors.source(settings, NAME, connectors.bars(settings))
+    source = endpoints.source(settings, NAME, endpoints.bars(settings))
     bars = op.input("bars", dataflow, source)
     # One operator, see flows.chain: bars to features, features to signals.
     stateful = steps.totals, steps.rolling, steps.inference
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
     stateless = steps.within(settings), without_bars, observe
     results = op.stateful_batch("steps", bars, chain(settings, NAME, stateful, stateless))
-    op.output("kafka", results, connectors.kafka(settings, NAME, source, signals=True))
-    op.output("timescale", results, connectors.timescale(settings, NAME, source.identity.confirm))
+    op.output("kafka", results, endpoints.kafka(settings, NAME, source, signals=True))
+    op.output("timescale", results, endpoints.timescale(settings, NAME, source.identity.confirm))
     return dataflow

@@ -7,7 +7,7 @@ from typing import Final
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
-from flows import connectors, steps
+from flows import endpoints, steps
 from flows.chain import chain
 from flows.config_file import connected, load
 from flows.settings import Settings
@@ -21,13 +21,13 @@ def flow(settings: Settings | None = None) -> Dataflow:
     settings = settings or connected(load())
     dataflow = Dataflow(NAME)
 
-    source = connectors.source(settings, NAME, connectors.events(settings))
+    source = endpoints.source(settings, NAME, endpoints.events(settings))
     events = op.input("events", dataflow, source)
     # One operator, see flows.chain: events to bars, bars to features, features to signals.
     stateful = steps.windows, steps.rolling, steps.inference
     stateless = steps.within(settings), Observation(settings.telemetry, settings.micro_batch.window_ms)
     results = op.stateful_batch("steps", events, chain(settings, NAME, stateful, stateless))
-    op.output("kafka", results, connectors.kafka(settings, NAME, source, signals=True))
-    op.output("timescale", results, connectors.timescale(settings, NAME, source.identity.confirm))
-    op.output("heartbeats", results, connectors.heartbeats(settings, source.identity.confirm))
+    op.output("kafka", results, endpoints.kafka(settings, NAME, source, signals=True))
+    op.output("timescale", results, endpoints.timescale(settings, NAME, source.identity.confirm))
+    op.output("heartbeats", results, endpoints.heartbeats(settings, source.identity.confirm))
     return dataflow

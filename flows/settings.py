@@ -6,13 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contracts.bus_config import KafkaConfig
-from features.feature_config import FeatureConfig, check_features
-from features.window_config import WindowConfig
+from connectors.synthetic.market import SyntheticConfig
+from features.bars.window_config import WindowConfig
+from features.rolling.feature_config import FeatureConfig, check_features
 from inference.config import InferenceConfig
 from sinks.store_config import StoreConfig
-from sources.synthetic import SyntheticConfig
 from telemetry.config import TelemetryConfig
+from transports.kafka.config import KafkaConfig
 
 
 class _Section(BaseModel):

@@ -8,9 +8,9 @@ from dataclasses import replace
 import polars as pl
 
 from contracts.batch import MicroBatch
-from features.rolling import RollingFeatures
-from features.totals import Totals
-from features.windows import Windows
+from features.bars.outcome_totals import Totals
+from features.bars.windows import Windows
+from features.rolling.rolling import RollingFeatures
 from flows.chain import Step
 from flows.settings import Settings
 from inference.engine import build

@@ -17,8 +17,8 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from contracts.jit import compiled
-from contracts.memory import byte, copy, eight_bytes, four_bytes, put
+from native.jit import compiled
+from native.memory import byte, copy, eight_bytes, four_bytes, put
 
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, and no extension of the header
 _END: Final = b"\xff\xff"

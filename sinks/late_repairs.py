@@ -8,10 +8,10 @@ from datetime import datetime
 import polars as pl
 
 from contracts.batch import MicroBatch
-from sinks import columnstore, rollups
-from sinks.chunks import Chunks
 from sinks.connection import session, settle_schema
 from sinks.merge import targets
+from sinks.schema import columnstore, rollups
+from sinks.schema.chunks import Chunks
 from sinks.staging import table_rows
 from sinks.store_rows import Stored, merge_rows
 from sinks.write_result import WriteResult

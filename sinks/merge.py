@@ -15,7 +15,7 @@ from zlib import crc32
 from psycopg import sql
 
 from contracts import frames
-from sinks.schema import TIME_COLUMN
+from sinks.schema.tables import TIME_COLUMN
 
 SOURCE: Final = ("source_topic", "partition")
 CAUSE: Final = (*SOURCE, "source_offset", "source_row")

@@ -9,7 +9,7 @@ from typing import Final
 
 import psycopg
 
-from sinks.schema import TIME_COLUMN
+from sinks.schema.tables import TIME_COLUMN
 
 # Chunks that one look after the other goes back, as long as too few rows are found; the last goes back to the begin.
 _DEPTHS: Final = (16, 128, 1_024)

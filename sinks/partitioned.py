@@ -18,22 +18,22 @@ from bytewax import errors
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
 from confluent_kafka import Producer
 
+from codec.output_records import Cause, Identity
 from contracts.batch import NO_REFUSED, Confirm, MicroBatch
-from contracts.bus_config import KafkaConfig
 from contracts.partition_keys import partition_of
-from contracts.producing import backpressured
 from contracts.progress import Reached
 from sinks.background import BackgroundWriter
-from sinks.heartbeats import heartbeat_record
-from sinks.kafka import Mark, Records, TransactionalWriter
-from sinks.lost_ends import Written
 from sinks.progress import Source
-from sinks.read_back import Place
-from sinks.records import Cause, Identity
 from sinks.store import StoreWriter
 from telemetry.latency import KAFKA, STORE, written
 from telemetry.snapshots import timed_snapshot
 from telemetry.whereabouts import noted
+from transports.kafka.config import KafkaConfig
+from transports.kafka.heartbeats import heartbeat_record
+from transports.kafka.lost_ends import Written
+from transports.kafka.producing import backpressured
+from transports.kafka.read_back import Place
+from transports.kafka.transactional_writer import Mark, Records, TransactionalWriter
 
 _Parts = Callable[[], list[str]]
 _W = TypeVar("_W")

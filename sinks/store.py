@@ -13,15 +13,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
-from contracts.batch import Confirm, MicroBatch
-from contracts.bus_config import KafkaConfig
-from contracts.errors import MdpError
-from contracts.producing import backpressured
-from contracts.progress import Reached
-from contracts.record import CONTENT_TYPE, JSON, Headers
-from sinks.connection import StoreUnavailable
-from sinks.progress import Source
-from sinks.records import (
+from codec.output_records import (
     DLQ_ERROR,
     DLQ_REASON,
     FAILED_AT,
@@ -31,10 +23,18 @@ from sinks.records import (
     SOURCE_TOPIC,
     STORE,
 )
+from contracts.batch import Confirm, MicroBatch
+from contracts.errors import MdpError
+from contracts.progress import Reached
+from contracts.record import CONTENT_TYPE, JSON, Headers
+from sinks.connection import StoreUnavailable
+from sinks.progress import Source
 from sinks.timescale import TimescaleWriter
 from sinks.write_result import RefusedRow, WriteResult
 from telemetry.metrics import DLQ_RECORDS, ERRORS
 from telemetry.outage import wait_out
+from transports.kafka.config import KafkaConfig
+from transports.kafka.producing import backpressured
 
 _SECONDS: Final = 30.0
 _PROGRESS_SECONDS: Final = 1.0

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from contracts.duration import parse_duration
-from sinks.hypertables import ChunkLength
+from sinks.schema.hypertables import ChunkLength
 
 EMBEDDED: Final = "embedded"
 SHORTEST_POLICY: Final = timedelta(days=1)  # rollups of an hour need some hours of raw bars to be refreshed from

@@ -10,13 +10,13 @@ import psycopg
 from polars import selectors as cs
 from psycopg import sql
 
-from sinks.chunks import Chunks
 from sinks.connection import DATA_ERRORS, first_line
 from sinks.copy import copy_into
 from sinks.merge import SOURCE, Target
 from sinks.progress import NOWHERE, Source
-from sinks.schema import TIME_COLUMN
-from sinks.series import KnownSeries
+from sinks.queries.series import KnownSeries
+from sinks.schema.chunks import Chunks
+from sinks.schema.tables import TIME_COLUMN
 from sinks.staging import unique_rows
 from sinks.write_result import RefusedRow, WriteResult
 

@@ -19,12 +19,12 @@ import psycopg
 from contracts.batch import MicroBatch
 from contracts.progress import NOT_BEGUN, Reached
 from sinks import progress, set_back
-from sinks.ahead import Ahead
-from sinks.chunks import Chunks, Rows
 from sinks.connection import DATA_ERRORS, connect, passing_errors, settle_schema, transaction
+from sinks.copy_first import Ahead
 from sinks.merge import Target, targets
 from sinks.progress import Source
-from sinks.series import KnownSeries
+from sinks.queries.series import KnownSeries
+from sinks.schema.chunks import Chunks, Rows
 from sinks.set_back import SetBack
 from sinks.staging import table_rows
 from sinks.store_rows import Stored, copy_rows, merge_by_halves, merge_rows
@@ -41,7 +41,7 @@ class TimescaleWriter:
     """One connection, opened when first needed and again after it broke. Not for use by several threads at once.
 
     Args:
-        conninfo: libpq URL or connection string of a database that `sinks.migrate.migrate` has been run on.
+        conninfo: libpq URL or connection string of a database that `sinks.schema.migrate.migrate` has been run on.
         flow: name under which progress is kept.
         features: names of the configured features, each a column of the features frames and of the table.
         partitions: how many the topic has. As long as fewer have begun, it looks for more with each write.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from telemetry.outage import waiting
-from telemetry.reading import Reading, readings
+from telemetry.partition_lag import Reading, readings
 
 STUCK_SECONDS: Final = 120.0  # longer than a write may take before it fails, and is waited out
 _ANSWER_SECONDS: Final = 3.0

@@ -11,7 +11,7 @@ import numpy as np
 
 from contracts.batch import MicroBatch
 from telemetry.outage import waiting
-from telemetry.reading import readings
+from telemetry.partition_lag import readings
 
 _MOST_PROCESSES: Final = 256
 _ROW: Final = np.dtype([(name, np.int64) for name in ("events", "late", "bars", "signals", "lag_ms", "waiting")])

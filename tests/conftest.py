@@ -14,10 +14,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from hypothesis import settings
 
-from contracts.bus_config import KafkaConfig
 from mdp.local import LocalStack
 from tests.harness import Deployments, empty_database
-from tests.sinks.kafka_outputs import PARTITIONS, KafkaOutputs
+from tests.transports.kafka_outputs import PARTITIONS, KafkaOutputs
+from transports.kafka.config import KafkaConfig
 
 # A shell that starts something in the background has it ignore SIGINT, and what the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

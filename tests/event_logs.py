@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from features.window_config import WindowConfig
+from features.bars.window_config import WindowConfig
 
 Row = dict[str, Any]
 T = TypeVar("T")

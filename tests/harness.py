@@ -27,12 +27,14 @@ from confluent_kafka.cimpl import NewTopic
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from contracts.encode import encode
+from codec.encode import encode
 from mdp.local import LocalStack, ports
 
 PROJECT = Path(__file__).resolve().parent.parent
 SECONDS = 120.0  # for whatever has to happen some time
-WORKER = "import sys; from mdp.worker import run; sys.exit(run(sys.argv[1], None, sys.argv[3:], int(sys.argv[2])))"
+WORKER = (
+    "import sys; from mdp.runtime.worker import run; sys.exit(run(sys.argv[1], None, sys.argv[3:], int(sys.argv[2])))"
+)
 CHANGING_HEADERS = ("flow", "failed_at")  # who wrote it, and when
 
 # Everything but what depends on when, and by whom, a row was written.

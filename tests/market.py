@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from sources.synthetic import SyntheticConfig, SyntheticMarket
+from connectors.synthetic.market import SyntheticConfig, SyntheticMarket
 from tests.harness import create_topic, produce_on_time
 
 PARTITIONS: Final = 4

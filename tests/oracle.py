@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from contracts import frames
-from features.feature_config import FeatureConfig
-from features.window_config import WindowConfig
+from features.bars.window_config import WindowConfig
+from features.rolling.feature_config import FeatureConfig
 from tests import oracle_features
 from tests.oracle_windows import Row, WindowOracle
 

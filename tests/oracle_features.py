@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.feature_config import FeatureConfig
+from features.rolling.feature_config import FeatureConfig
 
 
 class Bar(NamedTuple):

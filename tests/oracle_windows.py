@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from features.window_config import WindowConfig
+from features.bars.window_config import WindowConfig
 
 Row = dict[str, Any]
 

@@ -17,7 +17,7 @@ from docs.reference.markdown import choice, table
 from flows.settings import Settings
 from inference.config import AdaptersConfig, EntryPointConfig
 from inference.rules import RuleConfig
-from mdp.topics import TopicConfig
+from mdp.ops.topics import TopicConfig
 
 _HEADINGS: Final = ("Key", "Type", "Default", "Meaning")
 _TYPES: Final = {

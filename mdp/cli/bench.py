@@ -11,8 +11,8 @@ from mdp.cli.options import AsJson, Config, Set, examples
 from mdp.cli.output import print_json, print_table, remark
 
 if TYPE_CHECKING:
-    from mdp.bench.process import Account
-    from mdp.bench.run import Report
+    from mdp.cost.process import Account
+    from mdp.cost.run import Report
 
 Count = Annotated[int, typer.Option("--count", min=1_000, help="Events of the log that is worked through at once.")]
 Rate = Annotated[
@@ -80,7 +80,7 @@ def bench(
     removed at the end. CPU seconds say more than rates: they depend less on
     what else the machine does.
     """
-    from mdp.bench.run import Options, run
+    from mdp.cost.run import Options, run
 
     options = Options(
         count=count, rate=rate, symbols=symbols, partitions=partitions, encoding=encoding, seconds=seconds
@@ -120,7 +120,7 @@ def _steps(used: Account) -> list[tuple[str, float, float]]:
 
 def _waits(report: Report) -> dict[str, Any]:
     """Milliseconds by stage, and how many batches they are of."""
-    from mdp.bench.quantiles import quantile
+    from mdp.cost.quantiles import quantile
 
     if report.live is None:
         return {}

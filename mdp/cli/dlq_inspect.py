@@ -16,8 +16,8 @@ from mdp.cli.options import AsJson, Config, Set, check_span, examples, settings_
 from mdp.cli.output import print_json, print_table, remark
 
 if TYPE_CHECKING:
-    from contracts.bus_config import KafkaConfig
-    from mdp.dlq.records import Dlq, DlqRecord
+    from mdp.ops.dlq.records import Dlq, DlqRecord
+    from transports.kafka.config import KafkaConfig
 
 _SHOWN: Final = 20
 _NS_PER_MS: Final = 1_000_000
@@ -53,7 +53,7 @@ def inspect(
     overrides: Set = None,
 ) -> None:
     """Print the records of the DLQ: why, where from, when, and what they hold."""
-    from mdp.dlq.records import Chosen
+    from mdp.ops.dlq.records import Chosen
 
     check_span(start, end)
     chosen = Chosen(
@@ -88,8 +88,8 @@ def stats(
 ) -> None:
     """Count the records of the DLQ by reason and error."""
     from mdp.cli.entries import time_text
-    from mdp.dlq.counts import count
-    from mdp.dlq.records import Chosen
+    from mdp.ops.dlq.counts import count
+    from mdp.ops.dlq.records import Chosen
 
     check_span(start, end)
     chosen = Chosen(reason=reason, contains=contains, start=start, end=end, partition=partition, pending=pending)
@@ -117,8 +117,8 @@ def stats(
 
 @contextmanager
 def _opened(bus: KafkaConfig) -> Iterator[Dlq]:
-    from mdp.dlq.records import Dlq
-    from mdp.topic_reader import TopicReader
+    from mdp.ops.dlq.records import Dlq
+    from transports.kafka.topic_reader import TopicReader
 
     with TopicReader(bus, bus.dlq_topic) as reader:
         yield Dlq(bus, reader)

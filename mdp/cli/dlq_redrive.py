@@ -14,8 +14,8 @@ from mdp.cli.options import AsJson, Config, Set, check_span, examples, settings_
 from mdp.cli.output import print_json, print_table, progress, remark
 
 if TYPE_CHECKING:
-    from mdp.dlq.fixes import Fix
-    from mdp.dlq.plan import Account, Outgoing
+    from mdp.ops.dlq.fixes import Fix
+    from mdp.ops.dlq.plan import Account, Outgoing
 
 _EXAMPLES = examples(
     "mdp dlq redrive --reason future",
@@ -62,9 +62,9 @@ def redrive(
     What is refused again is another record of the DLQ, with one retry more.
     Ctrl-C ends it, and counts what was sent.
     """
-    from mdp.dlq.records import Chosen
-    from mdp.dlq.redrive import Order, rehearsed, sent
-    from mdp.produce import stopped_by_signals
+    from mdp.ops.dlq.records import Chosen
+    from mdp.ops.dlq.redrive import Order, rehearsed, sent
+    from mdp.ops.produce import stopped_by_signals
 
     check_span(start, end)
     chosen = Chosen(reason=reason, contains=contains, start=start, end=end, partition=partition, offset=offset)
@@ -81,7 +81,7 @@ def redrive(
 
 
 def _fix(expression: str | None, name: str | None) -> Fix | None:
-    from mdp.dlq import fixes
+    from mdp.ops.dlq import fixes
 
     if expression is not None and name is not None:
         raise typer.BadParameter("give --fix or --fix-with, not both", param_hint="--fix-with")

@@ -14,7 +14,7 @@ import typer
 from flows.secrets import masked
 from mdp.cli.options import AsJson, Config, Set, examples, settings_of
 from mdp.cli.output import print_json, stdout
-from mdp.printable import printable
+from telemetry.printable import printable
 
 if TYPE_CHECKING:
     from mdp.doctor.examination import Report

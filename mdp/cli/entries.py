@@ -8,10 +8,10 @@ from typing import Any, Final
 import msgspec
 from rich.text import Text
 
+from codec.output_records import DLQ_ERROR, DLQ_REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
 from mdp.cli.output import number_text
-from mdp.printable import printable, printable_json
-from mdp.tail import Entry
-from sinks.records import DLQ_ERROR, DLQ_REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
+from mdp.ops.tail import Entry
+from telemetry.printable import printable, printable_json
 
 _LONGEST_PAYLOAD: Final = 120
 _LONGEST_VALUE: Final = 64

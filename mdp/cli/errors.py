@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from contracts.errors import MdpError
 from flows.secrets import masked
-from mdp.printable import printable
+from telemetry.printable import printable
 
 _LONGEST: Final = 600
 

@@ -13,7 +13,7 @@ import typer
 from mdp.cli.output import remark
 
 if TYPE_CHECKING:
-    from mdp.file_events import EventFiles
+    from mdp.ops.file_events import EventFiles
 
 TimeUnitOption = Annotated[
     Literal["s", "ms", "us", "ns"] | None,
@@ -29,7 +29,7 @@ def event_files(
     patterns: Sequence[str], unit: Literal["s", "ms", "us", "ns"] | None = None, zone: str | None = None
 ) -> EventFiles:
     """The files that the options name."""
-    from mdp.file_events import EventFiles
+    from mdp.ops.file_events import EventFiles
 
     said: set[str] = set()
 

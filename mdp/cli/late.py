@@ -7,7 +7,7 @@ import typer
 
 from mdp.cli.options import AsJson, Config, From, Set, To, check_span, examples, settings_of
 from mdp.cli.output import print_json, print_table, progress, remark
-from mdp.printable import printable
+from telemetry.printable import printable
 
 _SOMETHING_LEFT = 1
 _NOTHING_DONE = 2
@@ -32,7 +32,7 @@ def repair(
     its window along. A live run may go on meanwhile. The exit code is 1 where
     something is left because the log no longer holds it, 2 where all is.
     """
-    from mdp.late_repair import repair
+    from mdp.ops.late_repair import repair
 
     check_span(start, end)
     with progress("late events") as show:

@@ -14,7 +14,7 @@ from mdp.cli.options import AsJson, Config, From, Set, To, check_span, examples,
 from mdp.cli.output import print_json, progress, remark, stdout
 
 if TYPE_CHECKING:
-    from mdp.lateness.report import Report
+    from mdp.ops.lateness.report import Report
 
 _SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?) ?%")
 _TARGET: Final = 0.001
@@ -72,17 +72,17 @@ def lateness(
     the time of their arrival, which is their Kafka timestamp. Nothing is
     written. The counts are those of a run over these records with that grace.
     """
-    from mdp import allocator
-    from mdp.lateness.measure import measure, parts_of
-    from mdp.lateness.report import Report
-    from mdp.topic_reader import TopicReader
+    from mdp.ops.lateness.measure import measure, parts_of
+    from mdp.ops.lateness.report import Report
+    from native import memory_tuning
+    from transports.kafka.topic_reader import TopicReader
 
     check_span(start, end)
     settings = settings_of(config, overrides)
     windows = settings.micro_batch
     if window is not None:
         windows = type(windows).model_validate({**windows.model_dump(), "window_ms": window})
-    allocator.tune()
+    memory_tuning.tune()
     kafka = settings.bus.kafka
     with TopicReader(kafka, topic or kafka.topic) as reader:
         parts = parts_of(reader, start, end)
@@ -96,7 +96,7 @@ def lateness(
     else:
         _show(report)
     if svg is not None:
-        from mdp.lateness.svg import save_svg
+        from mdp.ops.lateness.svg import save_svg
 
         save_svg(report, svg)
 
@@ -104,7 +104,7 @@ def lateness(
 def _show(report: Report) -> None:
     from rich.measure import Measurement
 
-    from mdp.lateness.view import view
+    from mdp.ops.lateness.view import view
 
     console, shown = stdout(), view(report)
     # A terminal that is too narrow had better wrap lines than cut digits off.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import typer
 
-from mdp.printable import printable, printable_json
+from telemetry.printable import printable, printable_json
 
 if TYPE_CHECKING:
     import polars as pl

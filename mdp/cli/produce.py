@@ -13,9 +13,9 @@ from mdp.cli.output import print_json, print_table, progress, remark
 
 if TYPE_CHECKING:
     from flows.settings import Settings
-    from mdp.produce import Load
-    from mdp.survey import Survey
-    from sources.outgoing import Sent
+    from mdp.ops.produce import Load
+    from mdp.ops.survey import Survey
+    from transports.outgoing import Sent
 
 _MOST_LATE: Final = 0.01
 
@@ -85,7 +85,7 @@ def produce(
     sent.
     """
     from mdp.cli.files import event_files
-    from mdp.produce import Load, continued, send, stopped_by_signals, survey
+    from mdp.ops.produce import Load, continued, send, stopped_by_signals, survey
 
     market = {
         "symbols": symbols,
@@ -130,7 +130,7 @@ def _announce(found: Survey, topic: str, *, is_sure: bool, quiet: bool) -> None:
 
 
 def _announce_market(settings: Settings, load: Load, topic: str, *, quiet: bool) -> None:
-    from mdp.produce import ahead_seconds
+    from mdp.ops.produce import ahead_seconds
 
     if quiet or load.start_ns is None:
         return

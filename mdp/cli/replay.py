@@ -45,13 +45,13 @@ def replay(
     Records of the events topic keep their bytes, headers, partition and order;
     heartbeats come along. To work on the copy, give it a database of its own,
     as bars keep to the topic they came from, and an end, so that no signals
-    leave: `mdp stream run --to now --set bus.kafka.topic=mdp.replay --set
+    leave: `mdp stream run --to now --set bus.kafka.topic=mdp.ops.replay --set
     store.url=embedded/replayed`, after `mdp store migrate --set
     store.url=embedded/replayed`.
     """
-    from contracts.decode import Decoder
+    from codec.decode import Decoder
     from mdp.cli.files import event_files
-    from mdp.replay import Span, replay_file, replay_topic
+    from mdp.ops.replay import Span, replay_file, replay_topic
 
     check_span(start, end)
     settings = settings_of(config, overrides)

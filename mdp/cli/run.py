@@ -192,15 +192,15 @@ def _start(
     workers, process, addresses = processes
     changes = overrides if adapter is None else [*overrides, *_adapter_changes(config, overrides, adapter)]
     if process is None and addresses is None:
-        from mdp import worker
+        from mdp.runtime import worker
 
         raise typer.Exit(worker.run(flow, config, changes, workers, reset_state=reset_state, quiet=quiet))
     if process is None or addresses is None or workers > 1:
         raise typer.BadParameter("--process and --addresses go together, and without --workers")
-    from mdp import distributed, member
+    from mdp.runtime import cluster_process, distributed
 
     places = distributed.addresses_of(addresses)
-    member.end_after(
+    cluster_process.end_after(
         lambda: distributed.run(flow, config, changes, process, places, reset_state=reset_state, quiet=quiet)
     )
 

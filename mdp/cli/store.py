@@ -32,7 +32,7 @@ def migrate(config: Config = None, overrides: Set = None) -> None:
 
     A database that is missing is created too, where the role may do that.
     """
-    from flows.connectors import create_tables
+    from flows.endpoints import create_tables
     from sinks.database import create_missing
 
     settings = settings_of(config, overrides)
@@ -95,7 +95,7 @@ def _print(
     *,
     settings: tuple[Path | None, list[str] | None],
 ) -> None:
-    from sinks import queries
+    from sinks.queries import stored
 
     check_span(*span)
     conninfo = settings_of(*settings).store.url.get_secret_value()

@@ -34,7 +34,7 @@ def tail(
 ) -> None:
     """Print the last records of a topic in the order of their timestamps, decoded, whatever they hold."""
     from mdp.cli.entries import json_line, line
-    from mdp.tail import tail as entries
+    from mdp.ops.tail import tail as entries
 
     bus = settings_of(config, overrides).bus.kafka
     console = stdout()

@@ -12,7 +12,7 @@ from mdp.cli.options import Config, Set, examples, settings_of
 from mdp.cli.output import print_table, remark
 
 if TYPE_CHECKING:
-    from mdp.topics import TopicReport
+    from mdp.ops.topics import TopicReport
 
 app = typer.Typer(help="The Kafka topics of the pipeline.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def apply(config: Config = None, overrides: Set = None, file: File = None) -> No
     Existing topics are never changed; the exit code is 1 if one differs.
     """
     from flows.config_file import config_path
-    from mdp import topics
+    from mdp.ops import topics
 
     settings = settings_of(config, overrides)
     wanted = topics.load(file or topics.find_file(config or config_path()))

@@ -13,7 +13,7 @@ from mdp.cli.options import AsJson, Config, Set, examples
 from mdp.cli.output import print_json, print_table, progress, remark
 
 if TYPE_CHECKING:
-    from mdp.validate import Validation
+    from mdp.ops.validate import Validation
 
 
 def register(app: typer.Typer) -> None:
@@ -38,9 +38,9 @@ def validate(
     Prints how many rows are wrong for which reason, and where the first of
     them are; the exit code is 1 if any is.
     """
-    from contracts.decode import Decoder
+    from codec.decode import Decoder
     from flows.config_file import load
-    from mdp.validate import validate
+    from mdp.ops.validate import validate
 
     window = load(config, overrides or []).micro_batch
     decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)

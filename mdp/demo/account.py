@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from contracts.batch import Outcomes
-from sources.outgoing import Sent
+from transports.outgoing import Sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from contracts.bus_config import KafkaConfig
-from sources import pacing
-from sources.outgoing import DUPLICATE, Sent
-from sources.producer import produce
-from sources.synthetic import SyntheticConfig, SyntheticMarket
+from connectors import pacing
+from connectors.synthetic.market import SyntheticConfig, SyntheticMarket
+from transports.kafka.config import KafkaConfig
+from transports.kafka.producer import produce
+from transports.outgoing import DUPLICATE, Sent
 
 
 class Feed:

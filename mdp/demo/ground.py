@@ -15,13 +15,13 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
-from contracts.bus_config import KafkaConfig
 from flows.config_file import ConfigError
 from flows.settings import Settings
-from mdp import topics
 from mdp.local import LocalStack
-from mdp.topics import TopicConfig
-from sinks.migrate import migrate
+from mdp.ops import topics
+from mdp.ops.topics import TopicConfig
+from sinks.schema.migrate import migrate
+from transports.kafka.config import KafkaConfig
 
 PARTITIONS: Final = 4
 DATABASE: Final = "demo"

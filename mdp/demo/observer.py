@@ -18,9 +18,9 @@ from contracts.batch import Outcomes
 from flows.settings import Settings
 from mdp.demo.account import Found
 from mdp.demo.feed import Feed
-from mdp.topic_reader import TopicReader
-from sinks import queries
-from sources.outgoing import Sent
+from sinks.queries import stored
+from transports.kafka.topic_reader import TopicReader
+from transports.outgoing import Sent
 
 HISTORY: Final = 60  # bars of each symbol
 SIGNALS: Final = 20  # of each symbol
@@ -78,20 +78,20 @@ class Observer:
             rate=self._rate(sent.total),
             delay=_watermark_delay(self.metrics() or ""),
             outcomes=outcomes,
-            rows=queries.totals(self._url),
-            bars=queries.latest_bars(self._url, HISTORY),
-            features=queries.latest_features(self._url),
-            signals=queries.latest_signals(self._url, SIGNALS),
+            rows=stored.totals(self._url),
+            bars=stored.latest_bars(self._url, HISTORY),
+            features=stored.latest_features(self._url),
+            signals=stored.latest_signals(self._url, SIGNALS),
         )
 
     def outcomes(self) -> Outcomes:
         """What the worker has counted and stored."""
-        return Outcomes(**queries.progress_of(self._url, self._settings.flow_id("market")))
+        return Outcomes(**stored.progress_of(self._url, self._settings.flow_id("market")))
 
     def found(self) -> Found:
         """What there is in the database and in the topics, counted one by one."""
         kafka = self._settings.bus.kafka
-        outcomes, sums, rows = self.outcomes(), queries.bar_sums(self._url), queries.totals(self._url)
+        outcomes, sums, rows = self.outcomes(), stored.bar_sums(self._url), stored.totals(self._url)
         late = [message.value() or b"" for message in self._records(kafka.late_topic)]
         event_ids = pl.Series([msgspec.json.decode(value)["event_id"] for value in late], dtype=pl.String)
         return Found(

@@ -14,7 +14,6 @@ from rich.console import Console
 from flows.config_file import ConfigError, connected, load
 from flows.project import SHIPPED, home
 from flows.settings import Settings
-from mdp.alone import alone
 from mdp.demo import ground, summary
 from mdp.demo.account import checks, verdict
 from mdp.demo.feed import Feed
@@ -25,6 +24,7 @@ from mdp.demo.screen import Screen
 from mdp.demo.session import Session
 from mdp.demo.worker import Worker
 from mdp.local import LocalStack, ports
+from mdp.runtime.lock_file import alone
 from mdp.serve import PORT
 from mdp.serve.server import PageServer, ServeError
 

@@ -11,7 +11,7 @@ from typing import Final, Self
 from rich.console import Console
 from rich.live import Live
 
-from features.feature_config import FeatureConfig
+from features.rolling.feature_config import FeatureConfig
 from mdp.demo.observer import Snapshot
 from mdp.demo.view import View
 

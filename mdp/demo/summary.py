@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mdp.demo.account import Check, Found
-from sources.outgoing import Sent
+from transports.outgoing import Sent
 
 _LOOK_AROUND: Final = """
 The results stay until the next demo; with the local stack up (mdp up):

@@ -10,8 +10,8 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from features.feature_config import FeatureConfig, Kind
-from mdp.printable import printable
+from features.rolling.feature_config import FeatureConfig, Kind
+from telemetry.printable import printable
 
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _ROOMY: Final = 100  # cells from which on columns stand two apart

@@ -13,10 +13,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from features.feature_config import FeatureConfig
+from features.rolling.feature_config import FeatureConfig
 from mdp.demo.observer import Snapshot
 from mdp.demo.symbols import table
-from mdp.printable import printable
+from telemetry.printable import printable
 
 _WIDE: Final = 112  # cells from which on all figures stand in one row
 _AIRY: Final = 28  # lines from which on there is room for empty ones

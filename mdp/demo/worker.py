@@ -66,7 +66,7 @@ class Worker:
 def main() -> NoReturn:
     """`python -m mdp.demo.worker CONFIG OVERRIDES`, with a pipe as its standard input."""
     from flows import stop  # noqa: PLC0415 - the demo itself has no need of Bytewax
-    from mdp.worker import one_line, run  # noqa: PLC0415
+    from mdp.runtime.worker import one_line, run  # noqa: PLC0415
 
     config, overrides = sys.argv[1:]
     stop.with_parent()

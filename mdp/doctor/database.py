@@ -13,7 +13,7 @@ from mdp.doctor.site import Site
 if TYPE_CHECKING:
     import psycopg
 
-    from sinks.hypertables import Edition
+    from sinks.schema.hypertables import Edition
 
 _MIGRATE = "run `mdp store migrate`"
 _MISSING = {
@@ -24,8 +24,8 @@ _MISSING = {
 
 def reach(site: Site) -> Iterator[Finding]:
     """Whether it answers, and knows us."""
-    from sinks import diagnosis
     from sinks.connection import StoreUnavailable, connect
+    from sinks.queries import diagnosis
 
     try:
         site.connection = connect(site.settings.store.url.get_secret_value())
@@ -45,7 +45,7 @@ def schema(site: Site) -> Iterator[Finding]:
 
 
 def _schema(connection: psycopg.Connection, features: Sequence[str]) -> Iterator[Finding]:
-    from sinks import diagnosis
+    from sinks.queries import diagnosis
 
     version = diagnosis.schema_version(connection)
     if version < diagnosis.LATEST:
@@ -75,8 +75,8 @@ def edition(site: Site) -> Iterator[Finding]:
 
 
 def _edition(connection: psycopg.Connection) -> Iterator[Finding]:
-    from sinks import diagnosis
-    from sinks.hypertables import OLDEST, edition_of
+    from sinks.queries import diagnosis
+    from sinks.schema.hypertables import OLDEST, edition_of
 
     found = edition_of(connection)
     installed, available = diagnosis.timescale_version(connection)
@@ -118,8 +118,8 @@ def permissions(site: Site) -> Iterator[Finding]:
 
 
 def _permissions(connection: psycopg.Connection) -> Iterator[Finding]:
-    from sinks import diagnosis
     from sinks.connection import READ_ONLY_REMEDY
+    from sinks.queries import diagnosis
 
     if diagnosis.is_read_only(connection):
         yield wrong("default_transaction_read_only is on: nothing can be written", READ_ONLY_REMEDY)
@@ -139,7 +139,7 @@ def _permissions(connection: psycopg.Connection) -> Iterator[Finding]:
 
 def clock(site: Site) -> Iterator[Finding]:
     """How far it is from this machine's."""
-    from sinks import diagnosis
+    from sinks.queries import diagnosis
 
     with site.database() as connection:
         yield from clocks.judged("the database's clock", clocks.ahead(*diagnosis.clock(connection)))

@@ -27,7 +27,7 @@ _BROKERS_TIME: Final = "set it to LogAppendTime with kafka-configs.sh --alter, a
 
 def reach(site: Site) -> Iterator[Finding]:
     """Whether a broker answers, and knows us."""
-    from sources import brokers
+    from transports.kafka import brokers
 
     bus = site.settings.bus.kafka
     try:
@@ -41,7 +41,7 @@ def reach(site: Site) -> Iterator[Finding]:
 
 def topics(site: Site) -> Iterator[Finding]:
     """Whether they are as topics.yaml says."""
-    from mdp import topics as wanted
+    from mdp.ops import topics as wanted
 
     file = wanted.find_file(site.config)
     reports = wanted.compare(site.settings.bus.kafka, wanted.load(file), site.known_cluster)
@@ -118,9 +118,9 @@ def _sample(site: Site) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Provider, symbol, partition and number of the newest events, and the rejects, as far as there was time."""
     import polars as pl
 
-    from contracts.decode import Decoder
+    from codec.decode import Decoder
     from contracts.record import Fetch, Record, Records
-    from mdp.topic_reader import TopicReader
+    from transports.kafka.topic_reader import TopicReader
 
     window, topic = site.settings.micro_batch, site.settings.bus.kafka.topic
     decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)

@@ -20,7 +20,7 @@ from mdp.doctor.site import FLOW, Site
 from mdp.local import ports
 
 if TYPE_CHECKING:
-    from mdp.saved_state import SavedState
+    from mdp.runtime.saved_state import SavedState
 
 _PYTHONS: Final = ((3, 11), (3, 12))
 _SHOWN: Final = ("mdp", "bytewax", "confluent-kafka", "polars", "psycopg", "pyarrow")
@@ -32,7 +32,7 @@ def versions(_: Site) -> Iterator[Finding]:
     """Of Python and of the libraries whose internals the pipeline depends on."""
     import confluent_kafka  # noqa: PLC0415
 
-    from sources.queue_probe import refusal  # noqa: PLC0415
+    from transports.kafka.queue_probe import refusal  # noqa: PLC0415
 
     installed = [f"{name} {version(name)}" for name in _SHOWN]
     text = ", ".join(
@@ -68,7 +68,7 @@ def config(site: Site) -> Iterator[Finding]:
 
 def saved_state(site: Site) -> Iterator[Finding]:
     """Whether it fits the config, is kept up to date, and has room."""
-    from mdp.saved_state import SavedState  # noqa: PLC0415
+    from mdp.runtime.saved_state import SavedState  # noqa: PLC0415
 
     saved = SavedState.of(site.settings, FLOW)
     if saved is None:

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from contracts.producing import backpressured
+from transports.kafka.producing import backpressured
 
 TOPIC = "_mdp_ready"
 QUIET = {"log_level": 0}  # a broker that is still starting refuses connections: no news

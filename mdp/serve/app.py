@@ -27,7 +27,7 @@ from mdp.serve.directory import Feed
 from mdp.serve.hub import Hub, TooManyClients
 from mdp.serve.poller import CHART_BARS
 from sinks.connection import StoreUnavailable
-from sinks.live_queries import LiveReader, Series
+from sinks.queries.live import LiveReader, Series
 
 _STATIC: Final = Path(__file__).parent / "static"
 _CHART_LIBRARY: Final = "lightweight_charts/js/lightweight-charts.js"

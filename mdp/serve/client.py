@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from contracts.duration import parse_duration
 from mdp.serve.directory import Directory, Feed
 from mdp.serve.mailbox import Mailbox
-from sinks.live_queries import Bar, Series, Signal
+from sinks.queries.live import Bar, Series, Signal
 
 LISTED: Final = 40  # series in the watch list of one browser; a search finds the others
 _NS_PER_MS: Final = 1_000_000

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sinks.live_queries import Series
+from sinks.queries.live import Series
 
 
 class Feed(NamedTuple):

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.batch import Outcomes
 from flows.settings import Settings
-from sinks.live_queries import FlowProgress
+from sinks.queries.live import FlowProgress
 
 _RATE_SECONDS: Final = 5.0
 _TIMEOUT_SECONDS: Final = 1.0

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mdp.serve.client import Client
 from mdp.serve.directory import Directory
-from sinks.live_queries import Bar, Series, Signal
+from sinks.queries.live import Bar, Series, Signal
 
 _MOST_CLIENTS: Final = 200
 

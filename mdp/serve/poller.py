@@ -15,12 +15,12 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from flows.secrets import masked
 from flows.settings import Settings
-from mdp.printable import printable
 from mdp.serve.directory import Directory
 from mdp.serve.figures import Counts, WorkerMetrics
 from mdp.serve.hub import Asked, Hub, Look
 from sinks.connection import StoreUnavailable
-from sinks.live_queries import LiveReader
+from sinks.queries.live import LiveReader
+from telemetry.printable import printable
 
 CHART_BARS: Final = 300
 _CHART_SIGNALS: Final = 200

@@ -8,7 +8,7 @@ import pytest
 
 from bench import latency, latency_feed
 from bench.latency_site import PROJECT, Close, Found, Job
-from contracts.decode import Decoder
+from codec.decode import Decoder
 from contracts.record import Fetch, Records
 
 SECOND_US = 1_000_000

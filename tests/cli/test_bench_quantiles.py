@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from math import inf
 
-from mdp.bench.quantiles import quantile
+from mdp.cost.quantiles import quantile
 
 BUCKETS = {1.0: 10.0, 2.0: 10.0, 4.0: 20.0, inf: 20.0}
 

@@ -5,8 +5,8 @@ import pytest
 import yaml
 from cli_result import Config, Mdp, Result, Topic
 
-from mdp import tail
 from mdp.cli import main
+from mdp.ops import tail
 
 
 def is_one_line(result: Result, *words: str) -> bool:

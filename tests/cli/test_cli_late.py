@@ -3,7 +3,7 @@ import json
 import pytest
 from cli_result import Config, Mdp, Topic
 
-from sinks.migrate import migrate
+from sinks.schema.migrate import migrate
 
 
 def test_where_nothing_came_too_late_nothing_is_done(

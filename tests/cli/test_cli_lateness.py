@@ -9,7 +9,7 @@ import pytest
 from cli_result import Config, Mdp, Topic
 from confluent_kafka import Producer
 
-from contracts.encode import encode
+from codec.encode import encode
 from mdp.local import LocalStack
 from tests.harness import Deployments
 from tests.market import PARTITIONS, START, market_topic

@@ -9,7 +9,7 @@ import pytest
 from cli_result import Config, Mdp, Topic
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from contracts.encode import encode
+from codec.encode import encode
 from contracts.record import ARROW
 
 MINUTE = 60_000_000_000

@@ -6,7 +6,7 @@ from cli_result import Config, Mdp
 
 from flows.config_file import load
 from flows.settings import Settings
-from mdp import worker
+from mdp.runtime import worker
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import yaml
 from cli_result import Config, Mdp
 from confluent_kafka.admin import AdminClient
 
-from mdp import topics
+from mdp.ops import topics
 
 KEYS = ("topic", "signals_topic", "bars_topic", "dlq_topic", "late_topic", "replay_topic")
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from mdp.status_line import line
+from mdp.runtime.status_line import line
 from telemetry.status import Status
 from tests.harness import SECONDS, Deployment, Deployments, kill, until
 from tests.market import FEATURES, PARTITIONS, RULES, market_topic

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from connectors.files.errors import FileError
-from mdp.file_events import EventFiles
-from sources.outgoing import OUTGOING, Sent
+from mdp.ops.file_events import EventFiles
+from transports.outgoing import OUTGOING, Sent
 
 T0 = 1_761_314_521_234_567_000  # 2025-10-24T14:02:01.234567Z
 HEADER = "provider,symbol,kind,src_ts,c,v,seq\n"

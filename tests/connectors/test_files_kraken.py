@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from connectors.files.errors import FileError
-from mdp.file_events import EventFiles
+from mdp.ops.file_events import EventFiles
 
 TRADES = """{"error": [], "result": {"XBTUSDT": [
   ["105433.60000", "0.00027625", 1762795433.9717445, "b", "l", "", 10218208],

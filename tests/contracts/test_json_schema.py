@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.decode import Decoder
+from codec.decode import Decoder
 from contracts.json_schema import FOLDER, event_schema, signal_schema, texts
 from contracts.record import Fetch, Headers, Records
 from contracts.signal import decode_signal

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.batch import Outcomes
 from mdp.demo.account import Found, checks, verdict
-from sources.outgoing import DUPLICATE, GOOD, OUT_OF_ORDER, Sent
+from transports.outgoing import DUPLICATE, GOOD, OUT_OF_ORDER, Sent
 
 # 1,000 events, 940 in time, 20 amending, 40 late; 30 sent again, 2 of these copies late; 7 broken.
 SENT = Sent({GOOD: 900, OUT_OF_ORDER: 100, DUPLICATE: 30, "truncated": 4, "nan_price": 3})

@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console
 
 from contracts.batch import Outcomes
-from features.feature_config import FeatureConfig
+from features.rolling.feature_config import FeatureConfig
 from mdp.demo.observer import Snapshot
 from mdp.demo.picture import save_svg
 from mdp.demo.symbols import sparkline
 from mdp.demo.view import View
-from sources.outgoing import GOOD, Sent
+from transports.outgoing import GOOD, Sent
 
 START = datetime(2025, 10, 24, 14, 0, tzinfo=UTC)
 FEATURES = [

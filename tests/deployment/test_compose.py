@@ -9,8 +9,8 @@ from compose_file import COMPOSE, PROJECT, compose, host_of, ours, services, var
 
 from flows.config_file import load
 from flows.settings import Settings
-from sinks.diagnosis import is_older
-from sinks.hypertables import OLDEST
+from sinks.queries.diagnosis import is_older
+from sinks.schema.hypertables import OLDEST
 
 SERVICES = sorted(services())
 OURS = sorted(ours())

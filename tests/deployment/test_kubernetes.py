@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from flows.config_file import load
 from flows.settings import Settings
 from mdp.cli import app
-from mdp.distributed import addresses_of
+from mdp.runtime.distributed import addresses_of
 
 VERSIONS = ("1.29", "1.34")  # the oldest that labels pods with their index for sure by then, and a new one
 WORKER = named("StatefulSet", "mdp-worker")

@@ -10,9 +10,9 @@ import msgspec
 import polars as pl
 import pytest
 
-from contracts.encode import encode
+from codec.encode import encode
 from contracts.record import ARROW, MSGPACK
-from mdp.dlq.fixes import FixError, as_json, by_entry_point, by_jq
+from mdp.ops.dlq.fixes import FixError, as_json, by_entry_point, by_jq
 
 BIG = 2**53 + 1
 FUNCTIONS = """

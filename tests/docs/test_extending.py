@@ -23,7 +23,7 @@ from confluent_kafka import Consumer
 from page_blocks import PROJECT
 from page_blocks import block as page_block
 
-from contracts.decode import Decoder
+from codec.decode import Decoder
 from contracts.record import Fetch, Records
 from flows.config_file import load
 from inference.config import InferenceConfig, InferenceConfigError, SklearnConfig

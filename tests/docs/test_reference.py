@@ -11,7 +11,7 @@ from docs.reference.__main__ import DOCS, pages
 from docs.reference.commands import commands
 from docs.reference.configuration import keys, tables
 from docs.reference.markdown import filled, table
-from mdp.topics import TopicsConfig
+from mdp.ops.topics import TopicsConfig
 
 PACKAGES = ("contracts", "features", "flows", "inference", "mdp", "sinks", "sources", "telemetry")
 

@@ -9,9 +9,9 @@ from confluent_kafka import Producer
 from doctor_site import KEYS, Send, topics_tree, write
 
 from flows.config_file import load
-from mdp import topics
 from mdp.doctor.site import Site
-from sinks.migrate import migrate
+from mdp.ops import topics
+from sinks.schema.migrate import migrate
 
 
 @pytest.fixture

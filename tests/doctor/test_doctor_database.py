@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from mdp.doctor import database as checks
 from mdp.doctor.site import Site
-from sinks.diagnosis import LATEST, TABLES
-from sinks.schema import MIGRATIONS
+from sinks.queries.diagnosis import LATEST, TABLES
+from sinks.schema.tables import MIGRATIONS
 
 
 def change(site: Site, statement: str) -> None:

@@ -9,7 +9,7 @@ from doctor_site import PARTITIONS, Send, said, tick, topics_tree, write
 from flows.config_file import load
 from mdp.doctor import clocks, kafka
 from mdp.doctor.site import Site
-from mdp.topics import find_file
+from mdp.ops.topics import find_file
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from flows.config_file import load
 from mdp.doctor import machine
 from mdp.doctor.site import FLOW, Site
 from mdp.local import ports
-from mdp.saved_state import SavedState
+from mdp.runtime.saved_state import SavedState
 from telemetry.server import serve
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 from contracts import frames
-from features.feature_config import FeatureConfig
+from features.rolling.feature_config import FeatureConfig
 from tests.oracle_features import Bar, features_at
 
 WINDOW = 2_000_000_000

@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.frames import EVENTS
-from contracts.keyed_hash import new_key
-from features.accumulators import Accumulators, BarIds, finished, merged
-from features.contributions import gathered
-from features.feeds import Feeds
-from features.symbols import Symbols
+from features.bars.accumulators import Accumulators, BarIds, finished, merged
+from features.bars.contributions import gathered
+from features.bars.providers import Feeds
+from features.bars.symbols import Symbols
+from native.keyed_hash import new_key
 from tests.event_logs import CONFIG, ROWS, Row, as_log, cut
 from tests.oracle_windows import OracleBar
 

@@ -12,7 +12,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.event import MAX_PRICE, MAX_VOLUME
-from features.exact_sums import SUM, UNIT_BITS, WORDS, Words, add_product, add_size, add_sum, nearest, nearest_sizes
+from features.bars.exact_sums import (
+    SUM,
+    UNIT_BITS,
+    WORDS,
+    Words,
+    add_product,
+    add_size,
+    add_sum,
+    nearest,
+    nearest_sizes,
+)
 from tests.oracle_windows import size_as_written
 
 LEAST_SIZE, LEAST_PRODUCT = 1e-18, 1e-20

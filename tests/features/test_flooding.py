@@ -16,12 +16,12 @@ import polars as pl
 
 from contracts.batch import MicroBatch
 from contracts.frames import EVENTS
-from contracts.keyed_hash import new_key
-from features.accumulators import ACCUMULATOR, BarIds, table
-from features.adding import NOWHERE, collect
-from features.contributions import contributions
-from features.texts import Numbering
-from features.windows import Windows
+from features.bars.accumulate import NOWHERE, collect
+from features.bars.accumulators import ACCUMULATOR, BarIds, table
+from features.bars.contributions import contributions
+from features.bars.windows import Windows
+from native.keyed_hash import new_key
+from native.strings import Numbering
 from tests.event_logs import CONFIG
 
 COUNT = 20_000

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 import talib
 
-from features.rolling import RollingFeatures
+from features.rolling.rolling import RollingFeatures
 from tests.features.rolling_logs import WINDOW, feature, frame, row
 
 HORIZON = 12

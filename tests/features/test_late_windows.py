@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.frames import BARS, CAUSE
-from features.late_repair import WANTED, LateRepair
+from features.bars.late_repair import WANTED, LateRepair
 from tests.event_logs import CONFIG, MS, Row, cut, logs
 from tests.features.test_windows import assert_same_bits, batch, frame, tick
 from tests.oracle_windows import WindowOracle

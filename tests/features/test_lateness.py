@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from contracts.batch import MicroBatch, Outcomes
 from contracts.frames import EVENTS
-from features.accumulators import BarIds
-from features.graces import Graces, readable
-from features.lateness import Lateness, Measured
-from features.standouts import PartitionTally, standouts
-from features.windows import Windows
+from features.bars.accumulators import BarIds
+from features.bars.windows import Windows
+from features.lateness.graces import Graces, readable
+from features.lateness.measure import Lateness, Measured
+from features.lateness.outliers import PartitionTally, standouts
 from tests.event_logs import CONFIG, MS, Row, cut, logs
 
 GRACES = [0, 1, 3, 9, 10, 20, 47]  # the longest is short enough for ids to be forgotten

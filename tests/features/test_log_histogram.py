@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.log_histogram import ERROR, LogHistogram
+from features.lateness.log_histogram import ERROR, LogHistogram
 
 US = 1_000
 

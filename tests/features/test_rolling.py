@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts import frames
-from features.rolling import RollingFeatures
+from features.rolling.rolling import RollingFeatures
 from tests.features.rolling_logs import KINDS, WINDOW, bits, configs, expected, feature, frame, logs, row
 
 AMENDABLE = 3

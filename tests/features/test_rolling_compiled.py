@@ -4,8 +4,8 @@ import pickle
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from features import formulas, ring, rolling, wilder
-from features.rolling import RollingFeatures
+from features.rolling import formulas, ring, rolling, wilder
+from features.rolling.rolling import RollingFeatures
 from tests.features.rolling_logs import KINDS, WINDOW, feature, frame, row
 from tests.kernels import Signatures, compiled
 

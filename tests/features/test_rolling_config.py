@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from features.feature_config import FeatureConfig, check_features
+from features.rolling.feature_config import FeatureConfig, check_features
 
 SECOND = 1_000_000_000
 

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.history import History, Memory
-from features.ring import Bars, Fields
-from features.rolling import RollingFeatures
-from features.symbol_rows import NOWHERE, SymbolRows
+from features.rolling.history import History, Memory
+from features.rolling.ring import Bars, Fields
+from features.rolling.rolling import RollingFeatures
+from features.rolling.symbol_rows import NOWHERE, SymbolRows
 from tests.features.rolling_logs import KINDS, WINDOW, bits, feature, frame, row
 
 FEATURES = [feature(kind, 6) for kind in KINDS]

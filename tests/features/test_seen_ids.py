@@ -9,11 +9,11 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.accumulators import BarIds
-from features.feeds import Feeds
-from features.seen_ids import IdKeys, Ids, SeenIds
-from features.symbols import Symbols
-from features.texts import hashes
+from features.bars.accumulators import BarIds
+from features.bars.providers import Feeds
+from features.bars.seen_ids import IdKeys, Ids, SeenIds
+from features.bars.symbols import Symbols
+from native.strings import hashes
 
 KEYS = IdKeys.new()
 NO_WATERMARK = np.array([-(2**62)])

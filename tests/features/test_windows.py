@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.batch import MicroBatch, Quiet
 from contracts.frames import BARS, EVENTS
-from features.windows import END_OF_RUN_ROW, Windows
+from features.bars.windows import END_OF_RUN_ROW, Windows
 from tests.event_logs import CONFIG, MS, Row, cut, logs
 from tests.features.rolling_logs import bits
 from tests.oracle_windows import WindowOracle

@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from codec.decode import Decoder
+from codec.encode import encode_json
 from contracts.batch import MicroBatch, Outcomes
-from contracts.decode import Decoder
-from contracts.encode import encode_json
-from features.feature_config import FeatureConfig
-from features.rolling import RollingFeatures
-from features.window_config import WindowConfig
-from features.windows import Windows
+from features.bars.window_config import WindowConfig
+from features.bars.windows import Windows
+from features.rolling.feature_config import FeatureConfig
+from features.rolling.rolling import RollingFeatures
 from inference.conditions import compile_condition
 from inference.engine import Inference
 from inference.rules import Rule, RulesEvaluator

@@ -10,10 +10,10 @@ import polars as pl
 
 from contracts.batch import MicroBatch
 from contracts.frames import EVENTS
-from features.feature_config import FeatureConfig
-from features.rolling import RollingFeatures
-from features.window_config import WindowConfig
-from features.windows import Windows
+from features.bars.window_config import WindowConfig
+from features.bars.windows import Windows
+from features.rolling.feature_config import FeatureConfig
+from features.rolling.rolling import RollingFeatures
 from inference.conditions import compile_condition
 from inference.engine import Inference
 from inference.rules import Rule, RulesEvaluator

@@ -16,11 +16,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codec.decode import Decoder
 from contracts.batch import MicroBatch
-from contracts.decode import Decoder
-from features.feature_config import FeatureConfig
-from features.rolling import RollingFeatures
-from features.windows import END_OF_RUN_ROW, Windows
+from features.bars.windows import END_OF_RUN_ROW, Windows
+from features.rolling.feature_config import FeatureConfig
+from features.rolling.rolling import RollingFeatures
 from inference.engine import Inference
 from inference.rules import RulesEvaluator, load_rules
 from tests.event_logs import CONFIG, MS, ROWS, Row, cut, logs

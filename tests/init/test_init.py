@@ -12,7 +12,7 @@ import yaml
 
 from flows.config_file import load
 from mdp.init.project import InitError, create
-from mdp.topics import load as load_topics
+from mdp.ops.topics import load as load_topics
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).with_name("uv")

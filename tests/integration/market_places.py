@@ -14,7 +14,7 @@ from bytewax.dataflow import Dataflow
 from flows import market
 from flows.chain import Chain
 from sinks.partitioned import KafkaSink, TimescaleSink
-from sources.kafka import KafkaSource
+from transports.kafka.source import KafkaSource
 
 
 def note(step: str, partition: int) -> None:

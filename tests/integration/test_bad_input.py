@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from confluent_kafka import Producer
 
-from contracts.encode import encode
+from codec.encode import encode
 from contracts.record import ARROW, MSGPACK
 from mdp.local import LocalStack
 from tests.harness import Deployment, Deployments, assert_same, create_topic

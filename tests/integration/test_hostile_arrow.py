@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 from confluent_kafka import Producer
 
-from contracts.refused import rows_in
-from tests.contracts.arrow_types import Typed, records
-from tests.contracts.bombs import BOMBS
-from tests.contracts.stored_records import Stored, as_arrow
+from codec.refused import rows_in
+from tests.codec.arrow_types import Typed, records
+from tests.codec.bombs import BOMBS
+from tests.codec.stored_records import Stored, as_arrow
 from tests.harness import Deployment, Deployments, Record, create_topic
 
 START = 1_761_314_400  # seconds; a whole window

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mdp.file_events import EventFiles
-from sources.producer import produce
+from mdp.ops.file_events import EventFiles
 from tests.harness import Deployments
+from transports.kafka.producer import produce
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 CUT_OFF = 1762795380  # the minute in which the file of trades begins

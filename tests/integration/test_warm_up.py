@@ -7,13 +7,13 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from contracts.decode import Decoder
+from codec.decode import Decoder
 from contracts.timestamps import format_timestamps
-from features.rolling import RollingFeatures
-from features.windows import Windows
+from features.bars.windows import Windows
+from features.rolling.rolling import RollingFeatures
 from flows.settings import Settings
 from inference.engine import build
-from mdp.file_records import as_fetch
+from mdp.ops.file_records import as_fetch
 from tests.market import START
 
 WINDOW = 2_000_000_000

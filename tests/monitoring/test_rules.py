@@ -12,7 +12,7 @@ import pytest
 import yaml
 from promql import BOARDS, CONFIGS, PROJECT, RULES, board_queries, metric_names, rules, unknown_parts
 
-from features.window_config import WindowConfig
+from features.bars.window_config import WindowConfig
 from flows.config_file import load
 
 CASES = sorted((Path(__file__).parent / "rules").glob("*.yml"))

@@ -4,11 +4,11 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdp.survey import Survey, latest
-from sources.outgoing import UNCHECKED, outgoing
-from sources.partitioner import Partitioner
+from mdp.ops.survey import Survey, latest
 from tests.event_logs import CONFIG, MS
 from tests.oracle_windows import WindowOracle
+from transports.kafka.partitioner import Partitioner
+from transports.outgoing import UNCHECKED, outgoing
 
 NOW_MS = 1_000
 FEEDS = st.tuples(st.sampled_from("ab"), st.sampled_from("XYZ"), st.integers(0, NOW_MS + 40))

@@ -17,12 +17,12 @@ from confluent_kafka import Producer
 
 import sinks.timescale
 from flows.chain import Chain
-from mdp import worker
+from mdp.runtime import worker
 from sinks.background import BackgroundWriter
-from sinks.claims import Takeover
-from sinks.kafka import TransactionalWriter
 from sinks.timescale import TimescaleWriter
-from sources.partition import KafkaPartition
+from transports.kafka.claims import Takeover
+from transports.kafka.partition import KafkaPartition
+from transports.kafka.transactional_writer import TransactionalWriter
 
 EPOCH = timedelta(milliseconds=100)
 

@@ -1,4 +1,4 @@
-"""`mdp.fork_server`, whose processes die of events of one symbol: as $DEATH says, killed or with an exception."""
+"""`mdp.runtime.fork_server`, whose processes die of events of one symbol: as $DEATH says, killed or with an exception."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import signal
 
 from contracts.batch import MicroBatch
-from features.windows import Windows
-from mdp import fork_server
+from features.bars.windows import Windows
+from mdp.runtime import fork_server
 
 SYMBOL = "POISON"
 KILLED, RAISES = "killed", "raises"

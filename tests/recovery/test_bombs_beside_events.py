@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from tests.contracts.bombs import BOMBS
+from tests.codec.bombs import BOMBS
 from tests.harness import Deployment, Deployments, create_topic, until
 
 PARTITIONS, RATE, SECONDS = 4, 20_000, 40

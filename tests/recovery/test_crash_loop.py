@@ -10,14 +10,14 @@ from confluent_kafka import Message, Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdp.crash_loop import CrashLoop
+from mdp.runtime.crash_loop import CrashLoop
 from tests.harness import SECONDS, Deployments, produce_on_time
 from tests.market import FEATURES, PARTITIONS, START, chunks, empty_topic
 from tests.recovery import poisoned_fork_server as poisoned
 
 CLUSTER = """
 import sys
-from mdp import processes, worker
+from mdp.runtime import processes, worker
 processes.SERVER = "tests.recovery.poisoned_fork_server"
 sys.exit(worker.run("market", None, sys.argv[1:], 2))
 """

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from flows import stop
-from mdp.cluster import AWAY, USER_ERROR
-from mdp.distributed import AddressError, addresses_of
 from mdp.local import ports
+from mdp.runtime.cluster import AWAY, USER_ERROR
+from mdp.runtime.distributed import AddressError, addresses_of
 from tests.harness import SECONDS, Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 

@@ -11,14 +11,14 @@ from tests.harness import Deployment, Deployments, until
 from tests.market import FEATURES, PARTITIONS, RULES, market_topic
 
 LOADED = """
-from mdp import fork_server
+from mdp.runtime import fork_server
 for flow in ("market", "micro_batch", "infer"):
     fork_server._load(flow)
 print(fork_server.threads())
 """
 CLUSTER = """
 import sys
-from mdp import processes, worker
+from mdp.runtime import processes, worker
 processes.SERVER = sys.argv[1]
 sys.exit(worker.run("market", None, sys.argv[2:], 2))
 """
@@ -35,7 +35,7 @@ def test_where_threads_run_processes_begin_from_nothing(deploy: Deployments) -> 
     live = deployed(deploy, "threads")
     cluster = live.spawn([sys.executable, "-c", CLUSTER, "tests.recovery.threaded_fork_server", STAY])
     until(lambda: live.has_caught_up() or cluster.poll() is not None, "the market")
-    assert ["mdp.member" in _command(worker) for worker in workers_of(cluster.pid)] == [True, True]
+    assert ["mdp.runtime.cluster_process" in _command(worker) for worker in workers_of(cluster.pid)] == [True, True]
     cluster.terminate()
     live.ends_well(cluster)
 

@@ -10,15 +10,15 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from contracts.bus_config import KafkaConfig
-from contracts.decode import Decoder
+from codec.decode import Decoder
 from contracts.record import Fetch, Record, Records
-from features.window_config import WindowConfig
+from features.bars.window_config import WindowConfig
 from mdp.cli import main
-from mdp.topic_reader import TopicReader
 from tests.harness import Deployment, Deployments, assert_same
 from tests.market import FEATURES, PARTITIONS, RULES, START, market_topic
 from tests.oracle_windows import WindowOracle
+from transports.kafka.config import KafkaConfig
+from transports.kafka.topic_reader import TopicReader
 
 FOR_EVER = WindowConfig(amend_ms=604_800_000)
 MIDDLE = "2025-10-24T14:00:03Z"

@@ -9,14 +9,14 @@ import pytest
 from confluent_kafka import Producer
 
 from contracts.record import MSGPACK
-from features.window_config import WindowConfig
+from features.bars.window_config import WindowConfig
 from flows.config_file import load
 from mdp.cli import main
-from mdp.dlq.records import Chosen
-from mdp.dlq.redrive import Order, RedriveError, Redriver, rehearsed
-from sources.partitioner import murmur2
+from mdp.ops.dlq.records import Chosen
+from mdp.ops.dlq.redrive import Order, RedriveError, Redriver, rehearsed
 from tests.harness import Deployment, Deployments, assert_same, create_topic, records
 from tests.oracle_windows import OracleBar
+from transports.kafka.partitioner import murmur2
 
 START = 1_761_314_400_000  # milliseconds; a whole window
 WINDOW = WindowConfig(amend_ms=60_000)  # what is redriven is not yet late

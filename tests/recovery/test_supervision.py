@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from chaos.pipeline import workers_of
 from flows import stop
-from mdp.cluster import AWAY, USER_ERROR, Restarts, verdict
+from mdp.runtime.cluster import AWAY, USER_ERROR, Restarts, verdict
 from tests.harness import SECONDS, Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 

@@ -1,10 +1,10 @@
-"""`mdp.fork_server` with a thread, which a fork would leave behind in the middle of what it is about."""
+"""`mdp.runtime.fork_server` with a thread, which a fork would leave behind in the middle of what it is about."""
 
 from __future__ import annotations
 
 import threading
 
-from mdp import fork_server
+from mdp.runtime import fork_server
 
 
 def main() -> None:

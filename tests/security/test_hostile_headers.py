@@ -8,19 +8,8 @@ import polars as pl
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from contracts.decode import Decoder
-from contracts.record import Headers
-from flows.settings import Settings
-from mdp.cli.entries import json_line, line, time_text
-from mdp.dlq.marks import MARK, MARK_HEADERS
-from mdp.dlq.records import Chosen, Dlq, DlqRecord
-from mdp.late_records import unrepaired
-from mdp.tail import entries_of
-from mdp.topic_reader import TopicReader
-from sinks import read_back
-from sinks.claims import ForgedClaim
-from sinks.read_back import Impossible
-from sinks.records import (
+from codec.decode import Decoder
+from codec.output_records import (
     DLQ_REASON,
     FAILED_AT,
     FLOW,
@@ -31,7 +20,18 @@ from sinks.records import (
     SOURCE_TOPIC,
     SOURCE_TOPIC_ID,
 )
-from tests.sinks.kafka_outputs import EVENTS, KafkaOutputs
+from contracts.record import Headers
+from flows.settings import Settings
+from mdp.cli.entries import json_line, line, time_text
+from mdp.ops.dlq.marks import MARK, MARK_HEADERS
+from mdp.ops.dlq.records import Chosen, Dlq, DlqRecord
+from mdp.ops.late_records import unrepaired
+from mdp.ops.tail import entries_of
+from tests.transports.kafka_outputs import EVENTS, KafkaOutputs
+from transports.kafka import read_back
+from transports.kafka.claims import ForgedClaim
+from transports.kafka.read_back import Impossible
+from transports.kafka.topic_reader import TopicReader
 
 NUMBERS: list[bytes | None] = [None, b"", b"abc", b"-1", b"1.5", b" 0", b"0 ", b"00", b"\xff", b"9" * 19, b"9" * 5_000]
 TEXTS: list[bytes | None] = [None, b"", b"\xff\xfe", b"\x00", b"x" * 10_000]

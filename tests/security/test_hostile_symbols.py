@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from mdp.local import LocalStack, ports
-from mdp.printable import printable, printable_json
 from sinks.copy import copy_into
+from telemetry.printable import printable, printable_json
 from tests.cli.cli_result import Mdp
 from tests.harness import PROJECT, SECONDS, Deployment, create_topic, until
 

@@ -17,8 +17,8 @@ from flows.config_file import ConfigError, load
 from flows.secrets import SecretsError
 from mdp.cli import main
 from mdp.cli.errors import explain, print_traceback
-from mdp.log_format import LogFormat
-from mdp.worker import one_line
+from mdp.runtime.log_format import LogFormat
+from mdp.runtime.worker import one_line
 from tests.cli.cli_result import Mdp
 
 SECRET = "hunter2-and-more"
@@ -188,7 +188,7 @@ def test_a_fault_of_the_program_is_printed_by_what_masks(config: Path, monkeypat
         raise ZeroDivisionError(SECRET)
 
     monkeypatch.setattr("sys.excepthook", None)
-    monkeypatch.setattr("mdp.tail.tail", fail)
+    monkeypatch.setattr("mdp.ops.tail.tail", fail)
     with pytest.raises(ZeroDivisionError):
         main(["stream", "tail", "--config", str(config), "--set", "store.url=postgresql://h/d"])
     import sys

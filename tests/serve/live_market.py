@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 from confluent_kafka import Producer
 
-from sources import pacing
-from sources.producer import produce
-from sources.synthetic import SyntheticConfig, SyntheticMarket
+from connectors import pacing
+from connectors.synthetic.market import SyntheticConfig, SyntheticMarket
 from tests.harness import PROJECT, Deployment, Deployments, produce_on_time
+from transports.kafka.producer import produce
 
 START = datetime(2025, 10, 24, 14, tzinfo=UTC)
 SECONDS = 180

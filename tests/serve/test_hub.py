@@ -12,7 +12,7 @@ import pytest
 from mdp.serve.client import LISTED, Client
 from mdp.serve.directory import Directory, Feed
 from mdp.serve.hub import Hub, Look, TooManyClients
-from sinks.live_queries import Bar, Series, Signal
+from sinks.queries.live import Bar, Series, Signal
 
 FEED = Feed("feed", "1s")
 SPY = Series("feed", "SPY", "1s")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.ahead import Ahead
+from sinks.copy_first import Ahead
 
 
 def written(*new: bool) -> Ahead:

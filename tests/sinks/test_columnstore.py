@@ -14,10 +14,11 @@ from database_rows import SECOND, T0, bar, batch, select
 
 from contracts import frames
 from contracts.batch import MicroBatch
-from sinks import late_repairs, queries
+from sinks import late_repairs
 from sinks.late_repairs import POSITION
-from sinks.live_queries import LiveReader, Series
-from sinks.migrate import migrate
+from sinks.queries import stored
+from sinks.queries.live import LiveReader, Series
+from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.sinks.conftest import TIMESCALE, empty_timescale, needs_timescale
 
@@ -88,8 +89,8 @@ def test_series_and_spans_are_read_from_it(server: str) -> None:
         bars = reader.bars([Series("sim", "S3", "2s")], 300)[Series("sim", "S3", "2s")]
         assert [one.time * 10**6 for one in bars] == [START + (WINDOWS - 300 + k) * 2 * SECOND for k in range(300)]
         assert len(reader.recent_signals(30)) == 30
-    assert queries.latest_bars(server)["symbol"].to_list() == SYMBOLS
-    assert queries.features(server, "S1", limit=WINDOWS)["rsi"].null_count() == WINDOWS // 100
+    assert stored.latest_bars(server)["symbol"].to_list() == SYMBOLS
+    assert stored.features(server, "S1", limit=WINDOWS)["rsi"].null_count() == WINDOWS // 100
 
 
 def test_what_changes_nothing_leaves_it_alone(server: str) -> None:
@@ -120,7 +121,7 @@ def test_what_is_corrected_changes_and_nothing_else(server: str) -> None:
         result.add(writer.write([batch(bars=[at(WINDOWS, "S2")], next_offset=WINDOWS + 1)]))
     assert result.changed == {"bars_ohlcv": 7, "features": 54 * len(SYMBOLS)}
     assert select(server, "SELECT count(*), sum(revision) FROM bars_ohlcv WHERE close = 99") == [(6, 6)]
-    assert queries.totals(server)["bars_ohlcv"] == WINDOWS * len(SYMBOLS) + 1
+    assert stored.totals(server)["bars_ohlcv"] == WINDOWS * len(SYMBOLS) + 1
     assert select(server, "SELECT count(*) FROM features WHERE rsi IS NULL") == [(0,)]
 
 

@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from database_rows import SECOND, T0, bar, batch, feature, select, signal
 
-from sinks import queries
 from sinks.connection import StoreLimit
-from sinks.diagnosis import failed_jobs
-from sinks.hypertables import ChunkLength
-from sinks.live_queries import Bar, LiveReader, Series
-from sinks.migrate import migrate
+from sinks.queries import stored
+from sinks.queries.diagnosis import failed_jobs
+from sinks.queries.live import Bar, LiveReader, Series
+from sinks.schema.hypertables import ChunkLength
+from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.sinks.conftest import needs_timescale
 
@@ -50,7 +50,7 @@ def test_a_flush_over_many_days_is_written_whole_whoever_cuts_it(database: str) 
         bad = bar("A", window_start=T0 + 20 * DAY + SECOND, window_end=T0)
         result = writer.write([batch(bars=[*scattered(DAYS), bad], next_offset=2 * DAYS)])
     assert (result.changed["bars_ohlcv"], len(result.refused)) == (DAYS, 1)
-    assert queries.bars(database, "A")["source_offset"].to_list() == list(range(2 * DAYS))
+    assert stored.bars(database, "A")["source_offset"].to_list() == list(range(2 * DAYS))
     assert select(database, "SELECT next_offset FROM progress") == [(2 * DAYS,)]
 
 
@@ -82,7 +82,7 @@ def test_the_newest_rows_are_read_without_a_look_at_all_chunks(database: str) ->
         with psycopg.connect(database) as owner:  # who looks at this chunk waits, and fails
             owner.execute(f"LOCK TABLE {oldest} IN ACCESS EXCLUSIVE MODE".encode())
             assert times(reader.bars([a, none], 1)) == {a: [last], none: []}
-            assert queries.bars(database, "A", limit=2)["source_offset"].to_list() == [DAYS - 2, DAYS - 1]
+            assert stored.bars(database, "A", limit=2)["source_offset"].to_list() == [DAYS - 2, DAYS - 1]
 
 
 @needs_timescale
@@ -101,8 +101,8 @@ def test_tables_that_began_without_timescaledb_are_converted_with_their_rows(dat
         owner.execute(b"CREATE TABLE signals_aside AS TABLE signals; TRUNCATE signals")  # interrupted
     done = migrate(database, ())
     assert {"hypertable bars_ohlcv", "hypertable signals"} <= set(done)
-    assert queries.bars(database, "A").height == DAYS == chunks(database)
-    assert queries.totals(database)["signals"] == 1
+    assert stored.bars(database, "A").height == DAYS == chunks(database)
+    assert stored.totals(database)["signals"] == 1
     assert select(database, "SELECT count(*) FROM pg_class WHERE relname LIKE '%aside'") == [(0,)]
     assert select(database, "SELECT has_table_privilege('pg_monitor', 'bars_ohlcv', 'SELECT')") == [(True,)]
     assert migrate(database, ()) == []

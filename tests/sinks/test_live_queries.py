@@ -14,8 +14,8 @@ import pytest
 
 from contracts.batch import Outcomes
 from sinks.connection import StoreUnavailable
-from sinks.live_queries import Bar, LiveReader, Series, Signal
-from sinks.migrate import migrate
+from sinks.queries.live import Bar, LiveReader, Series, Signal
+from sinks.schema.migrate import migrate
 from tests.harness import SECONDS
 
 A, B = Series("feed", "A", "1s"), Series("feed", "B", "1s")

@@ -11,7 +11,7 @@ from database_rows import T0, bar, batch, select
 from psycopg.conninfo import make_conninfo
 
 from sinks.connection import StoreLimit, StoreUnavailable
-from sinks.migrate import SchemaError, migrate
+from sinks.schema.migrate import SchemaError, migrate
 from sinks.timescale import TimescaleWriter
 from tests.sinks.conftest import needs_timescale
 

@@ -17,10 +17,10 @@ from database_rows import bar, batch, feature, select, signal
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mdp.local import placement, ports
-from sinks import queries
-from sinks.job_runs import start_run
-from sinks.live_queries import LiveReader, Series
-from sinks.migrate import migrate
+from sinks.queries import stored
+from sinks.queries.live import LiveReader, Series
+from sinks.schema.job_runs import start_run
+from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.harness import until
 
@@ -93,7 +93,7 @@ def test_what_is_written_and_read_does_not_depend_on_whose_session_it_is(pooled:
     for writer in writers:
         writer.close()
     start_run(pooled, uuid.uuid4(), "stream", {})
-    assert queries.totals(pooled) == {"bars_ohlcv": 50, "features": 50, "signals": 50}
+    assert stored.totals(pooled) == {"bars_ohlcv": 50, "features": 50, "signals": 50}
     assert select(database, "SELECT flow, next_offset FROM progress ORDER BY flow") == [(flow, 10) for flow in "abcde"]
 
 

@@ -12,8 +12,8 @@ import pytest
 from database_rows import SECOND, T0, bar, batch, select
 
 from mdp.local import LocalStack
-from sinks.migrate import migrate
-from sinks.schema import ROLLUPS
+from sinks.schema.migrate import migrate
+from sinks.schema.tables import ROLLUPS
 from sinks.timescale import TimescaleWriter
 from tests.harness import empty_database
 from tests.sinks.conftest import empty_timescale, needs_timescale

@@ -10,9 +10,10 @@ import psycopg
 from database_rows import bar, batch, feature, get_ahead, select, signal
 
 from contracts.frames import BARS
-from sinks import late_repairs, queries
+from sinks import late_repairs
 from sinks.late_repairs import POSITION
-from sinks.migrate import migrate
+from sinks.queries import stored
+from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 
 TOO_LONG = "".join(random.Random(1).choices("0123456789abcdef", k=20_000))  # for an index, and so for a key
@@ -30,7 +31,7 @@ def test_each_table_lists_its_own_series_whether_rows_are_copied_or_merged(datab
         writer.write([batch(bars=[bar("A", revision=1), bar("C")], signals=[signal("B")], next_offset=2)])
     expected = {("bars_ohlcv", symbol) for symbol in ("NEW", "A", "B", "C")}
     assert listed(database) == expected | {("features", "A"), ("signals", "B")}
-    assert queries.latest_bars(database)["symbol"].to_list() == ["A", "B", "C"]
+    assert stored.latest_bars(database)["symbol"].to_list() == ["A", "B", "C"]
 
 
 def test_a_series_whose_rows_are_refused_is_listed_when_one_is_stored(database: str) -> None:
@@ -60,7 +61,7 @@ def test_a_late_repair_lists_a_symbol_that_had_no_bar_before(database: str) -> N
     repaired = batch(bars=[bar("LATE")])
     late_repairs.write(database, "late", repaired, POSITION.to_frame())
     assert listed(database) == {("bars_ohlcv", "LATE")}
-    assert pl.DataFrame([bar("LATE")], schema=BARS).height == queries.bars(database, "LATE").height
+    assert pl.DataFrame([bar("LATE")], schema=BARS).height == stored.bars(database, "LATE").height
 
 
 def test_rows_of_before_there_was_a_list_are_listed_by_the_migration(database: str) -> None:

@@ -12,11 +12,12 @@ from database_rows import T0, bar, batch, feature, select, signal
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from sinks import late_repairs, queries
+from sinks import late_repairs
 from sinks.connection import SETTINGS, StoreUnavailable, session
-from sinks.job_runs import finish_run, start_run
-from sinks.live_queries import LiveReader, Series
-from sinks.migrate import SchemaError, migrate
+from sinks.queries import stored
+from sinks.queries.live import LiveReader, Series
+from sinks.schema.job_runs import finish_run, start_run
+from sinks.schema.migrate import SchemaError, migrate
 from sinks.timescale import TimescaleWriter
 
 RUN = uuid.UUID(int=5)
@@ -71,10 +72,10 @@ def test_hostile_defaults_change_nothing_of_what_is_written_and_read(database: s
     finish_run(database, RUN, "finished", {})
 
     begin = datetime.fromtimestamp(T0 // 10**9 + 2, UTC)
-    bars = queries.bars(database, "ü\\", begin)
+    bars = stored.bars(database, "ü\\", begin)
     assert bars.select("window_start", "close").rows() == [(begin, 0.1 + 0.2)]
-    assert queries.latest_features(database).select("rsi", "vwap").rows() == [(None, 1 / 3)]
-    assert queries.job_runs(database)["config"].to_list() == ['{"symbol": "\\\\ü"}']
+    assert stored.latest_features(database).select("rsi", "vwap").rows() == [(None, 1 / 3)]
+    assert stored.job_runs(database)["config"].to_list() == ['{"symbol": "\\\\ü"}']
     assert late_repairs.repaired(database, "late").is_empty()
     with closing(LiveReader(database)) as reader:
         series = Series("sim", "ü\\", "2s")
@@ -107,7 +108,7 @@ def test_rows_that_a_policy_hides_are_an_error_and_not_missing(database: str) ->
         owner.execute("ALTER TABLE bars_ohlcv ENABLE ROW LEVEL SECURITY")
         try:
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security policy"):
-                queries.bars(make_conninfo(database, options=f"-c role={role}"), "A")
+                stored.bars(make_conninfo(database, options=f"-c role={role}"), "A")
         finally:
             owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
@@ -115,7 +116,7 @@ def test_rows_that_a_policy_hides_are_an_error_and_not_missing(database: str) ->
 def test_a_database_that_is_set_read_only_says_so_and_can_be_read(database: str) -> None:
     migrate(database, [])
     set_defaults(database, default_transaction_read_only="on")
-    assert queries.totals(database)["bars_ohlcv"] == 0
+    assert stored.totals(database)["bars_ohlcv"] == 0
     with pytest.raises(StoreUnavailable, match="default_transaction_read_only is on") as refused:
         start_run(database, RUN, "stream", {})
     assert "disk is full" in refused.value.remedy

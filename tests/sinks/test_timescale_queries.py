@@ -9,9 +9,9 @@ import pytest
 from database_rows import T0, bar, batch, feature, select, signal
 
 from contracts.batch import Outcomes
-from sinks import queries
-from sinks.job_runs import finish_run, start_run
-from sinks.migrate import migrate
+from sinks.queries import stored
+from sinks.schema.job_runs import finish_run, start_run
+from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 
 START = datetime.fromtimestamp(T0 // 10**9, UTC)
@@ -42,43 +42,43 @@ def filled(database: str) -> str:
 
 
 def test_a_span_is_half_open_limited_to_the_newest_and_oldest_first(filled: str) -> None:
-    found = queries.bars(filled, "A", START + timedelta(seconds=2), START + timedelta(seconds=12), 3)
+    found = stored.bars(filled, "A", START + timedelta(seconds=2), START + timedelta(seconds=12), 3)
     assert found["close"].to_list() == [3.0, 4.0, 5.0]
     assert found.schema["window_start"] == pl.Datetime("us", "UTC")
     assert found["window_start"][0] == START + timedelta(seconds=6)
 
 
 def test_spans_without_bounds_reach_everything_of_the_symbol(filled: str) -> None:
-    assert queries.bars(filled, "B").height == 3
-    assert queries.features(filled, "A")["rsi"].to_list() == [float(k) for k in range(10)]
-    assert queries.signals(filled, "A")["meta"].to_list() == ['{"k": 1}'] * 10
+    assert stored.bars(filled, "B").height == 3
+    assert stored.features(filled, "A")["rsi"].to_list() == [float(k) for k in range(10)]
+    assert stored.signals(filled, "A")["meta"].to_list() == ['{"k": 1}'] * 10
 
 
 def test_a_symbol_is_a_value_never_sql(filled: str) -> None:
-    assert queries.bars(filled, "' OR true --").is_empty()
+    assert stored.bars(filled, "' OR true --").is_empty()
 
 
 def test_the_latest_rows_are_one_per_series(filled: str) -> None:
-    latest = queries.latest_bars(filled)
+    latest = stored.latest_bars(filled)
     assert latest.select("symbol", "close").rows() == [("A", 9.0), ("B", 2.0)]
-    assert queries.latest_features(filled).select("symbol", "rsi").rows() == [("A", 9.0), ("B", 2.0)]
+    assert stored.latest_features(filled).select("symbol", "rsi").rows() == [("A", 9.0), ("B", 2.0)]
 
 
 def test_the_latest_signals_are_the_newest_few_of_each_series(filled: str) -> None:
-    latest = queries.latest_signals(filled, 2)
+    latest = stored.latest_signals(filled, 2)
     assert latest.select("symbol", "source_offset").rows() == [("A", 9), ("A", 8), ("B", 2), ("B", 1)]
 
 
 def test_empty_tables_give_empty_frames_with_their_columns(database: str) -> None:
     migrate(database, ("rsi",))
-    assert queries.latest_bars(database).schema["close"] == pl.Float64
-    assert "rsi" in queries.features(database, "A").columns
-    assert queries.progress_totals(database).is_empty()
+    assert stored.latest_bars(database).schema["close"] == pl.Float64
+    assert "rsi" in stored.features(database, "A").columns
+    assert stored.progress_totals(database).is_empty()
 
 
 def test_totals_count_rows_and_sum_progress_over_partitions(filled: str) -> None:
-    assert queries.totals(filled) == {"bars_ohlcv": 13, "features": 13, "signals": 13}
-    row = queries.progress_totals(filled).row(0, named=True)
+    assert stored.totals(filled) == {"bars_ohlcv": 13, "features": 13, "signals": 13}
+    row = stored.progress_totals(filled).row(0, named=True)
     assert (row["flow"], row["partitions"], row["accepted"], row["late"]) == ("f", 2, 15, 2)
 
 
@@ -90,7 +90,7 @@ def test_a_run_is_recorded_from_start_to_end(database: str) -> None:
         ("running", None, 2000)
     ]
     finish_run(database, RUN, "failed", {"accepted": 3}, "disk full")
-    run = queries.job_runs(database).row(0, named=True)
+    run = stored.job_runs(database).row(0, named=True)
     assert (run["status"], run["error"], run["counts"]) == ("failed", "disk full", '{"accepted": 3}')
     assert run["finished_at"] >= run["started_at"]
 

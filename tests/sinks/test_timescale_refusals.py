@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from database_rows import bar, batch, feature, get_ahead, select, signal
 
-from sinks.migrate import migrate
+from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 
 INCOMPRESSIBLE = "".join(chr(33 + i * i * 7919 % 9_001) for i in range(9_000))  # longer than an index row may be

@@ -10,7 +10,7 @@ from database_rows import bar, batch, select
 
 from contracts.progress import Reached
 from sinks.beginnings import Beginnings
-from sinks.migrate import migrate
+from sinks.schema.migrate import migrate
 from sinks.set_back import SetBack, is_marked
 from sinks.timescale import TimescaleWriter
 

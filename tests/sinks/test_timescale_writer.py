@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.batch import MicroBatch, Outcomes
 from sinks.connection import StoreUnavailable
-from sinks.migrate import migrate
+from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 
 NAMES = ("rsi", "vwap")

@@ -17,7 +17,7 @@ from telemetry import health
 from telemetry.config import TelemetryConfig
 from telemetry.health import STUCK_SECONDS, Readiness, ailments
 from telemetry.outage import Outage
-from telemetry.reading import Reading
+from telemetry.partition_lag import Reading
 from telemetry.server import serve
 from tests.harness import until
 

@@ -1,0 +1,108 @@
+"""Bars as records of the bars topic, read back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from codec.decode import UNDECODABLE
+from codec.refused import refused_record
+from contracts.batch import NO_BARS, MicroBatch, Outcomes
+from contracts.duration import format_duration
+from contracts.event import CONTRACT
+from contracts.frames import BARS, REFUSED
+from contracts.record import Fetch, Records
+from contracts.timestamps import parse_timestamps
+
+
+class Bar(msgspec.Struct, gc=False):
+    """A record of the bars topic; times are ISO 8601 text, vwap is null when volume is 0."""
+
+    provider: str
+    symbol: str
+    interval: str
+    window_start: str
+    window_end: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    vwap: float | None
+    trades: int
+    revision: int
+
+
+_decoder: Final = msgspec.json.Decoder(Bar)
+
+
+@dataclass(frozen=True, slots=True)
+class BarDecoder:
+    """Turns records of the bars topic into micro-batches.
+
+    Attributes:
+        window_ns: length of a window; bars of other windows are rejected.
+    """
+
+    window_ns: int
+
+    def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
+        """The bars of at least one fetch, caused by their own records; what is no bar of this window is rejected."""
+        parts = list(fetches)
+        bars, rejects = self._read(reduce(add, [part.records for part in parts]))
+        return MicroBatch(
+            topic=parts[-1].topic,
+            partition=parts[-1].partition,
+            next_offset=parts[-1].next_offset,
+            read_at=parts[-1].read_at,
+            bars=bars,
+            rejects=rejects,
+            outcomes=Outcomes(accepted=bars.height, rejected=rejects.height),
+            ingested=Counter(bars["provider"]),
+        )
+
+    def _read(self, records: Records) -> tuple[pl.DataFrame, pl.DataFrame]:
+        bars: dict[int, Bar] = {}
+        broken: list[tuple[object, ...]] = []
+        for index, value in enumerate(records.values):
+            try:
+                bars[index] = _decoder.decode(value or b"")
+            except Exception as error:
+                broken.append(refused_record(records, index, UNDECODABLE, " ".join(str(error).split())))
+        if not bars:
+            return NO_BARS, pl.DataFrame(broken, schema=REFUSED, orient="row")
+        frame = _frame(list(bars.values()), records.offsets[list(bars)])
+        fits = frame.select(self._fits()).to_series()
+        misfit = f"no bar of a window of {format_duration(self.window_ns)}"
+        broken += [
+            refused_record(records, index, CONTRACT, misfit) for index, fit in zip(bars, fits, strict=True) if not fit
+        ]
+        return frame.filter(fits), pl.DataFrame(broken, schema=REFUSED, orient="row").sort("offset")
+
+    def _fits(self) -> pl.Expr:
+        start, end = pl.col("window_start"), pl.col("window_end")
+        aligned = (end - start == self.window_ns) & (start % self.window_ns == 0)
+        return (aligned & (pl.col("interval") == format_duration(self.window_ns))).fill_null(value=False)
+
+
+def _frame(bars: list[Bar], offsets: npt.NDArray[np.int64]) -> pl.DataFrame:
+    columns = dict(zip(Bar.__struct_fields__, zip(*map(msgspec.structs.astuple, bars), strict=True), strict=True))
+    times = {
+        name: parse_timestamps(pl.Series(name, columns[name], pl.String)) for name in ("window_start", "window_end")
+    }
+    places = {"offset": offsets, "row": np.zeros(len(offsets), np.int64)}
+    return pl.DataFrame({**columns, **times, **places}, schema=BARS)
+
+
+def without_bars(batch: MicroBatch) -> MicroBatch:
+    """The batch without its bars: who wrote the topic has written them to the database."""
+    return replace(batch, bars=NO_BARS)

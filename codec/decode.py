@@ -1,0 +1,198 @@
+"""Kafka records to a frame of events and a frame of rejects.
+
+The content type says how to read a record: JSON (also where there is none), msgpack, or an Arrow IPC stream that
+carries many events. A value that starts with `{` is JSON whatever its header says, as it can be neither of the others;
+so the common case never looks at headers. The most common case of all, a plain tick, has a path of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from types import ModuleType
+from typing import Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from codec.refused import count_rows, refused_record, refused_rows
+from codec.ticks import TickReader
+from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch, Outcomes
+from contracts.binary import NONE, BinaryColumn, Chained
+from contracts.budgets import RECORD_ROWS
+from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain, places, with_interval_lengths, with_times
+from contracts.frames import EVENTS, REFUSED
+from contracts.ids import with_event_ids
+from contracts.record import ARROW, JSON, MSGPACK, Buffer, Fetch, Records
+
+UNDECODABLE: Final = "undecodable"
+
+_FIELDS: Final = [
+    (name, "src_text" if name == "src_ts" else name) for name in BarEvent.__struct_fields__ if name != "ver"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """Turns fetches into micro-batches.
+
+    Attributes:
+        window_ns: length of a window; events of kind bar must divide it.
+        max_future_ns: how far an event's time may lie ahead of its record's timestamp.
+    """
+
+    window_ns: int
+    max_future_ns: int
+
+    def decode(self, fetch: Fetch) -> MicroBatch:
+        """The events of a fetch, and its rejects with their reasons. Nothing that a topic can hold makes it raise."""
+        return self.decode_all([fetch])
+
+    def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
+        """One micro-batch out of at least one fetch; each is read before the next is asked for, if there is room."""
+        payloads: list[BinaryColumn] = []
+        ticks = TickReader(self.max_future_ns)
+        others: list[pl.DataFrame] = []
+        rejects: list[pl.DataFrame] = []
+        start = rows = 0
+        for fetch in fetches:
+            payloads.append(fetch.records.values)
+            rest = ticks.read(fetch.records, start)
+            if rest:
+                good, bad = self._read(fetch.records, rest)
+                others.append(good.with_columns(pl.col("record") + start) if start else good)
+                rejects.append(bad)
+                rows += good.height
+            start += len(fetch.records)
+            if rows >= RECORD_ROWS:
+                break
+        refused = pl.concat(rejects) if rejects else NO_REFUSED
+        return MicroBatch(
+            topic=fetch.topic,
+            partition=fetch.partition,
+            next_offset=fetch.next_offset,
+            read_at=fetch.read_at,
+            events=_in_order([ticks.frame(), *others]),
+            payloads=Chained(payloads),
+            rejects=refused,
+            outcomes=Outcomes(rejected=count_rows(refused)),
+        )
+
+    def _read(self, records: Records, chosen: Sequence[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """(EVENTS, REFUSED) of the chosen records, by the rules of the contract, in the order of the log."""
+        types = {index: _media_type(records.content_type(index)) for index in chosen}
+        many = [index for index, content_type in types.items() if content_type == ARROW]
+        single, broken = _decoded(records, {index: types[index] for index in types.keys() - many})
+        ticks: list[pl.DataFrame] = []
+        parsed = [_parsed_events(records, single)] if single else []
+        if many:
+            arrow = _arrow_ticks().ArrowReader(records, self.max_future_ns)
+            arrow.read(arrow.scan(many))
+            ticks, parsed = arrow.ticks, parsed + arrow.others
+            broken |= arrow.broken
+        events, refused = self._judged(records, _in_order(parsed)) if parsed else (NO_EVENTS, NO_REFUSED)
+        if broken:
+            refused = pl.concat([_undecodable(records, broken), refused]).sort("offset", "row")
+        return _in_order([events, *ticks]), refused
+
+    def _judged(self, records: Records, parsed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """(EVENTS, REFUSED) of a PARSED frame: what keeps the contract, and what does not."""
+        parsed = with_interval_lengths(with_times(parsed))
+        is_accepted = parsed.select(accepted(self.window_ns, self.max_future_ns)).to_series()
+        events = with_event_ids(parsed.filter(is_accepted)).select(EVENTS.names())
+        if events.height == parsed.height:
+            return events, NO_REFUSED
+        refused = parsed.filter(~is_accepted)
+        return events, refused_rows(refused, records.values, explain(refused, self.window_ns), records.keys)
+
+
+def fitting(records: Records) -> int:
+    """How many of the first records may be decoded at once, at least one; those of one event become no larger."""
+    told = np.flatnonzero(records.content_types.lengths != NONE).tolist()
+    many = [index for index in told if _media_type(records.content_type(index)) == ARROW]
+    return int(_arrow_ticks().fitting(records, many)) if many else len(records)
+
+
+def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Frames that are each in the order of the log, as one."""
+    filled = [frame for frame in frames if frame.height]
+    if len(filled) < 2:
+        return filled[0] if filled else frames[0]
+    joined = pl.concat(filled, rechunk=True)
+    follow = all(before["record"][-1] < after["record"][0] for before, after in pairwise(filled))
+    return joined if follow else joined.sort("record", "row")
+
+
+def _decoded(records: Records, types: Mapping[int, str]) -> tuple[dict[int, Event], dict[int, Exception]]:
+    """The records of one event each, and what is wrong with all others, given their types."""
+    events: dict[int, Event] = {}
+    broken: dict[int, Exception] = {}
+    for index in sorted(types):
+        try:
+            events[index] = _decoder(types[index])(records.values.view(index))
+        except Exception as error:
+            broken[index] = error.with_traceback(None)  # which would keep the record
+    return events, broken
+
+
+def _undecodable(records: Records, broken: Mapping[int, Exception]) -> pl.DataFrame:
+    """REFUSED, of whole records."""
+    refused = [refused_record(records, at, UNDECODABLE, _one_line(error)) for at, error in broken.items()]
+    return pl.DataFrame(refused, schema=REFUSED, orient="row")
+
+
+@lru_cache(maxsize=100)
+def _media_type(content_type: str) -> str:
+    """Without its parameters, as `_DECODERS` has it; one that is not there stays as it is."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type if media_type in _TYPES else content_type
+
+
+def _decoder(content_type: str) -> Callable[[Buffer], Event]:
+    decoder = _DECODERS.get(content_type)
+    if decoder is None:
+        raise ValueError(f"content type {content_type[:100]!r} is none of {', '.join(_TYPES)}")
+    return decoder
+
+
+def _by_kind(event: Callable[[Buffer], Event], bar: Callable[[Buffer], BarEvent]) -> Callable[[Buffer], Event]:
+    """Reads a second time what turns out to be a bar: others may hold anything in the fields that only bars have."""
+
+    def decode(payload: Buffer) -> Event:
+        decoded = event(payload)
+        return bar(payload) if decoded.kind == BAR else decoded
+
+    return decode
+
+
+_DECODERS: Final[dict[str, Callable[[Buffer], Event]]] = {
+    JSON: _by_kind(msgspec.json.Decoder(Event).decode, msgspec.json.Decoder(BarEvent).decode),
+    MSGPACK: _by_kind(msgspec.msgpack.Decoder(Event).decode, msgspec.msgpack.Decoder(BarEvent).decode),
+}
+_TYPES: Final = (*_DECODERS, ARROW)
+
+
+def _arrow_ticks() -> ModuleType:
+    from codec import arrow_ticks  # noqa: PLC0415 - PyArrow costs a fifth of a start, and most topics hold no Arrow
+
+    return arrow_ticks
+
+
+def _one_line(error: Exception) -> str:
+    """Fit for a header: of what the sender has written, some may be no text."""
+    line = " ".join(str(error).split())[:500] or type(error).__name__
+    return line.encode("utf-8", "replace").decode()
+
+
+def _parsed_events(records: Records, events: dict[int, Event]) -> pl.DataFrame:
+    """One-event records as a PARSED frame."""
+    place = places(records, list(events), [1] * len(events))
+    data = {
+        name: pl.Series([getattr(event, field, None) for event in events.values()], dtype=PARSED[name])
+        for field, name in _FIELDS
+    }
+    unset = {"flaw": pl.lit(None, pl.String), "src_ts": pl.lit(None, pl.Int64)}
+    return pl.DataFrame({**place, **data}).with_columns(**unset).select(PARSED.names())

@@ -1,0 +1,160 @@
+"""Rows that leave as records: their JSON, and the headers that say where they came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+from contracts.batch import MicroBatch
+from contracts.record import CONTENT_TYPE, JSON, Headers, RecordHeaders, header_texts
+from contracts.timestamps import format_timestamp
+
+FLOW: Final = "flow"
+SOURCE_TOPIC: Final = "source_topic"
+SOURCE_TOPIC_ID: Final = "source_topic_id"
+SOURCE_PARTITION: Final = "source_partition"
+SOURCE_OFFSET: Final = "source_offset"
+SOURCE_ROW: Final = "source_row"
+SOURCE_ROWS: Final = "source_rows"  # of a record that leaves for several of its rows: codec.refused.row_set
+DLQ_REASON: Final = "dlq_reason"
+DLQ_ERROR: Final = "dlq_error"
+FAILED_AT: Final = "failed_at"
+STUB: Final = "stub"  # of a record of which only the beginning leaves: codec.stubs.Stub
+STORE: Final = "store"  # as a reason: the database refused a row
+
+Cause = tuple[int, int]
+
+_NUMBER: Final = re.compile(rb"0|[1-9][0-9]{0,17}")  # as this program writes it, and no more than 64 bits hold
+
+_encode: Final = msgspec.json.Encoder().encode
+_time: Final = lru_cache(maxsize=16)(format_timestamp)  # rows of a close have one
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who writes: a flow, on behalf of the partitions of a topic.
+
+    Attributes:
+        owner: the flow; only one worker at a time may write for a partition of its.
+        flow_id: the flow and its windows' length; what it wrote with another length is somebody else's.
+        progress_id: as which it writes. Of a run of a part of the log it is another than `flow_id`, so that the whole
+            run does not take that part's end for its own; what either has written is left out.
+        topic: the one that is read.
+        topic_id: tells it from another of its name, in another cluster say, from which records were mirrored.
+    """
+
+    owner: str
+    flow_id: str
+    progress_id: str
+    topic: str
+    topic_id: str
+
+    @property
+    def claims_group(self) -> str:
+        """The consumer group whose offsets say who writes what."""
+        return f"mdp-writers-{self.owner}"
+
+    @property
+    def writers_prefix(self) -> str:
+        """What the transactional ids of writers begin with."""
+        return f"{self.owner}-{self.topic}-"
+
+    def claimant_id(self, partition: int) -> str:
+        """The transactional id of whoever takes the partition over."""
+        return f"{self.writers_prefix}{partition}"
+
+    def headers(self, partition: int, cause: Cause) -> Headers:
+        """Where a record comes from."""
+        return [
+            (FLOW, self.progress_id.encode()),
+            (SOURCE_TOPIC, self.topic.encode()),
+            (SOURCE_TOPIC_ID, self.topic_id.encode()),
+            (SOURCE_PARTITION, b"%d" % partition),
+            (SOURCE_OFFSET, b"%d" % cause[0]),
+            (SOURCE_ROW, b"%d" % cause[1]),
+        ]
+
+    def cause_of(self, partition: int, headers: RecordHeaders) -> Cause | None:
+        """The cause of a record of this flow; None for another's, and for rows that the database refused."""
+        source, found = source_of(headers), dict(headers or ())
+        if source is None or source[:2] != (self.topic, partition) or found.get(DLQ_REASON) == STORE.encode():
+            return None
+        if found.get(FLOW) not in (self.flow_id.encode(), self.progress_id.encode()):
+            return None
+        if found.get(SOURCE_TOPIC_ID, self.topic_id.encode()) != self.topic_id.encode():
+            return None
+        return source[2:]
+
+
+def source_of(headers: RecordHeaders) -> tuple[str, int, int, int] | None:
+    """The topic, partition, offset and row that a record says it comes from; None where it does not say so properly.
+
+    Headers are whatever the sender wrote.
+    """
+    found = dict(headers or ())
+    topic, *numbers = (found.get(name) for name in (SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_ROW))
+    if not isinstance(topic, bytes) or not all(isinstance(one, bytes) and _NUMBER.fullmatch(one) for one in numbers):
+        return None
+    partition, offset, row = (int(number or b"") for number in numbers)
+    return topic.decode("utf-8", "replace"), partition, offset, row
+
+
+@dataclass(frozen=True, slots=True)
+class OutRecord:
+    """A record to be produced, and the row of the log that caused it; the writer adds the headers of its origin."""
+
+    cause: Cause
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    def header(self, name: str) -> str:
+        """One of the headers, as text."""
+        return header_texts(self.headers)[name]
+
+
+def signal_records(batch: MicroBatch) -> Iterator[OutRecord]:
+    """Signal v1, one record each, keyed by symbol."""
+    columns = batch.signals.to_dict(as_series=False)
+    columns["meta"] = [msgspec.Raw(meta.encode()) for meta in columns["meta"]]  # it is JSON already
+    return _json_records(columns, times=["ts"])
+
+
+def bar_records(batch: MicroBatch) -> Iterator[OutRecord]:
+    """Bars, one record each, keyed by symbol."""
+    columns = batch.bars.to_dict(as_series=False)
+    columns["partition"] = [batch.partition] * batch.bars.height
+    return _json_records(columns, times=["window_start", "window_end"])
+
+
+def _json_records(columns: dict[str, list[Any]], times: Sequence[str]) -> Iterator[OutRecord]:
+    """Of a few rows each time, so they are put together one by one: a query takes longer than a hundred of them."""
+    columns |= {name: list(map(_time, columns[name])) for name in times}
+    causes = zip(columns.pop("offset"), columns.pop("row"), strict=True)
+    for cause, symbol, row in zip(causes, columns["symbol"], zip(*columns.values(), strict=True), strict=True):
+        value = _encode({"ver": 1, **dict(zip(columns, row, strict=True))})
+        yield OutRecord(cause, symbol.encode(), value, [(CONTENT_TYPE, JSON.encode())])
+
+
+def refused_records(rows: pl.DataFrame) -> Iterator[OutRecord]:
+    """Rows of a REFUSED frame with their original bytes, or the beginning of these, and why they did not pass."""
+    failed_at = datetime.now(UTC).isoformat().encode()
+    for offset, row, reason, error, content_type, key, value, its_rows, stub in rows.iter_rows():
+        headers: Headers = [
+            (CONTENT_TYPE, content_type.encode()),
+            (DLQ_REASON, reason.encode()),
+            (DLQ_ERROR, error.encode()),
+            (FAILED_AT, failed_at),
+        ]
+        if its_rows is not None:
+            headers.append((SOURCE_ROWS, its_rows))
+        if stub is not None:
+            headers.append((STUB, stub))
+        yield OutRecord((offset, row), key, value, headers)

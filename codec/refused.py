@@ -1,0 +1,144 @@
+"""Rows of the log that leave as they came: to the DLQ, or to the late topic.
+
+A row of an Arrow record leaves alone, so that sending it again brings none of its neighbours. Where there are too many
+such rows in a record, or they would take too much alone, or one of them cannot be had alone, the record leaves once,
+as it came, and names them: whatever a record holds, its refusal can be said, and takes little more than itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from codec.stubs import Body
+from contracts.budgets import ALONE_ROWS, ALONE_TIMES, RECORD_ROWS, WHOLE_BYTES
+from contracts.frames import REFUSED
+from contracts.record import ARROW, JSON, MSGPACK, Records, is_arrow
+
+_Ints = npt.NDArray[np.int64]
+_Payloads = Sequence[bytes | None]
+
+_MOST_BYTES: Final = RECORD_ROWS // 8 + 1  # of a bit for each row
+
+
+class _Leaving(NamedTuple):
+    """What leaves of a record.
+
+    Attributes:
+        first: the place of its first row, among all that are refused.
+        height: how many rows it is about.
+        bodies: one for each row, or one for all of them.
+        rows: which ones they are, where there is one value that does not say.
+    """
+
+    first: int
+    height: int
+    bodies: Sequence[Body]
+    rows: bytes | None = None
+
+
+def refused_rows(
+    rows: pl.DataFrame, payloads: _Payloads, why: pl.DataFrame, keys: _Payloads | None = None
+) -> pl.DataFrame:
+    """A REFUSED frame of `rows` (record, offset, row, symbol), with `why` (reason, error) for each.
+
+    `payloads` and `keys` are those of the records, by their index; without keys, the symbols of rows stand for them.
+    """
+    leaving = list(_leaving(rows, payloads, keys))
+    places = [one.first + number for one in leaving for number in range(len(one.bodies))]
+    bodies = [body for one in leaving for body in one.bodies]
+    rows, why = rows[places], why[places]
+    return pl.DataFrame(
+        {
+            "offset": rows["offset"],
+            "row": rows["row"],
+            "reason": why["reason"],
+            "error": _told(why["error"], leaving),
+            "content_type": [_sniffed_type(body.value) for body in bodies],
+            "key": rows["symbol"].cast(pl.Binary) if keys is None else [body.key for body in bodies],
+            "value": [body.value for body in bodies],
+            "rows": [one.rows for one in leaving for _ in one.bodies],
+            "stub": [body.stub for body in bodies],
+        },
+        schema=REFUSED,
+    )
+
+
+def refused_record(records: Records, at: int, reason: str, error: str) -> tuple[object, ...]:
+    """A row of a REFUSED frame about a whole record."""
+    body = Body.of(records.keys[at], records.values[at])
+    return (
+        *(int(records.offsets[at]), 0, reason, error, records.content_type(at)),
+        *(body.key, body.value, None, body.stub),
+    )
+
+
+def row_set(rows: _Ints) -> bytes:
+    """A bit for each row of a record up to the last of these, set for these; the first row has the highest bit."""
+    bits = np.zeros(int(rows[-1]) + 1, np.bool_)
+    bits[rows] = True
+    return np.packbits(bits).tobytes()
+
+
+def rows_in(bits: bytes) -> _Ints:
+    """The rows that `row_set` was given; of bits that another has made, those that a record can have."""
+    return np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8, min(len(bits), _MOST_BYTES))))
+
+
+def count_rows(refused: pl.DataFrame) -> int:
+    """How many rows of the log a REFUSED frame is about."""
+    if not refused.height:  # as in nearly every batch
+        return 0
+    sets = refused["rows"].drop_nulls()
+    return refused.height - len(sets) + sum(len(rows_in(bits)) for bits in sets)
+
+
+def _leaving(rows: pl.DataFrame, payloads: _Payloads, keys: _Payloads | None) -> Iterator[_Leaving]:
+    records, numbers = rows["record"].to_numpy(), rows["row"].to_numpy()
+    firsts = np.flatnonzero(np.diff(records, prepend=-1))
+    for first, end in zip(firsts.tolist(), [*firsts[1:].tolist(), len(records)], strict=True):
+        record, its_rows = int(records[first]), numbers[first:end]
+        payload, key = payloads[record], None if keys is None else keys[record]
+        if payload is None or not is_arrow(payload):
+            yield _Leaving(first, 1, [Body.of(key, payload)])
+        elif alone := _alone(payload, key, its_rows):
+            yield _Leaving(first, len(alone), [Body(key, value) for value in alone])
+        else:
+            yield _Leaving(first, len(its_rows), [Body.of(key, payload)], row_set(its_rows))
+
+
+def _alone(payload: bytes, key: bytes | None, rows: _Ints) -> Sequence[bytes] | None:
+    """For each row the stream with nothing but that row; None where that cannot be had, or would be too much."""
+    from codec import arrow_rows  # noqa: PLC0415 - PyArrow costs a fifth of a start, and most topics hold no Arrow
+
+    if len(rows) > ALONE_ROWS:
+        return None
+    key_bytes = len(key or b"")
+    room = ALONE_TIMES * (len(payload) + key_bytes) - len(rows) * key_bytes
+    try:
+        alone = arrow_rows.rows_alone(payload, rows.tolist(), room)
+    except Exception:  # of whatever types its sender has chosen
+        return None
+    if alone and max(map(len, alone)) + key_bytes > WHOLE_BYTES:
+        return None  # a stub can only stand for what the log holds, which is the record
+    return alone
+
+
+def _told(errors: pl.Series, leaving: Sequence[_Leaving]) -> pl.Series:
+    """What is wrong with each row, or with the first of those for which a record leaves."""
+    heights = pl.Series([one.height if one.rows else 1 for one in leaving for _ in one.bodies])
+    if (heights == 1).all():
+        return errors
+    told = pl.select(pl.format("{} (the first of {} rows)", errors, heights)).to_series()
+    return told.zip_with(heights > 1, errors)
+
+
+def _sniffed_type(payload: bytes | None) -> str:
+    """Of a value that could be decoded: a map in msgpack starts with a byte that no JSON text has."""
+    if is_arrow(payload):
+        return ARROW
+    return MSGPACK if payload is not None and payload[:1] >= b"\x80" else JSON

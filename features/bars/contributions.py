@@ -1,0 +1,43 @@
+"""What events add to their bars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from features.bars.accumulate import Bools, Contributions, fixed
+from features.bars.accumulators import Accumulators, BarIds, collected
+from native.ordering import Ints
+from native.strings import are
+
+
+def contributions(events: pl.DataFrame, bar: BarIds) -> Contributions:
+    """The contributions of all events (schema EVENTS; those of heartbeats mean nothing); `bar` is that of each."""
+
+    def column(name: str) -> npt.NDArray[Any]:
+        return fixed(events[name].to_numpy())
+
+    close = column("c")
+    opening, high, low, price = close, close, close, close
+    is_bar = are(events["kind"], "bar")
+    if is_bar.any():
+        opening, high, low = (fixed(np.where(is_bar, column(name), close)) for name in "ohl")
+        price = fixed(np.where(is_bar, (high + low + close) / 3.0, close))
+    has_seq, seq = _numbers(events["seq"])
+    place = column("src_ts"), has_seq, seq, column("offset"), column("row")
+    return Contributions(bar.window, bar.feed, bar.symbol, *place, opening, high, low, close, price, column("v"))
+
+
+def gathered(events: pl.DataFrame, bar: BarIds, rows: Ints) -> Accumulators:
+    """One accumulator per bar out of some rows of events, in the order of their keys; `bar` is that of each event."""
+    return collected(contributions(events, bar), rows)
+
+
+def _numbers(column: pl.Series) -> tuple[Bools, Ints]:
+    """(where there is a number, the numbers)."""
+    if not column.null_count():
+        return np.ones(len(column), np.bool_), fixed(column.to_numpy())
+    return column.is_not_null().to_numpy(writable=True), fixed(column.fill_null(0).to_numpy())

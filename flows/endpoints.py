@@ -1,0 +1,132 @@
+"""The ends of the dataflows: which topic they read, and where their outputs go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from codec.bars import BarDecoder
+from codec.decode import Decoder
+from codec.output_records import Identity
+from contracts.batch import Confirm, taken_as_read
+from contracts.partition_keys import part_name
+from flows.settings import Settings
+from flows.stop import STOP
+from native.closing_times import ClosingTimes
+from sinks import set_back
+from sinks.beginnings import Beginnings
+from sinks.connection import StoreUnavailable
+from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
+from sinks.progress import Source
+from sinks.queries.flow_topics import known_id
+from sinks.schema.migrate import migrate
+from sinks.set_back import Loss
+from sinks.store import StoreWriter
+from sinks.timescale import TimescaleWriter
+from telemetry.outage import Outage, wait_out
+from transports.kafka.end_offsets import EndOffsets
+from transports.kafka.source import Bounds, Decode, KafkaSource
+from transports.kafka.topic_identity import TopicIdentity
+from transports.kafka.topics import partitions_of
+from transports.kafka.transactional_writer import outputs
+
+
+def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
+    """The partitions of a topic, from where the run is to begin, decoded."""
+    kafka, run, window, topic = settings.bus.kafka, settings.run, settings.micro_batch, settings.source_topic(flow)
+    outage, url = Outage("Kafka"), settings.store.url.get_secret_value()
+    from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
+    ends = None if run.bounded else EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
+    bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
+    beginnings = Beginnings(url, settings.progress_id(flow), topic, lambda: create_tables(settings))
+    closing = partial(ClosingTimes, window.window_ns, window.allow_late_ns, window.max_future_ms * 1_000_000)
+    closing_times = None if run.bounded or flow == "infer" else closing
+
+    identity = TopicIdentity(kafka, topic, lambda: known_id(url, settings.flow_id(flow), topic))
+    return KafkaSource(
+        kafka,
+        topic,
+        decode,
+        window.max_batch_size,
+        identity,
+        STOP,
+        beginnings,
+        settings.warm_up_ns,
+        outage,
+        bounds,
+        ends,
+        closing_times,
+    )
+
+
+def events(settings: Settings) -> Decode:
+    """Records to events."""
+    return Decoder(settings.micro_batch.window_ns, settings.micro_batch.max_future_ms * 1_000_000).decode_all
+
+
+def bars(settings: Settings) -> Decode:
+    """Records to bars."""
+    return BarDecoder(settings.micro_batch.window_ns).decode_all
+
+
+def heartbeats(settings: Settings, confirm: Confirm) -> HeartbeatSink:
+    """Back to the topic that was read."""
+    return HeartbeatSink(settings.bus.kafka, confirm)
+
+
+def create_tables(settings: Settings) -> list[str]:
+    """Brings the schema up to date, with a column for each feature; what was done, one line each."""
+    store = settings.store
+    return migrate(
+        store.url.get_secret_value(),
+        settings.features.names,
+        retention=store.retention,
+        compress_after=store.compress_after,
+        chunk=store.chunk_length(settings.micro_batch.window_ns),
+    )
+
+
+def timescale(settings: Settings, flow: str, confirm: Confirm = taken_as_read) -> TimescaleSink:
+    """Bars, features and signals to the database."""
+    url, names = settings.store.url.get_secret_value(), settings.features.names
+
+    def open_writer(partitions: int) -> StoreWriter:
+        create_tables(settings)
+        writer = TimescaleWriter(
+            url,
+            flow=settings.progress_id(flow),
+            features=names,
+            partitions=partitions,
+            overwrite=settings.run.overwrite,
+        )
+        return StoreWriter(writer, settings.bus.kafka, confirm, lambda: create_tables(settings))
+
+    return TimescaleSink(open_writer, lambda: _parts(settings, flow))
+
+
+def kafka(
+    settings: Settings, flow: str, source: KafkaSource, *, signals: bool = False, bars: bool = False
+) -> KafkaSink:
+    """Signals or bars, and always what was rejected or late, to their topics; nothing at all in a backtest."""
+    config, run = settings.bus.kafka, settings.run
+
+    def identity() -> Identity:
+        return Identity(
+            owner=f"{settings.name}-{flow}",
+            flow_id=settings.flow_id(flow),
+            progress_id=settings.progress_id(flow),
+            topic=source.topic,
+            topic_id=source.identity.id,
+        )
+
+    topics = {} if run.is_backtest else outputs(config, signals=signals, bars=bars)
+
+    def mark(lost: Mapping[Source, Loss]) -> None:
+        url = settings.store.url.get_secret_value()
+        wait_out(lambda: set_back.mark(url, settings.progress_id(flow), lost), StoreUnavailable, "the database")
+
+    return KafkaSink(config, identity, topics, source.identity.confirm, mark, lambda: _parts(settings, flow))
+
+
+def _parts(settings: Settings, flow: str) -> list[str]:
+    return [part_name(partition) for partition in partitions_of(settings.bus.kafka, settings.source_topic(flow))]

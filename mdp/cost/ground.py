@@ -1,0 +1,89 @@
+"""Private ground for a benchmark: topics, a database and saved state in the local stack, which nobody else knows."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from psycopg import sql
+
+from flows.project import home
+from mdp.local import LocalStack
+from mdp.ops import topics
+from mdp.ops.topics import TopicConfig
+from mdp.runtime.lock_file import alone
+from transports.kafka.config import KafkaConfig
+
+_TOPICS: Final = ("topic", "signals_topic", "bars_topic", "dlq_topic", "late_topic")
+_SECONDS: Final = 15.0
+
+
+@contextmanager
+def private(partitions: int, say: Callable[[str], None]) -> Iterator[list[str]]:
+    """The overrides that lead any config there; all of it goes at the end, and the stack too unless it ran before.
+
+    Raises:
+        ConfigError: another benchmark runs in the same stack.
+        LocalStackError: the stack does not start.
+    """
+    name = f"bench-{uuid.uuid4().hex[:12]}"
+    with ExitStack() as cleanup:
+        # two benchmarks would measure each other
+        refusal = f"another benchmark runs in {home()}: wait for its end"
+        cleanup.enter_context(alone(home() / "bench.lock", refusal))
+        stack = LocalStack(home())
+        if not any(service.pid for service in stack.status()):
+            cleanup.callback(stack.down)
+        stack.up(say)
+        folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="mdp-bench-")))
+        names = {key: f"{name}.{key.removesuffix('_topic')}" for key in _TOPICS}
+        cleanup.callback(_drop_database, stack, name)
+        _create_database(stack, name)
+        bus = KafkaConfig.model_validate({"brokers": stack.kafka.bootstrap, **names})
+        cleanup.callback(_delete_topics, bus, list(names.values()))
+        _create_topics(bus, partitions, list(names.values()))
+        yield [
+            f"name={name}",
+            f"bus.kafka.brokers={stack.kafka.bootstrap}",
+            "bus.kafka.options={}",  # what the user's own brokers ask for
+            "bus.kafka.start=earliest",
+            f"bus.kafka.consumer_group={name}",
+            *(f"bus.kafka.{key}={topic}" for key, topic in names.items()),
+            f"store.url={stack.postgres.url.rpartition('/')[0]}/{name}?passfile={stack.postgres.passfile}",
+            f"recovery.directory={folder / 'recovery'}",
+            "telemetry.metrics_port=0",
+            "telemetry.log_level=WARNING",
+        ]
+
+
+def _create_topics(bus: KafkaConfig, partitions: int, names: Sequence[str]) -> None:
+    settings = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": "2097152"}
+    topics.apply(bus, {name: TopicConfig(partitions=partitions, config=settings) for name in names})
+
+
+def _delete_topics(bus: KafkaConfig, names: list[str]) -> None:
+    admin = AdminClient(bus.client())  # whose end would be that of its requests, too
+    for future in admin.delete_topics(names).values():
+        with suppress(KafkaException):  # it was not created, or Kafka is gone
+            future.result(_SECONDS)
+
+
+def _create_database(stack: LocalStack, name: str) -> None:
+    _on_postgres(stack, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def _drop_database(stack: LocalStack, name: str) -> None:
+    with suppress(psycopg.Error):  # PostgreSQL is gone
+        _on_postgres(stack, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _on_postgres(stack: LocalStack, statement: sql.Composed) -> None:
+    with psycopg.connect(stack.postgres.conninfo(), autocommit=True) as connection:
+        connection.execute(statement)

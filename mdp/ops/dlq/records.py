@@ -1,0 +1,176 @@
+"""The records of the DLQ topic, read and chosen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Final
+
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from codec.output_records import DLQ_ERROR, DLQ_REASON, FAILED_AT, SOURCE_ROWS, STUB, source_of
+from codec.stubs import Stub, read_stub
+from contracts.record import CONTENT_TYPE, header_bytes, header_texts
+from mdp.ops.dlq.marks import Marks, Origin, mark_of
+from transports.kafka.config import KafkaConfig
+from transports.kafka.topic_reader import TopicReader
+from transports.kafka.topics import SourceError
+
+UNKNOWN: Final = "unknown"  # as a reason: not the pipeline wrote the record
+_SECONDS: Final = 10.0
+_OPEN_SECONDS: Final = 70.0  # Kafka gives up a transaction whose writer has died after a minute
+_LOOK_SECONDS: Final = 0.05
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class DlqRecord:
+    """A row of the log that did not pass, or a record for several of its rows.
+
+    Attributes:
+        origin: where it came from; None where the record does not say.
+        failed_at: when it was refused, in nanoseconds since the epoch.
+        payload: its bytes as they came, or the beginning of them.
+        stub: of what they are the beginning; None where that is all.
+        rows: which rows of the payload did not pass, as a `row_set`; None where it holds nothing else.
+        retries: how often it had been redriven before it was refused.
+        redriven: whether it has been sent to the events topic again since.
+    """
+
+    partition: int
+    offset: int
+    reason: str
+    error: str
+    origin: Origin | None
+    failed_at: int
+    content_type: str | None
+    key: bytes | None
+    payload: bytes | None
+    rows: bytes | None
+    stub: Stub | None
+    retries: int
+    redriven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Which records of the DLQ; None chooses all.
+
+    Attributes:
+        contains: text that the error, the key or the payload holds.
+        start, end: start ≤ failed_at < end, in nanoseconds.
+        partition, offset: of the DLQ.
+    """
+
+    reason: str | None = None
+    contains: str | None = None
+    start: int | None = None
+    end: int | None = None
+    partition: int | None = None
+    offset: int | None = None
+    pending: bool = False
+
+    def takes(self, record: DlqRecord) -> bool:
+        return (
+            self.reason in (None, record.reason)
+            and self.offset in (None, record.offset)
+            and (self.start is None or record.failed_at >= self.start)
+            and (self.end is None or record.failed_at < self.end)
+            and not (self.pending and record.redriven)
+            and (self.contains is None or _contains(record, self.contains))
+        )
+
+
+def _contains(record: DlqRecord, text: str) -> bool:
+    data = text.encode()
+    return text in record.error or data in (record.key or b"") or data in (record.payload or b"")
+
+
+class Dlq:
+    """The DLQ as it was when it was opened: the ends of its partitions, and the marks up to there.
+
+    Raises:
+        SourceError: the topic cannot be read.
+    """
+
+    def __init__(self, config: KafkaConfig, reader: TopicReader) -> None:
+        self._reader = reader
+        self._bounds = {partition: _bounds(reader, partition, end) for partition, end in _ends(config, reader).items()}
+        self.marks = Marks.of(chain.from_iterable(map(self._messages, reader.partitions)))
+
+    def records(self, chosen: Chosen) -> Iterator[DlqRecord]:
+        """Yield the chosen records, partition by partition, each in its order."""
+        for partition in self._reader.partitions:
+            if chosen.partition in (None, partition):
+                found = (record(message, self.marks) for message in self._messages(partition))
+                yield from (one for one in found if one is not None and chosen.takes(one))
+
+    def _messages(self, partition: int) -> Iterator[Message]:
+        return chain.from_iterable(self._reader.span(partition, *self._bounds[partition]))
+
+
+def _ends(config: KafkaConfig, reader: TopicReader) -> dict[int, int]:
+    """Where each partition ends, open transactions included."""
+    client = config.client(group_id=config.consumer_group, enable_auto_commit=False, isolation_level="read_uncommitted")
+    with closing(Consumer(client)) as consumer:
+        return {
+            partition: consumer.get_watermark_offsets(TopicPartition(reader.topic, partition), timeout=_SECONDS)[1]
+            for partition in reader.partitions
+        }
+
+
+def _bounds(reader: TopicReader, partition: int, end: int) -> tuple[int, int]:
+    """The first offset and the end of a partition, all transactions up to `end` having come to theirs.
+
+    As long as one is open, nothing after its first record can be read, marks neither.
+    """
+    deadline = time.monotonic() + _OPEN_SECONDS
+    while True:
+        low, high = reader.bounds(partition)
+        if high >= end:
+            return low, high
+        if time.monotonic() > deadline:
+            raise SourceError(f"a transaction is open in {reader.topic}[{partition}] and does not end: try again later")
+        time.sleep(_LOOK_SECONDS)
+
+
+def record(message: Message, marks: Marks) -> DlqRecord | None:
+    """A record of the DLQ topic; None for a mark."""
+    headers = message.headers()
+    if mark_of(message) is not None:
+        return None
+    texts, source = header_texts(headers), source_of(headers)
+    origin = None if source is None else Origin(*source)
+    return DlqRecord(
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        reason=texts.get(DLQ_REASON, UNKNOWN),
+        error=texts.get(DLQ_ERROR, ""),
+        origin=origin,
+        failed_at=_failed_at(texts.get(FAILED_AT), message.timestamp()[1]),
+        content_type=texts.get(CONTENT_TYPE),
+        key=as_bytes(message.key()),
+        payload=message.value(),
+        rows=header_bytes(headers, SOURCE_ROWS),
+        stub=read_stub(header_bytes(headers, STUB)),
+        retries=0 if origin is None else marks.retries(origin),
+        redriven=origin in marks.redriven,
+    )
+
+
+def _failed_at(text: str | None, timestamp_ms: int) -> int:
+    """As the header says, else the record's own time."""
+    try:
+        since = datetime.fromisoformat(text or "") - _EPOCH
+    except (ValueError, TypeError):
+        return max(timestamp_ms, 0) * 1_000_000
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+
+
+def as_bytes(key: bytes | str | None) -> bytes | None:
+    """A key, which the client gives as it came and declares as either."""
+    return key.encode() if isinstance(key, str) else key

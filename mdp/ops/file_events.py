@@ -1,0 +1,52 @@
+"""Events of files, to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from codec.encode import WIRE
+from connectors.files.errors import FileError
+from connectors.files.reader import Reading, Remark, read
+from connectors.files.times import TimeUnit
+from transports.outgoing import UNCHECKED, outgoing, with_disorder
+
+_REQUIRED: Final = ("provider", "symbol", "kind", "src_ts", "c", "v")
+
+
+@dataclass(frozen=True, slots=True)
+class EventFiles:
+    """Files that hold events; rows with columns, or lines of JSON, which are sent as they are, good or bad.
+
+    Attributes:
+        paths: of the files, which are merged by time.
+        unit, zone, remark: of `Reading`.
+    """
+
+    paths: Sequence[Path]
+    unit: TimeUnit | None = None
+    zone: str | None = None
+    remark: Remark = field(default=lambda _: None)
+
+    def rows(self) -> Iterator[pl.DataFrame]:
+        """Yields all rows as OUTGOING frames.
+
+        Raises:
+            FileError: a file cannot be read, lacks a column, or a row of it holds what no event can.
+        """
+        newest: int | None = None
+        for frame in read(self.paths, Reading(WIRE, _REQUIRED, unit=self.unit, zone=self.zone, remark=self.remark)):
+            self._refuse_flaws(frame)
+            chunk, newest = with_disorder(outgoing(frame.drop("file", "row", "flaw", "cell"), UNCHECKED), newest)
+            yield chunk
+
+    def _refuse_flaws(self, frame: pl.DataFrame) -> None:
+        if frame["flaw"].null_count() == frame.height:
+            return
+        file, row, flaw, cell = frame.filter(pl.col("flaw").is_not_null()).select("file", "row", "flaw", "cell").row(0)
+        there = "" if cell is None else f", but {cell!r}"
+        raise FileError(f"{self.paths[file]}, row {row}: {flaw}{there}")

@@ -1,0 +1,144 @@
+"""The late topic: which events came too late, and for which windows no repair has been done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, cast
+
+import polars as pl
+from confluent_kafka import Message
+
+from codec.decode import Decoder
+from codec.output_records import FLOW, SOURCE_ROWS, STUB, source_of
+from codec.refused import rows_in
+from codec.stubs import Stub, read_stub
+from contracts.binary import BinaryColumn
+from contracts.record import Fetch, Record, Records, header_bytes, header_texts
+from features.bars.late_repair import KEY
+from flows.settings import Settings
+from mdp.ops.originals import OriginalLost, Originals
+from transports.kafka.topic_reader import TopicReader
+
+FLOWS: Final = ("market", "micro_batch")  # that make bars of events
+
+# A late event: where it stands in the late topic and in the events topic, its window, and its time.
+LATE: Final = pl.Schema(
+    {
+        "partition": pl.Int64,
+        "offset": pl.Int64,
+        "source_partition": pl.Int64,
+        "source_offset": pl.Int64,
+        "provider": pl.String,
+        "symbol": pl.String,
+        "window": pl.Int64,
+        "src_ts": pl.Int64,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LateEvents:
+    """What the late topic holds that has not been repaired.
+
+    Attributes:
+        events: LATE, of these windows and this events topic.
+        foreign: number of records of other flows, by the name of the flow.
+        first: the first offset of each partition of the topic.
+        losses: a line for each event of which only a stub is left.
+    """
+
+    events: pl.DataFrame
+    foreign: dict[str, int]
+    first: dict[int, int]
+    losses: list[str]
+
+
+class _Own(NamedTuple):
+    """A late record of these settings, and where it comes from."""
+
+    record: Message
+    partition: int
+    offset: int
+    value: bytes | None
+    stub: Stub | None
+
+
+def unrepaired(settings: Settings, decoder: Decoder, done: pl.DataFrame) -> LateEvents:
+    """Read the late topic, without the records that are `done` (partition, offset).
+
+    Raises:
+        SourceError: the topic cannot be read.
+    """
+    kafka, foreign, first, losses = settings.bus.kafka, dict[str, int](), dict[int, int](), list[str]()
+    found = [LATE.to_frame()]
+    repaired = {key[0]: set(rows["offset"]) for key, rows in done.group_by("partition")}
+    with TopicReader(kafka, kafka.late_topic) as reader, Originals(kafka, kafka.topic) as originals:
+        for partition in reader.partitions:
+            first[partition], end = reader.bounds(partition)
+            for messages in reader.span(partition, first[partition], end):
+                new = [one for one in messages if one.offset() not in repaired.get(partition, ())]
+                own = list(_own(settings, new, foreign))
+                found += [_events(whole, decoder) for whole in _whole(own, originals, losses)]
+    return LateEvents(pl.concat(found), foreign, first, losses)
+
+
+def _own(settings: Settings, messages: Sequence[Message], foreign: dict[str, int]) -> Iterator[_Own]:
+    """Those that a flow of these settings has written."""
+    names = {settings.flow_id(flow) + ending for flow in FLOWS for ending in ("", "-span")}
+    for message in messages:
+        flow = header_texts(message.headers()).get(FLOW, "unknown")
+        topic, partition, offset, _ = source_of(message.headers()) or ("", 0, 0, 0)
+        if flow in names and topic == settings.bus.kafka.topic:
+            stub = read_stub(header_bytes(message.headers(), STUB))
+            yield _Own(message, partition, offset, message.value(), stub)
+        else:
+            foreign[flow] = foreign.get(flow, 0) + 1
+
+
+def _whole(own: Sequence[_Own], originals: Originals, losses: list[str]) -> Iterator[Sequence[_Own]]:
+    """Those that the late topic holds whole; then each of the others by itself, as it may be large."""
+    if whole := [one for one in own if one.stub is None]:
+        yield whole
+    for one in own:
+        if one.stub is not None:
+            try:
+                yield [one._replace(value=originals.fetch(one.stub, one.partition, one.offset).value())]
+            except OriginalLost as error:
+                losses.append(f"{error}, and the late topic holds only its beginning: it is left as it is")
+
+
+def _events(own: Sequence[_Own], decoder: Decoder) -> pl.DataFrame:
+    messages = [one.record for one in own]
+    records = replace(Records.of(cast(list[Record], messages)), values=BinaryColumn.of(one.value for one in own))
+    partition = messages[0].partition() or 0
+    events = decoder.decode(Fetch(topic="", partition=partition, next_offset=0, records=records)).events
+    events = _without_others(events, [header_bytes(message.headers(), SOURCE_ROWS) for message in messages])
+    record = events["record"].to_list()
+    return events.with_columns(
+        partition=pl.lit(partition, pl.Int64),
+        source_partition=pl.Series([own[index].partition for index in record], dtype=pl.Int64),
+        source_offset=pl.Series([own[index].offset for index in record], dtype=pl.Int64),
+        window=pl.col("src_ts") - pl.col("src_ts") % decoder.window_ns,
+    ).select(LATE.names())
+
+
+def _without_others(events: pl.DataFrame, sets: Sequence[bytes | None]) -> pl.DataFrame:
+    """Without rows that were in time, of records that are there for some of theirs."""
+    named = {record: rows_in(bits) for record, bits in enumerate(sets) if bits is not None}
+    if not named:
+        return events
+    late = [pl.DataFrame({"row": rows}).with_columns(record=pl.lit(record, pl.Int64)) for record, rows in named.items()]
+    is_whole = ~events["record"].is_in(list(named))
+    return pl.concat([events.filter(is_whole), events.join(pl.concat(late), on=["record", "row"], how="semi")])
+
+
+def between(events: pl.DataFrame, start: int | None, end: int | None) -> pl.DataFrame:
+    """The events of all windows for which one came with start ≤ src_ts < end."""
+    chosen = events
+    if start is not None:
+        chosen = chosen.filter(pl.col("src_ts") >= start)
+    if end is not None:
+        chosen = chosen.filter(pl.col("src_ts") < end)
+    windows = ["source_partition", *KEY]
+    return events.join(chosen.select(windows).unique(), on=windows, how="semi", maintain_order="left")

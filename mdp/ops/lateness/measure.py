@@ -1,0 +1,79 @@
+"""Reads a topic, or the part of it that arrived in some time, and measures its lateness; memory stays bounded.
+
+Partitions are read one after the other, so only one of them has ids to remember at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from codec.decode import Decoder
+from contracts.errors import MdpError
+from contracts.record import Fetch, Record, Records
+from features.bars.window_config import WindowConfig
+from features.lateness.measure import Lateness, Measured
+from transports.kafka.topic_reader import TopicReader
+
+
+class LatenessError(MdpError):
+    """There is nothing to measure; one line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The records of a partition with start ≤ offset < end."""
+
+    partition: int
+    start: int
+    end: int
+
+    @property
+    def records(self) -> int:
+        """How many there are at most: transactions leave gaps."""
+        return max(self.end - self.start, 0)
+
+
+def parts_of(reader: TopicReader, start_ns: int | None, end_ns: int | None) -> list[Part]:
+    """What arrived with start ≤ Kafka timestamp < end, up to the end that the topic has now.
+
+    Raises:
+        LatenessError: nothing did.
+    """
+    parts = []
+    for partition in reader.partitions:
+        low, high = reader.bounds(partition)
+        first = low if start_ns is None else reader.offset_at(partition, start_ns)
+        parts.append(Part(partition, first, high if end_ns is None else reader.offset_at(partition, end_ns)))
+    if not any(part.records for part in parts):
+        when = "" if start_ns is None and end_ns is None else " that arrived in this time"
+        raise LatenessError(f"topic {reader.topic} holds no records{when}")
+    return parts
+
+
+def measure(
+    reader: TopicReader, parts: Sequence[Part], window: WindowConfig, *, on_progress: Callable[[int], None]
+) -> Measured:
+    """Read the parts as a run would that begins with them, and measure their events.
+
+    Raises:
+        SourceError: Kafka does not answer.
+        LatenessError: none of the records holds an event.
+    """
+    measured, done = Measured.of(window), 0
+    decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
+    for part in parts:
+        machine = Lateness(window, measured)
+        for messages in reader.span(part.partition, part.start, part.end):
+            records = Records.of(cast(Sequence[Record], messages))
+            following = int(records.offsets[-1]) + 1
+            fetch = Fetch(topic=reader.topic, partition=part.partition, next_offset=following, records=records)
+            batch = decoder.decode(fetch)
+            machine.take(batch, records.times()[batch.events["record"].to_numpy()])
+            on_progress(done + following - part.start)
+        machine.end()
+        done += part.records
+    if not len(measured.delay):
+        raise LatenessError(f"topic {reader.topic} holds no events: {measured.rejected:,} rows were rejected")
+    return measured

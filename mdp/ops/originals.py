@@ -1,0 +1,54 @@
+"""The records that stubs stand for, fetched from the log."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Message
+
+from codec.stubs import Stub
+from contracts.errors import MdpError
+from transports.kafka.config import KafkaConfig
+from transports.kafka.topic_reader import TopicReader
+
+
+class OriginalLost(MdpError):  # noqa: N818 - says what is wrong
+    """The log no longer holds the record."""
+
+
+class Originals:
+    """Fetches records of a topic; connects when the first of them is wanted."""
+
+    def __init__(self, config: KafkaConfig, topic: str) -> None:
+        self._config, self._topic = config, topic
+        self._reader: TopicReader | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    def fetch(self, stub: Stub, partition: int, offset: int) -> Message:
+        """The record that the stub stands for.
+
+        Raises:
+            OriginalLost: it is not there, or is another one by now.
+            SourceError: the topic cannot be read.
+        """
+        message = self._at(partition, offset)
+        if message is None or not stub.is_of(message.value()):
+            raise OriginalLost(f"{self._topic}[{partition}]@{offset} is no longer in the log")
+        return message
+
+    def _at(self, partition: int, offset: int) -> Message | None:
+        reader = self._reader = self._reader or TopicReader(self._config, self._topic)
+        if partition not in reader.partitions:
+            return None
+        low, high = reader.bounds(partition)
+        if not low <= offset < high:
+            return None
+        found = (one for messages in reader.span(partition, offset, offset + 1) for one in messages)
+        return next((one for one in found if one.offset() == offset), None)

@@ -1,0 +1,160 @@
+"""A time range of events into another topic: from the events topic byte for byte, or from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import polars as pl
+from confluent_kafka import Message
+
+from codec.arrow_rows import take_rows
+from codec.decode import Decoder
+from contracts.batch import MicroBatch
+from contracts.errors import MdpError
+from contracts.record import Fetch, Record, Records
+from mdp.ops.file_events import EventFiles
+from mdp.ops.file_records import as_fetch
+from transports.kafka.config import KafkaConfig
+from transports.kafka.producer import produce
+from transports.kafka.raw_producer import RawProducer
+from transports.kafka.topic_reader import TopicReader
+from transports.kafka.topics import partitions_of
+
+
+class ReplayError(MdpError):
+    """The range cannot be replayed as asked; one line says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Event times with start ≤ src_ts < end, in nanoseconds."""
+
+    start: int
+    end: int
+
+    def holds(self, column: str = "src_ts") -> pl.Expr:
+        return pl.col(column).is_between(self.start, self.end, closed="left").fill_null(value=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of what was read.
+
+    Attributes:
+        records: sent.
+        events: sent in them, heartbeats not counted.
+        heartbeats: sent too: they close the same windows again.
+        outside: events that were read and lie outside of the range.
+        unreadable: rows that the pipeline would reject, and whose time is therefore nobody's.
+    """
+
+    records: int = 0
+    events: int = 0
+    heartbeats: int = 0
+    outside: int = 0
+    unreadable: int = 0
+
+    def __add__(self, other: Replayed) -> Replayed:
+        return Replayed(
+            self.records + other.records,
+            self.events + other.events,
+            self.heartbeats + other.heartbeats,
+            self.outside + other.outside,
+            self.unreadable + other.unreadable,
+        )
+
+
+Progress = Callable[[Replayed], None]
+
+
+def replay_topic(config: KafkaConfig, decoder: Decoder, span: Span, target: str, *, on_progress: Progress) -> Replayed:
+    """Send the events of the range again, to the same partitions, in the same order, as they are.
+
+    A record of many events goes as it is if all of them are in the range, else with those that are. Partitions are
+    replayed one after the other; memory does not depend on the range.
+
+    Raises:
+        ReplayError, SourceError, ProduceError: a topic is missing or does not fit, or Kafka does not answer.
+    """
+    if target == config.topic:
+        raise ReplayError(f"{target} is the topic to read from: name another with --to-topic")
+    total = Replayed()
+    with TopicReader(config, config.topic) as reader:
+        _check_partitions(config, reader, target)
+        with RawProducer(config, target) as producer:
+            for messages in _candidates(reader, span.start - decoder.max_future_ns):
+                total += _send_inside(messages, decoder, span, producer)
+                on_progress(total)
+    return total
+
+
+def _check_partitions(config: KafkaConfig, reader: TopicReader, target: str) -> None:
+    theirs = partitions_of(config, target)
+    if len(theirs) != len(reader.partitions):
+        raise ReplayError(
+            f"{target} has {len(theirs)} partitions and {reader.topic} has {len(reader.partitions)}: records keep "
+            f"their partition, so replay into a topic with as many"
+        )
+
+
+def _candidates(reader: TopicReader, earliest: int) -> Iterator[list[Message]]:
+    """All records that can hold events of the range: an event is refused whose record was written long before it."""
+    for partition in reader.partitions:
+        _, end = reader.bounds(partition)
+        yield from reader.span(partition, reader.offset_at(partition, earliest), end)
+
+
+def _send_inside(messages: Sequence[Message], decoder: Decoder, span: Span, producer: RawProducer) -> Replayed:
+    records = Records.of(cast(Sequence[Record], messages))
+    batch = decoder.decode(Fetch(topic="", partition=messages[0].partition() or 0, next_offset=0, records=records))
+    inside = batch.events.with_columns(inside=span.holds())
+    chosen = inside.group_by("record", maintain_order=True).agg(rows=pl.col("row").filter("inside"), whole="inside")
+    sent = 0
+    for record, rows, whole in chosen.select("record", "rows", pl.col("whole").list.all()).iter_rows():
+        if rows:
+            payload = batch.payloads[record]
+            producer.send(messages[record], payload if whole else take_rows(payload or b"", rows))
+            sent += 1
+    producer.poll()
+    return _account(batch, inside, sent)
+
+
+def _account(batch: MicroBatch, inside: pl.DataFrame, sent: int) -> Replayed:
+    chosen = inside.filter("inside")
+    heartbeats = int((chosen["kind"] == "heartbeat").sum())
+    events, outside = chosen.height - heartbeats, inside.height - chosen.height
+    return Replayed(sent, events, heartbeats, outside, batch.rejects.height)
+
+
+def replay_file(
+    files: EventFiles, config: KafkaConfig, decoder: Decoder, span: Span, target: str, *, on_progress: Progress
+) -> Replayed:
+    """Send those events of a file that lie in the range, keyed by symbol as a producer does.
+
+    Raises:
+        FileError, ProduceError: the file does not hold events, or Kafka does not take them.
+    """
+    total = Replayed()
+
+    def inside() -> Iterator[pl.DataFrame]:
+        nonlocal total
+        for chunk in files.rows():
+            rows, account = _inside(chunk, decoder, span)
+            total += account
+            on_progress(total)
+            yield rows
+
+    produce(inside(), config.client(), target)
+    return total
+
+
+def _inside(chunk: pl.DataFrame, decoder: Decoder, span: Span) -> tuple[pl.DataFrame, Replayed]:
+    if chunk["raw"].null_count() == chunk.height:
+        rows = chunk.filter(span.holds())
+        return rows, Replayed(records=rows.height, events=rows.height, outside=chunk.height - rows.height)
+    batch = decoder.decode(as_fetch("file", enumerate(chunk["raw"])))
+    events = batch.events.with_columns(inside=span.holds())
+    account = _account(batch, events, int(events["inside"].sum()))
+    return chunk[events.filter("inside")["record"].to_list()], account

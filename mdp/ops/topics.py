@@ -1,0 +1,252 @@
+"""The topics that the pipeline needs: created as configs/topics.yaml says, and compared with what it says."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import yaml
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from contracts.errors import MdpError
+from flows.project import SHIPPED
+from transports.kafka import brokers
+from transports.kafka.config import KafkaConfig
+
+_FILE: Final = "topics.yaml"
+_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.02
+_TIMESTAMPS: Final = "message.timestamp.type"
+
+
+class TopicsError(MdpError):
+    """Topics cannot be created as asked; one line says what to do."""
+
+
+def _text(value: Any) -> Any:
+    """Kafka's settings are texts, and its booleans are written in lower case."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+_Settings = dict[str, Annotated[str, BeforeValidator(_text)]]
+
+
+class TopicConfig(BaseModel):
+    """One topic, or what all topics have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    partitions: int = Field(default=1, ge=1, description="Output topics need at least as many as the events topic.")
+    replication: int = Field(default=1, ge=1, description="No more than there are brokers is asked for.")
+    config: _Settings = Field(default_factory=dict, description="Kafka's own topic settings, such as `retention.ms`.")
+
+    def over(self, defaults: TopicConfig) -> TopicConfig:
+        """Fill in `defaults` where the topic says nothing itself."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return defaults.model_copy(update=given | {"config": {**defaults.config, **self.config}})
+
+
+class TopicsConfig(BaseModel):
+    """The file topics.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    defaults: TopicConfig = TopicConfig()
+    topics: dict[str, Annotated[TopicConfig, BeforeValidator(lambda topic: {} if topic is None else topic)]]
+
+    @property
+    def merged(self) -> dict[str, TopicConfig]:
+        return {name: topic.over(self.defaults) for name, topic in self.topics.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicReport:
+    """How a topic is after `apply`: what became of it, and how it differs from what it should be."""
+
+    name: str
+    partitions: int | None  # None: there is no such topic
+    replication: int | None
+    is_new: bool
+    drift: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # of what is as it should be, by the file
+
+
+def find_file(config: Path) -> Path:
+    """topics.yaml beside the config, in ./configs or in the project."""
+    places = (config.parent, Path("configs"), SHIPPED)
+    return next((place / _FILE for place in places if (place / _FILE).exists()), places[0] / _FILE)
+
+
+def load(path: Path) -> dict[str, TopicConfig]:
+    """The topics of the file by name, merged with its defaults.
+
+    Raises:
+        TopicsError: the file cannot be read, or says what is not allowed.
+    """
+    try:
+        return TopicsConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).merged
+    except OSError as error:
+        raise TopicsError(f"{path}: {error.strerror}; name the topics' file with --file") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise TopicsError(f"{path}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TopicsError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def apply(bus: KafkaConfig, topics: dict[str, TopicConfig]) -> list[TopicReport]:
+    """Creates the topics that are missing, changes none, and reports on all, those of the config included.
+
+    Raises:
+        Unreachable: no broker answers.
+        TopicsError: a topic cannot be created.
+    """
+    before = _metadata(bus)
+    admin = AdminClient(bus.client())
+    wanted = {name: _capped(topic, len(before.brokers)) for name, topic in topics.items()}
+    missing = {name: topic for name, topic in wanted.items() if name not in before.topics}
+    _create(admin, missing)
+    after = _metadata(bus, set(missing))
+    configs = _configs(admin, list(wanted))
+    reports = [
+        _report(name, topic, topics[name], after.topics[name], configs[name], is_new=name in missing)
+        for name, topic in wanted.items()
+    ]
+    unlisted, narrow = _unlisted(bus, topics, after.topics), _narrow(bus, after.topics)
+    return _warned([*reports, *unlisted, *narrow], admin, bus)
+
+
+def compare(bus: KafkaConfig, topics: dict[str, TopicConfig], found: ClusterMetadata) -> list[TopicReport]:
+    """Reports on all topics that the config names, as `apply` does, and creates none.
+
+    Args:
+        bus: the config.
+        topics: as the file says they should be.
+        found: what the broker knows.
+    """
+    used = {name: topic for name, topic in topics.items() if name in _roles(bus)}
+    there = {name: topic for name, topic in used.items() if name in found.topics}
+    admin = AdminClient(bus.client())
+    configs = _configs(admin, list(there))
+    compared = [
+        _report(name, _capped(topic, len(found.brokers)), topic, found.topics[name], configs[name], is_new=False)
+        for name, topic in there.items()
+    ]
+    missing = [
+        TopicReport(name, None, None, is_new=False, drift=("does not exist",)) for name in used if name not in there
+    ]
+    unlisted, narrow = _unlisted(bus, topics, found.topics), _narrow(bus, found.topics)
+    return _warned([*missing, *compared, *unlisted, *narrow], admin, bus)
+
+
+def _metadata(bus: KafkaConfig, expected: set[str] | None = None) -> ClusterMetadata:
+    """What the broker knows, once it knows the `expected` topics: the controller has them a moment earlier."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        metadata = brokers.metadata(bus.client())
+        if not (expected or set()) - metadata.topics.keys():
+            return metadata
+        if time.monotonic() > deadline:
+            raise TopicsError(f"the broker at {bus.brokers} does not show the topics it created: try again later")
+        time.sleep(_LOOK_SECONDS)
+
+
+def _capped(topic: TopicConfig, brokers: int) -> TopicConfig:
+    return topic.model_copy(update={"replication": min(topic.replication, brokers)})
+
+
+def _create(admin: AdminClient, topics: dict[str, TopicConfig]) -> None:
+    if not topics:
+        return
+    new = [NewTopic(name, topic.partitions, topic.replication, config=topic.config) for name, topic in topics.items()]
+    for name, future in admin.create_topics(new).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was faster
+                raise TopicsError(f"topic {name} cannot be created: {error.args[0].str()}") from None
+
+
+def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str | None]]:
+    if not names:
+        return {}
+    described = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in names])
+    return {
+        resource.name: {key: entry.value for key, entry in future.result().items()}
+        for resource, future in described.items()
+    }
+
+
+def _report(
+    name: str,
+    wanted: TopicConfig,
+    listed: TopicConfig,
+    found: TopicMetadata,
+    config: dict[str, str | None],
+    *,
+    is_new: bool,
+) -> TopicReport:
+    partitions, replication = len(found.partitions), len(found.partitions[0].replicas)
+    compared = [
+        ("partitions", partitions, wanted.partitions),
+        ("replication", replication, wanted.replication),
+        *((key, config.get(key), value) for key, value in wanted.config.items()),
+    ]
+    drift = tuple(f"{key} is {actual}, not {value}" for key, actual, value in compared if actual != value)
+    capped = f"replication {wanted.replication}, not {listed.replication}: the number of brokers"
+    notes = (capped,) if wanted.replication < listed.replication else ()
+    return TopicReport(name, partitions, replication, is_new, drift, notes)
+
+
+def _roles(bus: KafkaConfig) -> dict[str, str]:
+    """The keys under bus.kafka that name topics, by topic."""
+    return {getattr(bus, key): key for key in KafkaConfig.model_fields if key == "topic" or key.endswith("_topic")}
+
+
+def _unlisted(bus: KafkaConfig, listed: dict[str, TopicConfig], found: dict[str, TopicMetadata]) -> list[TopicReport]:
+    reports = []
+    for name, key in _roles(bus).items():
+        if name in listed:
+            continue
+        note = f"named by bus.kafka.{key}, but not in {_FILE}"
+        if name in found:
+            partitions = found[name].partitions
+            reports.append(TopicReport(name, len(partitions), len(partitions[0].replicas), is_new=False, notes=(note,)))
+        else:
+            reports.append(TopicReport(name, None, None, is_new=False, drift=(f"does not exist: {note}",)))
+    return reports
+
+
+def _narrow(bus: KafkaConfig, found: dict[str, TopicMetadata]) -> list[TopicReport]:
+    """Output topics with fewer partitions than the events, whose partition i leads to partition i of each of them."""
+    if bus.topic not in found:
+        return []
+    needed = len(found[bus.topic].partitions)
+    outputs = (bus.signals_topic, bus.bars_topic, bus.dlq_topic, bus.late_topic)
+    reports = []
+    for name in outputs:
+        partitions = len(found[name].partitions) if name in found else needed
+        if partitions < needed:
+            drift = f"{partitions} partitions are fewer than the {needed} of {bus.topic}"
+            reports.append(TopicReport(name, partitions, None, is_new=False, drift=(drift,)))
+    return reports
+
+
+def _warned(reports: list[TopicReport], admin: AdminClient, bus: KafkaConfig) -> list[TopicReport]:
+    """With a word on the events topic, if its records bear the time that their producer says."""
+    events = next(report for report in reports if report.name == bus.topic)
+    if events.partitions is None or _configs(admin, [bus.topic])[bus.topic].get(_TIMESTAMPS) != "CreateTime":
+        return reports
+    warning = f"{_TIMESTAMPS} is CreateTime: one event from the future can make all others of its provider late"
+    return [replace(report, warnings=(warning,)) if report is events else report for report in reports]

@@ -1,0 +1,140 @@
+"""One process of a cluster whose processes are started each by itself, as on Kubernetes, and not by `mdp.runtime.cluster`."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.errors import MdpError
+from flows import stop
+from flows.config_file import ConfigError
+from flows.settings import Settings
+from mdp.runtime import status_line
+from mdp.runtime.preflight import check
+from mdp.runtime.reread import forget_if_set_back
+from mdp.runtime.saved_state import SavedState
+from mdp.runtime.worker import Flow, configure, dataflow, recorded, run_process, show_health
+from sinks.schema.job_runs import config_of_live_run
+from telemetry.outage import wait_out
+from telemetry.partition_lag import readings
+from transports.kafka.topics import partitions_of
+
+_HANDLER_SECONDS: Final = 0.5
+_DECISIVE: Final = ("micro_batch", "features")  # of the config; inference names files, which each machine has its way
+_ADDRESS: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
+
+
+class _NoFirstProcess(Exception):  # noqa: N818 - a state of the cluster, not a fault of the program
+    """Process 0 does not run, or not with what decides the results here."""
+
+
+class AddressError(MdpError):
+    """The processes of a cluster cannot find each other so; one line says how they are named."""
+
+
+def addresses_of(text: str) -> list[str]:
+    """The addresses in `host:port,host:port,…`, one for each process, in their order.
+
+    Raises:
+        AddressError: one is something else, or there twice.
+    """
+    addresses = [address.strip() for address in text.split(",")]
+    for address in addresses:
+        found = _ADDRESS.fullmatch(address)
+        if found is None or not 0 < int(found[1]) < 65_536:
+            raise AddressError(f"{address!r} is no address: write host:port for each process, with commas in between")
+    if len(set(addresses)) < len(addresses):
+        raise AddressError("an address is there twice: each process has one of its own")
+    return addresses
+
+
+def run(
+    flow: Flow,
+    config: Path | None,
+    overrides: Sequence[str],
+    process: int,
+    addresses: Sequence[str],
+    *,
+    reset_state: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Runs process `process` of `flow` until its end, a signal, or the end of another process; the exit code.
+
+    It waits for Kafka, the database and the other processes. Process 0 keeps the saved state and the record of the run.
+    Unless it is `quiet`, it says on a terminal how it is doing itself.
+
+    Raises:
+        MdpError: something that waiting does not mend is wrong; one line says what to do.
+    """
+    if not 0 <= process < len(addresses):
+        raise AddressError(f"there is no process {process} among {len(addresses)} addresses: they count from 0")
+    settings = configure(config, overrides, process)
+    show_health(settings, 0)
+    saved = SavedState.of(settings, flow)
+    if saved is None:
+        raise ConfigError("a part of the log is read on one machine: leave out --process and --addresses")
+    stop.before_the_start()
+    check(settings, flow, dataflow(flow), wait=True)
+    wait_out(lambda: _listen(addresses[process]), OSError, "the own address of this process")
+    if process:
+        wait_out(lambda: _find_first(settings, flow), _NoFirstProcess, "process 0")
+        wait_out(lambda: _match_first(settings, flow), _NoFirstProcess, "process 0 with the config of this one")
+    _heed_signals()
+    status_line.warn_of_idle(len(addresses), len(partitions_of(settings.bus.kafka, settings.source_topic(flow))))
+    with status_line.said(quiet=quiet):
+        if process:
+            return run_process(flow, settings, process, addresses, own_machine=True)
+        with saved.locked():
+            if not reset_state:
+                saved.check()
+            saved.prepare(reset=reset_state)
+            forget_if_set_back(settings, flow)
+            return recorded(flow, settings, lambda: run_process(flow, settings, 0, addresses, own_machine=True))
+
+
+def _find_first(settings: Settings, flow: Flow) -> Mapping[str, Any]:
+    """The config of process 0; fails until there is one."""
+    first = config_of_live_run(settings.store.url.get_secret_value(), settings.flow_id(flow))
+    if first is None:
+        raise _NoFirstProcess(f"no run of {settings.flow_id(flow)} has begun")
+    return first
+
+
+def _match_first(settings: Settings, flow: Flow) -> None:
+    """Fails until process 0 has the same config: two of them in one cluster would mix their results."""
+    first, own = _find_first(settings, flow), settings.model_dump(mode="json")
+    if others := [part for part in _DECISIVE if own[part] != first.get(part)]:
+        raise _NoFirstProcess(f"it has another {' and '.join(others)}: give all processes one config")
+
+
+def _listen(address: str) -> None:
+    """Fails as long as the name does not lead here: it may be new, or still lead to where this process was before."""
+    name, _, port = address.rpartition(":")
+    host = name.strip("[]")
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    socket.create_server((host, int(port)), family=family).close()
+
+
+def _heed_signals() -> None:
+    """Lets a signal end the process also while it waits for the others, which it does where no handler can run."""
+    signals, handler = os.pipe()
+    os.set_blocking(handler, False)
+    signal.set_wakeup_fd(handler, warn_on_full_buffer=False)
+    threading.Thread(target=_end_on, args=[signals], name="signals", daemon=True).start()
+
+
+def _end_on(signals: int) -> None:
+    while True:
+        [number] = os.read(signals, 1)
+        is_stop = number in (signal.SIGINT, signal.SIGTERM)
+        if is_stop and not stop.STOP.wait(_HANDLER_SECONDS) and not readings():  # nothing was consumed: nothing to save
+            sys.stderr.write("stopped before all processes of the cluster had come\n")
+            sys.stderr.flush()
+            os._exit(0)

@@ -1,0 +1,58 @@
+"""Log lines as they may be shown: without secrets, and with nothing that a terminal or a reader takes for more."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, MutableMapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from flows.secrets import masked
+from telemetry.printable import printable
+
+if TYPE_CHECKING:
+    from structlog.stdlib import ProcessorFormatter
+    from structlog.typing import Processor
+
+Form = Literal["console", "json"]
+
+
+class LogFormat(logging.Formatter):
+    """One line for each record, for people or as JSON, whatever a feed has put into it.
+
+    A traceback follows its line for people, and is a field of it in JSON.
+    """
+
+    def __init__(self, form: Form = "console", *, colors: bool = False, **fields: object) -> None:
+        """`fields` are on every line, such as the number of the worker; None leaves one out."""
+        super().__init__()
+        self._form, self._colors = form, colors
+        self._fields = {name: value for name, value in fields.items() if value is not None}
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._formatter.format(record)
+
+    @cached_property
+    def _formatter(self) -> ProcessorFormatter:
+        # structlog takes a tenth of a second to import: most runs have nothing to say before they are under way
+        from structlog import dev, processors, stdlib  # noqa: PLC0415
+
+        line: list[Processor] = [stdlib.add_log_level, processors.TimeStamper(fmt="iso"), processors.format_exc_info]
+        render: Processor
+        if self._form == "json":
+            line += [stdlib.add_logger_name, stdlib.ExtraAdder()]
+            render = processors.JSONRenderer(json.dumps)
+        else:
+            render = dev.ConsoleRenderer(pad_event_to=0, colors=self._colors, exception_formatter=dev.plain_traceback)
+        leave = stdlib.ProcessorFormatter.remove_processors_meta
+        return stdlib.ProcessorFormatter(foreign_pre_chain=line, processors=[leave, self._shown, render])
+
+    def _shown(self, _: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        """JSON escapes by itself what a terminal would take for a command."""
+        plain = {name: masked(value) if isinstance(value, str) else value for name, value in event.items()}
+        if self._form == "console":
+            plain["event"] = printable(plain["event"])
+            if "exception" in plain:  # its message may be a feed's
+                plain["exception"] = "\n".join(map(printable, plain["exception"].splitlines()))
+        return {**plain, **self._fields}

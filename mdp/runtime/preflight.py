@@ -1,0 +1,68 @@
+"""What has to be right before a flow consumes anything: found at once, and told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bytewax.dataflow import Dataflow
+
+from flows.config_file import ConfigError
+from flows.endpoints import create_tables
+from flows.settings import Settings
+from inference.engine import build
+from sinks.connection import StoreUnavailable
+from sinks.queries.flow_topics import is_the_same
+from telemetry.outage import wait_out
+from transports.kafka.topics import BrokerUnavailable, partitions_of, topic_id
+
+
+def check(settings: Settings, name: str, flow: Callable[[Settings], Dataflow], *, wait: bool) -> None:
+    """Reaches for everything that the flow needs, and brings the schema up to date.
+
+    Args:
+        settings: of the run.
+        name: of the flow.
+        flow: builds its dataflow.
+        wait: for a broker or a database that does not answer, as it has answered an earlier run; else that is an error.
+
+    Raises:
+        MdpError: a topic is missing or too narrow, or something cannot be reached or loaded.
+    """
+    build(settings.inference, settings.features.names, settings.span_ns)
+    flow(settings)
+    if wait:
+        read = wait_out(lambda: _check_topics(settings, name), BrokerUnavailable, "Kafka")
+        wait_out(lambda: _check_database(settings, name, read, wait=True), StoreUnavailable, "the database")
+    else:
+        _check_database(settings, name, _check_topics(settings, name), wait=False)
+
+
+def _check_database(settings: Settings, flow: str, read: str, *, wait: bool) -> None:
+    """`read` is the id of the topic that the flow reads."""
+    flow_id, topic = settings.flow_id(flow), settings.source_topic(flow)
+    try:
+        create_tables(settings)
+        is_known = is_the_same(settings.store.url.get_secret_value(), flow_id, topic, read)
+    except StoreUnavailable as error:
+        if wait and not error.is_refusal:
+            raise
+        raise ConfigError(f"the database cannot be reached: {error}; {error.remedy}") from None
+    if not is_known:
+        raise ConfigError(
+            f"topic {topic} was deleted and made anew since {flow_id} read it, and the outputs are of the former one: "
+            f"read the new one under another --name"
+        )
+
+
+def _check_topics(settings: Settings, flow: str) -> str:
+    """The id of the topic that the flow reads."""
+    kafka = settings.bus.kafka
+    needed = len(partitions_of(kafka, kafka.topic))
+    for topic in (kafka.signals_topic, kafka.bars_topic, kafka.dlq_topic, kafka.late_topic):
+        found = len(partitions_of(kafka, topic))
+        if found < needed:
+            raise ConfigError(
+                f"topic {topic} has {found} partitions and {kafka.topic} has {needed}: give it as many, "
+                f"as partition i of the events leads to partition i of every output topic"
+            )
+    return topic_id(kafka, settings.source_topic(flow))

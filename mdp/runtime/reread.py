@@ -1,0 +1,48 @@
+"""Reading the log again, when an output has gone back behind what it had acknowledged (`sinks.set_back`)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from bytewax import errors
+from psycopg.errors import UndefinedColumn, UndefinedTable
+
+from flows import stop
+from flows.settings import Settings
+from mdp.cli.errors import causes
+from mdp.runtime.saved_state import SavedState
+from sinks import set_back
+from sinks.connection import StoreUnavailable
+from sinks.set_back import SetBack
+
+log: Final = logging.getLogger("mdp.runtime.worker")
+
+
+def forget_if_set_back(settings: Settings, flow: str) -> None:
+    """Throws saved state away from which the flow would go on past what its outputs have lost; before each start."""
+    saved = SavedState.of(settings, flow)
+    if saved is None:
+        return
+    url, flow_id = settings.store.url.get_secret_value(), settings.flow_id(flow)
+    try:
+        is_marked = set_back.is_marked(url, flow_id)
+    except (StoreUnavailable, UndefinedTable, UndefinedColumn):
+        return  # what has been lost is found out again
+    if is_marked:
+        log.warning("outputs of %s have gone back: its saved state is thrown away, and the log read again", flow_id)
+        saved.prepare(reset=True)
+
+
+def again_when_set_back(settings: Settings, flow: str, run: Callable[[], int]) -> int:
+    """Runs the only process of a flow, again each time that it has found outputs to have gone back; its exit code."""
+    while True:
+        forget_if_set_back(settings, flow)
+        try:
+            return run()
+        except errors.BytewaxRuntimeError as failure:
+            back = next((cause for cause in causes(failure) if isinstance(cause, SetBack)), None)
+            if back is None or stop.STOP.is_set():
+                raise
+            log.warning("%s", back.line)

@@ -1,0 +1,187 @@
+"""Runs a dataflow: in this process, or as a Bytewax cluster of processes on this machine."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from bytewax._bytewax import cluster_main  # bytewax.testing exports it too, with test tools
+from bytewax.dataflow import Dataflow
+
+from flows import stop
+from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
+from flows.secrets import masked, masked_tree
+from flows.settings import Settings
+from mdp.runtime import clock_steps, status_line
+from mdp.runtime.log_format import LogFormat
+from mdp.runtime.preflight import check
+from mdp.runtime.probes import probes
+from mdp.runtime.reread import again_when_set_back, forget_if_set_back
+from mdp.runtime.saved_state import SavedState
+from mdp.runtime.unsaved_state import explained
+from native import memory_tuning
+from sinks.connection import StoreUnavailable
+from sinks.queries.stored import progress_of
+from sinks.schema.job_runs import Ending, finish_run, start_run
+from telemetry import status
+from telemetry.server import serve
+from transports.kafka.topics import partitions_of
+
+Flow = Literal["market", "micro_batch", "infer"]
+
+log = logging.getLogger("mdp.runtime.worker")
+
+
+def dataflow(flow: Flow) -> Callable[[Settings], Dataflow]:
+    """What builds a flow: `flows.market.flow` for `market`, and so on."""
+    build: Callable[[Settings], Dataflow] = importlib.import_module(f"flows.{flow}").flow
+    return build
+
+
+def run(
+    flow: Flow,
+    config: Path | None,
+    overrides: Sequence[str],
+    workers: int,
+    *,
+    reset_state: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Runs `flow` until its end or a signal, and returns the exit code.
+
+    Unless it is `quiet`, it says on a terminal every few seconds how it is doing.
+    Everything that can be wrong with the config, the broker or the database is found before anything is consumed.
+
+    Raises:
+        MdpError: something is; one line says what to do.
+    """
+    settings = configure(config, overrides)
+    reset_state = reset_state and not clock_steps.continues()
+    if workers == 1:
+        show_health(settings, 0)
+    stop.before_the_start()
+    saved = SavedState.of(settings, flow)
+    if saved is None:
+        if reset_state:
+            raise ConfigError("a run with --from or --to keeps no state: leave out --reset-state")
+        check(settings, flow, dataflow(flow), wait=False)
+        return _run_and_tell(flow, settings, workers, quiet=quiet)
+    with saved.locked():
+        if not reset_state:
+            saved.check()
+        check(settings, flow, dataflow(flow), wait=saved.exists)
+        saved.prepare(reset=reset_state)
+        return _run_and_tell(flow, settings, workers, quiet=quiet)
+
+
+def configure(config: Path | None, overrides: Sequence[str], process: int | None = None) -> Settings:
+    """The settings, which processes started from here find too; logging begins as they say."""
+    os.environ[CONFIG] = str(config or config_path())
+    os.environ[OVERRIDES] = json.dumps(list(overrides))
+    settings = connected(load())
+    start_logging(settings, process)
+    return settings
+
+
+def recorded(flow: Flow, settings: Settings, processes: Callable[[], int]) -> int:
+    """Runs the processes of a flow to their exit code, and keeps a record of the run in `job_runs`."""
+    conninfo, run_id = settings.store.url.get_secret_value(), uuid.uuid4()
+    start_run(conninfo, run_id, settings.flow_id(flow), masked_tree(settings.model_dump(mode="json")))
+    ending: Ending = "failed"
+    error: str | None = None
+    try:
+        code = processes()
+        ending = "failed" if code else "stopped" if stop.STOP.is_set() else "finished"
+    except BaseException as failure:
+        error = one_line(failure)
+        raise
+    finally:
+        try:
+            counts = progress_of(conninfo, settings.progress_id(flow))
+            finish_run(conninfo, run_id, ending, counts, error)
+            log.info("%s; so far %s", ending, ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items()))
+        except StoreUnavailable as away:  # must not hide how the run ended
+            log.warning("job_runs does not say how the run ended: %s", away)
+    if code == stop.STUCK:
+        stop.leave_stuck()
+    return code
+
+
+def _run_and_tell(flow: Flow, settings: Settings, workers: int, *, quiet: bool) -> int:
+    with status_line.said(quiet=quiet):
+        return recorded(flow, settings, _processes(flow, settings, workers))
+
+
+def _processes(flow: Flow, settings: Settings, workers: int) -> Callable[[], int]:
+    """On this machine: one that runs alone, in this process, or a cluster of as many as there are workers."""
+    if workers == 1:
+        return lambda: run_process(flow, settings, 0, [])
+    from mdp.runtime import cluster  # noqa: PLC0415 - a worker that runs alone starts sooner without it
+
+    topic = settings.source_topic(flow)
+    status_line.warn_of_idle(workers, len(partitions_of(settings.bus.kafka, topic)))
+    return lambda: cluster.run(flow, workers, topic, partial(forget_if_set_back, settings, flow))
+
+
+def run_process(
+    flow: Flow, settings: Settings, process: int, addresses: Sequence[str], *, own_machine: bool = False
+) -> int:
+    """Runs one process of a cluster, or the only one; the exit code.
+
+    One that has a machine of its own leaves the state to process 0.
+    """
+    stop.on_signals()
+    clock_steps.heed(alone=not addresses)
+    status.keep_fresh()
+    memory_tuning.tune()
+    sys.setswitchinterval(0.000_5)  # the sinks' threads need little, but need it often: they wait for short answers
+    run = partial(_run_dataflow, flow, settings, process, addresses, own_machine=own_machine)
+    return run() if addresses else again_when_set_back(settings, flow, run)
+
+
+def _run_dataflow(flow: Flow, settings: Settings, process: int, addresses: Sequence[str], *, own_machine: bool) -> int:
+    saved = SavedState.of(settings, flow)
+    try:
+        with explained(saved.folder) if saved else nullcontext():
+            cluster_main(
+                dataflow(flow)(settings),
+                list(addresses),
+                process,
+                epoch_interval=timedelta(seconds=settings.recovery.interval_s),
+                recovery_config=saved.config_of(process if own_machine else 0) if saved else None,
+            )
+    except KeyboardInterrupt:  # Bytewax makes one of any signal that it sees
+        return stop.STUCK
+    return 0
+
+
+def show_health(settings: Settings, process: int) -> None:
+    """Serves metrics, /health and /ready from now on: also while the process waits for what it needs to begin."""
+    serve(settings.telemetry, process, probes(settings))
+
+
+def start_logging(settings: Settings, process: int | None = None) -> None:
+    """To stderr, from the level and in the form that the config names."""
+    telemetry, is_terminal, handler = settings.telemetry, sys.stderr.isatty(), logging.StreamHandler()
+    form = telemetry.log_format
+    if form == "auto":
+        form = "console" if is_terminal else "json"
+    handler.setFormatter(LogFormat(form, colors=is_terminal, worker=process))
+    logging.basicConfig(level=telemetry.log_level, handlers=[handler])
+
+
+def one_line(failure: BaseException) -> str:
+    """What went wrong at the bottom of a chain of exceptions, in one line."""
+    while failure.__cause__ is not None:
+        failure = failure.__cause__
+    return " ".join(masked(str(failure)).split()) or type(failure).__name__

@@ -1,0 +1,155 @@
+"""Tables cut into chunks by time, where the database has TimescaleDB. Only what differs is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from sinks.connection import StoreUnavailable, first_line, session
+from sinks.schema.step import step
+from sinks.schema.tables import TIME_COLUMN
+
+OLDEST: Final = "2.29.2"  # of TimescaleDB: those before may leave rows of the columnstore out of an answer
+MOST_CHUNKS: Final = 16  # of a table that one transaction touches: each takes several of the server's locks
+
+
+class Edition(Enum):
+    """What the database offers."""
+
+    PLAIN = "PostgreSQL"
+    APACHE = "TimescaleDB, Apache edition"  # hypertables only
+    COMMUNITY = "TimescaleDB"
+
+
+class ChunkLength(NamedTuple):
+    """The time that a new chunk holds, chosen by somebody, or else at most: another flow may need shorter ones."""
+
+    length: timedelta
+    is_chosen: bool
+
+
+def enable_extension(connection: psycopg.Connection, conninfo: str, done: list[str]) -> Edition:
+    """Creates the extension if the server has it and the role may; otherwise the tables stay ordinary ones."""
+    row = connection.execute(
+        "SELECT installed_version FROM pg_available_extensions WHERE name = 'timescaledb'"
+    ).fetchone()
+    if row is not None and row[0] is None:
+        _create_extension(conninfo, done)
+    return edition_of(connection)
+
+
+def _create_extension(conninfo: str, done: list[str]) -> None:
+    # On a connection of its own: a server that does not preload the library ends the session.
+    try:
+        with session(conninfo, statement_timeout_ms=0) as connection:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        done.append("extension timescaledb")
+    except (psycopg.Error, StoreUnavailable) as error:
+        done.append(f"no TimescaleDB, ordinary tables instead: {first_line(error)}")
+
+
+def edition_of(connection: psycopg.Connection) -> Edition:
+    """Which one the database has."""
+    if connection.execute("SELECT FROM pg_extension WHERE extname = 'timescaledb'").fetchone() is None:
+        return Edition.PLAIN
+    row = connection.execute("SELECT current_setting('timescaledb.license', true)").fetchone()
+    return Edition.COMMUNITY if row == ("timescale",) else Edition.APACHE
+
+
+def extension_schema(connection: psycopg.Connection) -> str:
+    """Where the functions of TimescaleDB are, which is installed."""
+    query = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'timescaledb'"
+    row = connection.execute(query).fetchone()
+    return str(row[0]) if row else "public"
+
+
+def create(connection: psycopg.Connection, wanted: ChunkLength, done: list[str]) -> None:
+    """Turns tables into hypertables. Keys hold the time column, so no further index is needed.
+
+    Rows that are there already are put aside, and brought back a few chunks at a time: meanwhile a reader misses some,
+    and a flow may write.
+    """
+    for table, column in TIME_COLUMN.items():
+        with step(connection):
+            if not is_hypertable(connection, table):
+                _put_aside(connection, table, column)
+                _convert(connection, table, column, wanted.length)
+                done.append(f"hypertable {table}")
+            elif _set_length(connection, table, wanted):
+                done.append(f"new chunks of {table} hold {wanted.length}")
+        _bring_back(connection, table, column)
+
+
+def is_hypertable(connection: psycopg.Connection, table: str, *, compressed: bool = False) -> bool:
+    """Whether it is one, and has a columnstore if that is asked."""
+    row = connection.execute(
+        "SELECT FROM timescaledb_information.hypertables WHERE hypertable_schema = current_schema()"
+        " AND hypertable_name = %s AND (compression_enabled OR NOT %s::boolean)",
+        [table, compressed],
+    ).fetchone()
+    return row is not None
+
+
+def _convert(connection: psycopg.Connection, table: str, column: str, length: timedelta) -> None:
+    connection.execute(
+        "SELECT create_hypertable(%s::regclass, by_range(%s::name, %s::interval), create_default_indexes => false)",
+        [table, column, length],
+    )
+
+
+def _set_length(connection: psycopg.Connection, table: str, wanted: ChunkLength) -> bool:
+    row = connection.execute(
+        "SELECT set_chunk_time_interval(quote_ident(hypertable_name)::regclass, %(length)s::interval)"
+        " FROM timescaledb_information.dimensions"
+        " WHERE hypertable_schema = current_schema() AND hypertable_name = %(table)s"
+        " AND (time_interval > %(length)s OR %(is_chosen)s AND time_interval <> %(length)s)",
+        {"table": table, **wanted._asdict()},
+    ).fetchone()
+    return row is not None
+
+
+def _aside(table: str) -> str:
+    return f"{table}_aside"
+
+
+def _put_aside(connection: psycopg.Connection, table: str, column: str) -> None:
+    names = {"table": sql.Identifier(table), "aside": sql.Identifier(_aside(table)), "column": sql.Identifier(column)}
+    connection.execute(sql.SQL("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE").format(**names))
+    if connection.execute(sql.SQL("SELECT FROM {table} LIMIT 1").format(**names)).fetchone() is None:
+        return
+    for statement in (
+        "CREATE TABLE {aside} AS TABLE {table}",
+        "CREATE INDEX ON {aside} USING brin ({column})",
+        "TRUNCATE {table}",
+    ):
+        connection.execute(sql.SQL(statement).format(**names))
+
+
+def _bring_back(connection: psycopg.Connection, table: str, column: str) -> None:
+    """What a flow has written meanwhile is at least as new, and stays."""
+    names = {"table": sql.Identifier(table), "aside": sql.Identifier(_aside(table)), "column": sql.Identifier(column)}
+    with step(connection):
+        if connection.execute("SELECT to_regclass(%s)", [_aside(table)]).fetchone() == (None,):
+            return
+        spans = list(_spans(connection, table, sql.SQL("SELECT DISTINCT {column} FROM {aside}").format(**names)))
+    move = "INSERT INTO {table} SELECT * FROM {aside} WHERE {column} BETWEEN %s AND %s ON CONFLICT DO NOTHING"
+    for first, last in spans:
+        with step(connection):
+            connection.execute(sql.SQL(move).format(**names), [first, last])
+    with step(connection):
+        connection.execute(sql.SQL("DROP TABLE {aside}").format(**names))
+
+
+def _spans(connection: psycopg.Connection, table: str, times: sql.Composed) -> Iterator[tuple[datetime, datetime]]:
+    """First and last of these times, in order, so that rows of a span lie in few chunks."""
+    query = sql.SQL("""
+        SELECT min(at), max(at) FROM (SELECT at, dense_rank() OVER (ORDER BY floor(
+            extract(epoch FROM at) / (SELECT extract(epoch FROM time_interval) FROM timescaledb_information.dimensions
+                WHERE hypertable_schema = current_schema() AND hypertable_name = {table}))) AS number
+            FROM ({times}) AS times (at)) AS numbered GROUP BY (number - 1) / {most} ORDER BY 1""")
+    yield from connection.execute(query.format(table=table, times=times, most=MOST_CHUNKS)).fetchall()

@@ -1,0 +1,141 @@
+"""Brings a database to the schema this program needs. Safe to run again, and by several processes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from contracts.frames import FEATURE_KEY
+from sinks.connection import connect, passing_errors, session
+from sinks.merge import CAUSE
+from sinks.schema import hypertables, rollups
+from sinks.schema.hypertables import ChunkLength, Edition
+from sinks.schema.policies import Policies, drop_old, set_policies
+from sinks.schema.step import SchemaError, step
+from sinks.schema.tables import MIGRATIONS, TIME_COLUMN
+from sinks.store_config import as_timedelta
+
+_LOCK: Final = 7_164_206_113  # any number, the same in all versions of this program
+_SYSTEM_COLUMNS: Final = ("tableoid", "ctid", "xmin", "xmax", "cmin", "cmax")
+_TAKEN: Final = frozenset((*FEATURE_KEY, *CAUSE, *_SYSTEM_COLUMNS))
+_LONGEST_NAME: Final = 63  # bytes; PostgreSQL cuts longer names off
+_A_DAY: Final = ChunkLength(timedelta(days=1), is_chosen=False)
+
+
+def migrate(
+    conninfo: str,
+    features: Sequence[str],
+    *,
+    retention: str | None = None,
+    compress_after: str = "7d",
+    chunk: ChunkLength = _A_DAY,
+) -> list[str]:
+    """Creates or upgrades tables, feature columns, rollups and, on TimescaleDB, hypertables and policies.
+
+    Args:
+        conninfo: libpq URL or connection string. The role must own the tables; it need be no superuser.
+        features: names of the configured features; columns are added for new ones and never dropped.
+        retention: age at which TimescaleDB drops rows; None keeps all and takes a retention policy away.
+        compress_after: age at which TimescaleDB moves rows to its columnstore.
+        chunk: the time that TimescaleDB keeps together.
+
+    Returns:
+        What was done, one line each; empty when everything was in place.
+
+    Raises:
+        SchemaError: a feature's name cannot be a column, or the database belongs to a newer version.
+        StoreUnavailable: the database cannot be reached.
+    """
+    _check_names(features)
+    policies = Policies(as_timedelta(compress_after), as_timedelta(retention) if retention else None)
+    done: list[str] = []
+    with _alone(conninfo), passing_errors(), connect(conninfo) as connection:
+        with step(connection):
+            edition = hypertables.enable_extension(connection, conninfo, done)
+        with step(connection):
+            _apply_versions(connection, done)
+            _add_feature_columns(connection, features, done)
+        if edition is not Edition.PLAIN:
+            hypertables.create(connection, chunk, done)
+        for table in TIME_COLUMN:
+            _add_time_index(connection, edition, table, done)
+        if edition is Edition.COMMUNITY and policies.retention is not None:
+            drop_old(connection, policies.retention)
+        with step(connection):
+            if edition is Edition.COMMUNITY:
+                rollups.create_aggregates(connection, policies.retention, done)
+                set_policies(connection, policies, done)
+            else:
+                rollups.create_views(connection, done)
+    return done
+
+
+def _check_names(features: Sequence[str]) -> None:
+    for name in features:
+        if name in _TAKEN or len(name.encode()) > _LONGEST_NAME:
+            raise SchemaError(
+                f"a feature cannot be named {name!r}: choose another name of at most {_LONGEST_NAME} bytes"
+            )
+
+
+@contextmanager
+def _alone(conninfo: str) -> Iterator[None]:
+    """Waits for another migration, however long. In a transaction of its own, which is idle while others migrate."""
+    with session(conninfo, statement_timeout_ms=0) as connection:
+        connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        yield
+
+
+def _apply_versions(connection: psycopg.Connection, done: list[str]) -> None:
+    connection.execute("""
+        CREATE TABLE IF NOT EXISTS schema_version (
+            version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())""")
+    row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
+    current: int = row[0] if row else 0
+    if current > MIGRATIONS[-1].version:
+        raise SchemaError(
+            f"the database is at schema version {current}, this program knows {MIGRATIONS[-1].version}: upgrade mdp"
+        )
+    for migration in MIGRATIONS[current:]:
+        connection.execute(migration.sql)
+        connection.execute(
+            "INSERT INTO schema_version (version, name) VALUES (%s, %s)", [migration.version, migration.name]
+        )
+        done.append(f"schema version {migration.version}: {migration.name}")
+
+
+def _add_feature_columns(connection: psycopg.Connection, features: Sequence[str], done: list[str]) -> None:
+    rows = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'features'::regclass AND NOT attisdropped"
+    ).fetchall()
+    present = {name for (name,) in rows}
+    for name in features:
+        if name not in present:
+            statement = sql.SQL("ALTER TABLE features ADD COLUMN {} double precision")
+            connection.execute(statement.format(sql.Identifier(name)))
+            done.append(f"feature column {name}")
+
+
+def _add_time_index(connection: psycopg.Connection, edition: Edition, table: str, done: list[str]) -> None:
+    """Rows arrive almost in time order, so a block range index finds a span of time at next to no cost."""
+    column = TIME_COLUMN[table]
+    index = f"{table}_{column}_brin"
+    with step(connection) as schema:
+        if _exists(connection, index):
+            return
+    per_chunk = sql.SQL("" if edition is Edition.PLAIN else "WITH (timescaledb.transaction_per_chunk)")
+    names = sql.Identifier(index), sql.Identifier(schema, table), sql.Identifier(column)
+    # Not in a transaction: it is one for each chunk.
+    connection.execute(sql.SQL("CREATE INDEX {} ON {} USING brin ({}) {}").format(*names, per_chunk))
+    done.append(f"index {index}")
+
+
+def _exists(connection: psycopg.Connection, relation: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [relation]).fetchone()
+    return row is not None and bool(row[0])

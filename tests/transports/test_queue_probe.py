@@ -1,0 +1,63 @@
+"""A confluent-kafka whose memory is not as it is known is noticed by another process, and read in another way."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mdp.doctor import machine
+from native import librdkafka
+from tests.harness import Deployments, assert_same
+from tests.market import FEATURES, PARTITIONS, RULES, market_topic
+from transports.kafka import queue_probe
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str | None]:
+    """Asks whether memory can be read, where what tries it is this program; nothing is known from before."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    program = tmp_path / "program.py"
+    monkeypatch.setattr(librdkafka, "__file__", str(program))
+
+    def ask(text: str) -> str | None:
+        program.write_text(text)
+        queue_probe.refusal.cache_clear()
+        return queue_probe.refusal()
+
+    yield ask
+    queue_probe.refusal.cache_clear()
+
+
+def test_a_crash_of_the_probe_or_what_it_raises_is_the_reason_and_success_is_remembered(
+    asked: Callable[[str], str | None],
+) -> None:
+    crash = asked("import ctypes; ctypes.string_at(0)")
+    assert crash is not None
+    assert crash.endswith("it ended with -11")
+    raised = asked("raise AttributeError('undefined symbol: rd_kafka_queue_get_partition')")
+    assert raised is not None
+    assert raised.endswith("AttributeError: undefined symbol: rd_kafka_queue_get_partition")
+    assert asked("") is None
+    assert asked("raise ValueError") is None
+
+
+def test_the_doctor_says_why_records_are_read_as_objects(asked: Callable[[str], str | None]) -> None:
+    asked("raise ValueError('no client')")
+    *_, finding = machine.versions(None)  # type: ignore[arg-type]
+    assert finding.level == "note"
+    assert "ValueError: no client" in finding.text
+
+
+def test_what_is_installed_is_known() -> None:
+    librdkafka.check()
+
+
+def test_both_ways_lead_to_the_same_results(deploy: Deployments, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = market_topic(deploy.stack.kafka.bootstrap, 5_000, symbols=20)
+    one, other = (deploy(events, partitions=PARTITIONS, rules=RULES, features=FEATURES, name=name) for name in "ab")
+    one.run()
+    monkeypatch.setenv(queue_probe.CHOICE, "objects")
+    other.run()
+    assert b"are read as objects" in other.said.read_bytes()
+    assert_same(other.tables(), one.tables())
+    assert_same(other.output(), one.output())

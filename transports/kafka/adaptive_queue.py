@@ -1,0 +1,105 @@
+"""The records of a partition by narrow fetches, or by wide ones as long as all they bring is small.
+
+Reading begins narrow, which reads everything. Where it is behind, and what fetches bring is many and small, a second
+consumer goes on wide. As soon as that one meets anything else than records and the end, or nothing for a second, the
+first goes on where it stopped, and tells what there is to tell.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError
+
+from contracts.record import Records
+from transports.kafka.config import ClientOption
+from transports.kafka.fetches import NARROW, WIDE, Answers
+from transports.kafka.object_queue import Event
+from transports.kafka.queues import PartitionQueue, open_queue
+
+# A connection that ends for a batch that is too large is not reported: it looks as if there was nothing more to read.
+_PATIENCE_SECONDS: Final = 1.0
+_PAUSE_SECONDS: Final = 10.0  # until wide fetches are tried again
+
+Connect = Callable[[Mapping[str, ClientOption], Answers | None], Consumer]
+
+
+class AdaptiveQueue:
+    """One partition, as a `PartitionQueue`; `connect` opens a consumer with further options, which reports its answers.
+
+    Attributes:
+        consumer: the one that is always there, for what else is asked of the partition.
+    """
+
+    def __init__(self, connect: Connect, topic: str, partition: int) -> None:
+        self._connect, self._place = connect, (topic, partition)
+        self._answers = Answers()
+        self.consumer = connect(NARROW, self._answers)
+        self._narrow = open_queue(self.consumer, *self._place)
+        self._wide: tuple[Consumer, PartitionQueue] | None = None
+        self._next = 0
+        self._due = 0.0  # until when the wide consumer has to bring something
+        self._not_before = 0.0
+
+    def start_at(self, offset: int) -> None:
+        """Fetches from there on; what has been fetched before is dropped."""
+        self._close_wide()
+        self._next = offset
+        self._narrow.start_at(offset)
+
+    def read(self, most: int, most_bytes: int) -> tuple[Records, list[Event], bool]:
+        """As `RecordQueue.read`."""
+        if self._wide is None:
+            found = self._narrow.read(most, most_bytes)
+            self._note(*found[:2])
+            if self._answers.are_many_and_small and time.monotonic() > self._not_before:
+                self._widen()
+            return found
+        self._narrow.read(1, 1)  # nothing, but its callbacks
+        records, events, is_all = self._wide[1].read(most, most_bytes)
+        ends = [event for event in events if event.error.code() == KafkaError._PARTITION_EOF]
+        self._note(records, ends)
+        if len(ends) < len(events) or time.monotonic() > self._due:
+            self._narrow_down()
+        return records, ends, is_all
+
+    def others(self) -> Iterator[Event]:
+        """What the consumers have to tell besides; their callbacks run here."""
+        yield from self._narrow.others()
+        if self._wide is not None and any(self._wide[1].others()):
+            self._narrow_down()
+
+    def close(self) -> None:
+        self._close_wide()
+        self._narrow.close()
+        self.consumer.close()
+
+    def _note(self, records: Records, events: list[Event]) -> None:
+        if len(records):
+            self._next = int(records.offsets[-1]) + 1
+        for event in events:
+            if event.error.code() == KafkaError._PARTITION_EOF:
+                self._next = max(self._next, event.offset)
+                self._answers.reach_the_end()
+        if len(records) or events:
+            self._due = time.monotonic() + _PATIENCE_SECONDS
+
+    def _widen(self) -> None:
+        self._narrow.stop()
+        consumer = self._connect(WIDE, None)
+        queue = open_queue(consumer, *self._place)
+        queue.start_at(self._next)
+        self._wide, self._due = (consumer, queue), time.monotonic() + _PATIENCE_SECONDS
+
+    def _narrow_down(self) -> None:
+        self._not_before = time.monotonic() + _PAUSE_SECONDS
+        self.start_at(self._next)
+
+    def _close_wide(self) -> None:
+        if self._wide is not None:
+            consumer, queue = self._wide
+            self._wide = None
+            queue.close()
+            consumer.close()

@@ -1,0 +1,159 @@
+"""Frames of events into a Kafka topic: keyed by symbol, a symbol on one partition, every record acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import polars as pl
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from codec.encode import CONTENT_TYPES, Encoding, encode
+from contracts.errors import MdpError
+from contracts.record import CONTENT_TYPE
+from transports.kafka import brokers
+from transports.kafka.partitioner import Partitioner
+from transports.kafka.producing import backpressured
+from transports.outgoing import Sent
+
+_FLUSH_SECONDS: Final = 1.0
+
+_CONFIG: Final[dict[str, Any]] = {
+    "enable.idempotence": True,
+    "acks": "all",
+    "compression.type": "lz4",
+    "linger.ms": 5,
+    "batch.num.messages": 100_000,
+    "batch.size": 1_000_000,
+    "queue.buffering.max.messages": 500_000,
+    "queue.buffering.max.kbytes": 262_144,
+    "message.timeout.ms": 60_000,
+    # Reports of success would cost a call each; what is neither queued nor reported as failed has been acknowledged.
+    "delivery.report.only.error": True,
+    # What goes wrong is raised as an error of one line.
+    "log_level": 0,
+}
+
+
+class ProduceError(MdpError):
+    """Kafka is out of reach, or did not take what it was given."""
+
+
+def produce(
+    chunks: Iterable[pl.DataFrame],
+    producer_config: Mapping[str, Any],
+    topic: str,
+    encoding: Encoding = "json",
+    on_progress: Callable[[Sent], None] | None = None,
+) -> Sent:
+    """Send OUTGOING frames to `topic` and return the account of what Kafka acknowledged: all of it.
+
+    Args:
+        chunks: what to send, in order; `pacing` releases them in time, and ends them on a stop.
+        producer_config: librdkafka properties, `bootstrap.servers` at least.
+        topic: an existing topic.
+        encoding: of the events; rows with `raw` bytes go out as they are.
+        on_progress: called after every chunk with what has been handed over so far.
+
+    Raises:
+        ProduceError: the topic does not exist, no broker answers, or records were not acknowledged.
+    """
+    delivery = _Delivery(producer_config, topic)
+    sent = Sent()
+    try:
+        for chunk in chunks:
+            delivery.send(chunk, encoding)
+            sent += Sent.of(chunk)
+            if on_progress is not None:
+                on_progress(sent)
+    finally:
+        delivery.finish()
+    return sent
+
+
+class _Delivery:
+    """A producer that knows what became of its records."""
+
+    def __init__(self, producer_config: Mapping[str, Any], topic: str) -> None:
+        self._client = producer_config
+        self._topic = topic
+        self._partitioner = Partitioner(self._partitions())
+        self._producer = Producer({**_CONFIG, **producer_config, "on_delivery": self._failed, "error_cb": _ignore})
+        self._produce = backpressured(self._producer, self._check)
+        self._failures = 0
+        self._reason = ""
+
+    def send(self, chunk: pl.DataFrame, encoding: Encoding) -> None:
+        """Hand all rows of `chunk` to the client; waits while its queue is full."""
+        if encoding == "json":
+            self._send_json(chunk)
+        else:
+            is_event = chunk["raw"].is_null()
+            self._send_encoded(chunk.filter(is_event), encoding)
+            self._send_json(chunk.filter(~is_event))
+        self._producer.poll(0)
+        self._check()
+
+    def finish(self) -> None:
+        """Wait until every record is acknowledged or has failed."""
+        while self._producer.flush(_FLUSH_SECONDS):
+            self._check()
+        self._check()
+
+    def _send_json(self, rows: pl.DataFrame) -> None:
+        """Events and raw records as they come, without a content type: a header would double the cost of a record."""
+        is_event = rows["raw"].is_null()
+        values = encode(rows.filter(is_event), "json")
+        if not is_event.all():
+            encoded = iter(values)
+            values = [next(encoded) if raw is None else raw for raw in rows["raw"]]
+        self._enqueue(rows["symbol"], values)
+
+    def _send_encoded(self, events: pl.DataFrame, encoding: Encoding) -> None:
+        headers = [(CONTENT_TYPE, CONTENT_TYPES[encoding])]
+        if encoding != "arrow":
+            self._enqueue(events["symbol"], encode(events, encoding), headers=headers)
+            return
+        target = self._partitioner.assign(events["symbol"]).alias("partition")
+        for rows in events.with_columns(target).partition_by("partition"):
+            values = encode(rows, encoding)
+            # The symbol of the first row stands for all: they share its partition.
+            symbols = pl.Series(rows["symbol"].head(1).to_list() * len(values), dtype=pl.String)
+            self._enqueue(symbols, values, headers=headers)
+
+    def _enqueue(self, symbols: pl.Series, values: list[bytes], **properties: Any) -> None:
+        """Queue records with these symbols as keys."""
+        keys = symbols.cast(pl.Binary).to_list()
+        partitions = self._partitioner.assign(symbols).to_list()
+        produce_record = partial(self._produce, self._topic, **properties)
+        for value, key, partition in zip(values, keys, partitions, strict=True):
+            try:
+                produce_record(value, key, partition)
+            except KafkaException as error:
+                raise ProduceError(f"Kafka takes no record of {len(value)} bytes: {error.args[0].str()}") from error
+
+    def _partitions(self) -> int:
+        try:
+            metadata = brokers.metadata(self._client, self._topic).topics[self._topic]
+        except brokers.Unreachable as error:
+            raise ProduceError(str(error)) from None
+        if metadata.error is not None:
+            raise ProduceError(f"topic {self._topic} cannot be written to, create it first: {metadata.error.str()}")
+        return len(metadata.partitions)
+
+    def _failed(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failures += 1
+            self._reason = error.str()
+
+    def _check(self) -> None:
+        if self._failures:
+            raise ProduceError(
+                f"Kafka did not acknowledge {self._failures} records of topic {self._topic} or more: {self._reason}; "
+                "sending all of it again is safe where events have an event_id or a seq, as repeated ones are dropped"
+            )
+
+
+def _ignore(_: KafkaError) -> None:
+    """Connections come and go; what counts is whether records are delivered."""

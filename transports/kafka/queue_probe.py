@@ -1,0 +1,63 @@
+"""Whether records can be read out of librdkafka's memory with what is installed here: tried once, and remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import confluent_kafka
+from confluent_kafka import cimpl
+
+from native import librdkafka
+from native.code_cache import folders
+
+CHOICE: Final = "MDP_RECORD_QUEUE"  # `objects` chooses the way that is always there
+_SECONDS: Final = 20.0
+
+
+@cache
+def refusal() -> str | None:
+    """Why they cannot, or shall not; None where they can."""
+    if os.environ.get(CHOICE) == "objects":
+        return f"{CHOICE}=objects says so"
+    name = f"librdkafka-{_installed()}.ok"
+    if any((folder / name).exists() for folder in folders()):
+        return None
+    reason = _tried()
+    if reason is None:
+        _remember(name)
+    return reason
+
+
+def _installed() -> str:
+    """A digest of what the answer depends on."""
+    file = Path(str(cimpl.__file__)).stat()
+    versions = (confluent_kafka.__version__, confluent_kafka.libversion(), sys.version, file.st_size, file.st_mtime_ns)
+    return hashlib.sha256(repr(versions).encode()).hexdigest()[:32]
+
+
+def _tried() -> str | None:
+    version = f"confluent-kafka {confluent_kafka.__version__}"
+    command = [sys.executable, "-P", str(librdkafka.__file__)]
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{version} could not be tried: {error}"
+    if tried.returncode == 0:
+        return None
+    lines = tried.stderr.strip().splitlines()
+    return f"{version} is not as it is known: {lines[-1] if lines else f'it ended with {tried.returncode}'}"
+
+
+def _remember(name: str) -> None:
+    for folder in folders():
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / name).touch()
+            return

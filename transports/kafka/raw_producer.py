@@ -1,0 +1,77 @@
+"""Records into a topic as they are: bytes, key, headers and partition given by the caller, every one acknowledged."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Final, Self
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from transports.kafka.config import KafkaConfig
+from transports.kafka.producer import ProduceError
+from transports.kafka.producing import backpressured
+
+_FLUSH_SECONDS: Final = 1.0
+
+
+class RawProducer:
+    """Leaving its context waits until all records are acknowledged.
+
+    Raises:
+        ProduceError: Kafka did not take a record.
+    """
+
+    def __init__(self, config: KafkaConfig, topic: str) -> None:
+        self._topic = topic
+        self._failures = 0
+        self._reason = ""
+        self._producer = Producer(
+            {
+                **config.client(
+                    enable_idempotence=True,
+                    acks="all",
+                    compression_type="lz4",
+                    linger_ms=5,
+                    queue_buffering_max_kbytes=65_536,
+                    message_timeout_ms=60_000,
+                    delivery_report_only_error=True,
+                ),
+                "on_delivery": self._failed,
+            }
+        )
+
+        self._produce = backpressured(self._producer, self._check)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if kind is not None:
+            self._producer.flush(_FLUSH_SECONDS)  # what was handed over may leave, but nobody waits for it
+            return
+        while self._producer.flush(_FLUSH_SECONDS):
+            self._check()
+        self._check()
+
+    def send(self, message: Message, value: bytes | None) -> None:
+        """Enqueue `value` for the partition of `message`, with its key and headers; waits while the queue is full."""
+        try:
+            self._produce(self._topic, value, message.key(), message.partition() or 0, headers=message.headers())
+        except KafkaException as error:
+            raise ProduceError(f"topic {self._topic} takes no such record: {error.args[0].str()}") from None
+
+    def poll(self) -> None:
+        """Heed what has become of earlier records."""
+        self._producer.poll(0)
+        self._check()
+
+    def _failed(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failures += 1
+            self._reason = error.str()
+
+    def _check(self) -> None:
+        if self._failures:
+            raise ProduceError(
+                f"Kafka did not acknowledge {self._failures} records of topic {self._topic}: {self._reason}"
+            )

@@ -1,0 +1,72 @@
+"""Topics as the broker describes them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
+
+from contracts.errors import MdpError
+from transports.kafka import brokers
+from transports.kafka.config import KafkaConfig
+
+_TIMEOUT: Final = 10.0
+
+
+class SourceError(MdpError):
+    """The topic cannot be read as asked; one line says what to do."""
+
+
+class BrokerUnavailable(SourceError):  # noqa: N818 - says what is wrong
+    """No broker answers; the same call may succeed later."""
+
+    passes = True
+
+
+def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
+    """The partitions of a topic.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        SourceError: the broker refuses us, or we it; or there is no such topic.
+    """
+    try:
+        metadata = brokers.metadata(config.client(socket_timeout_ms=10_000), topic).topics[topic]
+    except brokers.Refused as error:
+        raise SourceError(str(error)) from None
+    except brokers.Unreachable as error:
+        raise BrokerUnavailable(str(error)) from None
+    if metadata.error is not None:
+        raise SourceError(f"topic {topic} cannot be read: {metadata.error.str()}; run `mdp topics apply`")
+    return sorted(metadata.partitions)
+
+
+def topic_id(config: KafkaConfig, topic: str) -> str:
+    """Tells a topic from another of its name: one that is deleted and made anew has another id.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+    """
+    admin = AdminClient(config.client())
+    try:
+        return str(admin.describe_topics(TopicCollection([topic]))[topic].result(_TIMEOUT).topic_id)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"topic {topic} cannot be described: {error.args[0].str()}") from None
+
+
+def first_time_ms(config: KafkaConfig, topic: str, partition: int) -> int | None:
+    """The timestamp of the first record that a partition still has; None where it has none.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+    """
+    place = TopicPartition(topic, partition)
+    admin = AdminClient(config.client())  # which its futures do not keep alive
+    try:
+        asked = admin.list_offsets({place: OffsetSpec.for_timestamp(0)}, request_timeout=_TIMEOUT)
+        found = asked[place].result(2 * _TIMEOUT)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"{topic}[{partition}] cannot be looked at: {error.args[0].str()}") from None
+    return None if found.offset < 0 else int(found.timestamp)

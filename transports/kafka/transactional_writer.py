@@ -1,0 +1,275 @@
+"""Signals, bars, rejects and late events to their topics: exactly once, one transaction per flush.
+
+Partition i of the source writes to partition i of every output topic. Whoever takes it over fences its former writer
+(`transports.kafka.claims`); then it reads back what is already there and leaves it out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from codec.output_records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
+from contracts.batch import Confirm, MicroBatch
+from contracts.errors import MdpError
+from sinks.progress import Source
+from sinks.set_back import Loss, SetBack
+from telemetry.metrics import DLQ_RECORDS
+from telemetry.outage import wait_out
+from transports.kafka.claims import Takeover
+from transports.kafka.config import ClientOption, KafkaConfig
+from transports.kafka.lost_ends import Deliveries, Written, check_ends, lost_end
+from transports.kafka.producing import backpressured
+from transports.kafka.read_back import Place, last_causes
+
+_SECONDS = 30.0
+FORBIDDEN: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+_PRODUCER: dict[str, ClientOption] = {
+    "compression_type": "lz4",
+    "linger_ms": 0,
+    # How large a record may be is for the topic to say: what came in has to fit, and is longer now by its headers.
+    "message_max_bytes": 1_000_000_000,
+}
+
+_NO_END: Final = 2**63 - 1
+# Kafka keeps offsets, and so claims, for a week by default (offsets.retention.minutes).
+_RENEWAL_SECONDS: Final = 12 * 3600.0
+_REPLACED: Final = "another worker of this flow has taken over; only one may run at a time"
+_FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
+
+Records = Callable[[MicroBatch], Iterator[OutRecord]]
+Mark = Callable[[Mapping[Source, Loss]], None]
+
+
+class Fenced(MdpError):  # noqa: N818 - says what happened
+    """Another worker has taken over this partition."""
+
+
+class RecordTooLarge(MdpError):  # noqa: N818 - says what is wrong
+    """A topic does not take what the events topic took; waiting would not help."""
+
+
+class Forbidden(MdpError):  # noqa: N818 - says what is wrong
+    """The broker does not let this user do it."""
+
+
+class KafkaUnavailable(MdpError):  # noqa: N818 - says what is wrong
+    """The transaction did not go through; writing the same batches again is safe."""
+
+    passes = True
+
+    @property
+    def line(self) -> str:
+        return f"Kafka: {self}"
+
+
+def outputs(config: KafkaConfig, *, signals: bool, bars: bool) -> dict[str, Records]:
+    """Output topics of a flow, and what of a batch goes to each."""
+    topics: dict[str, Records] = {
+        config.dlq_topic: lambda batch: refused_records(batch.rejects),
+        config.late_topic: lambda batch: refused_records(batch.late),
+    }
+    if signals:
+        topics[config.signals_topic] = signal_records
+    if bars:
+        topics[config.bars_topic] = bar_records
+    return topics
+
+
+class TransactionalWriter:
+    """Writes the outputs of the partitions of one worker, all of a flush in one transaction.
+
+    Not for use by several threads at once, but for `add`.
+
+    Args:
+        config: of the bus.
+        identity: as whom it writes.
+        topics: what of a batch goes to which topic.
+        mark: writes down what the flow has to read again, as a topic has lost its end.
+    """
+
+    def __init__(
+        self, config: KafkaConfig, identity: Identity, topics: Mapping[str, Records], confirm: Confirm, mark: Mark
+    ) -> None:
+        self._config, self._identity, self._topics = config, identity, topics
+        self._confirm, self._mark = confirm, mark
+        self._partitions: set[int] = set()
+        self._producer: Producer | None = None
+        self._opened_at = 0.0
+        self._names: set[str] = set()  # as which it has taken partitions over, or may have
+        self._written: dict[Place, Cause] = {}
+        self._acknowledged: dict[Place, Written] = {}
+
+    def add(self, partition: int, acknowledged: Mapping[Place, Written]) -> None:
+        """One more partition that is written for, and what topics have acknowledged of it to an earlier writer.
+
+        Raises:
+            SetBack: they no longer have it.
+        """
+        wait_out(lambda: self._check_ends(acknowledged), KafkaUnavailable, "Kafka")
+        self._acknowledged = {**self._acknowledged, **acknowledged}
+        self._partitions.add(partition)
+
+    def acknowledged(self, partition: int) -> dict[Place, Written]:
+        """What is known to be in the topics of what a partition has led to."""
+        return {place: last for place, last in self._acknowledged.items() if place.partition == partition}
+
+    def write(self, batches: Sequence[MicroBatch]) -> None:
+        """Commits the records of all batches that are not yet in the topics; waits while Kafka is away.
+
+        Raises:
+            Fenced: another worker has taken one of the partitions over.
+            SetBack: a topic lacks what it had acknowledged.
+        """
+        if self._topics and any(
+            batch.rejects.height or batch.late.height or batch.signals.height or batch.bars.height for batch in batches
+        ):
+            self._confirm(batches)
+            wait_out(lambda: self._write(batches), KafkaUnavailable, "Kafka")
+
+    def leaves(self, batch: MicroBatch) -> bool:
+        """Whether the batch has records that windows have led to, as their closing did."""
+        sources = {self._config.signals_topic: batch.signals, self._config.bars_topic: batch.bars}
+        return any(topic in self._topics and frame.height for topic, frame in sources.items())
+
+    def close(self) -> None:
+        self._producer = None
+
+    def open(self) -> Producer:
+        """Takes all partitions over: fences their former writers, and reads back how far those came.
+
+        Raises:
+            KafkaUnavailable: Kafka did not answer.
+            Fenced: another worker has taken over what was ours.
+        """
+        self._producer = None
+        partitions = sorted(self._partitions)
+        with _translated_errors(), Takeover(self._config, self._identity, partitions) as takeover:
+            former = takeover.lock()
+            if any(former.get(place.partition, "") not in {*self._names, ""} for place in self._written):
+                raise Fenced(_REPLACED)
+            takeover.fence({*former.values(), *self._names})
+            name, producer = takeover.writer(**_PRODUCER)
+            self._names.add(name)
+            takeover.claim(name)
+            places = [Place(topic, partition) for topic in self._topics for partition in partitions]
+            self._check_ends(self._acknowledged)
+            self._written = last_causes(self._config, self._identity, places)
+        self._producer, self._names, self._opened_at = producer, {name}, _boot_seconds()
+        return producer
+
+    def _write(self, batches: Sequence[MicroBatch]) -> None:
+        producer = self._opened()
+        new = {place: records for place, records in self._unwritten(batches).items() if records}
+        if not new:
+            return
+        try:
+            with _translated_errors():
+                delivered = self._commit(producer, new)
+        except KafkaUnavailable:
+            self._producer = None  # a new one fences what may have become of this transaction, and looks
+            raise
+        self._written |= {place: records[-1].cause for place, records in new.items()}
+        self._acknowledged = self._acknowledged | {
+            place: Written(delivered.last[place], self._written[place]) for place in new
+        }
+        for place, records in new.items():
+            if place.topic == self._config.dlq_topic:
+                for record in records:
+                    DLQ_RECORDS.labels(record.header(DLQ_REASON)).inc()
+
+    def _opened(self) -> Producer:
+        """Kafka forgets old claims, and then whoever comes next does not know whom to fence: so they are renewed."""
+        if self._producer is None or _boot_seconds() - self._opened_at > _RENEWAL_SECONDS:
+            return self.open()
+        is_complete = self._partitions <= {place.partition for place in self._written}
+        return self._producer if is_complete else self.open()
+
+    def _unwritten(self, batches: Sequence[MicroBatch]) -> dict[Place, list[OutRecord]]:
+        new: dict[Place, list[OutRecord]] = {}
+        for batch in batches:
+            for topic, records in self._topics.items():
+                place = Place(topic, batch.partition)
+                written = self._written[place]
+                new.setdefault(place, []).extend(record for record in records(batch) if record.cause > written)
+        return new
+
+    def _commit(self, producer: Producer, new: Mapping[Place, Sequence[OutRecord]]) -> Deliveries:
+        produce, identity, delivered = backpressured(producer), self._identity, Deliveries()
+        producer.begin_transaction()
+        for place, records in new.items():
+            for number, record in enumerate(records):
+                headers = [*record.headers, *identity.headers(place.partition, record.cause)]
+                is_reported = number in (0, len(records) - 1)  # of each one it would cost as much as producing it
+                note = delivered.note if is_reported else None
+                produce(place.topic, record.value, record.key, place.partition, on_delivery=note, headers=headers)
+        if producer.flush(_SECONDS):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records were not acknowledged"))
+        if lost := [place for place in new if self._is_before_the_end(place, delivered)]:
+            producer.abort_transaction(_SECONDS)
+            raise self._marked(lost_end(self._config, identity, self._acknowledged, lost))
+        producer.commit_transaction(_SECONDS)
+        return delivered
+
+    def _is_before_the_end(self, place: Place, delivered: Deliveries) -> bool:
+        """Whether records came to lie where there were some already: the topic has lost its end."""
+        return place in self._acknowledged and delivered.first.get(place, _NO_END) <= self._acknowledged[place].offset
+
+    def _check_ends(self, acknowledged: Mapping[Place, Written]) -> None:
+        if not acknowledged:
+            return
+        with _translated_errors():
+            try:
+                check_ends(self._config, self._identity, acknowledged)
+            except SetBack as back:
+                raise self._marked(back) from None
+
+    def _marked(self, back: SetBack) -> SetBack:
+        self._mark(back.losses)
+        return back
+
+
+def _boot_seconds() -> float:
+    """That pass also while the machine sleeps, where it can tell."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def is_fenced(error: KafkaError) -> bool:
+    """Whether another producer has taken the transactional id. What is FORBIDDEN is fatal too, and is no such case.
+
+    Nor is an id that the broker has forgotten, having heard nothing of it for a week.
+    """
+    return error.code() in _FENCED or (error.fatal() and error.code() != KafkaError.INVALID_PRODUCER_ID_MAPPING)
+
+
+class _translated_errors:  # noqa: N801 - used as a statement
+    """KafkaException as Forbidden, Fenced, RecordTooLarge or KafkaUnavailable."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, SystemError):  # of a delivery report that came after what is fatal was raised
+            error = error.__cause__
+        if not isinstance(error, KafkaException):
+            return
+        cause: KafkaError = error.args[0]
+        if cause.code() in FORBIDDEN:
+            raise Forbidden(f"Kafka does not let this user write: {cause.str()}; grant what is asked for") from None
+        if is_fenced(cause):
+            raise Fenced(_REPLACED) from None
+        if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            raise RecordTooLarge(
+                "an output topic refuses a record for its size; "
+                "give it a max.message.bytes above that of the events topic, as configs/topics.yaml does"
+            ) from None
+        raise KafkaUnavailable(cause.str()) from None
