@@ -112,7 +112,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(UV_PIP) --compile-bytecode --require-hashes -r requirements.lock
 	@$(UV_PIP) --offline --no-deps --editable .
 	@echo 'Compiling what looks at single events'
-	@$(BIN)/python -c 'import features.bars.windows, sinks.copy' & \
+	@$(BIN)/python -c 'import features.bars.windows, native.copy_binary' & \
 	$(BIN)/python -c 'import transports.kafka.source, features.rolling.rolling, native.arrow_scan' && wait $$!
 	@touch $@
 

@@ -16,13 +16,14 @@ import pyarrow as pa
 
 from codec.arrow_events import columns, frame, opened
 from codec.arrow_size import Size, check_size, stated_size
+from codec.event_rows import places
+from codec.timestamps import parse_timestamps
 from contracts.batch import NO_EVENTS
 from contracts.budgets import RECORD_BYTES, RECORD_ROWS
-from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, PARSED, in_time, latest, places
+from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, PARSED, in_time, latest
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
 from contracts.record import Records
-from contracts.timestamps import parse_timestamps
 from native.arrow_layout import ABSENT, ROLES, Layout, forget, layout_of, learn, schema_of
 from native.arrow_scan import OTHER, Ticks, scan
 

@@ -16,12 +16,12 @@ import polars as pl
 
 from codec.decode import UNDECODABLE
 from codec.refused import refused_record
+from codec.timestamps import parse_timestamps
 from contracts.batch import NO_BARS, MicroBatch, Outcomes
 from contracts.duration import format_duration
 from contracts.event import CONTRACT
 from contracts.frames import BARS, REFUSED
 from contracts.record import Fetch, Records
-from contracts.timestamps import parse_timestamps
 
 
 class Bar(msgspec.Struct, gc=False):

@@ -18,12 +18,13 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from codec.event_rows import places, with_interval_lengths, with_times
 from codec.refused import count_rows, refused_record, refused_rows
 from codec.ticks import TickReader
 from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch, Outcomes
 from contracts.binary import NONE, BinaryColumn, Chained
 from contracts.budgets import RECORD_ROWS
-from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain, places, with_interval_lengths, with_times
+from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
 from contracts.record import ARROW, JSON, MSGPACK, Buffer, Fetch, Records

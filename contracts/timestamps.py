@@ -11,21 +11,8 @@ from typing import Final
 
 import polars as pl
 
-from contracts.binary import BinaryColumn
-
 _GRAMMAR: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
 _MAX_SECONDS: Final = 2**63 // 1_000_000_000 - 1
-
-
-def parse_timestamps(texts: pl.Series) -> pl.Series:
-    """Nanoseconds since the epoch of each text.
-
-    Null where it is null, naive, malformed, or not within int64, whose last second at either end counts as outside.
-    """
-    from native.json_scan import parse_times  # noqa: PLC0415 - Numba takes as long to import as all else of a command
-
-    times, is_time = parse_times(BinaryColumn.of(texts.cast(pl.Binary).to_list()))
-    return pl.Series(texts.name, times, pl.Int64).set(pl.Series(~is_time), None)
 
 
 def parse_timestamp(text: str) -> int:

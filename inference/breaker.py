@@ -6,6 +6,7 @@ whatever the cut of the batches, as all results are.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Protocol, TypedDict
 
 import polars as pl
@@ -34,6 +35,9 @@ class Incidents(Protocol):
     def closed(self, adapter: str) -> None:
         """It is asked again."""
 
+    def timer(self, adapter: str) -> AbstractContextManager[object]:
+        """Entered while it evaluates a window."""
+
 
 class Unwatched:
     """Nobody is told."""
@@ -45,6 +49,9 @@ class Unwatched:
     def opened(self, adapter: str) -> None: ...
 
     def closed(self, adapter: str) -> None: ...
+
+    def timer(self, adapter: str) -> AbstractContextManager[object]:
+        return nullcontext()
 
 
 class BreakerState(TypedDict):

@@ -19,7 +19,6 @@ from inference.config import InferenceConfig, InferenceConfigError
 from inference.evaluator import ENTRY_POINTS, Evaluator, EvaluatorFactory
 from inference.model import ModelEvaluator, load_model
 from inference.rules import RulesEvaluator, load_rules
-from telemetry.metrics import INFERENCE_DURATION
 
 _UNWATCHED: Final = Unwatched()
 _IDENTIFYING: Final = (*frames.FEATURE_KEY, "name")
@@ -32,9 +31,9 @@ _model = functools.cache(load_model)
 class Inference:
     """All evaluators of one Kafka partition."""
 
-    def __init__(self, evaluators: Sequence[Evaluator]) -> None:
+    def __init__(self, evaluators: Sequence[Evaluator], incidents: Incidents = _UNWATCHED) -> None:
         self._evaluators = tuple(evaluators)
-        self._durations = [INFERENCE_DURATION.labels(evaluator.name) for evaluator in evaluators]
+        self._incidents = incidents
 
     def step(self, batch: MicroBatch) -> MicroBatch:
         """`batch` with the signals of its features, in the order of their rows, then of evaluators."""
@@ -49,8 +48,8 @@ class Inference:
 
     def _signals(self, features: pl.DataFrame) -> pl.DataFrame:
         parts = []
-        for evaluator, duration in zip(self._evaluators, self._durations, strict=True):
-            with duration.time():
+        for evaluator in self._evaluators:
+            with self._incidents.timer(evaluator.name):
                 signals = evaluator.evaluate(features)
             if signals.height:
                 parts.append(_complete(evaluator.name, signals))
@@ -121,7 +120,7 @@ def build(
         if installed.enabled:
             foreign.append(_installed(adapter, installed.options, names, span_ns))
     evaluators += [Breaker(evaluator, config.breaker, incidents) for evaluator in foreign]
-    return Inference(evaluators)
+    return Inference(evaluators, incidents)
 
 
 def _installed(adapter: str, options: Mapping[str, Any], features: tuple[str, ...], span_ns: int) -> Evaluator:

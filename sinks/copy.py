@@ -1,104 +1,14 @@
-"""Frames as the binary format of PostgreSQL's COPY, so that neither side formats or parses a number.
-
-A signature; for each row how many fields it has, and of each field how many bytes it has, and these; at last a row of
--1 fields. Numbers are big-endian, a null has -1 bytes. After "COPY" in the manual of PostgreSQL.
-"""
+"""Frames into a table, by COPY."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 import psycopg
-import pyarrow as pa
 from psycopg import sql
 
-from native.jit import compiled
-from native.memory import byte, copy, eight_bytes, four_bytes, put
-
-_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, and no extension of the header
-_END: Final = b"\xff\xff"
-_NULL: Final = -1
-_JSONB_VERSION: Final = 1
-_EPOCH_US: Final = round(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1e6)  # PostgreSQL counts from 2000
-_TEXT: Final = 0  # as a size: it has none of its own
-_SIZES: Final = {pl.String: _TEXT, pl.Binary: _TEXT, pl.Int32: 4, pl.Int64: 8, pl.Float64: 8, pl.Datetime: 8}
-_COLUMN: Final = np.dtype([(name, np.int64) for name in ("size", "values", "ends", "valid", "first", "zero", "prefix")])
-
-
-def copy_binary(frame: pl.DataFrame) -> memoryview:
-    """The rows of `frame`.
-
-    Int32, Int64, Float64 and String become integer, bigint, double precision and text; a Datetime of microseconds
-    becomes a timestamptz, and is in UTC; Binary is the text of a jsonb.
-    """
-    arrays = [column.to_arrow(compat_level=pl.CompatLevel.oldest()) for column in frame]
-    columns = np.array([_column(array, dtype) for array, dtype in zip(arrays, frame.dtypes, strict=True)], _COLUMN)
-    stream = np.empty(len(_SIGNATURE) + _most(columns, frame.height) + len(_END), np.uint8)
-    stream[: len(_SIGNATURE)] = np.frombuffer(_SIGNATURE, np.uint8)
-    end = len(_SIGNATURE) + _write(columns, frame.height, stream.ctypes.data + len(_SIGNATURE))
-    stream[end : end + len(_END)] = np.frombuffer(_END, np.uint8)
-    return stream[: end + len(_END)].data
-
-
-def _column(array: pa.Array, dtype: pl.DataType) -> tuple[int, ...]:
-    """Where its values lie, the ends of its texts, and the bits that say what is not null, if there are any."""
-    valid, *ends, values = (buffer.address if buffer else 0 for buffer in array.buffers())
-    zero = _EPOCH_US if dtype == pl.Datetime else 0
-    return _SIZES[dtype.base_type()], values, *(ends or (0,)), valid, array.offset, zero, dtype == pl.Binary
-
-
-@compiled
-def _most(columns: npt.NDArray[Any], rows: int) -> int:
-    """How many bytes so many rows take where nothing is null."""
-    most = 2 * rows
-    for column in columns:
-        most += (4 + column.size + column.prefix) * rows
-        if column.size == _TEXT and rows:  # there may be no ends where there are no rows
-            most += eight_bytes(column.ends + 8 * (column.first + rows)) - eight_bytes(column.ends + 8 * column.first)
-    return int(most)
-
-
-@compiled
-def _write(columns: npt.NDArray[Any], rows: int, start: int) -> int:
-    """Writes from this address on; how many bytes it was."""
-    at = start
-    for row in range(rows):
-        put(at, len(columns), 2)
-        at += 2
-        for column in columns:
-            at += _write_value(column, column.first + row, at)
-    return at - start
-
-
-@compiled
-def _write_value(column: Any, row: int, at: int) -> int:
-    if column.valid != 0 and not byte(column.valid + (row >> 3)) >> (row & 7) & 1:
-        put(at, _NULL, 4)
-        return 4
-    if column.size == _TEXT:
-        return _write_text(column, row, at)
-    put(at, column.size, 4)
-    if column.size == 4:
-        put(at + 4, four_bytes(column.values + 4 * row), 4)
-    else:
-        put(at + 4, eight_bytes(column.values + 8 * row) - column.zero, 8)
-    return int(4 + column.size)
-
-
-@compiled
-def _write_text(column: Any, row: int, at: int) -> int:
-    start, end = eight_bytes(column.ends + 8 * row), eight_bytes(column.ends + 8 * row + 8)
-    length = end - start
-    put(at, column.prefix + length, 4)
-    if column.prefix:
-        put(at + 4, _JSONB_VERSION, 1)
-    copy(column.values + start, at + 4 + column.prefix, length)
-    return int(4 + column.prefix + length)
+from native.copy_binary import copy_binary
 
 
 def copy_into(cursor: psycopg.Cursor, table: str, frame: pl.DataFrame) -> None:
@@ -111,7 +21,3 @@ def copy_into(cursor: psycopg.Cursor, table: str, frame: pl.DataFrame) -> None:
 def _statement(table: str, columns: tuple[str, ...]) -> bytes:
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(sql.Identifier(table), names).as_bytes()
-
-
-_most(np.zeros(0, _COLUMN), 0)
-_write(np.zeros(0, _COLUMN), 0, 0)  # loads the compiled code now, rather than when it is needed

@@ -31,7 +31,7 @@ _STORED: Final[dict[str, Callable[[MicroBatch, pl.DataFrame], pl.Series]]] = {
 
 
 def table_rows(target: Target, batches: Sequence[MicroBatch]) -> pl.DataFrame:
-    """All rows of `batches` for the target, its columns of the types that `sinks.copy` sends."""
+    """All rows of `batches` for the target, its columns of the types that `native.copy_binary` knows."""
     parts = [_stored(target, batch, frame) for batch in batches if (frame := _frame(target, batch)).height]
     return pl.concat(parts) if parts else pl.DataFrame()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 from typing import Final
 
-from telemetry.metrics import BREAKER_OPEN, ERRORS
+from telemetry.metrics import BREAKER_OPEN, ERRORS, INFERENCE_DURATION
 
 _LONGEST: Final = 300
 
@@ -30,3 +31,6 @@ class EvaluatorIncidents:
     def closed(self, adapter: str) -> None:
         BREAKER_OPEN.labels(adapter).dec()
         log.warning("%s evaluates again", adapter)
+
+    def timer(self, adapter: str) -> AbstractContextManager[object]:
+        return INFERENCE_DURATION.labels(adapter).time()

@@ -137,7 +137,7 @@ def _shown(column: pl.Series) -> pl.Series:
 
 def _of_texts(piece: Texts) -> pl.DataFrame:
     """Lines, and of those that can be read the provider, the symbol, which is their key, and the time."""
-    from contracts.timestamps import parse_timestamps  # noqa: PLC0415 - it needs Numba
+    from codec.timestamps import parse_timestamps  # noqa: PLC0415 - it needs Numba
 
     keys = [_key(text) for text in piece.texts]
     return pl.DataFrame(

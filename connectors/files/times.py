@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from contracts.timestamps import parse_timestamps
+from codec.timestamps import parse_timestamps
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 

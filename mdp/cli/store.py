@@ -102,7 +102,7 @@ def _print(
     most = limit or _LIMITS[form]
     start, end = map(_moment, span)
     # One row more than is printed tells whether there are more.
-    found = getattr(queries, table)(conninfo, symbol, start, end, most + 1)
+    found = getattr(stored, table)(conninfo, symbol, start, end, most + 1)
     print_frame(found.tail(most), form)
     if found.is_empty():
         remark(f"no {table} of {symbol}")

@@ -1,4 +1,4 @@
-"""One process of a cluster whose processes are started each by itself, as on Kubernetes, and not by `mdp.runtime.cluster`."""
+"""One process of a cluster whose processes are started one by one, as on Kubernetes, and not by `cluster`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m mdp.runtime.fork_server FLOW FILE`: has loaded what the processes of a cluster need, and forks them when told to.
+"""`python -m mdp.runtime.fork_server FLOW FILE`: loads what processes of a cluster need, then forks them when told to.
 
 To import everything and to load compiled code takes more than a second of CPU time. Four processes that each did so for
 themselves would, on two cores, be back some seconds later.

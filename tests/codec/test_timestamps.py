@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts.timestamps import format_timestamps, parse_timestamp, parse_timestamps
+from codec.timestamps import parse_timestamps
+from contracts.timestamps import format_timestamps, parse_timestamp
 
 GRAMMAR = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))"

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing.parametric import column, dataframes
 
-from sinks.copy import copy_binary, copy_into
+from native.copy_binary import copy_binary
+from sinks.copy import copy_into
 
 _TIMES = st.datetimes(datetime(1678, 1, 1), datetime(2262, 1, 1))
 _TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))

@@ -1,4 +1,4 @@
-"""`mdp.runtime.fork_server`, whose processes die of events of one symbol: as $DEATH says, killed or with an exception."""
+"""The fork server, whose processes die of events of one symbol: as $DEATH says, killed or with an exception."""
 
 from __future__ import annotations
 

@@ -1,0 +1,17 @@
+"""ISO 8601 text to int64 nanoseconds, a column at a time, by the grammar of `contracts.timestamps`."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from contracts.binary import BinaryColumn
+from native.json_scan import parse_times
+
+
+def parse_timestamps(texts: pl.Series) -> pl.Series:
+    """Nanoseconds since the epoch of each text.
+
+    Null where it is null, naive, malformed, or not within int64, whose last second at either end counts as outside.
+    """
+    times, is_time = parse_times(BinaryColumn.of(texts.cast(pl.Binary).to_list()))
+    return pl.Series(texts.name, times, pl.Int64).set(pl.Series(~is_time), None)
