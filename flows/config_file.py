@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from contracts.errors import MdpError
 from contracts.suggestions import did_you_mean
 from flows import project, secrets
 from flows.settings import Settings
+from sinks.conninfo import parameters_of, with_passfile
 from sinks.store_config import embedded_name
 
 CONFIG: Final = "MDP_CONFIG"  # environment variables: how a worker process learns what the command line said
@@ -61,10 +61,10 @@ def load(path: Path | None = None, overrides: Sequence[str] | None = None) -> Se
 def _remember_secrets(settings: Settings) -> None:
     """What must not be shown even where a library puts it into a message of its own."""
     url = settings.store.url.get_secret_value()
-    connection = conninfo_to_dict(url) if embedded_name(url) is None else {}
+    connection = parameters_of(url) if embedded_name(url) is None else {}
     options = {name: value.get_secret_value() for name, value in settings.bus.kafka.options.items()}
     named = {**connection, **options, "PGPASSWORD": os.environ.get("PGPASSWORD", "")}
-    secrets.remember(*(str(value) for name, value in named.items() if secrets.is_telling(name)))
+    secrets.remember(*(value for name, value in named.items() if secrets.is_telling(name)))
     secrets.remember(*_URL_PASSWORD.findall(url))  # as it is written there
 
 
@@ -88,7 +88,7 @@ def connected(settings: Settings) -> Settings:
     database = embedded_name(store.url.get_secret_value())
     if database is not None:
         endpoints = _endpoints()
-        url = make_conninfo(endpoints["postgres"], passfile=endpoints["passfile"], dbname=database or None)
+        url = with_passfile(endpoints["postgres"], endpoints["passfile"], database or None)
         store = store.model_copy(update={"url": SecretStr(url)})
     bus = settings.bus.model_copy(update={"kafka": kafka})
     return settings.model_copy(update={"bus": bus, "store": store})

@@ -17,10 +17,10 @@ from sinks import set_back
 from sinks.beginnings import Beginnings
 from sinks.connection import StoreUnavailable
 from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
-from sinks.progress import Source
+from contracts.progress import Source
 from sinks.queries.flow_topics import known_id
 from sinks.schema.migrate import migrate
-from sinks.set_back import Loss
+from contracts.progress import Loss
 from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
 from telemetry.outage import Outage, wait_out

@@ -35,7 +35,7 @@ def function(name: str, result: Any, *arguments: Any) -> Any:
     return found
 
 
-def client_of(consumer: Consumer) -> int:
+def client_of(consumer: object) -> int:
     """The address of its `rd_kafka_t`."""
     address = ctypes.c_void_p.from_address(id(consumer) + object.__basicsize__).value
     return address or 0

@@ -16,22 +16,20 @@ from typing import ClassVar, Generic, TypeVar
 
 from bytewax import errors
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
-from confluent_kafka import Producer
 
 from codec.output_records import Cause, Identity
 from contracts.batch import NO_REFUSED, Confirm, MicroBatch
 from contracts.partition_keys import partition_of
 from contracts.progress import Reached
 from sinks.background import BackgroundWriter
-from sinks.progress import Source
+from contracts.progress import Source
 from sinks.store import StoreWriter
 from telemetry.latency import KAFKA, STORE, written
 from telemetry.snapshots import timed_snapshot
 from telemetry.whereabouts import noted
 from transports.kafka.config import KafkaConfig
-from transports.kafka.heartbeats import heartbeat_record
+from transports.kafka.heartbeats import HeartbeatWriter
 from transports.kafka.lost_ends import Written
-from transports.kafka.producing import backpressured
 from transports.kafka.read_back import Place
 from transports.kafka.transactional_writer import Mark, Records, TransactionalWriter
 
@@ -185,20 +183,20 @@ class HeartbeatSink(DynamicSink[tuple[str, MicroBatch]]):
     confirm: Confirm
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _HeartbeatPart:
-        return _HeartbeatPart(Producer(self.config.client(linger_ms=0)), self.confirm)
+        return _HeartbeatPart(HeartbeatWriter(self.config), self.confirm)
 
 
 class _HeartbeatPart(StatelessSinkPartition[tuple[str, MicroBatch]]):
-    def __init__(self, producer: Producer, confirm: Confirm) -> None:
-        self._producer, self._produce, self._confirm = producer, backpressured(producer), confirm
+    def __init__(self, writer: HeartbeatWriter, confirm: Confirm) -> None:
+        self._writer, self._confirm = writer, confirm
 
     def write_batch(self, items: list[tuple[str, MicroBatch]]) -> None:
         with _failing_as_a_step():
             for batch in _with_heartbeats(items):
                 self._confirm([batch])
                 for provider, src_ts in batch.heartbeats.iter_rows():
-                    self._produce(batch.topic, heartbeat_record(provider, src_ts), None, batch.partition)
-            self._producer.poll(0)
+                    self._writer.append(batch.topic, batch.partition, provider, src_ts)
+            self._writer.poll()
 
 
 def _with_heartbeats(items: Sequence[tuple[str, MicroBatch]]) -> list[MicroBatch]:

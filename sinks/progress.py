@@ -11,9 +11,7 @@ import psycopg
 from psycopg import sql
 
 from contracts.batch import MicroBatch, Outcomes
-from contracts.progress import Reached
-
-Source = tuple[str, int]  # topic and partition
+from contracts.progress import Reached, Source
 
 NOWHERE: Final[Mapping[Source, int]] = MappingProxyType({})
 COUNTS: Final = tuple(field.name for field in fields(Outcomes))

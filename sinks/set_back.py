@@ -9,17 +9,16 @@ mark goes when a source has begun anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final, NamedTuple
+from contextlib import suppress
+from typing import Final
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
-from contracts.errors import MdpError
-from contracts.progress import Reached
+from contracts.progress import Loss, Reached, SetBack, Source
 from sinks.connection import session
-from sinks.progress import NO_COUNTS, Source, reached
-
-_NAMED: Final = 3  # partitions in a message
+from sinks.progress import NO_COUNTS, reached
 
 _MARK: Final = sql.SQL("""
 INSERT INTO progress AS stored (flow, topic, partition, first_offset, next_offset, again_from, {counts})
@@ -28,32 +27,6 @@ ON CONFLICT (flow, topic, partition) DO UPDATE
 SET again_from = least(stored.again_from, greatest(stored.first_offset, EXCLUDED.again_from))
 WHERE EXCLUDED.again_from IS NOT NULL
 """).format(counts=NO_COUNTS.names, zeros=NO_COUNTS.values)
-
-
-class Loss(NamedTuple):
-    """What an output lacks of one partition: what its records from `start` up to before `end` led to."""
-
-    first_offset: int
-    start: int
-    end: int
-
-
-class SetBack(MdpError):  # noqa: N818 - says what happened
-    """An output lacks what it had acknowledged; the flow makes up for it when it starts again."""
-
-    passes: ClassVar[bool] = True
-
-    def __init__(self, output: str, losses: Mapping[Source, Loss]) -> None:
-        self.losses = losses
-        parts = [
-            f"{topic}[{partition}] from record {loss.start} to {loss.end - 1}"
-            for (topic, partition), loss in sorted(losses.items())
-        ]
-        more = f" and {len(parts) - _NAMED} more partitions" if len(parts) > _NAMED else ""
-        super().__init__(
-            f"{output} has gone back, and lacks what it had of {', '.join(parts[:_NAMED])}{more}",
-            "the flow has to start again",
-        )
 
 
 def losses(acknowledged: Mapping[Source, Reached], stored: Mapping[Source, Reached]) -> dict[Source, Loss]:
@@ -105,14 +78,15 @@ def keep_beginnings(conninfo: str, flow: str, known: Mapping[Source, Reached]) -
 
 
 def is_marked(conninfo: str, flow: str) -> bool:
-    """Whether the flow has to read the log again.
+    """Whether the flow has to read the log again; a database without the table cannot say so.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
     query = "SELECT EXISTS (SELECT FROM progress WHERE flow = %s AND again_from IS NOT NULL)"
-    with session(conninfo) as connection:
+    with suppress(UndefinedTable, UndefinedColumn), session(conninfo) as connection:
         return connection.execute(query, [flow]).fetchone() == (True,)
+    return False
 
 
 def _write(connection: psycopg.Connection, flow: str, marks: Mapping[Source, tuple[int, int | None]]) -> None:

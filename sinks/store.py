@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from codec.output_records import (
@@ -28,15 +27,15 @@ from contracts.errors import MdpError
 from contracts.progress import Reached
 from contracts.record import CONTENT_TYPE, JSON, Headers
 from sinks.connection import StoreUnavailable
-from sinks.progress import Source
+from contracts.progress import Source
 from sinks.timescale import TimescaleWriter
 from sinks.write_result import RefusedRow, WriteResult
 from telemetry.metrics import DLQ_RECORDS, ERRORS
 from telemetry.outage import wait_out
+from transports.kafka.append import Appended, append
 from transports.kafka.config import KafkaConfig
-from transports.kafka.producing import backpressured
+from transports.kafka.errors import KafkaUnavailable
 
-_SECONDS: Final = 30.0
 _PROGRESS_SECONDS: Final = 1.0
 
 log = logging.getLogger("mdp.sinks")
@@ -89,7 +88,7 @@ class StoreWriter:
             )
         if result.refused:
             ERRORS.labels("store", "refused").inc(len(result.refused))
-            wait_out(lambda: self._send_to_dlq(result.refused), KafkaException, "Kafka")
+            wait_out(lambda: self._send_to_dlq(result.refused), KafkaUnavailable, "Kafka")
             DLQ_RECORDS.labels(STORE).inc(len(result.refused))
 
     def _write(self) -> WriteResult:
@@ -100,21 +99,10 @@ class StoreWriter:
             return self.writer.write(self._held)
 
     def _send_to_dlq(self, rows: Sequence[RefusedRow]) -> None:
-        """Rows that the database refuses are rare: a producer for the occasion is good enough."""
-        failures: list[KafkaError] = []
-
-        def note(error: KafkaError | None, _: Message) -> None:
-            if error is not None:
-                failures.append(error)
-
-        producer = Producer(self.kafka.client(enable_idempotence=True))
-        produce = backpressured(producer)
-        for row in rows:
-            produce(self.kafka.dlq_topic, row.row.encode(), None, row.partition, note, headers=_headers(row))
-        if producer.flush(_SECONDS):
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the DLQ did not acknowledge"))
-        if failures:
-            raise KafkaException(failures[0])
+        """Rows that the database refuses are rare."""
+        append(
+            self.kafka, self.kafka.dlq_topic, [Appended(row.partition, row.row.encode(), _headers(row)) for row in rows]
+        )
 
 
 def _headers(row: RefusedRow) -> Headers:

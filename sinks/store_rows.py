@@ -13,7 +13,8 @@ from psycopg import sql
 from sinks.connection import DATA_ERRORS, first_line
 from sinks.copy import copy_into
 from sinks.merge import SOURCE, Target
-from sinks.progress import NOWHERE, Source
+from contracts.progress import Source
+from sinks.progress import NOWHERE
 from sinks.queries.series import KnownSeries
 from sinks.schema.chunks import Chunks
 from sinks.schema.tables import TIME_COLUMN

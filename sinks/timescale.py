@@ -22,10 +22,10 @@ from sinks import progress, set_back
 from sinks.connection import DATA_ERRORS, connect, passing_errors, settle_schema, transaction
 from sinks.copy_first import Ahead
 from sinks.merge import Target, targets
-from sinks.progress import Source
+from contracts.progress import Source
 from sinks.queries.series import KnownSeries
 from sinks.schema.chunks import Chunks, Rows
-from sinks.set_back import SetBack
+from contracts.progress import SetBack
 from sinks.staging import table_rows
 from sinks.store_rows import Stored, copy_rows, merge_by_halves, merge_rows
 from sinks.write_result import WriteResult

@@ -121,7 +121,7 @@ def _opened(bus: KafkaConfig) -> Iterator[Dlq]:
     from transports.kafka.topic_reader import TopicReader
 
     with TopicReader(bus, bus.dlq_topic) as reader:
-        yield Dlq(bus, reader)
+        yield Dlq(reader)
 
 
 def _last(records: Iterable[DlqRecord], limit: int) -> list[DlqRecord]:

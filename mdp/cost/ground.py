@@ -9,20 +9,17 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-import psycopg
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-from psycopg import sql
-
+from contracts.errors import MdpError
 from flows.project import home
 from mdp.local import LocalStack
 from mdp.ops import topics
 from mdp.ops.topics import TopicConfig
 from mdp.runtime.lock_file import alone
+from sinks import databases
 from transports.kafka.config import KafkaConfig
+from transports.kafka.topic_admin import TopicAdmin
 
 _TOPICS: Final = ("topic", "signals_topic", "bars_topic", "dlq_topic", "late_topic")
-_SECONDS: Final = 15.0
 
 
 @contextmanager
@@ -45,7 +42,7 @@ def private(partitions: int, say: Callable[[str], None]) -> Iterator[list[str]]:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="mdp-bench-")))
         names = {key: f"{name}.{key.removesuffix('_topic')}" for key in _TOPICS}
         cleanup.callback(_drop_database, stack, name)
-        _create_database(stack, name)
+        databases.create(stack.postgres.conninfo(), name)
         bus = KafkaConfig.model_validate({"brokers": stack.kafka.bootstrap, **names})
         cleanup.callback(_delete_topics, bus, list(names.values()))
         _create_topics(bus, partitions, list(names.values()))
@@ -69,21 +66,10 @@ def _create_topics(bus: KafkaConfig, partitions: int, names: Sequence[str]) -> N
 
 
 def _delete_topics(bus: KafkaConfig, names: list[str]) -> None:
-    admin = AdminClient(bus.client())  # whose end would be that of its requests, too
-    for future in admin.delete_topics(names).values():
-        with suppress(KafkaException):  # it was not created, or Kafka is gone
-            future.result(_SECONDS)
-
-
-def _create_database(stack: LocalStack, name: str) -> None:
-    _on_postgres(stack, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    with suppress(MdpError):  # Kafka is gone
+        TopicAdmin(bus).delete(names)
 
 
 def _drop_database(stack: LocalStack, name: str) -> None:
-    with suppress(psycopg.Error):  # PostgreSQL is gone
-        _on_postgres(stack, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _on_postgres(stack: LocalStack, statement: sql.Composed) -> None:
-    with psycopg.connect(stack.postgres.conninfo(), autocommit=True) as connection:
-        connection.execute(statement)
+    with suppress(MdpError):  # PostgreSQL is gone
+        databases.drop(stack.postgres.conninfo(), name)

@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 import polars as pl
-from confluent_kafka import Message
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.batch import Outcomes
@@ -19,7 +18,7 @@ from flows.settings import Settings
 from mdp.demo.account import Found
 from mdp.demo.feed import Feed
 from sinks.queries import stored
-from transports.kafka.topic_reader import TopicReader
+from transports.kafka.topic_reader import Message, TopicReader
 from transports.outgoing import Sent
 
 HISTORY: Final = 60  # bars of each symbol

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
-    from confluent_kafka import Message
 
 _MODULUS: Final = 840  # contracts.partition_keys: worker counts that divide it keep a partition's steps together
 _SAMPLE_SECONDS: Final = 5.0
@@ -31,12 +30,12 @@ def reach(site: Site) -> Iterator[Finding]:
 
     bus = site.settings.bus.kafka
     try:
-        site.cluster = brokers.metadata(bus.client())
+        site.cluster = brokers.cluster(bus.client())
     except brokers.Unreachable as error:
         yield from_message(str(error))
         return
-    count = len(site.cluster.brokers)
-    yield ok(f"{count} broker{'s' if count > 1 else ''} at {bus.brokers}, cluster {site.cluster.cluster_id}")
+    count = site.cluster.brokers
+    yield ok(f"{count} broker{'s' if count > 1 else ''} at {bus.brokers}, cluster {site.cluster.id}")
 
 
 def topics(site: Site) -> Iterator[Finding]:
@@ -169,37 +168,12 @@ def keys(site: Site) -> Iterator[Finding]:
 
 def clock(site: Site) -> Iterator[Finding]:
     """How far the broker's is from this machine's, by the records that come just now."""
-    from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+    from transports.kafka.arrivals import stamped_and_received
 
-    came = [
-        (message.timestamp()[1] / 1e3, received)
-        for message, received in _watched(site)
-        if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME
-    ]
+    bus, topics = site.settings.bus.kafka, site.known_cluster.topics
+    names = {bus.topic, bus.signals_topic, bus.bars_topic} & topics.keys()
+    came = list(stamped_and_received(bus, {name: topics[name].partitions for name in names}, _WATCH_SECONDS))
     if came:
         yield from clocks.judged("the broker's clock", clocks.ahead_by_records(came))
     else:
         yield ok("not compared: no record with a time of the broker's came just now")
-
-
-def _watched(site: Site) -> Iterator[tuple[Message, float]]:
-    """Records of all topics of the flow that come within a moment, and when."""
-    from confluent_kafka import OFFSET_END, Consumer, TopicPartition
-
-    bus = site.settings.bus.kafka
-    names = {bus.topic, bus.signals_topic, bus.bars_topic} & site.known_cluster.topics.keys()
-    consumer = Consumer(bus.client(group_id="mdp-doctor", enable_auto_commit=False))
-    places = [
-        TopicPartition(name, partition, OFFSET_END)
-        for name in names
-        for partition in site.known_cluster.topics[name].partitions
-    ]
-    deadline = time.monotonic() + _WATCH_SECONDS
-    try:
-        consumer.assign(places)
-        while (left := deadline - time.monotonic()) > 0:
-            message = consumer.poll(left)
-            if message is not None and message.error() is None:
-                yield message, time.time()
-    finally:
-        consumer.close()

@@ -30,14 +30,10 @@ _SECONDS: Final = 4.0  # /ready itself answers within three
 
 def versions(_: Site) -> Iterator[Finding]:
     """Of Python and of the libraries whose internals the pipeline depends on."""
-    import confluent_kafka  # noqa: PLC0415
-
-    from transports.kafka.queue_probe import refusal  # noqa: PLC0415
+    from transports.kafka import queue_probe  # noqa: PLC0415
 
     installed = [f"{name} {version(name)}" for name in _SHOWN]
-    text = ", ".join(
-        (f"Python {platform.python_version()}", *installed, f"librdkafka {confluent_kafka.libversion()[0]}")
-    )
+    text = ", ".join((f"Python {platform.python_version()}", *installed, f"librdkafka {queue_probe.version()}"))
     pinned = [line.split(";")[0].split("==") for line in requires("mdp") or () if "==" in line and "extra" not in line]
     others = [f"{name} {version(name)}, not {wanted}" for name, wanted in pinned if version(name) != wanted]
     if sys.version_info[:2] not in _PYTHONS:
@@ -46,7 +42,7 @@ def versions(_: Site) -> Iterator[Finding]:
         yield wrong("; ".join(others), "install what requirements.lock names: `make setup`, or build the image anew")
     else:
         yield ok(text)
-    if (reason := refusal()) is not None:
+    if (reason := queue_probe.refusal()) is not None:
         yield note(
             f"records of Kafka are read as objects, at several times the cost: {reason}",
             "install the confluent-kafka that requirements.lock names",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import polars as pl
     import psycopg
-    from confluent_kafka.admin._metadata import ClusterMetadata
 
     from flows.settings import Settings
+    from transports.kafka.brokers import Cluster
 
 FLOW: Final = "market"
 _TIMEOUT_MS: Final = 4_000
@@ -37,12 +37,12 @@ class Site:
     config: Path
     workers: int
     sample: int
-    cluster: ClusterMetadata | None = field(default=None, init=False)
+    cluster: Cluster | None = field(default=None, init=False)
     connection: psycopg.Connection | None = field(default=None, init=False)
     symbols: pl.DataFrame | None = field(default=None, init=False)
 
     @property
-    def known_cluster(self) -> ClusterMetadata:
+    def known_cluster(self) -> Cluster:
         """That of a site whose brokers have been reached."""
         if self.cluster is None:
             raise LookupError("no broker has been reached")

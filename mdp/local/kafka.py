@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mdp.local import jars, java, ports, readiness
+from mdp.local import jars, java, ports
 from mdp.local.errors import LocalStackError
 from mdp.local.process import ServerProcess, run_as
 from mdp.local.records import read_record, write_private, write_record
+from transports.kafka import readiness
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0  # includes assembling the ahead-of-time cache, once per user

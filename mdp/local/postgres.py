@@ -11,14 +11,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psycopg
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
-
 from mdp.local import placement, ports
 from mdp.local.errors import LocalStackError
 from mdp.local.process import ServerProcess, command_of, run_as
 from mdp.local.records import read_record, write_private, write_record
+from sinks import databases
+from sinks.conninfo import with_passfile
 
 NAME = "mdp"  # of the database and of its owner
 START_SECONDS = 60.0
@@ -59,7 +57,7 @@ class Postgres:
 
     def conninfo(self, database: str = NAME) -> str:
         """Return what psycopg and libpq need to connect to `database`."""
-        return make_conninfo(self.url, dbname=database, passfile=str(self.passfile))
+        return with_passfile(self.url, str(self.passfile), database)
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start the server unless it runs, and return once the database answers a query.
@@ -87,13 +85,7 @@ class Postgres:
         self.process.kill()
 
     def _answers(self) -> bool:
-        if self.process.pid is None:
-            return False
-        try:
-            psycopg.connect(self.conninfo("postgres"), connect_timeout=2).close()
-        except psycopg.OperationalError:
-            return False
-        return True
+        return self.process.pid is not None and databases.answers(self.conninfo("postgres"))
 
     @staticmethod
     def _excuse(failure: LocalStackError, deadline: float) -> None:
@@ -102,11 +94,8 @@ class Postgres:
             raise failure
 
     def _create_database(self) -> None:
-        with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
-            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone() is None:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
-        with psycopg.connect(self.conninfo()) as connection:
-            connection.execute("SELECT 1")
+        databases.create(self.conninfo("postgres"), NAME)
+        databases.reach(self.conninfo())
 
     def _settled(self) -> ServerSettings:
         if self.settings is None:

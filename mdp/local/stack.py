@@ -10,13 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from psycopg.conninfo import make_conninfo
-
 from mdp.local import placement, ports
 from mdp.local.errors import LocalStackError
 from mdp.local.kafka import Kafka
 from mdp.local.postgres import Postgres
 from mdp.local.records import read_record, write_record
+from sinks.conninfo import with_passfile
 
 LOCK_SECONDS = 180.0
 
@@ -32,7 +31,7 @@ class Endpoints:
     @property
     def conninfo(self) -> str:
         """What psycopg and libpq need to connect to the database."""
-        return make_conninfo(self.postgres, passfile=self.passfile)
+        return with_passfile(self.postgres, self.passfile)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, cast
 
 import polars as pl
-from confluent_kafka import Message
 
 from codec.decode import Decoder
 from codec.output_records import FLOW, SOURCE_ROWS, STUB, source_of
@@ -18,7 +17,7 @@ from contracts.record import Fetch, Record, Records, header_bytes, header_texts
 from features.bars.late_repair import KEY
 from flows.settings import Settings
 from mdp.ops.originals import OriginalLost, Originals
-from transports.kafka.topic_reader import TopicReader
+from transports.kafka.topic_reader import Message, TopicReader
 
 FLOWS: Final = ("market", "micro_batch")  # that make bars of events
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import Message
-
 from codec.stubs import Stub
 from contracts.errors import MdpError
 from transports.kafka.config import KafkaConfig
-from transports.kafka.topic_reader import TopicReader
+from transports.kafka.topic_reader import Message, TopicReader
 
 
 class OriginalLost(MdpError):  # noqa: N818 - says what is wrong

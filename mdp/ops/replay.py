@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import polars as pl
-from confluent_kafka import Message
 
 from codec.arrow_rows import take_rows
 from codec.decode import Decoder
@@ -19,7 +18,7 @@ from mdp.ops.file_records import as_fetch
 from transports.kafka.config import KafkaConfig
 from transports.kafka.producer import produce
 from transports.kafka.raw_producer import RawProducer
-from transports.kafka.topic_reader import TopicReader
+from transports.kafka.topic_reader import Message, TopicReader
 from transports.kafka.topics import partitions_of
 
 

@@ -10,14 +10,13 @@ from itertools import chain
 from typing import Any, Final, cast
 
 import msgspec
-from confluent_kafka import Message
 
 from codec import arrow_events
 from codec.encode import WIRE
 from contracts.record import ARROW, CONTENT_TYPE_NAMES, MSGPACK, Record, header, is_arrow
 from contracts.timestamps import format_timestamps
 from transports.kafka.config import KafkaConfig
-from transports.kafka.topic_reader import TopicReader
+from transports.kafka.topic_reader import Message, TopicReader
 
 _SLACK: Final = 16  # transactions leave markers between the records
 

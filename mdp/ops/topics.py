@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import yaml
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import ConfigResource
-from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
-from confluent_kafka.admin._resource import ResourceType
-from confluent_kafka.cimpl import NewTopic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from contracts.errors import MdpError
 from flows.project import SHIPPED
-from transports.kafka import brokers
+from transports.kafka.brokers import Cluster, Topic
 from transports.kafka.config import KafkaConfig
+from transports.kafka.topic_admin import TopicAdmin, TopicPlan, TopicsError
 
 _FILE: Final = "topics.yaml"
-_SECONDS: Final = 10.0
-_LOOK_SECONDS: Final = 0.02
 _TIMESTAMPS: Final = "message.timestamp.type"
-
-
-class TopicsError(MdpError):
-    """Topics cannot be created as asked; one line says what to do."""
 
 
 def _text(value: Any) -> Any:
@@ -49,6 +37,10 @@ class TopicConfig(BaseModel):
     partitions: int = Field(default=1, ge=1, description="Output topics need at least as many as the events topic.")
     replication: int = Field(default=1, ge=1, description="No more than there are brokers is asked for.")
     config: _Settings = Field(default_factory=dict, description="Kafka's own topic settings, such as `retention.ms`.")
+
+    @property
+    def plan(self) -> TopicPlan:
+        return TopicPlan(self.partitions, self.replication, self.config)
 
     def over(self, defaults: TopicConfig) -> TopicConfig:
         """Fill in `defaults` where the topic says nothing itself."""
@@ -112,13 +104,14 @@ def apply(bus: KafkaConfig, topics: dict[str, TopicConfig]) -> list[TopicReport]
         Unreachable: no broker answers.
         TopicsError: a topic cannot be created.
     """
-    before = _metadata(bus)
-    admin = AdminClient(bus.client())
-    wanted = {name: _capped(topic, len(before.brokers)) for name, topic in topics.items()}
+    admin = TopicAdmin(bus)
+    before = admin.await_listed([])
+    wanted = {name: _capped(topic, before.brokers) for name, topic in topics.items()}
     missing = {name: topic for name, topic in wanted.items() if name not in before.topics}
-    _create(admin, missing)
-    after = _metadata(bus, set(missing))
-    configs = _configs(admin, list(wanted))
+    admin.create(
+        {name: TopicPlan(topic.partitions, topic.replication, topic.config) for name, topic in missing.items()}
+    )
+    after, configs = admin.await_listed(missing), admin.settings(list(wanted))
     reports = [
         _report(name, topic, topics[name], after.topics[name], configs[name], is_new=name in missing)
         for name, topic in wanted.items()
@@ -127,7 +120,7 @@ def apply(bus: KafkaConfig, topics: dict[str, TopicConfig]) -> list[TopicReport]
     return _warned([*reports, *unlisted, *narrow], admin, bus)
 
 
-def compare(bus: KafkaConfig, topics: dict[str, TopicConfig], found: ClusterMetadata) -> list[TopicReport]:
+def compare(bus: KafkaConfig, topics: dict[str, TopicConfig], found: Cluster) -> list[TopicReport]:
     """Reports on all topics that the config names, as `apply` does, and creates none.
 
     Args:
@@ -137,10 +130,10 @@ def compare(bus: KafkaConfig, topics: dict[str, TopicConfig], found: ClusterMeta
     """
     used = {name: topic for name, topic in topics.items() if name in _roles(bus)}
     there = {name: topic for name, topic in used.items() if name in found.topics}
-    admin = AdminClient(bus.client())
-    configs = _configs(admin, list(there))
+    admin = TopicAdmin(bus)
+    configs = admin.settings(list(there))
     compared = [
-        _report(name, _capped(topic, len(found.brokers)), topic, found.topics[name], configs[name], is_new=False)
+        _report(name, _capped(topic, found.brokers), topic, found.topics[name], configs[name], is_new=False)
         for name, topic in there.items()
     ]
     missing = [
@@ -150,54 +143,20 @@ def compare(bus: KafkaConfig, topics: dict[str, TopicConfig], found: ClusterMeta
     return _warned([*missing, *compared, *unlisted, *narrow], admin, bus)
 
 
-def _metadata(bus: KafkaConfig, expected: set[str] | None = None) -> ClusterMetadata:
-    """What the broker knows, once it knows the `expected` topics: the controller has them a moment earlier."""
-    deadline = time.monotonic() + _SECONDS
-    while True:
-        metadata = brokers.metadata(bus.client())
-        if not (expected or set()) - metadata.topics.keys():
-            return metadata
-        if time.monotonic() > deadline:
-            raise TopicsError(f"the broker at {bus.brokers} does not show the topics it created: try again later")
-        time.sleep(_LOOK_SECONDS)
-
-
 def _capped(topic: TopicConfig, brokers: int) -> TopicConfig:
     return topic.model_copy(update={"replication": min(topic.replication, brokers)})
-
-
-def _create(admin: AdminClient, topics: dict[str, TopicConfig]) -> None:
-    if not topics:
-        return
-    new = [NewTopic(name, topic.partitions, topic.replication, config=topic.config) for name, topic in topics.items()]
-    for name, future in admin.create_topics(new).items():
-        try:
-            future.result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was faster
-                raise TopicsError(f"topic {name} cannot be created: {error.args[0].str()}") from None
-
-
-def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str | None]]:
-    if not names:
-        return {}
-    described = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in names])
-    return {
-        resource.name: {key: entry.value for key, entry in future.result().items()}
-        for resource, future in described.items()
-    }
 
 
 def _report(
     name: str,
     wanted: TopicConfig,
     listed: TopicConfig,
-    found: TopicMetadata,
+    found: Topic,
     config: dict[str, str | None],
     *,
     is_new: bool,
 ) -> TopicReport:
-    partitions, replication = len(found.partitions), len(found.partitions[0].replicas)
+    partitions, replication = len(found.partitions), found.replication
     compared = [
         ("partitions", partitions, wanted.partitions),
         ("replication", replication, wanted.replication),
@@ -214,21 +173,21 @@ def _roles(bus: KafkaConfig) -> dict[str, str]:
     return {getattr(bus, key): key for key in KafkaConfig.model_fields if key == "topic" or key.endswith("_topic")}
 
 
-def _unlisted(bus: KafkaConfig, listed: dict[str, TopicConfig], found: dict[str, TopicMetadata]) -> list[TopicReport]:
+def _unlisted(bus: KafkaConfig, listed: dict[str, TopicConfig], found: Mapping[str, Topic]) -> list[TopicReport]:
     reports = []
     for name, key in _roles(bus).items():
         if name in listed:
             continue
         note = f"named by bus.kafka.{key}, but not in {_FILE}"
         if name in found:
-            partitions = found[name].partitions
-            reports.append(TopicReport(name, len(partitions), len(partitions[0].replicas), is_new=False, notes=(note,)))
+            there = found[name]
+            reports.append(TopicReport(name, len(there.partitions), there.replication, is_new=False, notes=(note,)))
         else:
             reports.append(TopicReport(name, None, None, is_new=False, drift=(f"does not exist: {note}",)))
     return reports
 
 
-def _narrow(bus: KafkaConfig, found: dict[str, TopicMetadata]) -> list[TopicReport]:
+def _narrow(bus: KafkaConfig, found: Mapping[str, Topic]) -> list[TopicReport]:
     """Output topics with fewer partitions than the events, whose partition i leads to partition i of each of them."""
     if bus.topic not in found:
         return []
@@ -243,10 +202,10 @@ def _narrow(bus: KafkaConfig, found: dict[str, TopicMetadata]) -> list[TopicRepo
     return reports
 
 
-def _warned(reports: list[TopicReport], admin: AdminClient, bus: KafkaConfig) -> list[TopicReport]:
+def _warned(reports: list[TopicReport], admin: TopicAdmin, bus: KafkaConfig) -> list[TopicReport]:
     """With a word on the events topic, if its records bear the time that their producer says."""
     events = next(report for report in reports if report.name == bus.topic)
-    if events.partitions is None or _configs(admin, [bus.topic])[bus.topic].get(_TIMESTAMPS) != "CreateTime":
+    if events.partitions is None or admin.settings([bus.topic])[bus.topic].get(_TIMESTAMPS) != "CreateTime":
         return reports
     warning = f"{_TIMESTAMPS} is CreateTime: one event from the future can make all others of its provider late"
     return [replace(report, warnings=(warning,)) if report is events else report for report in reports]

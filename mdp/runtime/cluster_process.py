@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, NoReturn, cast
 
 from bytewax import errors
-from confluent_kafka import KafkaException
 
 from contracts.errors import MdpError
 from flows import stop
@@ -24,7 +23,7 @@ from mdp.runtime.processes import AWAY
 from mdp.runtime.worker import Flow, run_process, show_health, start_logging
 from telemetry import status
 from telemetry.whereabouts import SIZE, share
-from transports.kafka.transactional_writer import FORBIDDEN
+from transports.kafka.errors import may_pass
 
 _FAULT: Final = 1
 _NEIGHBOUR_SECONDS: Final = 5.0
@@ -123,9 +122,7 @@ def _told(failure: Exception) -> int:
 
 def _passes(cause: BaseException) -> bool:
     """Whether the same may succeed later."""
-    if isinstance(cause, KafkaException):
-        return cause.args[0].code() not in FORBIDDEN
-    return isinstance(cause, MdpError) and cause.passes
+    return cause.passes if isinstance(cause, MdpError) else may_pass(cause)
 
 
 if __name__ == "__main__":

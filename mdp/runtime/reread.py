@@ -7,15 +7,13 @@ from collections.abc import Callable
 from typing import Final
 
 from bytewax import errors
-from psycopg.errors import UndefinedColumn, UndefinedTable
-
 from flows import stop
 from flows.settings import Settings
 from mdp.cli.errors import causes
 from mdp.runtime.saved_state import SavedState
 from sinks import set_back
 from sinks.connection import StoreUnavailable
-from sinks.set_back import SetBack
+from contracts.progress import SetBack
 
 log: Final = logging.getLogger("mdp.runtime.worker")
 
@@ -28,7 +26,7 @@ def forget_if_set_back(settings: Settings, flow: str) -> None:
     url, flow_id = settings.store.url.get_secret_value(), settings.flow_id(flow)
     try:
         is_marked = set_back.is_marked(url, flow_id)
-    except (StoreUnavailable, UndefinedTable, UndefinedColumn):
+    except StoreUnavailable:
         return  # what has been lost is found out again
     if is_marked:
         log.warning("outputs of %s have gone back: its saved state is thrown away, and the log read again", flow_id)

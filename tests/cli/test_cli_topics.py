@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 import yaml
 from cli_result import Config, Mdp
-from confluent_kafka.admin import AdminClient
 
 from mdp.ops import topics
+from transports.kafka.config import KafkaConfig
+from transports.kafka.topic_admin import TopicAdmin
 
 KEYS = ("topic", "signals_topic", "bars_topic", "dlq_topic", "late_topic", "replay_topic")
 
@@ -40,7 +41,7 @@ def test_topics_are_created_once_with_what_the_file_says(
     note = "replication 1, not 2: the number of brokers"
     assert rows(first.out) == {name: f"created {2 if name in own else 3} 1 {note}" for name in names.values()}
     assert rows(second.out) == {name: f"exists {2 if name in own else 3} 1 {note}" for name in names.values()}
-    found = topics._configs(AdminClient({"bootstrap.servers": kafka}), [names["topic"]])[names["topic"]]
+    found = TopicAdmin(KafkaConfig(brokers=kafka)).settings([names["topic"]])[names["topic"]]
     assert (found["retention.ms"], found["message.timestamp.type"]) == ("259200000", "LogAppendTime")
 
 

@@ -176,9 +176,10 @@ def test_a_redrive_that_was_killed_has_sent_nothing_and_a_second_one_fences_the_
 ) -> None:
     config = load(refused.config, []).bus.kafka
     killed = Redriver(config)
-    killed._producer.begin_transaction()  # as a process does that dies before it commits
-    killed._producer.produce(refused.events, b"half done", None, 0)
-    killed._producer.flush(30)
+    producer = killed._transactions._producer
+    producer.begin_transaction()  # as a process does that dies before it commits
+    producer.produce(refused.events, b"half done", None, 0)
+    producer.flush(30)
     marks = mdp("stats")["redriven"]
     assert mdp("redrive", "--contains", "nowhere")["sent"] == 0
     assert b"half done" not in {record.value for record in records(refused.kafka, refused.events)}

@@ -11,7 +11,8 @@ from database_rows import bar, batch, select
 from contracts.progress import Reached
 from sinks.beginnings import Beginnings
 from sinks.schema.migrate import migrate
-from sinks.set_back import SetBack, is_marked
+from contracts.progress import SetBack
+from sinks.set_back import is_marked
 from sinks.timescale import TimescaleWriter
 
 P = "SELECT partition, first_offset, next_offset, again_from FROM progress ORDER BY partition"

@@ -16,8 +16,8 @@ from tests.harness import records
 from tests.transports.kafka_outputs import KafkaOutputs, identity_of
 from transports.kafka.claims import Takeover
 from transports.kafka.config import KafkaConfig
+from transports.kafka.errors import Fenced, is_fenced
 from transports.kafka.read_back import Place, last_causes
-from transports.kafka.transactional_writer import Fenced, is_fenced
 
 PARTITIONS = 16
 STEPS = 6  # of an owner

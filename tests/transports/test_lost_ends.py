@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from sinks.set_back import Loss, SetBack
+from contracts.progress import Loss, SetBack
 from tests.harness import recreate_topic
 from tests.transports.kafka_outputs import PARTITIONS, KafkaOutputs
 from transports.kafka import lost_ends

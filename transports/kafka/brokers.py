@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._metadata import ClusterMetadata
+from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
 
 from contracts.errors import MdpError
 
@@ -35,6 +36,41 @@ class Refused(Unreachable):
     """A broker and we do not trust each other; asking again would not help."""
 
     passes = False
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic that there is."""
+
+    partitions: tuple[int, ...]
+    replication: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What the brokers know."""
+
+    id: str
+    brokers: int
+    topics: Mapping[str, Topic]
+
+
+def cluster(client: Mapping[str, Any]) -> Cluster:
+    """The brokers and all their topics.
+
+    Raises:
+        Refused: a password or a certificate is not accepted, or there can be no client with these options.
+        Unreachable: no broker answers.
+    """
+    found = metadata(client)
+    topics = {name: _topic(topic) for name, topic in found.topics.items()}
+    return Cluster(str(found.cluster_id), len(found.brokers), topics)
+
+
+def _topic(found: TopicMetadata) -> Topic:
+    return Topic(
+        tuple(sorted(found.partitions)), max((len(each.replicas) for each in found.partitions.values()), default=0)
+    )
 
 
 def metadata(client: Mapping[str, Any], topic: str | None = None) -> ClusterMetadata:

@@ -3,8 +3,29 @@
 from __future__ import annotations
 
 import msgspec
+from confluent_kafka import Producer
 
 from contracts.timestamps import format_timestamp
+from transports.kafka.config import KafkaConfig
+from transports.kafka.producing import backpressured
+
+
+class HeartbeatWriter:
+    """Appends heartbeats to the partition that they are about; does not wait for their acknowledgement.
+
+    One that is lost is due again.
+    """
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._producer = Producer(config.client(linger_ms=0))
+        self._produce = backpressured(self._producer)
+
+    def append(self, topic: str, partition: int, provider: str, src_ts: int) -> None:
+        self._produce(topic, heartbeat_record(provider, src_ts), None, partition)
+
+    def poll(self) -> None:
+        """Lets the client tell of what has become of earlier ones."""
+        self._producer.poll(0)
 
 
 def heartbeat_record(provider: str, src_ts: int) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from codec.output_records import Cause, Identity
-from sinks.set_back import Loss, SetBack
+from contracts.progress import Loss, SetBack
 from transports.kafka.config import KafkaConfig
 from transports.kafka.read_back import NOTHING, Place, last_causes
 

@@ -35,6 +35,11 @@ def refusal() -> str | None:
     return reason
 
 
+def version() -> str:
+    """Of librdkafka."""
+    return str(confluent_kafka.libversion()[0])
+
+
 def _installed() -> str:
     """A digest of what the answer depends on."""
     file = Path(str(cimpl.__file__)).stat()

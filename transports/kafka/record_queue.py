@@ -1,64 +1,28 @@
-"""What librdkafka has fetched of a partition, as columns.
-
-confluent-kafka makes an object of each record, which costs more than all else that is done to read one. Below it, in
-C, records come as an array of pointers to
-
-    struct { int32 error; topic*; int32 partition; void* payload; size_t length; void* key; size_t key_length;
-             int64 offset; ... }                                                             (rdkafka.h: stable ABI)
-
-and are copied into columns from there. The consumer is confluent-kafka's in all else. Its callbacks may only run
-inside its own methods, so this reads a queue in which none are ever put: that of the partition, taken out of the
-consumer's, which goes on being polled for whatever else there is.
-"""
+"""The records of a partition as columns, without an object for each: `native.partition_queue` says how."""
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-import llvmlite.binding as llvm
 import numpy as np
-import numpy.typing as npt
 from confluent_kafka import Consumer, KafkaError, TopicPartition
-from numba import types
 
-from contracts.binary import NONE, PADDING, BinaryColumn, starts_of
-from contracts.record import CONTENT_TYPE_NAMES, MAX_CONTENT_TYPE_BYTES, Records
-from native.jit import compiled
-from native.librdkafka import LIBRARY, client_of, function
-from native.memory import byte, eight_bytes, four_bytes, gather
+from contracts.record import Records
+from native.partition_queue import (
+    NO_MESSAGES,
+    Messages,
+    PartitionQueue,
+    destroy_all,
+    error_of,
+    failed,
+    fitting,
+    records_of,
+)
 from transports.kafka.object_queue import Event
 
-_Ints = npt.NDArray[np.int64]
-_Messages = _Ints  # their addresses
-
-_PAYLOAD, _LENGTH, _KEY, _KEY_LENGTH, _OFFSET = 24, 32, 40, 48, 56  # in the struct, in bytes
-_OPEN: Final = ord("{")
 _STEP: Final = 16  # so many times more messages are taken at once, as long as they are small
-_NAMES: Final = tuple(ctypes.create_string_buffer(name.encode()) for name in CONTENT_TYPE_NAMES)
-_PLACE: Final = np.dtype(
-    [(name, np.int64) for name in ("value", "value_len", "key", "key_len", "type", "type_len", "offset", "time_ms")]
-)
-
-_pointer = ctypes.c_void_p
-_get_queue = function("rd_kafka_queue_get_partition", _pointer, _pointer, ctypes.c_char_p, ctypes.c_int32)
-_forward = function("rd_kafka_queue_forward", None, _pointer, _pointer)
-_give_back = function("rd_kafka_queue_destroy", None, _pointer)
-_consume = function("rd_kafka_consume_batch_queue", ctypes.c_ssize_t, _pointer, ctypes.c_int, _pointer, ctypes.c_size_t)
-_error_text = function("rd_kafka_message_errstr", ctypes.c_char_p, _pointer)
-
-
-def _native(name: str, signature: Any) -> Any:
-    """A function of librdkafka for compiled code."""
-    llvm.add_symbol(name, ctypes.cast(getattr(LIBRARY, name), _pointer).value)
-    return types.ExternalFunction(name, signature)
-
-
-_timestamp = _native("rd_kafka_message_timestamp", types.int64(types.intp, types.intp))
-_headers = _native("rd_kafka_message_headers", types.int32(types.intp, types.intp))
-_header = _native("rd_kafka_header_get_all", types.int32(types.intp, types.intp, types.intp, types.intp, types.intp))
-_destroy = _native("rd_kafka_message_destroy", types.void(types.intp))
+_NOTHING: Final = records_of(NO_MESSAGES)
 
 
 class RecordQueue:
@@ -66,20 +30,19 @@ class RecordQueue:
 
     def __init__(self, consumer: Consumer, topic: str, partition: int) -> None:
         self._consumer, self._topic, self._partition = consumer, topic, partition
-        self._waiting = _NO_MESSAGES  # taken from the consumer, and not read for want of room
-        self._queue = _get_queue(client_of(consumer), topic.encode(), partition)
-        _forward(self._queue, None)
+        self._waiting = NO_MESSAGES  # taken from the consumer, and not read for want of room
+        self._queue = PartitionQueue(consumer, topic, partition)
 
     def start_at(self, offset: int) -> None:
         """Fetches from there on; what has been fetched before is dropped."""
-        _destroy_all(self._waiting)
-        self._waiting = _NO_MESSAGES
+        destroy_all(self._waiting)
+        self._waiting = NO_MESSAGES
         self._consumer.assign([TopicPartition(self._topic, self._partition, offset)])
 
     def stop(self) -> None:
         """Fetches no more, until it is started again."""
-        _destroy_all(self._waiting)
-        self._waiting = _NO_MESSAGES
+        destroy_all(self._waiting)
+        self._waiting = NO_MESSAGES
         self._consumer.unassign()
 
     def read(self, most: int, most_bytes: int) -> tuple[Records, list[Event], bool]:
@@ -92,31 +55,27 @@ class RecordQueue:
         if not len(messages):
             return _NOTHING, [], is_all
         try:
-            failed = _failed(messages)
-            events = [_event(address) for address in messages[failed].tolist()]
-            return _records(messages[~failed] if events else messages), events, is_all
+            is_event = failed(messages)
+            events = [_event(address) for address in messages[is_event].tolist()]
+            return records_of(messages[~is_event] if events else messages), events, is_all
         finally:
-            _destroy_all(messages)
+            destroy_all(messages)
 
-    def _taken(self, most: int, most_bytes: int) -> tuple[_Messages, bool]:
+    def _taken(self, most: int, most_bytes: int) -> tuple[Messages, bool]:
         """Messages that fit, and whether there are no others.
 
         What is taken makes room for the consumer to fetch more: so large ones are taken one by one.
         """
         messages, step, is_all = self._waiting, 1, False
-        fitting = _fitting(messages, most, most_bytes)
-        while fitting == len(messages) < most and not is_all:
+        count = fitting(messages, most, most_bytes)
+        while count == len(messages) < most and not is_all:
             asked = min(step, most - len(messages))
-            more = self._consumed(asked)
+            more = self._queue.take(asked)
             is_all, step = len(more) < asked, step * _STEP
             messages = np.concatenate([messages, more])
-            fitting = _fitting(messages, most, most_bytes)
-        self._waiting = messages[fitting:]
-        return messages[:fitting], is_all and not len(self._waiting)
-
-    def _consumed(self, most: int) -> _Messages:
-        messages = np.empty(most, np.int64)
-        return messages[: max(_consume(self._queue, 0, messages.ctypes.data, most), 0)]
+            count = fitting(messages, most, most_bytes)
+        self._waiting = messages[count:]
+        return messages[:count], is_all and not len(self._waiting)
 
     def others(self) -> Iterator[Event]:
         """What the consumer has to tell besides; its callbacks run here."""
@@ -127,109 +86,10 @@ class RecordQueue:
             yield Event(error, message.offset() or 0)
 
     def close(self) -> None:
-        _destroy_all(self._waiting)
-        _give_back(self._queue)
+        destroy_all(self._waiting)
+        self._queue.close()
 
 
 def _event(message: int) -> Event:
-    code = ctypes.c_int32.from_address(message).value
-    text = _error_text(message)
-    offset = ctypes.c_int64.from_address(message + _OFFSET).value
-    return Event(KafkaError(code, text.decode("utf-8", "replace") if text else None), offset)
-
-
-def _records(messages: _Messages) -> Records:
-    places, answers = np.empty(len(messages), _PLACE), np.empty(4, np.int64)
-    name, other_name = map(ctypes.addressof, _NAMES)
-    _find(messages, name, other_name, answers, places)
-    return Records(
-        values=_copied(places["value"], places["value_len"]),
-        keys=_copied(places["key"], places["key_len"]),
-        content_types=_copied(places["type"], places["type_len"]),
-        offsets=np.ascontiguousarray(places["offset"]),
-        times_ms=np.ascontiguousarray(places["time_ms"]),
-    )
-
-
-def _copied(addresses: _Ints, lengths: _Ints) -> BinaryColumn:
-    lengths = np.ascontiguousarray(lengths)
-    starts = starts_of(lengths)
-    data = np.empty(starts[-1] + PADDING, np.uint8)
-    data[starts[1:] - 1] = 0
-    data[starts[-1] :] = 0
-    gather(np.ascontiguousarray(addresses), lengths, starts, data)
-    return BinaryColumn(data, starts[:-1], lengths)
-
-
-@compiled
-def _failed(messages: _Messages) -> npt.NDArray[np.bool_]:
-    failed = np.zeros(len(messages), np.bool_)
-    for row in range(len(messages)):
-        failed[row] = four_bytes(messages[row]) != 0
-    return failed
-
-
-@compiled
-def _fitting(messages: _Messages, most: int, most_bytes: int) -> int:
-    """How many of the first messages are no more and no larger than that together; one always is."""
-    size = 0
-    for row in range(min(len(messages), most)):
-        size += eight_bytes(messages[row] + _LENGTH) + eight_bytes(messages[row] + _KEY_LENGTH)
-        if size > most_bytes and row > 0:
-            return row
-    return min(len(messages), most)
-
-
-@compiled
-def _find(messages: _Messages, name: int, other_name: int, answers: _Ints, places: npt.NDArray[Any]) -> None:
-    """Where the parts of each record lie; headers are looked at only where the value could be other than JSON."""
-    for row in range(len(messages)):
-        message, place = messages[row], places[row]
-        place.value, place.value_len = eight_bytes(message + _PAYLOAD), eight_bytes(message + _LENGTH)
-        place.key, place.key_len = eight_bytes(message + _KEY), eight_bytes(message + _KEY_LENGTH)
-        place.type_len = NONE
-        if place.value == 0:
-            place.value_len = NONE
-        elif place.value_len == 0 or byte(place.value) != _OPEN:
-            place.type, place.type_len = _content_type(message, name, other_name, answers)
-        if place.key == 0:
-            place.key_len = NONE
-        place.offset, place.time_ms = eight_bytes(message + _OFFSET), _timestamp(message, 0)
-
-
-@compiled
-def _content_type(message: int, name: int, other_name: int, answers: _Ints) -> tuple[int, int]:
-    """(where it lies, its length, which is NONE where there is none), by the rule of `contracts.record.header`.
-
-    `answers` has room for four pointers: to all headers, and to the name and the value of one, and for its length.
-    """
-    room, index, value, length = answers.ctypes.data, 0, 0, NONE
-    if _headers(message, room) == 0:
-        while _header(answers[0], index, room + 8, room + 16, room + 24) == 0:
-            if answers[2] != 0 and (_is_equal(answers[1], name) or _is_equal(answers[1], other_name)):
-                value, length = answers[2], min(answers[3], MAX_CONTENT_TYPE_BYTES)
-            index += 1
-    return value, length
-
-
-@compiled
-def _is_equal(text: int, other: int) -> bool:
-    """Whether two texts that end with a zero byte are equal."""
-    while byte(text) == byte(other) and byte(text) != 0:
-        text += 1
-        other += 1
-    return byte(text) == byte(other)
-
-
-@compiled
-def _destroy_all(messages: _Messages) -> None:
-    for message in messages:
-        _destroy(message)
-
-
-# Loads the compiled code now, rather than with the first record.
-_NO_MESSAGES: Final = np.zeros(0, np.int64)
-_NOTHING: Final = _records(_NO_MESSAGES)
-_failed(_NO_MESSAGES)
-_fitting(_NO_MESSAGES, 0, 0)
-_destroy_all(_NO_MESSAGES)
+    code, text, offset = error_of(message)
+    return Event(KafkaError(code, text), offset)

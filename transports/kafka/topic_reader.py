@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,6 +15,8 @@ from transports.kafka.config import KafkaConfig
 from transports.kafka.fetches import MODERATE
 from transports.kafka.topics import SourceError, partitions_of
 from transports.kafka.unreadable import UNREADABLE, after_unreadable
+
+__all__ = ["Message", "TopicReader"]
 
 _SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.2  # so that an interrupt is heeded soon
@@ -60,6 +63,14 @@ class TopicReader:
         """The first offset of the partition, and the one after its last."""
         low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)
         return low, high
+
+    def log_end(self, partition: int) -> int:
+        """Where the partition ends, open transactions included."""
+        with closing(
+            Consumer(self._config.client(group_id="mdp-reader", isolation_level="read_uncommitted"))
+        ) as consumer:
+            end: int = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)[1]
+        return end
 
     def offset_at(self, partition: int, time_ns: int) -> int:
         """The first offset whose record has this timestamp or a later one; the end where there is none."""

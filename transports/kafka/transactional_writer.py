@@ -10,29 +10,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Producer
 
 from codec.output_records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
 from contracts.batch import Confirm, MicroBatch
-from contracts.errors import MdpError
-from sinks.progress import Source
-from sinks.set_back import Loss, SetBack
+from contracts.progress import Loss, SetBack, Source
 from telemetry.metrics import DLQ_RECORDS
 from telemetry.outage import wait_out
 from transports.kafka.claims import Takeover
 from transports.kafka.config import ClientOption, KafkaConfig
+from transports.kafka.errors import REPLACED, Fenced, KafkaUnavailable, translated
 from transports.kafka.lost_ends import Deliveries, Written, check_ends, lost_end
 from transports.kafka.producing import backpressured
 from transports.kafka.read_back import Place, last_causes
 
 _SECONDS = 30.0
-FORBIDDEN: Final = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    }
-)
 _PRODUCER: dict[str, ClientOption] = {
     "compression_type": "lz4",
     "linger_ms": 0,
@@ -43,33 +35,9 @@ _PRODUCER: dict[str, ClientOption] = {
 _NO_END: Final = 2**63 - 1
 # Kafka keeps offsets, and so claims, for a week by default (offsets.retention.minutes).
 _RENEWAL_SECONDS: Final = 12 * 3600.0
-_REPLACED: Final = "another worker of this flow has taken over; only one may run at a time"
-_FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 
 Records = Callable[[MicroBatch], Iterator[OutRecord]]
 Mark = Callable[[Mapping[Source, Loss]], None]
-
-
-class Fenced(MdpError):  # noqa: N818 - says what happened
-    """Another worker has taken over this partition."""
-
-
-class RecordTooLarge(MdpError):  # noqa: N818 - says what is wrong
-    """A topic does not take what the events topic took; waiting would not help."""
-
-
-class Forbidden(MdpError):  # noqa: N818 - says what is wrong
-    """The broker does not let this user do it."""
-
-
-class KafkaUnavailable(MdpError):  # noqa: N818 - says what is wrong
-    """The transaction did not go through; writing the same batches again is safe."""
-
-    passes = True
-
-    @property
-    def line(self) -> str:
-        return f"Kafka: {self}"
 
 
 def outputs(config: KafkaConfig, *, signals: bool, bars: bool) -> dict[str, Records]:
@@ -153,10 +121,10 @@ class TransactionalWriter:
         """
         self._producer = None
         partitions = sorted(self._partitions)
-        with _translated_errors(), Takeover(self._config, self._identity, partitions) as takeover:
+        with translated(), Takeover(self._config, self._identity, partitions) as takeover:
             former = takeover.lock()
             if any(former.get(place.partition, "") not in {*self._names, ""} for place in self._written):
-                raise Fenced(_REPLACED)
+                raise Fenced(REPLACED)
             takeover.fence({*former.values(), *self._names})
             name, producer = takeover.writer(**_PRODUCER)
             self._names.add(name)
@@ -173,7 +141,7 @@ class TransactionalWriter:
         if not new:
             return
         try:
-            with _translated_errors():
+            with translated():
                 delivered = self._commit(producer, new)
         except KafkaUnavailable:
             self._producer = None  # a new one fences what may have become of this transaction, and looks
@@ -227,7 +195,7 @@ class TransactionalWriter:
     def _check_ends(self, acknowledged: Mapping[Place, Written]) -> None:
         if not acknowledged:
             return
-        with _translated_errors():
+        with translated():
             try:
                 check_ends(self._config, self._identity, acknowledged)
             except SetBack as back:
@@ -241,35 +209,3 @@ class TransactionalWriter:
 def _boot_seconds() -> float:
     """That pass also while the machine sleeps, where it can tell."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def is_fenced(error: KafkaError) -> bool:
-    """Whether another producer has taken the transactional id. What is FORBIDDEN is fatal too, and is no such case.
-
-    Nor is an id that the broker has forgotten, having heard nothing of it for a week.
-    """
-    return error.code() in _FENCED or (error.fatal() and error.code() != KafkaError.INVALID_PRODUCER_ID_MAPPING)
-
-
-class _translated_errors:  # noqa: N801 - used as a statement
-    """KafkaException as Forbidden, Fenced, RecordTooLarge or KafkaUnavailable."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, SystemError):  # of a delivery report that came after what is fatal was raised
-            error = error.__cause__
-        if not isinstance(error, KafkaException):
-            return
-        cause: KafkaError = error.args[0]
-        if cause.code() in FORBIDDEN:
-            raise Forbidden(f"Kafka does not let this user write: {cause.str()}; grant what is asked for") from None
-        if is_fenced(cause):
-            raise Fenced(_REPLACED) from None
-        if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            raise RecordTooLarge(
-                "an output topic refuses a record for its size; "
-                "give it a max.message.bytes above that of the events topic, as configs/topics.yaml does"
-            ) from None
-        raise KafkaUnavailable(cause.str()) from None

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
-from confluent_kafka import Message
 
 from contracts.record import CONTENT_TYPE, JSON, Headers
+from transports.kafka.topic_reader import Message
 
 MARK: Final = "dlq_mark"
 RETRY_COUNT: Final = "retry_count"

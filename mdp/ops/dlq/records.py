@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Final
 
-from confluent_kafka import Consumer, Message, TopicPartition
-
 from codec.output_records import DLQ_ERROR, DLQ_REASON, FAILED_AT, SOURCE_ROWS, STUB, source_of
 from codec.stubs import Stub, read_stub
 from contracts.record import CONTENT_TYPE, header_bytes, header_texts
 from mdp.ops.dlq.marks import Marks, Origin, mark_of
-from transports.kafka.config import KafkaConfig
-from transports.kafka.topic_reader import TopicReader
+from transports.kafka.topic_reader import Message, TopicReader
 from transports.kafka.topics import SourceError
 
 UNKNOWN: Final = "unknown"  # as a reason: not the pipeline wrote the record
-_SECONDS: Final = 10.0
 _OPEN_SECONDS: Final = 70.0  # Kafka gives up a transaction whose writer has died after a minute
 _LOOK_SECONDS: Final = 0.05
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -97,9 +92,10 @@ class Dlq:
         SourceError: the topic cannot be read.
     """
 
-    def __init__(self, config: KafkaConfig, reader: TopicReader) -> None:
+    def __init__(self, reader: TopicReader) -> None:
         self._reader = reader
-        self._bounds = {partition: _bounds(reader, partition, end) for partition, end in _ends(config, reader).items()}
+        ends = {partition: reader.log_end(partition) for partition in reader.partitions}
+        self._bounds = {partition: _bounds(reader, partition, end) for partition, end in ends.items()}
         self.marks = Marks.of(chain.from_iterable(map(self._messages, reader.partitions)))
 
     def records(self, chosen: Chosen) -> Iterator[DlqRecord]:
@@ -111,16 +107,6 @@ class Dlq:
 
     def _messages(self, partition: int) -> Iterator[Message]:
         return chain.from_iterable(self._reader.span(partition, *self._bounds[partition]))
-
-
-def _ends(config: KafkaConfig, reader: TopicReader) -> dict[int, int]:
-    """Where each partition ends, open transactions included."""
-    client = config.client(group_id=config.consumer_group, enable_auto_commit=False, isolation_level="read_uncommitted")
-    with closing(Consumer(client)) as consumer:
-        return {
-            partition: consumer.get_watermark_offsets(TopicPartition(reader.topic, partition), timeout=_SECONDS)[1]
-            for partition in reader.partitions
-        }
 
 
 def _bounds(reader: TopicReader, partition: int, end: int) -> tuple[int, int]:

@@ -1,0 +1,187 @@
+"""What librdkafka has fetched of a partition: messages by their address, and columns of what they hold.
+
+confluent-kafka makes an object of each record, which costs more than all else that is done to read one. Below it, in
+C, records come as an array of pointers to
+
+    struct { int32 error; topic*; int32 partition; void* payload; size_t length; void* key; size_t key_length;
+             int64 offset; ... }                                                             (rdkafka.h: stable ABI)
+
+and are copied into columns from there. The consumer is confluent-kafka's in all else. Its callbacks may only run
+inside its own methods, so this reads a queue in which none are ever put: that of the partition, taken out of the
+consumer's, which goes on being polled for whatever else there is.
+
+Whoever takes messages destroys them, each once: they are librdkafka's memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Final
+
+import llvmlite.binding as llvm
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+from contracts.binary import NONE, PADDING, BinaryColumn, starts_of
+from contracts.record import CONTENT_TYPE_NAMES, MAX_CONTENT_TYPE_BYTES, Records
+from native.jit import compiled
+from native.librdkafka import LIBRARY, client_of, function
+from native.memory import byte, eight_bytes, four_bytes, gather
+
+_Ints = npt.NDArray[np.int64]
+Messages = _Ints  # their addresses
+
+_PAYLOAD, _LENGTH, _KEY, _KEY_LENGTH, _OFFSET = 24, 32, 40, 48, 56  # in the struct, in bytes
+_OPEN: Final = ord("{")
+_NAMES: Final = tuple(ctypes.create_string_buffer(name.encode()) for name in CONTENT_TYPE_NAMES)
+_PLACE: Final = np.dtype(
+    [(name, np.int64) for name in ("value", "value_len", "key", "key_len", "type", "type_len", "offset", "time_ms")]
+)
+
+_pointer = ctypes.c_void_p
+_get_queue = function("rd_kafka_queue_get_partition", _pointer, _pointer, ctypes.c_char_p, ctypes.c_int32)
+_forward = function("rd_kafka_queue_forward", None, _pointer, _pointer)
+_give_back = function("rd_kafka_queue_destroy", None, _pointer)
+_consume = function("rd_kafka_consume_batch_queue", ctypes.c_ssize_t, _pointer, ctypes.c_int, _pointer, ctypes.c_size_t)
+_error_text = function("rd_kafka_message_errstr", ctypes.c_char_p, _pointer)
+
+
+def _native(name: str, signature: Any) -> Any:
+    """A function of librdkafka for compiled code."""
+    llvm.add_symbol(name, ctypes.cast(getattr(LIBRARY, name), _pointer).value)
+    return types.ExternalFunction(name, signature)
+
+
+_timestamp = _native("rd_kafka_message_timestamp", types.int64(types.intp, types.intp))
+_headers = _native("rd_kafka_message_headers", types.int32(types.intp, types.intp))
+_header = _native("rd_kafka_header_get_all", types.int32(types.intp, types.intp, types.intp, types.intp, types.intp))
+_destroy = _native("rd_kafka_message_destroy", types.void(types.intp))
+
+
+class PartitionQueue:
+    """The messages of one partition that a consumer fetches once it has been assigned it.
+
+    Args:
+        consumer: a `confluent_kafka.Consumer`, which has to live as long as the queue.
+    """
+
+    def __init__(self, consumer: object, topic: str, partition: int) -> None:
+        self._queue = _get_queue(client_of(consumer), topic.encode(), partition)
+        _forward(self._queue, None)
+
+    def take(self, most: int) -> Messages:
+        """Messages that have been fetched, at most so many; does not wait."""
+        messages = np.empty(most, np.int64)
+        return messages[: max(_consume(self._queue, 0, messages.ctypes.data, most), 0)]
+
+    def close(self) -> None:
+        _give_back(self._queue)
+
+
+def error_of(message: int) -> tuple[int, str | None, int]:
+    """The code, the text and the offset of a message that is no record."""
+    code = ctypes.c_int32.from_address(message).value
+    text = _error_text(message)
+    offset = ctypes.c_int64.from_address(message + _OFFSET).value
+    return code, text.decode("utf-8", "replace") if text else None, offset
+
+
+def records_of(messages: Messages) -> Records:
+    """A copy of what they hold."""
+    places, answers = np.empty(len(messages), _PLACE), np.empty(4, np.int64)
+    name, other_name = map(ctypes.addressof, _NAMES)
+    _find(messages, name, other_name, answers, places)
+    return Records(
+        values=_copied(places["value"], places["value_len"]),
+        keys=_copied(places["key"], places["key_len"]),
+        content_types=_copied(places["type"], places["type_len"]),
+        offsets=np.ascontiguousarray(places["offset"]),
+        times_ms=np.ascontiguousarray(places["time_ms"]),
+    )
+
+
+def _copied(addresses: _Ints, lengths: _Ints) -> BinaryColumn:
+    lengths = np.ascontiguousarray(lengths)
+    starts = starts_of(lengths)
+    data = np.empty(starts[-1] + PADDING, np.uint8)
+    data[starts[1:] - 1] = 0
+    data[starts[-1] :] = 0
+    gather(np.ascontiguousarray(addresses), lengths, starts, data)
+    return BinaryColumn(data, starts[:-1], lengths)
+
+
+@compiled
+def failed(messages: Messages) -> npt.NDArray[np.bool_]:
+    """Which of them are no records."""
+    flags = np.zeros(len(messages), np.bool_)
+    for row in range(len(messages)):
+        flags[row] = four_bytes(messages[row]) != 0
+    return flags
+
+
+@compiled
+def fitting(messages: Messages, most: int, most_bytes: int) -> int:
+    """How many of the first messages are no more and no larger than that together; one always is."""
+    size = 0
+    for row in range(min(len(messages), most)):
+        size += eight_bytes(messages[row] + _LENGTH) + eight_bytes(messages[row] + _KEY_LENGTH)
+        if size > most_bytes and row > 0:
+            return row
+    return min(len(messages), most)
+
+
+@compiled
+def _find(messages: Messages, name: int, other_name: int, answers: _Ints, places: npt.NDArray[Any]) -> None:
+    """Where the parts of each record lie; headers are looked at only where the value could be other than JSON."""
+    for row in range(len(messages)):
+        message, place = messages[row], places[row]
+        place.value, place.value_len = eight_bytes(message + _PAYLOAD), eight_bytes(message + _LENGTH)
+        place.key, place.key_len = eight_bytes(message + _KEY), eight_bytes(message + _KEY_LENGTH)
+        place.type_len = NONE
+        if place.value == 0:
+            place.value_len = NONE
+        elif place.value_len == 0 or byte(place.value) != _OPEN:
+            place.type, place.type_len = _content_type(message, name, other_name, answers)
+        if place.key == 0:
+            place.key_len = NONE
+        place.offset, place.time_ms = eight_bytes(message + _OFFSET), _timestamp(message, 0)
+
+
+@compiled
+def _content_type(message: int, name: int, other_name: int, answers: _Ints) -> tuple[int, int]:
+    """(where it lies, its length, which is NONE where there is none), by the rule of `contracts.record.header`.
+
+    `answers` has room for four pointers: to all headers, and to the name and the value of one, and for its length.
+    """
+    room, index, value, length = answers.ctypes.data, 0, 0, NONE
+    if _headers(message, room) == 0:
+        while _header(answers[0], index, room + 8, room + 16, room + 24) == 0:
+            if answers[2] != 0 and (_is_equal(answers[1], name) or _is_equal(answers[1], other_name)):
+                value, length = answers[2], min(answers[3], MAX_CONTENT_TYPE_BYTES)
+            index += 1
+    return value, length
+
+
+@compiled
+def _is_equal(text: int, other: int) -> bool:
+    """Whether two texts that end with a zero byte are equal."""
+    while byte(text) == byte(other) and byte(text) != 0:
+        text += 1
+        other += 1
+    return byte(text) == byte(other)
+
+
+@compiled
+def destroy_all(messages: Messages) -> None:
+    """Gives their memory back."""
+    for message in messages:
+        _destroy(message)
+
+
+# Loads the compiled code now, rather than with the first record.
+NO_MESSAGES: Final = np.zeros(0, np.int64)
+records_of(NO_MESSAGES)
+failed(NO_MESSAGES)
+fitting(NO_MESSAGES, 0, 0)
+destroy_all(NO_MESSAGES)
