@@ -18,6 +18,7 @@ from typing import Any
 from features.bars.windows import Windows
 from features.rolling.rolling import RollingFeatures
 from flows import endpoints
+from flows.spec import MARKET
 from inference.engine import Inference
 from mdp.runtime.worker import run
 from sinks.timescale import TimescaleWriter
@@ -150,7 +151,7 @@ def _instrument() -> None:
 def main() -> None:
     trace, *overrides = sys.argv[1:]
     _instrument()
-    code = run("market", None, overrides, workers=1)
+    code = run(MARKET, None, overrides, workers=1)
     Path(trace).write_text(json.dumps(_notes))
     sys.exit(code)
 

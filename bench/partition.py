@@ -9,6 +9,7 @@ from contracts.batch import MicroBatch
 from contracts.record import Fetch, Records
 from flows import endpoints, steps
 from flows.settings import Settings
+from flows.spec import MARKET
 
 FETCH, BATCH = 4_000, 30_000  # records, as a worker reads them
 
@@ -31,7 +32,7 @@ class Partition:
 
     def __init__(self, settings: Settings) -> None:
         self._decode = endpoints.events(settings)
-        self._steps = [build(settings) for build in (steps.windows, steps.rolling, steps.inference)]
+        self._steps = [steps.STEPS[name](settings) for name in MARKET.steps]
 
     def bars(self, parts: Iterable[Fetch]) -> MicroBatch:
         """One batch, to bars."""

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from bench import meter
+from flows.spec import MARKET
 from mdp.runtime import processes, worker
 from transports.kafka.source import KafkaSource
 
@@ -37,7 +38,7 @@ def _run(overrides: list[str], workers: int) -> int:
         processes.SERVER = "bench.fork_server"
     else:
         worker.run_process = meter.metered(worker.run_process, KafkaSource)
-    return worker.run("market", None, overrides, workers)
+    return worker.run(MARKET, None, overrides, workers)
 
 
 if __name__ == "__main__":

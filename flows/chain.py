@@ -9,8 +9,7 @@ from typing import Any, Protocol
 from bytewax.operators import StatefulBatchLogic
 
 from contracts.batch import MicroBatch
-from flows.settings import Settings
-from flows.state_shape import Shape, check_shape, state_shape
+from flows.state_shape import Shape, check_shape
 from flows.stop import STOP
 from telemetry.snapshots import note_size, timed_snapshot
 
@@ -98,14 +97,3 @@ class Chain(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
             for name, state in states.items():
                 note_size(name, self._partition, state)
         return self._shape, states
-
-
-def chain(
-    settings: Settings,
-    flow: str,
-    stateful: Sequence[Callable[[Settings], Step]],
-    stateless: Sequence[Run] = (),
-) -> Callable[[Saved | None], Chain]:
-    """What `op.stateful_batch` builds the logic of each partition by: its own `stateful` steps, then `stateless`."""
-    shape = state_shape(settings, flow)
-    return lambda saved: Chain([build(settings) for build in stateful], stateless, shape, saved)

@@ -10,17 +10,17 @@ from codec.decode import Decoder
 from codec.output_records import Identity
 from contracts.batch import Confirm, taken_as_read
 from contracts.partition_keys import part_name
+from contracts.progress import Loss, Source
 from flows.settings import Settings
+from flows.spec import FlowSpec
 from flows.stop import STOP
 from native.closing_times import ClosingTimes
 from sinks import set_back
 from sinks.beginnings import Beginnings
 from sinks.connection import StoreUnavailable
 from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
-from contracts.progress import Source
 from sinks.queries.flow_topics import known_id
 from sinks.schema.migrate import migrate
-from contracts.progress import Loss
 from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
 from telemetry.outage import Outage, wait_out
@@ -31,22 +31,22 @@ from transports.kafka.topics import partitions_of
 from transports.kafka.transactional_writer import outputs
 
 
-def source(settings: Settings, flow: str, decode: Decode) -> KafkaSource:
+def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
     """The partitions of a topic, from where the run is to begin, decoded."""
-    kafka, run, window, topic = settings.bus.kafka, settings.run, settings.micro_batch, settings.source_topic(flow)
+    kafka, run, window, topic = settings.bus.kafka, settings.run, settings.micro_batch, spec.topic(settings)
     outage, url = Outage("Kafka"), settings.store.url.get_secret_value()
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
     ends = None if run.bounded else EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
-    beginnings = Beginnings(url, settings.progress_id(flow), topic, lambda: create_tables(settings))
+    beginnings = Beginnings(url, spec.progress_id(settings), topic, lambda: create_tables(settings))
     closing = partial(ClosingTimes, window.window_ns, window.allow_late_ns, window.max_future_ms * 1_000_000)
-    closing_times = None if run.bounded or flow == "infer" else closing
+    closing_times = closing if spec.closes_windows and not run.bounded else None
 
-    identity = TopicIdentity(kafka, topic, lambda: known_id(url, settings.flow_id(flow), topic))
+    identity = TopicIdentity(kafka, topic, lambda: known_id(url, spec.id(settings), topic))
     return KafkaSource(
         kafka,
         topic,
-        decode,
+        events(settings) if spec.reads == "topic" else bars(settings),
         window.max_batch_size,
         identity,
         STOP,
@@ -86,7 +86,7 @@ def create_tables(settings: Settings) -> list[str]:
     )
 
 
-def timescale(settings: Settings, flow: str, confirm: Confirm = taken_as_read) -> TimescaleSink:
+def timescale(settings: Settings, spec: FlowSpec, confirm: Confirm = taken_as_read) -> TimescaleSink:
     """Bars, features and signals to the database."""
     url, names = settings.store.url.get_secret_value(), settings.features.names
 
@@ -94,39 +94,37 @@ def timescale(settings: Settings, flow: str, confirm: Confirm = taken_as_read) -
         create_tables(settings)
         writer = TimescaleWriter(
             url,
-            flow=settings.progress_id(flow),
+            flow=spec.progress_id(settings),
             features=names,
             partitions=partitions,
             overwrite=settings.run.overwrite,
         )
         return StoreWriter(writer, settings.bus.kafka, confirm, lambda: create_tables(settings))
 
-    return TimescaleSink(open_writer, lambda: _parts(settings, flow))
+    return TimescaleSink(open_writer, lambda: _parts(settings, spec))
 
 
-def kafka(
-    settings: Settings, flow: str, source: KafkaSource, *, signals: bool = False, bars: bool = False
-) -> KafkaSink:
+def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
     """Signals or bars, and always what was rejected or late, to their topics; nothing at all in a backtest."""
     config, run = settings.bus.kafka, settings.run
 
     def identity() -> Identity:
         return Identity(
-            owner=f"{settings.name}-{flow}",
-            flow_id=settings.flow_id(flow),
-            progress_id=settings.progress_id(flow),
+            owner=spec.owner(settings),
+            flow_id=spec.id(settings),
+            progress_id=spec.progress_id(settings),
             topic=source.topic,
             topic_id=source.identity.id,
         )
 
-    topics = {} if run.is_backtest else outputs(config, signals=signals, bars=bars)
+    topics = {} if run.is_backtest else outputs(config, signals="signals" in spec.writes, bars="bars" in spec.writes)
 
     def mark(lost: Mapping[Source, Loss]) -> None:
         url = settings.store.url.get_secret_value()
-        wait_out(lambda: set_back.mark(url, settings.progress_id(flow), lost), StoreUnavailable, "the database")
+        wait_out(lambda: set_back.mark(url, spec.progress_id(settings), lost), StoreUnavailable, "the database")
 
-    return KafkaSink(config, identity, topics, source.identity.confirm, mark, lambda: _parts(settings, flow))
+    return KafkaSink(config, identity, topics, source.identity.confirm, mark, lambda: _parts(settings, spec))
 
 
-def _parts(settings: Settings, flow: str) -> list[str]:
-    return [part_name(partition) for partition in partitions_of(settings.bus.kafka, settings.source_topic(flow))]
+def _parts(settings: Settings, spec: FlowSpec) -> list[str]:
+    return [part_name(partition) for partition in partitions_of(settings.bus.kafka, spec.topic(settings))]

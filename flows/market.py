@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
 from flows import endpoints, steps
-from flows.chain import chain
 from flows.config_file import connected, load
 from flows.settings import Settings
-from telemetry.observe import Observation
-
-NAME: Final = "market"
+from flows.spec import MARKET
 
 
 def flow(settings: Settings | None = None) -> Dataflow:
     """Everything, from the events topic to the database and the signals topic."""
     settings = settings or connected(load())
-    dataflow = Dataflow(NAME)
+    dataflow = Dataflow(MARKET.name)
 
-    source = endpoints.source(settings, NAME, endpoints.events(settings))
+    source = endpoints.source(settings, MARKET)
     events = op.input("events", dataflow, source)
     # One operator, see flows.chain: events to bars, bars to features, features to signals.
-    stateful = steps.windows, steps.rolling, steps.inference
-    stateless = steps.within(settings), Observation(settings.telemetry, settings.micro_batch.window_ms)
-    results = op.stateful_batch("steps", events, chain(settings, NAME, stateful, stateless))
-    op.output("kafka", results, endpoints.kafka(settings, NAME, source, signals=True))
-    op.output("timescale", results, endpoints.timescale(settings, NAME, source.identity.confirm))
+    results = op.stateful_batch("steps", events, steps.chained(settings, MARKET))
+    op.output("kafka", results, endpoints.kafka(settings, MARKET, source))
+    op.output("timescale", results, endpoints.timescale(settings, MARKET, source.identity.confirm))
     op.output("heartbeats", results, endpoints.heartbeats(settings, source.identity.confirm))
     return dataflow

@@ -121,18 +121,6 @@ class Settings(_Section):
         check_features(self.features.windows, self.micro_batch.window_ns)
         return self
 
-    def source_topic(self, flow: str) -> str:
-        """The topic that a flow reads."""
-        return self.bus.kafka.bars_topic if flow == "infer" else self.bus.kafka.topic
-
-    def flow_id(self, flow: str) -> str:
-        """Names a flow in its outputs and its progress; with another window it makes other bars and signals."""
-        return f"{self.name}-{flow}-{self.micro_batch.interval}"
-
-    def progress_id(self, flow: str) -> str:
-        """Names the progress that a run makes through the log."""
-        return self.flow_id(flow) + ("-span" if self.run.is_span else "")
-
     @property
     def span_ns(self) -> int:
         """The longest look back of any feature, in nanoseconds: after it, a quiet symbol is forgotten."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from contracts.errors import MdpError
 from flows.settings import Settings
+from flows.spec import FlowSpec
 
 FORMAT: Final = 9  # of what is saved, and of the keys it is saved under; a change of any of them is another number
 
@@ -17,12 +18,12 @@ class StateMismatch(MdpError):  # noqa: N818 - says what is wrong
     """Saved state belongs to another config; one line names what changed and how to go on."""
 
 
-def state_shape(settings: Settings, flow: str) -> Shape:
-    """By config key, everything that the state of `flow` depends on, as JSON knows it."""
+def state_shape(settings: Settings, spec: FlowSpec) -> Shape:
+    """By config key, everything that the state of a flow depends on, as JSON knows it."""
     window = settings.micro_batch
     return {
         "the format of saved state": FORMAT,
-        "bus.kafka.topic" if flow != "infer" else "bus.kafka.bars_topic": settings.source_topic(flow),
+        f"bus.kafka.{spec.reads}": spec.topic(settings),
         "micro_batch.window_ms": window.window_ms,
         "micro_batch.allow_late_ms": window.allow_late_ms,
         "micro_batch.amend_ms": window.amend_ms,

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 import polars as pl
 
+from codec.bars import without_bars
 from contracts.batch import MicroBatch
 from features.bars.outcome_totals import Totals
 from features.bars.windows import Windows
 from features.rolling.rolling import RollingFeatures
-from flows.chain import Step
+from flows.chain import Chain, Saved, Step
 from flows.settings import Settings
+from flows.spec import FlowSpec
+from flows.state_shape import state_shape
 from inference.engine import build
 from telemetry.evaluators import EvaluatorIncidents
-from telemetry.observe import timed_features
+from telemetry.observe import Observation, timed_features
 from telemetry.step_cpu import counted
 
 
@@ -43,6 +47,20 @@ def inference(settings: Settings) -> Step:
     """Features to signals."""
     machine = build(settings.inference, settings.features.names, settings.span_ns, EvaluatorIncidents())
     return Step("inference", machine, counted("inference", machine.step))
+
+
+STEPS: Final[Mapping[str, Callable[[Settings], Step]]] = {
+    step.__name__: step for step in (windows, totals, rolling, inference)
+}
+
+
+def chained(settings: Settings, spec: FlowSpec) -> Callable[[Saved | None], Chain]:
+    """What `op.stateful_batch` makes the logic of each partition by: the steps of the flow, then those of all flows."""
+    shape = state_shape(settings, spec)
+    observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
+    # Bars that were read are not written once more.
+    last = (within(settings), observe) if spec.closes_windows else (within(settings), without_bars, observe)
+    return lambda saved: Chain([STEPS[name](settings) for name in spec.steps], last, shape, saved)
 
 
 def within(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:

@@ -20,9 +20,8 @@ from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkParti
 from codec.output_records import Cause, Identity
 from contracts.batch import NO_REFUSED, Confirm, MicroBatch
 from contracts.partition_keys import partition_of
-from contracts.progress import Reached
+from contracts.progress import Reached, Source
 from sinks.background import BackgroundWriter
-from contracts.progress import Source
 from sinks.store import StoreWriter
 from telemetry.latency import KAFKA, STORE, written
 from telemetry.snapshots import timed_snapshot

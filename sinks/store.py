@@ -24,10 +24,9 @@ from codec.output_records import (
 )
 from contracts.batch import Confirm, MicroBatch
 from contracts.errors import MdpError
-from contracts.progress import Reached
+from contracts.progress import Reached, Source
 from contracts.record import CONTENT_TYPE, JSON, Headers
 from sinks.connection import StoreUnavailable
-from contracts.progress import Source
 from sinks.timescale import TimescaleWriter
 from sinks.write_result import RefusedRow, WriteResult
 from telemetry.metrics import DLQ_RECORDS, ERRORS

@@ -10,10 +10,10 @@ import psycopg
 from polars import selectors as cs
 from psycopg import sql
 
+from contracts.progress import Source
 from sinks.connection import DATA_ERRORS, first_line
 from sinks.copy import copy_into
 from sinks.merge import SOURCE, Target
-from contracts.progress import Source
 from sinks.progress import NOWHERE
 from sinks.queries.series import KnownSeries
 from sinks.schema.chunks import Chunks

@@ -17,15 +17,13 @@ import polars as pl
 import psycopg
 
 from contracts.batch import MicroBatch
-from contracts.progress import NOT_BEGUN, Reached
+from contracts.progress import NOT_BEGUN, Reached, SetBack, Source
 from sinks import progress, set_back
 from sinks.connection import DATA_ERRORS, connect, passing_errors, settle_schema, transaction
 from sinks.copy_first import Ahead
 from sinks.merge import Target, targets
-from contracts.progress import Source
 from sinks.queries.series import KnownSeries
 from sinks.schema.chunks import Chunks, Rows
-from contracts.progress import SetBack
 from sinks.staging import table_rows
 from sinks.store_rows import Stored, copy_rows, merge_by_halves, merge_rows
 from sinks.write_result import WriteResult

@@ -11,8 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from mdp.cli import bench, demo, dlq, doctor, init, late, serve, stack, store, stream, topics, validate
-from mdp.cli.errors import explain, print_traceback
 from mdp.cli.options import examples
+from mdp.runtime.errors import explain, print_traceback
 
 _FAILED = 2
 _INTERRUPTED = 130

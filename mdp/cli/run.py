@@ -4,10 +4,11 @@ from __future__ import annotations
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from flows.spec import INFER, MARKET, MICRO_BATCH, FlowSpec
 from mdp.cli.options import Config, From, Set, To, check_span, examples, parse_window
 
 UntilEnd = Annotated[
@@ -94,7 +95,7 @@ def run(
     """
     changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
     _start(
-        "market",
+        MARKET,
         config,
         [*(overrides or []), *changes],
         (workers, process, addresses),
@@ -125,7 +126,7 @@ def micro_batch(
     if window is not None:
         changes.append(f"micro_batch.window_ms={window}")
     _start(
-        "micro_batch",
+        MICRO_BATCH,
         config,
         [*(overrides or []), *changes],
         (workers, process, addresses),
@@ -154,7 +155,7 @@ def infer(
     """Turn the bars topic into features and signals: the second half of `run`."""
     changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
     _start(
-        "infer",
+        INFER,
         config,
         [*(overrides or []), *changes],
         (workers, process, addresses),
@@ -179,7 +180,7 @@ def _run_changes(
 
 
 def _start(
-    flow: Literal["market", "micro_batch", "infer"],
+    flow: FlowSpec,
     config: Path | None,
     overrides: list[str],
     processes: tuple[int, int | None, str | None],

@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from mdp.cli.errors import explain, print_traceback
+from flows.spec import MARKET
+from mdp.runtime.errors import explain, print_traceback
 from mdp.runtime.worker import one_line, run
 from telemetry.metrics import LATENCY, PARTITION_EVENTS, STEP_CPU
 from transports.kafka.source import KafkaSource
@@ -31,7 +32,7 @@ def main() -> NoReturn:
     _tell_of_the_first_fetch()
     threading.Thread(target=_heed, daemon=True).start()
     try:
-        code = run("market", Path(config), json.loads(overrides), workers=1)
+        code = run(MARKET, Path(config), json.loads(overrides), workers=1)
     except Exception as error:  # the last line is shown to the user
         if explain(error) is None:
             print_traceback(type(error), error, error.__traceback__)

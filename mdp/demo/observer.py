@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.batch import Outcomes
 from flows.settings import Settings
+from flows.spec import MARKET
 from mdp.demo.account import Found
 from mdp.demo.feed import Feed
 from sinks.queries import stored
@@ -85,7 +86,7 @@ class Observer:
 
     def outcomes(self) -> Outcomes:
         """What the worker has counted and stored."""
-        return Outcomes(**stored.progress_of(self._url, self._settings.flow_id("market")))
+        return Outcomes(**stored.progress_of(self._url, MARKET.id(self._settings)))
 
     def found(self) -> Found:
         """What there is in the database and in the topics, counted one by one."""

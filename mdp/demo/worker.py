@@ -66,12 +66,13 @@ class Worker:
 def main() -> NoReturn:
     """`python -m mdp.demo.worker CONFIG OVERRIDES`, with a pipe as its standard input."""
     from flows import stop  # noqa: PLC0415 - the demo itself has no need of Bytewax
+    from flows.spec import MARKET  # noqa: PLC0415
     from mdp.runtime.worker import one_line, run  # noqa: PLC0415
 
     config, overrides = sys.argv[1:]
     stop.with_parent()
     try:
-        code = run("market", Path(config), json.loads(overrides), workers=1)
+        code = run(MARKET, Path(config), json.loads(overrides), workers=1)
     except MdpError as error:
         sys.stderr.write(f"error: {one_line(error)}\n")
         code = 2

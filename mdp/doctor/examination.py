@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mdp.cli.errors import explain
 from mdp.doctor import database, kafka, machine
 from mdp.doctor.findings import Check, Finding, unknown
 from mdp.doctor.site import Site
+from mdp.runtime.errors import explain
 
 SECONDS: Final = 14.0  # a broker that does not answer is given ten
 

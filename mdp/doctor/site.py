@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from flows.spec import MARKET
+
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
 if TYPE_CHECKING:
     import polars as pl
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from flows.settings import Settings
     from transports.kafka.brokers import Cluster
 
-FLOW: Final = "market"
+FLOW: Final = MARKET
 _TIMEOUT_MS: Final = 4_000
 
 

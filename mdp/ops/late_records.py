@@ -16,10 +16,9 @@ from contracts.binary import BinaryColumn
 from contracts.record import Fetch, Record, Records, header_bytes, header_texts
 from features.bars.late_repair import KEY
 from flows.settings import Settings
+from flows.spec import FLOWS
 from mdp.ops.originals import OriginalLost, Originals
 from transports.kafka.topic_reader import Message, TopicReader
-
-FLOWS: Final = ("market", "micro_batch")  # that make bars of events
 
 # A late event: where it stands in the late topic and in the events topic, its window, and its time.
 LATE: Final = pl.Schema(
@@ -84,7 +83,7 @@ def unrepaired(settings: Settings, decoder: Decoder, done: pl.DataFrame) -> Late
 
 def _own(settings: Settings, messages: Sequence[Message], foreign: dict[str, int]) -> Iterator[_Own]:
     """Those that a flow of these settings has written."""
-    names = {settings.flow_id(flow) + ending for flow in FLOWS for ending in ("", "-span")}
+    names = {name for flow in FLOWS.values() if flow.closes_windows for name in flow.progress_ids(settings)}
     for message in messages:
         flow = header_texts(message.headers()).get(FLOW, "unknown")
         topic, partition, offset, _ = source_of(message.headers()) or ("", 0, 0, 0)

@@ -9,18 +9,19 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final, NoReturn, cast
+from typing import ClassVar, Final, NoReturn
 
 from bytewax import errors
 
 from contracts.errors import MdpError
 from flows import stop
 from flows.config_file import connected, load
-from mdp.cli.errors import causes, explain, print_traceback
+from flows.spec import FLOWS, FlowSpec
 from mdp.local import ports
 from mdp.runtime.cluster import USER_ERROR
+from mdp.runtime.errors import causes, explain, print_traceback
 from mdp.runtime.processes import AWAY
-from mdp.runtime.worker import Flow, run_process, show_health, start_logging
+from mdp.runtime.worker import run_process, show_health, start_logging
 from telemetry import status
 from telemetry.whereabouts import SIZE, share
 from transports.kafka.errors import may_pass
@@ -48,10 +49,10 @@ class _Raised(errors.BytewaxRuntimeError):
 def main() -> NoReturn:
     """Runs the process that the arguments name; its exit code tells who started it whether to start again."""
     process, addresses, flow, whereabouts = sys.argv[1:]
-    end_after(lambda: run(int(process), addresses.split(";"), cast(Flow, flow), int(whereabouts)))
+    end_after(lambda: run(int(process), addresses.split(";"), FLOWS[flow], int(whereabouts)))
 
 
-def run(process: int, addresses: Sequence[str], flow: Flow, whereabouts: int) -> int:
+def run(process: int, addresses: Sequence[str], flow: FlowSpec, whereabouts: int) -> int:
     """Runs a process to its exit code.
 
     Args:

@@ -16,11 +16,12 @@ from contracts.errors import MdpError
 from flows import stop
 from flows.config_file import ConfigError
 from flows.settings import Settings
+from flows.spec import FlowSpec
 from mdp.runtime import status_line
 from mdp.runtime.preflight import check
 from mdp.runtime.reread import forget_if_set_back
 from mdp.runtime.saved_state import SavedState
-from mdp.runtime.worker import Flow, configure, dataflow, recorded, run_process, show_health
+from mdp.runtime.worker import configure, dataflow, recorded, run_process, show_health
 from sinks.schema.job_runs import config_of_live_run
 from telemetry.outage import wait_out
 from telemetry.partition_lag import readings
@@ -56,7 +57,7 @@ def addresses_of(text: str) -> list[str]:
 
 
 def run(
-    flow: Flow,
+    flow: FlowSpec,
     config: Path | None,
     overrides: Sequence[str],
     process: int,
@@ -87,7 +88,7 @@ def run(
         wait_out(lambda: _find_first(settings, flow), _NoFirstProcess, "process 0")
         wait_out(lambda: _match_first(settings, flow), _NoFirstProcess, "process 0 with the config of this one")
     _heed_signals()
-    status_line.warn_of_idle(len(addresses), len(partitions_of(settings.bus.kafka, settings.source_topic(flow))))
+    status_line.warn_of_idle(len(addresses), len(partitions_of(settings.bus.kafka, flow.topic(settings))))
     with status_line.said(quiet=quiet):
         if process:
             return run_process(flow, settings, process, addresses, own_machine=True)
@@ -99,15 +100,15 @@ def run(
             return recorded(flow, settings, lambda: run_process(flow, settings, 0, addresses, own_machine=True))
 
 
-def _find_first(settings: Settings, flow: Flow) -> Mapping[str, Any]:
+def _find_first(settings: Settings, flow: FlowSpec) -> Mapping[str, Any]:
     """The config of process 0; fails until there is one."""
-    first = config_of_live_run(settings.store.url.get_secret_value(), settings.flow_id(flow))
+    first = config_of_live_run(settings.store.url.get_secret_value(), flow.id(settings))
     if first is None:
-        raise _NoFirstProcess(f"no run of {settings.flow_id(flow)} has begun")
+        raise _NoFirstProcess(f"no run of {flow.id(settings)} has begun")
     return first
 
 
-def _match_first(settings: Settings, flow: Flow) -> None:
+def _match_first(settings: Settings, flow: FlowSpec) -> None:
     """Fails until process 0 has the same config: two of them in one cluster would mix their results."""
     first, own = _find_first(settings, flow), settings.model_dump(mode="json")
     if others := [part for part in _DECISIVE if own[part] != first.get(part)]:

@@ -20,12 +20,12 @@ import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Final, NoReturn, cast
+from typing import Final, NoReturn
 
 from flows.config_file import load
+from flows.spec import FLOWS
 from mdp.runtime import cluster_process
 from mdp.runtime.fork_orders import Ended, Send, Start
-from mdp.runtime.worker import Flow
 
 _TASKS: Final = Path("/proc/self/task")  # Linux
 # Those that importing Polars starts. The allocator's are made for forks, and the other removes files of queries that
@@ -143,9 +143,7 @@ def _run() -> int:
     flow, whereabouts = sys.argv[1:]
     _load(flow)
     place = _Server(flow, whereabouts).serve()
-    return (
-        0 if place is None else cluster_process.run(place.process, place.addresses, cast(Flow, flow), int(whereabouts))
-    )
+    return 0 if place is None else cluster_process.run(place.process, place.addresses, FLOWS[flow], int(whereabouts))
 
 
 def _load(flow: str) -> None:

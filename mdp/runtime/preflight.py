@@ -9,6 +9,7 @@ from bytewax.dataflow import Dataflow
 from flows.config_file import ConfigError
 from flows.endpoints import create_tables
 from flows.settings import Settings
+from flows.spec import FlowSpec
 from inference.engine import build
 from sinks.connection import StoreUnavailable
 from sinks.queries.flow_topics import is_the_same
@@ -16,30 +17,30 @@ from telemetry.outage import wait_out
 from transports.kafka.topics import BrokerUnavailable, partitions_of, topic_id
 
 
-def check(settings: Settings, name: str, flow: Callable[[Settings], Dataflow], *, wait: bool) -> None:
+def check(settings: Settings, flow: FlowSpec, dataflow: Callable[[Settings], Dataflow], *, wait: bool) -> None:
     """Reaches for everything that the flow needs, and brings the schema up to date.
 
     Args:
         settings: of the run.
-        name: of the flow.
-        flow: builds its dataflow.
+        flow: what is to run.
+        dataflow: builds it.
         wait: for a broker or a database that does not answer, as it has answered an earlier run; else that is an error.
 
     Raises:
         MdpError: a topic is missing or too narrow, or something cannot be reached or loaded.
     """
     build(settings.inference, settings.features.names, settings.span_ns)
-    flow(settings)
+    dataflow(settings)
     if wait:
-        read = wait_out(lambda: _check_topics(settings, name), BrokerUnavailable, "Kafka")
-        wait_out(lambda: _check_database(settings, name, read, wait=True), StoreUnavailable, "the database")
+        read = wait_out(lambda: _check_topics(settings, flow), BrokerUnavailable, "Kafka")
+        wait_out(lambda: _check_database(settings, flow, read, wait=True), StoreUnavailable, "the database")
     else:
-        _check_database(settings, name, _check_topics(settings, name), wait=False)
+        _check_database(settings, flow, _check_topics(settings, flow), wait=False)
 
 
-def _check_database(settings: Settings, flow: str, read: str, *, wait: bool) -> None:
+def _check_database(settings: Settings, flow: FlowSpec, read: str, *, wait: bool) -> None:
     """`read` is the id of the topic that the flow reads."""
-    flow_id, topic = settings.flow_id(flow), settings.source_topic(flow)
+    flow_id, topic = flow.id(settings), flow.topic(settings)
     try:
         create_tables(settings)
         is_known = is_the_same(settings.store.url.get_secret_value(), flow_id, topic, read)
@@ -54,7 +55,7 @@ def _check_database(settings: Settings, flow: str, read: str, *, wait: bool) -> 
         )
 
 
-def _check_topics(settings: Settings, flow: str) -> str:
+def _check_topics(settings: Settings, flow: FlowSpec) -> str:
     """The id of the topic that the flow reads."""
     kafka = settings.bus.kafka
     needed = len(partitions_of(kafka, kafka.topic))
@@ -65,4 +66,4 @@ def _check_topics(settings: Settings, flow: str) -> str:
                 f"topic {topic} has {found} partitions and {kafka.topic} has {needed}: give it as many, "
                 f"as partition i of the events leads to partition i of every output topic"
             )
-    return topic_id(kafka, settings.source_topic(flow))
+    return topic_id(kafka, flow.topic(settings))

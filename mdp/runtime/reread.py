@@ -7,23 +7,25 @@ from collections.abc import Callable
 from typing import Final
 
 from bytewax import errors
+
+from contracts.progress import SetBack
 from flows import stop
 from flows.settings import Settings
-from mdp.cli.errors import causes
+from flows.spec import FlowSpec
+from mdp.runtime.errors import causes
 from mdp.runtime.saved_state import SavedState
 from sinks import set_back
 from sinks.connection import StoreUnavailable
-from contracts.progress import SetBack
 
 log: Final = logging.getLogger("mdp.runtime.worker")
 
 
-def forget_if_set_back(settings: Settings, flow: str) -> None:
+def forget_if_set_back(settings: Settings, flow: FlowSpec) -> None:
     """Throws saved state away from which the flow would go on past what its outputs have lost; before each start."""
     saved = SavedState.of(settings, flow)
     if saved is None:
         return
-    url, flow_id = settings.store.url.get_secret_value(), settings.flow_id(flow)
+    url, flow_id = settings.store.url.get_secret_value(), flow.id(settings)
     try:
         is_marked = set_back.is_marked(url, flow_id)
     except StoreUnavailable:
@@ -33,7 +35,7 @@ def forget_if_set_back(settings: Settings, flow: str) -> None:
         saved.prepare(reset=True)
 
 
-def again_when_set_back(settings: Settings, flow: str, run: Callable[[], int]) -> int:
+def again_when_set_back(settings: Settings, flow: FlowSpec, run: Callable[[], int]) -> int:
     """Runs the only process of a flow, again each time that it has found outputs to have gone back; its exit code."""
     while True:
         forget_if_set_back(settings, flow)

@@ -19,6 +19,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from flows.config_file import ConfigError
 from flows.project import home
 from flows.settings import Settings
+from flows.spec import FlowSpec
 from flows.state_shape import Shape, check_shape, state_shape
 from mdp.runtime.unsaved_state import check_room
 
@@ -40,12 +41,12 @@ class SavedState:
     shape: Shape
 
     @classmethod
-    def of(cls, settings: Settings, flow: str) -> SavedState | None:
+    def of(cls, settings: Settings, flow: FlowSpec) -> SavedState | None:
         """None for a run of a part of the log, which keeps no state: it must not move a live run's."""
         if settings.run.is_span:
             return None
         base = Path(settings.recovery.directory) if settings.recovery.directory else home() / "recovery"
-        return cls(base / f"{settings.name}-{flow}", state_shape(settings, flow))
+        return cls(base / flow.owner(settings), state_shape(settings, flow))
 
     @property
     def exists(self) -> bool:

@@ -13,7 +13,6 @@ from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from bytewax._bytewax import cluster_main  # bytewax.testing exports it too, with test tools
 from bytewax.dataflow import Dataflow
@@ -22,6 +21,7 @@ from flows import stop
 from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
 from flows.secrets import masked, masked_tree
 from flows.settings import Settings
+from flows.spec import FlowSpec
 from mdp.runtime import clock_steps, status_line
 from mdp.runtime.log_format import LogFormat
 from mdp.runtime.preflight import check
@@ -37,19 +37,17 @@ from telemetry import status
 from telemetry.server import serve
 from transports.kafka.topics import partitions_of
 
-Flow = Literal["market", "micro_batch", "infer"]
-
 log = logging.getLogger("mdp.runtime.worker")
 
 
-def dataflow(flow: Flow) -> Callable[[Settings], Dataflow]:
+def dataflow(flow: FlowSpec) -> Callable[[Settings], Dataflow]:
     """What builds a flow: `flows.market.flow` for `market`, and so on."""
-    build: Callable[[Settings], Dataflow] = importlib.import_module(f"flows.{flow}").flow
+    build: Callable[[Settings], Dataflow] = importlib.import_module(f"flows.{flow.name}").flow
     return build
 
 
 def run(
-    flow: Flow,
+    flow: FlowSpec,
     config: Path | None,
     overrides: Sequence[str],
     workers: int,
@@ -93,10 +91,10 @@ def configure(config: Path | None, overrides: Sequence[str], process: int | None
     return settings
 
 
-def recorded(flow: Flow, settings: Settings, processes: Callable[[], int]) -> int:
+def recorded(flow: FlowSpec, settings: Settings, processes: Callable[[], int]) -> int:
     """Runs the processes of a flow to their exit code, and keeps a record of the run in `job_runs`."""
     conninfo, run_id = settings.store.url.get_secret_value(), uuid.uuid4()
-    start_run(conninfo, run_id, settings.flow_id(flow), masked_tree(settings.model_dump(mode="json")))
+    start_run(conninfo, run_id, flow.id(settings), masked_tree(settings.model_dump(mode="json")))
     ending: Ending = "failed"
     error: str | None = None
     try:
@@ -107,7 +105,7 @@ def recorded(flow: Flow, settings: Settings, processes: Callable[[], int]) -> in
         raise
     finally:
         try:
-            counts = progress_of(conninfo, settings.progress_id(flow))
+            counts = progress_of(conninfo, flow.progress_id(settings))
             finish_run(conninfo, run_id, ending, counts, error)
             log.info("%s; so far %s", ending, ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items()))
         except StoreUnavailable as away:  # must not hide how the run ended
@@ -117,24 +115,24 @@ def recorded(flow: Flow, settings: Settings, processes: Callable[[], int]) -> in
     return code
 
 
-def _run_and_tell(flow: Flow, settings: Settings, workers: int, *, quiet: bool) -> int:
+def _run_and_tell(flow: FlowSpec, settings: Settings, workers: int, *, quiet: bool) -> int:
     with status_line.said(quiet=quiet):
         return recorded(flow, settings, _processes(flow, settings, workers))
 
 
-def _processes(flow: Flow, settings: Settings, workers: int) -> Callable[[], int]:
+def _processes(flow: FlowSpec, settings: Settings, workers: int) -> Callable[[], int]:
     """On this machine: one that runs alone, in this process, or a cluster of as many as there are workers."""
     if workers == 1:
         return lambda: run_process(flow, settings, 0, [])
     from mdp.runtime import cluster  # noqa: PLC0415 - a worker that runs alone starts sooner without it
 
-    topic = settings.source_topic(flow)
+    topic = flow.topic(settings)
     status_line.warn_of_idle(workers, len(partitions_of(settings.bus.kafka, topic)))
-    return lambda: cluster.run(flow, workers, topic, partial(forget_if_set_back, settings, flow))
+    return lambda: cluster.run(flow.name, workers, topic, partial(forget_if_set_back, settings, flow))
 
 
 def run_process(
-    flow: Flow, settings: Settings, process: int, addresses: Sequence[str], *, own_machine: bool = False
+    flow: FlowSpec, settings: Settings, process: int, addresses: Sequence[str], *, own_machine: bool = False
 ) -> int:
     """Runs one process of a cluster, or the only one; the exit code.
 
@@ -149,7 +147,9 @@ def run_process(
     return run() if addresses else again_when_set_back(settings, flow, run)
 
 
-def _run_dataflow(flow: Flow, settings: Settings, process: int, addresses: Sequence[str], *, own_machine: bool) -> int:
+def _run_dataflow(
+    flow: FlowSpec, settings: Settings, process: int, addresses: Sequence[str], *, own_machine: bool
+) -> int:
     saved = SavedState.of(settings, flow)
     try:
         with explained(saved.folder) if saved else nullcontext():

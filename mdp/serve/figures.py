@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.batch import Outcomes
 from flows.settings import Settings
+from flows.spec import MARKET
 from sinks.queries.live import FlowProgress
 
 _RATE_SECONDS: Final = 5.0
@@ -67,7 +68,7 @@ class WorkerMetrics:
     def of(cls, settings: Settings) -> WorkerMetrics:
         """Where the workers of these settings serve theirs."""
         telemetry = settings.telemetry
-        return cls(telemetry.metrics_host, telemetry.metrics_port, settings.source_topic("market"))
+        return cls(telemetry.metrics_host, telemetry.metrics_port, MARKET.topic(settings))
 
     def read(self) -> dict[str, float | None]:
         """The greatest lag, in milliseconds, and delay of the watermark, in seconds, of all partitions; else None."""

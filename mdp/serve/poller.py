@@ -15,6 +15,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from flows.secrets import masked
 from flows.settings import Settings
+from flows.spec import FLOWS
 from mdp.serve.directory import Directory
 from mdp.serve.figures import Counts, WorkerMetrics
 from mdp.serve.hub import Asked, Hub, Look
@@ -44,7 +45,7 @@ class Poller:
         self._hub = hub
         self._reader = LiveReader(settings.store.url.get_secret_value())
         self._metrics = WorkerMetrics.of(settings)
-        self._counts = Counts([settings.flow_id("market"), settings.flow_id("micro_batch")])
+        self._counts = Counts([flow.id(settings) for flow in FLOWS.values() if flow.closes_windows])
         self._position: Any = None
         self._asked = Asked()
         self._looked_at = self._whole_due = 0.0

@@ -6,13 +6,16 @@ from cli_result import Config, Mdp
 
 from flows.config_file import load
 from flows.settings import Settings
+from flows.spec import FLOWS, FlowSpec
 from mdp.runtime import worker
+
+Asked = list[tuple[FlowSpec, Settings, int]]
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Settings, int]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """What the worker was asked to run: flow, settings and number of processes. It answers with code 7."""
-    calls: list[tuple[str, Settings, int]] = []
+    calls: Asked = []
 
     def run(
         flow: str, config: Path | None, overrides: Sequence[str], workers: int, *, reset_state: bool, quiet: bool
@@ -26,15 +29,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Settings, int]]:
     return calls
 
 
-def test_what_the_worker_says_is_the_exit_code(
-    mdp: Mdp, config: Config, asked: list[tuple[str, Settings, int]]
-) -> None:
+def test_what_the_worker_says_is_the_exit_code(mdp: Mdp, config: Config, asked: Asked) -> None:
     path = config()
     assert [mdp("stream", flow, "--config", path).code for flow in ("run", "micro-batch", "infer")] == [7] * 3
-    assert asked == [(flow, load(path, []), 1) for flow in ("market", "micro_batch", "infer")]
+    assert asked == [(flow, load(path, []), 1) for flow in FLOWS.values()]
 
 
-def test_options_of_a_run_become_settings(mdp: Mdp, config: Config, asked: list[tuple[str, Settings, int]]) -> None:
+def test_options_of_a_run_become_settings(mdp: Mdp, config: Config, asked: Asked) -> None:
     span = ("--from", "2025-10-24", "--to", "2025-10-24T12:00:00.5+02:00")
     mdp("stream", "run", *span, "--overwrite", "--name", "again", "--workers", "3", "--config", config())
     ((_, settings, workers),) = asked
@@ -44,7 +45,7 @@ def test_options_of_a_run_become_settings(mdp: Mdp, config: Config, asked: list[
     assert (run.overwrite, run.until_end) == (True, False)
 
 
-def test_a_window_is_a_duration(mdp: Mdp, config: Config, asked: list[tuple[str, Settings, int]]) -> None:
+def test_a_window_is_a_duration(mdp: Mdp, config: Config, asked: Asked) -> None:
     mdp("stream", "micro-batch", "--window", "4s", "--until-end", "--config", config())
     ((_, settings, _),) = asked
     assert (settings.micro_batch.window_ms, settings.run.until_end) == (4_000, True)
@@ -59,9 +60,7 @@ def test_a_window_is_a_duration(mdp: Mdp, config: Config, asked: list[tuple[str,
         ("breakout", {"rules": False, "sklearn": False, "breakout": True}),
     ],
 )
-def test_an_adapter_runs_alone(
-    mdp: Mdp, config: Config, asked: list[tuple[str, Settings, int]], adapter: str, enabled: dict[str, bool]
-) -> None:
+def test_an_adapter_runs_alone(mdp: Mdp, config: Config, asked: Asked, adapter: str, enabled: dict[str, bool]) -> None:
     installed = ("--set", "inference.adapters.breakout={enabled: true, lookback: 3}")
     mdp("stream", "run", *installed, "--adapter", adapter, "--config", config())
     ((_, settings, _),) = asked
@@ -71,7 +70,7 @@ def test_an_adapter_runs_alone(
     assert adapters.installed["breakout"].options == {"lookback": 3}
 
 
-def test_no_adapter_needs_no_rules_file(mdp: Mdp, asked: list[tuple[str, Settings, int]], tmp_path: Path) -> None:
+def test_no_adapter_needs_no_rules_file(mdp: Mdp, asked: Asked, tmp_path: Path) -> None:
     path = tmp_path / "bare.yaml"
     path.write_text("version: 1\n")
     assert mdp("stream", "run", "--adapter", "none", "--config", path).code == 7

@@ -16,19 +16,15 @@ from sklearn.linear_model import LogisticRegression
 from contracts.batch import MicroBatch
 from contracts.frames import EVENTS
 from flows import steps
-from flows.chain import Chain, chain
+from flows.chain import Chain
 from flows.config_file import load
 from flows.settings import Settings
+from flows.spec import FLOWS, FlowSpec
 from tests.plain_pickle import plain
 
 SYMBOLS = ("A", "a symbol that is longer than twelve bytes", "€")
 SECOND = 1_000_000_000
 START = 1_761_314_400 * SECOND
-FLOWS = {
-    "market": (steps.windows, steps.rolling, steps.inference),
-    "infer": (steps.totals, steps.rolling, steps.inference),
-    "micro_batch": (steps.windows,),
-}
 
 
 @pytest.fixture
@@ -80,12 +76,12 @@ def results(through: Chain, batch: MicroBatch) -> list[Any]:
     return [result.bars.to_dicts(), features, result.signals.to_dicts(), result.outcomes]
 
 
-@pytest.mark.parametrize("flow", FLOWS)
-def test_saved_state_names_no_class_and_goes_on_to_the_same_bits(settings: Settings, flow: str) -> None:
-    made, build = bars if flow == "infer" else trades, chain(settings, flow, FLOWS[flow])
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
+def test_saved_state_names_no_class_and_goes_on_to_the_same_bits(settings: Settings, flow: FlowSpec) -> None:
+    made, build = trades if flow.closes_windows else bars, steps.chained(settings, flow)
     running = build(None)
     before = [results(running, made(number)) for number in range(4)]
-    assert all(any(answer[place] for answer in before) for place in range(3 if len(FLOWS[flow]) > 1 else 1))
+    assert all(any(answer[place] for answer in before) for place in range(3 if "rolling" in flow.steps else 1))
     saved = pickle.dumps(running.snapshot())
     resumed = build(plain(saved))
     for number in range(4, 8):

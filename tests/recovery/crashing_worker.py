@@ -17,6 +17,7 @@ from confluent_kafka import Producer
 
 import sinks.timescale
 from flows.chain import Chain
+from flows.spec import MARKET
 from mdp.runtime import worker
 from sinks.background import BackgroundWriter
 from sinks.timescale import TimescaleWriter
@@ -119,7 +120,7 @@ def main() -> None:
     point, number, *settings = sys.argv[1:]
     POINTS[point](dies(int(number)))
     worker.cluster_main = lambda *arguments, **more: cluster_main(*arguments, **{**more, "epoch_interval": EPOCH})  # type: ignore[assignment]
-    sys.exit(worker.run("market", None, settings, 1))
+    sys.exit(worker.run(MARKET, None, settings, 1))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ from tests.recovery import poisoned_fork_server as poisoned
 
 CLUSTER = """
 import sys
+from flows.spec import MARKET
 from mdp.runtime import processes, worker
 processes.SERVER = "tests.recovery.poisoned_fork_server"
-sys.exit(worker.run("market", None, sys.argv[1:], 2))
+sys.exit(worker.run(MARKET, None, sys.argv[1:], 2))
 """
 EVENTS = 6_000
 KILLED = 128 + signal.SIGKILL

@@ -18,9 +18,10 @@ print(fork_server.threads())
 """
 CLUSTER = """
 import sys
+from flows.spec import MARKET
 from mdp.runtime import processes, worker
 processes.SERVER = sys.argv[1]
-sys.exit(worker.run("market", None, sys.argv[2:], 2))
+sys.exit(worker.run(MARKET, None, sys.argv[2:], 2))
 """
 STAY = "micro_batch.flush_timeout_ms=3600000"
 

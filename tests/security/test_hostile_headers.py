@@ -22,6 +22,7 @@ from codec.output_records import (
 )
 from contracts.record import Headers
 from flows.settings import Settings
+from flows.spec import MARKET
 from mdp.cli.entries import json_line, line, time_text
 from mdp.ops.dlq.marks import MARK, MARK_HEADERS
 from mdp.ops.dlq.records import Chosen, Dlq, DlqRecord
@@ -120,7 +121,7 @@ def _is_shown(record: DlqRecord) -> bool:
 
 def test_late_events_can_be_repaired_whatever_the_headers_of_others_are(kafka_outputs: KafkaOutputs) -> None:
     settings = Settings(bus={"kafka": kafka_outputs.config})
-    config, flow, window = kafka_outputs.config, settings.flow_id("market").encode(), settings.micro_batch
+    config, flow, window = kafka_outputs.config, MARKET.id(settings).encode(), settings.micro_batch
     event = b'{"ver":1,"provider":"p","symbol":"S","kind":"tick","src_ts":"2025-10-24T14:00:00Z","c":1,"v":1,"seq":1}'
     genuine = [(name, flow if name == FLOW else value) for name, value in kafka_outputs.identity.headers(1, (3, 0))]
     genuine.append((SOURCE_ROWS, b"\x80"))

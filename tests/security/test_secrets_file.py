@@ -16,7 +16,7 @@ from contracts.errors import MdpError
 from flows.config_file import ConfigError, load
 from flows.secrets import SecretsError
 from mdp.cli import main
-from mdp.cli.errors import explain, print_traceback
+from mdp.runtime.errors import explain, print_traceback
 from mdp.runtime.log_format import LogFormat
 from mdp.runtime.worker import one_line
 from tests.cli.cli_result import Mdp

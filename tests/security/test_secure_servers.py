@@ -19,7 +19,7 @@ from secure_kafka import SecureKafka
 from secure_postgres import SecurePostgres
 
 from flows.config_file import load
-from mdp.cli.errors import explain
+from mdp.runtime.errors import explain
 from tests.cli.cli_result import Mdp
 from tests.harness import PROJECT, SECONDS, until
 

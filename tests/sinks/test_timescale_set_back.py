@@ -8,10 +8,9 @@ import psycopg
 import pytest
 from database_rows import bar, batch, select
 
-from contracts.progress import Reached
+from contracts.progress import Reached, SetBack
 from sinks.beginnings import Beginnings
 from sinks.schema.migrate import migrate
-from contracts.progress import SetBack
 from sinks.set_back import is_marked
 from sinks.timescale import TimescaleWriter
 

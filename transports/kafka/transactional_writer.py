@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from codec.output_records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
 from contracts.batch import Confirm, MicroBatch
