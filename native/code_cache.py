@@ -29,7 +29,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 _PROJECT: Final = Path(__file__).resolve().parents[1]
-_PACKAGES: Final = ("contracts", "features", "sinks", "sources")
+_PACKAGES: Final = ("contracts", "native", "features")
 _MODULE: Final = rf"(?:{'|'.join(_PACKAGES)})\b[.\w]*"
 _IMPORT: Final = re.compile(rf"^\s*(?:from|import) ({_MODULE})(?: import (?=([\w\s,(]+)))?", re.MULTILINE)
 _VERSIONS: Final = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
@@ -81,7 +81,7 @@ def folders() -> list[Path]:
     """Beside the sources, or else among the user's; only where NUMBA_CACHE_DIR says, if it says so."""
     if (told := os.environ.get("NUMBA_CACHE_DIR")) is not None:
         return [Path(told)]
-    found = [_PROJECT / "contracts" / "__pycache__" / "compiled"]
+    found = [_PROJECT / "native" / "__pycache__" / "compiled"]
     with suppress(RuntimeError):  # nobody knows where the user is at home
         found.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mdp" / "compiled")
     return found

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,9 +32,12 @@ from codec.encode import encode
 from mdp.local import LocalStack, ports
 
 PROJECT = Path(__file__).resolve().parent.parent
+_BUILT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]["build-backend"]
+PACKAGES: tuple[str, ...] = tuple(_BUILT["module-name"])  # that the wheel has
 SECONDS = 120.0  # for whatever has to happen some time
 WORKER = (
-    "import sys; from mdp.runtime.worker import run; sys.exit(run(sys.argv[1], None, sys.argv[3:], int(sys.argv[2])))"
+    "import sys; from flows.spec import FLOWS; from mdp.runtime.worker import run; "
+    "sys.exit(run(FLOWS[sys.argv[1]], None, sys.argv[3:], int(sys.argv[2])))"
 )
 CHANGING_HEADERS = ("flow", "failed_at")  # who wrote it, and when
 

@@ -75,6 +75,7 @@ def test_inspect_tells_why_where_from_and_what(run: Callable[..., str]) -> None:
         "failed_at": "2025-10-24T14:00:00.000Z",
         "retries": 0,
         "redriven": False,
+        "stub": None,
         "content_type": "application/json",
         "key": "SPY",
         "payload": EVENT.decode(),

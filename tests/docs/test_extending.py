@@ -172,7 +172,7 @@ def test_the_source_gives_the_bars_of_its_file_once_however_often_it_is_read(tmp
 
 
 def test_the_kind_of_feature_agrees_with_its_oracle(tmp_path: Path) -> None:
-    for part in ("contracts", "features", "tests/features", "tests/oracle_features.py"):
+    for part in ("contracts", "native", "features", "tests/features", "tests/oracle_features.py"):
         copied = shutil.copytree if (PROJECT / part).is_dir() else shutil.copy
         (tmp_path / part).parent.mkdir(exist_ok=True)
         copied(PROJECT / part, tmp_path / part)

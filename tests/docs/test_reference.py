@@ -12,8 +12,7 @@ from docs.reference.commands import commands
 from docs.reference.configuration import keys, tables
 from docs.reference.markdown import filled, table
 from mdp.ops.topics import TopicsConfig
-
-PACKAGES = ("contracts", "features", "flows", "inference", "mdp", "sinks", "sources", "telemetry")
+from tests.harness import PACKAGES
 
 
 @pytest.mark.parametrize("name", ["configuration.md", "cli.md"])

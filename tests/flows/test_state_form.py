@@ -76,12 +76,17 @@ def results(through: Chain, batch: MicroBatch) -> list[Any]:
     return [result.bars.to_dicts(), features, result.signals.to_dicts(), result.outcomes]
 
 
+def _made_by(flow: FlowSpec) -> list[int]:
+    """Which of the results of a batch the flow makes: bars that were read do not count."""
+    return [*([0] if flow.closes_windows else []), *([1, 2] if "rolling" in flow.steps else [])]
+
+
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
 def test_saved_state_names_no_class_and_goes_on_to_the_same_bits(settings: Settings, flow: FlowSpec) -> None:
     made, build = trades if flow.closes_windows else bars, steps.chained(settings, flow)
     running = build(None)
     before = [results(running, made(number)) for number in range(4)]
-    assert all(any(answer[place] for answer in before) for place in range(3 if "rolling" in flow.steps else 1))
+    assert all(any(answer[place] for answer in before) for place in _made_by(flow))
     saved = pickle.dumps(running.snapshot())
     resumed = build(plain(saved))
     for number in range(4, 8):

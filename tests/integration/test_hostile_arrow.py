@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Producer
 
 from codec.refused import rows_in
+from codec.stubs import Body
 from tests.codec.arrow_types import Typed, records
 from tests.codec.bombs import BOMBS
 from tests.codec.stored_records import Stored, as_arrow
@@ -79,11 +80,11 @@ def rows_of(found: list[Record]) -> int:
     return sum(1 if rows is None else len(rows_in(rows)) for rows in sets)
 
 
-def test_what_would_become_large_is_in_the_dlq_as_it_came(after: Deployment, log: Log) -> None:
+def test_what_would_become_large_is_in_the_dlq_as_it_came_or_as_its_beginning(after: Deployment, log: Log) -> None:
     found = {int(record.header("source_offset")): record.value for record in after.records("dlq")}
     for offset, (name, record) in enumerate(zip(BOMBS, log.sent[1 : 2 * len(BOMBS) : 2], strict=True)):
         if name != "batches without rows":
-            assert found[2 * offset + 1] == record.payload, name
+            assert found[2 * offset + 1] == Body.of(None, record.payload).value, name
 
 
 def test_rows_that_a_record_names_are_sent_again_without_the_others(after: Deployment, log: Log) -> None:

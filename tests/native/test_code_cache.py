@@ -32,11 +32,11 @@ def doubled(number):
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """What is needed of this one, and a kernel with a constant out of another file."""
-    for package in ("contracts", "features"):
+    for package in ("native", "contracts", "features"):
         (tmp_path / "project" / package).mkdir(parents=True)
         (tmp_path / "project" / package / "__init__.py").touch()
     for name in ("jit.py", "code_cache.py"):
-        shutil.copy(PROJECT / "contracts" / name, tmp_path / "project" / "contracts" / name)
+        shutil.copy(PROJECT / "native" / name, tmp_path / "project" / "native" / name)
     (tmp_path / "project" / "features" / "sample.py").write_text(KERNEL)
     (tmp_path / "project" / "contracts" / "sample_constant.py").write_text(CONSTANT.format(1))
     return tmp_path / "project"
@@ -53,7 +53,7 @@ def run(project: Path, **environment: str) -> tuple[int, int]:
 
 
 def kept(project: Path) -> list[Path]:
-    return sorted((project / "contracts" / "__pycache__" / "compiled").iterdir())
+    return sorted((project / "native" / "__pycache__" / "compiled").iterdir())
 
 
 def cut(file: Path) -> None:
@@ -90,8 +90,8 @@ def test_a_constant_of_another_file_is_noticed_though_no_date_changes(project: P
 def test_another_folder_is_used_or_none_where_none_takes_files(project: Path) -> None:
     taken = project.parent / "file"
     taken.touch()  # a folder cannot be made there, not even by root
-    (project / "contracts" / "__pycache__").mkdir()
-    (project / "contracts" / "__pycache__" / "compiled").touch()
+    (project / "native" / "__pycache__").mkdir()
+    (project / "native" / "__pycache__" / "compiled").touch()
     assert run(project, XDG_CACHE_HOME=str(taken)) == (41, 1)
     assert run(project) == (41, 1)  # in the user's
     assert run(project, NUMBA_CACHE_DIR=str(taken)) == (41, 1)

@@ -110,7 +110,7 @@ def test_the_dlq_can_be_looked_at_whatever_its_headers_are(kafka_outputs: KafkaO
     records += [(value, MARK_HEADERS) for value in marks] + [(b"x", [(MARK, None)])]
     kafka_outputs.produce(config.dlq_topic, 0, *records)
     with TopicReader(config, config.dlq_topic) as reader:
-        found = list(Dlq(config, reader).records(Chosen()))
+        found = list(Dlq(reader).records(Chosen()))
     assert [record.payload or b"" for record in found] == [value for value, _ in records]
     assert all(_is_shown(record) for record in found)
 

@@ -10,12 +10,12 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from contracts.batch import MicroBatch, taken_as_read
 from contracts.frames import HEARTBEATS
 from sinks.partitioned import HeartbeatSink
+from tests.harness import PACKAGES
 from transports.kafka.config import KafkaConfig
 from transports.kafka.producing import backpressured
 from transports.kafka.topic_reader import TopicReader
 
 PROJECT = Path(__file__).parents[2]
-PACKAGES = ("contracts", "features", "flows", "inference", "mdp", "sinks", "sources", "telemetry")
 ROOM = 50
 Topic = Callable[..., str]
 
