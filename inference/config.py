@@ -11,7 +11,7 @@ inference:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -47,6 +47,11 @@ class SklearnConfig(BaseModel):
         default=(),
         description="Types in a skops file that you vouch for, by the names with which it is refused; see "
         "[security.md](security.md#models).",
+    )
+    on_version_mismatch: Literal["warn", "refuse"] = Field(
+        default="warn",
+        description="What to do with a model that another version of scikit-learn has saved: use it, with a warning in "
+        "the log, or refuse it.",
     )
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
         default=None,

@@ -17,7 +17,8 @@ from contracts.timestamps import format_timestamp, format_timestamps
 from inference.breaker import Breaker, Incidents, Unwatched
 from inference.config import InferenceConfig, InferenceConfigError
 from inference.evaluator import ENTRY_POINTS, Evaluator, EvaluatorFactory
-from inference.model import ModelEvaluator, load_model
+from inference.model import ModelEvaluator
+from inference.model_file import load_model
 from inference.rules import RulesEvaluator, load_rules
 
 _UNWATCHED: Final = Unwatched()

@@ -29,7 +29,8 @@ from flows.config_file import load
 from inference.config import InferenceConfig, InferenceConfigError, SklearnConfig
 from inference.engine import build
 from inference.evaluator import EVALUATED
-from inference.model import ModelEvaluator, load_model
+from inference.model import ModelEvaluator
+from inference.model_file import load_model
 from inference.rules import load_rules
 
 PAGE = (PROJECT / "docs" / "extending.md").read_text(encoding="utf-8")

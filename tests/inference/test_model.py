@@ -6,23 +6,31 @@ import joblib
 import numpy as np
 import polars as pl
 import pytest
+import sklearn
 import skops.io
 from inference_frames import features
 from sklearn.cluster import KMeans
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
 from inference.config import InferenceConfigError, SklearnConfig
 from inference.evaluator import EVALUATED
-from inference.model import ModelEvaluator, load_model
+from inference.model import ModelEvaluator
+from inference.model_file import load_model
 
 NAMES = ("momentum", "volatility", "rsi")
 TRAINING = pl.DataFrame(np.random.default_rng(7).normal(size=(400, 3)) * [0.01, 0.2, 20.0], schema=list(NAMES))
 TARGET = TRAINING["momentum"] * 50 + TRAINING["volatility"] - TRAINING["rsi"] / 40
 UP = (TARGET > 0).cast(pl.Int64)
+LABELS = np.column_stack([UP, 1 - UP])
+HALVES = Pipeline(  # fitted apart from each other, on other columns
+    [("scale", StandardScaler().fit(TRAINING)), ("fit", LinearRegression().fit(TRAINING[:, :2].to_numpy(), TARGET))]
+)
 
 
 def classifier(inputs: Any = TRAINING, target: Any = UP) -> Pipeline:
@@ -125,6 +133,12 @@ def test_a_model_must_find_its_features_among_the_configured(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("estimator", "threshold", "message"),
     [
+        (DummyClassifier().fit(TRAINING, UP * 0), 0.5, "has seen one class only, 0, and can predict no other"),
+        (DummyClassifier().fit(TRAINING, UP * 0), None, "has seen one class only"),
+        (DummyClassifier().fit(TRAINING, LABELS), 0.5, "predicts several outputs"),
+        (LinearRegression().fit(TRAINING, np.column_stack([TARGET, TARGET])), None, "predicts several outputs"),
+        (OneVsRestClassifier(LogisticRegression()).fit(TRAINING, LABELS), 0.5, "predicts several outputs"),
+        (HALVES, None, "the model cannot predict from momentum, volatility, rsi: ValueError"),
         (LinearSVC().fit(TRAINING, UP), 0.5, "LinearSVC has no predict_proba"),
         (StandardScaler().fit(TRAINING), None, "StandardScaler has no predict"),
         (classifier(target=UP.replace_strict({0: "down", 1: "up"})), None, "predicts names, not numbers"),
@@ -134,6 +148,55 @@ def test_a_model_that_cannot_answer_with_numbers_is_refused(
     tmp_path: Path, estimator: Any, threshold: float | None, message: str
 ) -> None:
     assert message in refusal(saved(tmp_path, estimator), threshold=threshold)
+
+
+def test_a_model_that_knows_only_some_values_is_not_refused_for_a_trial_with_others(tmp_path: Path) -> None:
+    inputs = (TRAINING > 0).cast(pl.Int8)
+    steps = [("values", OrdinalEncoder()), ("fit", LinearRegression())]
+    model = Pipeline(steps).fit(inputs, TARGET)
+    result = evaluator(saved(tmp_path, model)).evaluate(features([{"momentum": 1.0, "volatility": 0.0, "rsi": 1.0}]))
+    assert result["value"].to_list() == pytest.approx(model.predict(pl.DataFrame([[1], [0], [1]], schema=NAMES)))
+
+
+@pytest.mark.parametrize("suffix", ["skops", "joblib"])
+def test_another_version_of_scikit_learn_is_one_line_of_the_log_or_a_refusal(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / f"old.{suffix}"
+    with monkeypatch.context() as former:
+        former.setattr(sklearn.base, "__version__", "1.4.2")
+        skops.io.dump(classifier(), file) if suffix == "skops" else joblib.dump(classifier(), file)
+    load_model(SklearnConfig(model_path=str(file), allow_pickle=True), NAMES)
+    (line,) = caplog.records
+    assert (line.levelname, line.name) == ("WARNING", "mdp.inference")
+    said = (line.__dict__["model"], line.__dict__["saved_with"], line.__dict__["loaded_with"])
+    assert said == (str(file), "1.4.2", sklearn.__version__)
+    refused = refusal(str(file), allow_pickle=True, on_version_mismatch="refuse")
+    assert refused == f"{file}: the model was saved with scikit-learn 1.4.2 and this is {sklearn.__version__}"
+
+
+class Broken:
+    """Cannot be unpickled, as a tree cannot whose nodes another version has laid out."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("no number",)
+
+
+def test_a_model_that_another_version_has_saved_and_this_one_cannot_load_is_refused_with_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "old.pkl"
+    with monkeypatch.context() as former:
+        former.setattr(sklearn.base, "__version__", "1.4.2")
+        file.write_bytes(pickle.dumps([classifier(), Broken()]))
+    refused = refusal(str(file), allow_pickle=True)
+    assert f"{file}: cannot load the model: ValueError" in refused
+    assert refused.endswith(f"; it was saved with scikit-learn 1.4.2 and this is {sklearn.__version__}")
+
+
+def test_the_version_that_is_here_is_not_remarked_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    evaluator(saved(tmp_path, classifier()), on_version_mismatch="refuse")
+    assert caplog.records == []
 
 
 def test_class_names_will_do_with_a_threshold(tmp_path: Path, rows: pl.DataFrame) -> None:
