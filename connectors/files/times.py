@@ -12,6 +12,7 @@ from typing import Final, Literal
 import polars as pl
 
 from codec.timestamps import parse_timestamps
+from contracts.moments import TIME
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 
@@ -21,10 +22,6 @@ NAMES: Final[dict[TimeUnit, str]] = {"s": "seconds", "ms": "milliseconds", "us":
 _BELOW: Final[dict[TimeUnit, float]] = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": float("inf")}
 _DIGITS: Final[dict[TimeUnit, int]] = {"s": 9, "ms": 6, "us": 3, "ns": 0}  # of a fraction, down to nanoseconds
 _NUMBER: Final = r"^([+-]?\d+)(?:\.(\d*))?$"
-_TIME: Final = (
-    r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:\.(\d{1,9}))?)?"  # date, hours and minutes, seconds, fraction
-    r" ?(?:(Z|UTC)|([+-]\d{2}):?(\d{2})?)?$"
-)
 
 Typed = tuple[pl.Series, pl.Series]  # values, null where there are none; and what is wrong with a cell, or null
 
@@ -116,7 +113,7 @@ class Times:
         return times, wrong
 
     def _written(self, column: pl.Series) -> Typed:
-        date, minutes, seconds, fraction, utc, hours_off, minutes_off = _groups(column, _TIME, 7)
+        date, minutes, seconds, fraction, utc, hours_off, minutes_off = _groups(column, TIME, 7)
         clock = minutes.fill_null("00:00") + seconds.fill_null(":00") + "." + fraction.fill_null("0")
         offset = (hours_off + ":" + minutes_off.fill_null("00")).set(utc.is_not_null(), "Z")
         aware = parse_timestamps(date + "T" + clock + offset)

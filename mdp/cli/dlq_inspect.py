@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mdp.cli.dlq_options import Contains, FailedFrom, FailedTo, Offset, Partition, Reason
-from mdp.cli.options import AsJson, Config, Set, check_span, examples, settings_of
+from mdp.cli.options import AsJson, Config, Set, Zone, examples, settings_of, span_of
 from mdp.cli.output import print_json, print_table, remark
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def inspect(
     contains: Contains = None,
     start: FailedFrom = None,
     end: FailedTo = None,
+    zone: Zone = None,
     partition: Partition = None,
     offset: Offset = None,
     pending: Pending = False,
@@ -55,12 +56,12 @@ def inspect(
     """Print the records of the DLQ: why, where from, when, and what they hold."""
     from mdp.ops.dlq.records import Chosen
 
-    check_span(start, end)
+    start_ns, end_ns = span_of(start, end, zone)
     chosen = Chosen(
         reason=reason,
         contains=contains,
-        start=start,
-        end=end,
+        start=start_ns,
+        end=end_ns,
         partition=partition,
         offset=offset,
         pending=pending,
@@ -80,6 +81,7 @@ def stats(
     contains: Contains = None,
     start: FailedFrom = None,
     end: FailedTo = None,
+    zone: Zone = None,
     partition: Partition = None,
     pending: Pending = False,
     as_json: AsJson = False,
@@ -91,8 +93,8 @@ def stats(
     from mdp.ops.dlq.counts import count
     from mdp.ops.dlq.records import Chosen
 
-    check_span(start, end)
-    chosen = Chosen(reason=reason, contains=contains, start=start, end=end, partition=partition, pending=pending)
+    start_ns, end_ns = span_of(start, end, zone)
+    chosen = Chosen(reason=reason, contains=contains, start=start_ns, end=end_ns, partition=partition, pending=pending)
     with _opened(settings_of(config, overrides).bus.kafka) as dlq:
         counts = count(dlq.records(chosen))
     names = ("reason", "error", "records", "redriven", "oldest", "newest")

@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from mdp.cli.options import parse_time
-
 Reason = Annotated[
     Literal["undecodable", "contract", "future", "store", "unknown"] | None,
     typer.Option("--reason", help="Only of this reason; unknown is what the pipeline has not put there."),
@@ -16,10 +14,9 @@ Contains = Annotated[
     str | None, typer.Option("--contains", metavar="TEXT", help="Only with this text in the error, key or payload.")
 ]
 FailedFrom = Annotated[
-    int | None, typer.Option("--from", parser=parse_time, metavar="TIME", help="Only refused at this time or later.")
+    str | None,
+    typer.Option("--from", metavar="TIME", help="Only refused at this time or later, such as today or now-1h."),
 ]
-FailedTo = Annotated[
-    int | None, typer.Option("--to", parser=parse_time, metavar="TIME", help="Only refused before this time.")
-]
+FailedTo = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only refused before this time.")]
 Partition = Annotated[int | None, typer.Option("--partition", min=0, help="Only of this partition of the DLQ.")]
 Offset = Annotated[int | None, typer.Option("--offset", min=0, help="Only at this offset of the DLQ.")]

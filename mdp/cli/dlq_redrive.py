@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdp.cli.dlq_options import Contains, FailedFrom, FailedTo, Offset, Partition, Reason
-from mdp.cli.options import AsJson, Config, Set, check_span, examples, settings_of
+from mdp.cli.options import AsJson, Config, Set, Zone, examples, settings_of, span_of
 from mdp.cli.output import print_json, print_table, progress, remark
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def redrive(
     contains: Contains = None,
     start: FailedFrom = None,
     end: FailedTo = None,
+    zone: Zone = None,
     partition: Partition = None,
     offset: Offset = None,
     fix: Annotated[
@@ -66,8 +67,8 @@ def redrive(
     from mdp.ops.dlq.redrive import Order, rehearsed, sent
     from mdp.ops.produce import stopped_by_signals
 
-    check_span(start, end)
-    chosen = Chosen(reason=reason, contains=contains, start=start, end=end, partition=partition, offset=offset)
+    start_ns, end_ns = span_of(start, end, zone)
+    chosen = Chosen(reason=reason, contains=contains, start=start_ns, end=end_ns, partition=partition, offset=offset)
     order = Order(chosen, _fix(fix, fix_with), max_retries, limit)
     bus = settings_of(config, overrides).bus.kafka
     if dry_run:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mdp.cli.options import known_zone
 from mdp.cli.output import remark
 
 if TYPE_CHECKING:
@@ -50,16 +51,3 @@ def matching(patterns: Sequence[str]) -> list[Path]:
             raise typer.BadParameter(f"no file matches {pattern}", param_hint="--path")
         paths |= dict.fromkeys(map(Path, found))
     return list(paths)
-
-
-def known_zone(zone: str | None) -> str | None:
-    """`zone`, if there is such a one."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    if zone is not None:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            message = f"{zone!r} is no time zone: name one such as UTC or America/New_York"
-            raise typer.BadParameter(message, param_hint="--zone") from None
-    return zone

@@ -5,7 +5,7 @@ from __future__ import annotations
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
 import typer
 
-from mdp.cli.options import AsJson, Config, From, Set, To, check_span, examples, settings_of
+from mdp.cli.options import AsJson, Config, From, Set, To, Zone, examples, settings_of, span_of
 from mdp.cli.output import print_json, print_table, progress, remark
 from telemetry.printable import printable
 
@@ -24,7 +24,13 @@ def group() -> None:
     epilog=examples("mdp late repair", "mdp late repair --from 2025-10-24T14:00:00Z --to 2025-10-24T15:00:00Z")
 )
 def repair(
-    *, start: From = None, end: To = None, as_json: AsJson = False, config: Config = None, overrides: Set = None
+    *,
+    start: From = None,
+    end: To = None,
+    zone: Zone = None,
+    as_json: AsJson = False,
+    config: Config = None,
+    overrides: Set = None,
 ) -> None:
     """Recompute the bars of late events from the log, and mark the events done.
 
@@ -34,9 +40,9 @@ def repair(
     """
     from mdp.ops.late_repair import repair
 
-    check_span(start, end)
+    span = span_of(start, end, zone)
     with progress("late events") as show:
-        done = repair(settings_of(config, overrides), start, end, on_progress=show)
+        done = repair(settings_of(config, overrides), *span, on_progress=show)
     counts = {
         "late_events": done.events,
         "windows": done.windows,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from mdp.cli.options import AsJson, Config, From, Set, To, check_span, examples, parse_window, settings_of
+from mdp.cli.options import AsJson, Config, From, Set, To, Zone, examples, parse_window, settings_of, span_of
 from mdp.cli.output import print_json, progress, remark, stdout
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def lateness(
     ] = None,
     start: From = None,
     end: To = None,
+    zone: Zone = None,
     window: Annotated[
         int | None,
         typer.Option(
@@ -77,7 +78,7 @@ def lateness(
     from native import memory_tuning
     from transports.kafka.topic_reader import TopicReader
 
-    check_span(start, end)
+    span = span_of(start, end, zone)
     settings = settings_of(config, overrides)
     windows = settings.micro_batch
     if window is not None:
@@ -85,7 +86,7 @@ def lateness(
     memory_tuning.tune()
     kafka = settings.bus.kafka
     with TopicReader(kafka, topic or kafka.topic) as reader:
-        parts = parts_of(reader, start, end)
+        parts = parts_of(reader, *span)
         began = time.monotonic()
         with progress("records", sum(part.records for part in parts)) as show:
             measured = measure(reader, parts, windows, on_progress=show)

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
-import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, overload
 
 import typer
 
 if TYPE_CHECKING:
     from flows.settings import Settings
 
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NS_PER_MS: Final = 1_000_000
-
-
-def parse_time(text: str) -> int:
-    """Nanoseconds of an ISO 8601 time with a zone, of the midnight, in UTC, with which a date begins, or of now-15m."""
-    from contracts.duration import parse_duration
-    from contracts.timestamps import parse_timestamp
-
-    word, minus, duration = text.partition("-")
-    try:
-        if word == "now":
-            return time.time_ns() - (parse_duration(duration) if minus else 0)
-        return parse_timestamp(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is neither a time such as 2025-10-24T14:02:01Z or now-15m nor a date"
-        ) from None
 
 
 def parse_window(text: str) -> int:
@@ -61,19 +43,57 @@ Set = Annotated[
     ),
 ]
 From = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        "--from", parser=parse_time, metavar="TIME", help="A time such as 2025-10-24T14:00:00Z or now-1h, or a date."
+        "--from",
+        metavar="TIME",
+        help="A time such as 2025-10-24T14:00:00Z, a day, today, yesterday, or now-1h.",
     ),
 ]
-To = Annotated[int | None, typer.Option("--to", parser=parse_time, metavar="TIME", help="End before this time.")]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before this time.")]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        "--zone", metavar="ZONE", help="Zone of days (else UTC) and of times that name none, such as America/New_York."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def check_span(start: int | None, end: int | None) -> None:
-    """Refuse an empty span of time."""
-    if start is not None and end is not None and start >= end:
+@overload
+def span_of(start: str, end: str, zone: str | None) -> tuple[int, int]: ...
+
+
+@overload
+def span_of(start: str | None, end: str | None, zone: str | None) -> tuple[int | None, int | None]: ...
+
+
+def span_of(start: str | None, end: str | None, zone: str | None) -> tuple[int | None, int | None]:
+    """The nanoseconds of --from and --to, whose days are those of --zone; a span that is empty is refused."""
+    now_ns, zone = time.time_ns(), known_zone(zone)
+    start_ns, end_ns = _moment("--from", start, now_ns, zone), _moment("--to", end, now_ns, zone)
+    if start_ns is not None and end_ns is not None and start_ns >= end_ns:
         raise typer.BadParameter("it must be after --from", param_hint="--to")
+    return start_ns, end_ns
+
+
+def _moment(option: str, text: str | None, now_ns: int, zone: str | None) -> int | None:
+    from contracts.moments import parse_moment
+
+    try:
+        return None if text is None else parse_moment(text, now_ns, zone)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def known_zone(zone: str | None) -> str | None:
+    """`zone`, if there is such a one."""
+    from contracts.moments import zone_of
+
+    try:
+        return None if zone is None else zone_of(zone).key
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--zone") from None
 
 
 def settings_of(config: Path | None, overrides: list[str] | None, *more: str) -> Settings:

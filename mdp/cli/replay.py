@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mdp.cli.options import AsJson, Config, Set, check_span, examples, parse_time, settings_of
+from mdp.cli.options import AsJson, Config, Set, examples, settings_of, span_of
 from mdp.cli.output import print_json, print_table, progress
 
 _EXAMPLES = examples(
@@ -25,8 +25,12 @@ def register(app: typer.Typer) -> None:
 
 def replay(
     *,
-    start: Annotated[int, typer.Option("--from", parser=parse_time, metavar="TIME", help="The first event time.")],
-    end: Annotated[int, typer.Option("--to", parser=parse_time, metavar="TIME", help="The one after the last.")],
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help="The first event time, as for stream run.")],
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="The one after the last.")],
+    zone: Annotated[
+        str | None,
+        typer.Option("--zone", metavar="ZONE", help="Zone of days (else UTC) and times that name none, of files too."),
+    ] = None,
     to_topic: Annotated[
         str | None, typer.Option("--to-topic", show_default="bus.kafka.replay_topic", help="Where to.")
     ] = None,
@@ -53,9 +57,8 @@ def replay(
     from mdp.cli.files import event_files
     from mdp.ops.replay import Span, replay_file, replay_topic
 
-    check_span(start, end)
     settings = settings_of(config, overrides)
-    bus, window, span = settings.bus.kafka, settings.micro_batch, Span(start, end)
+    bus, window, span = settings.bus.kafka, settings.micro_batch, Span(*span_of(start, end, zone))
     decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
     target = to_topic or bus.replay_topic
     with progress("events") as show:
@@ -63,7 +66,7 @@ def replay(
             done = replay_topic(bus, decoder, span, target, on_progress=lambda so_far: show(so_far.events))
         else:
             done = replay_file(
-                event_files([str(from_file)]),
+                event_files([str(from_file)], zone=zone),
                 bus,
                 decoder,
                 span,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.spec import INFER, MARKET, MICRO_BATCH, FlowSpec
-from mdp.cli.options import Config, From, Set, To, check_span, examples, parse_window
+from mdp.cli.options import Config, From, Set, To, Zone, examples, parse_window, span_of
 
 UntilEnd = Annotated[
     bool, typer.Option("--until-end", help="Stop at the end that the topic has now, with the open windows written.")
@@ -77,6 +77,7 @@ def run(
     overrides: Set = None,
     start: From = None,
     end: To = None,
+    zone: Zone = None,
     until_end: UntilEnd = False,
     workers: Workers = 1,
     process: Process = None,
@@ -93,7 +94,7 @@ def run(
     it writes only the windows in between, and reads the log from early enough
     to know them.
     """
-    changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
+    changes = _run_changes(span_of(start, end, zone), until_end=until_end, overwrite=overwrite, name=name)
     _start(
         MARKET,
         config,
@@ -112,6 +113,7 @@ def micro_batch(
     window: Window = None,
     start: From = None,
     end: To = None,
+    zone: Zone = None,
     until_end: UntilEnd = False,
     workers: Workers = 1,
     process: Process = None,
@@ -122,7 +124,7 @@ def micro_batch(
     quiet: Quiet = False,
 ) -> None:
     """Turn events into bars, in the database and on the bars topic: the first half of `run`."""
-    changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
+    changes = _run_changes(span_of(start, end, zone), until_end=until_end, overwrite=overwrite, name=name)
     if window is not None:
         changes.append(f"micro_batch.window_ms={window}")
     _start(
@@ -142,6 +144,7 @@ def infer(
     overrides: Set = None,
     start: From = None,
     end: To = None,
+    zone: Zone = None,
     until_end: UntilEnd = False,
     workers: Workers = 1,
     process: Process = None,
@@ -153,7 +156,7 @@ def infer(
     quiet: Quiet = False,
 ) -> None:
     """Turn the bars topic into features and signals: the second half of `run`."""
-    changes = _run_changes(start, end, until_end=until_end, overwrite=overwrite, name=name)
+    changes = _run_changes(span_of(start, end, zone), until_end=until_end, overwrite=overwrite, name=name)
     _start(
         INFER,
         config,
@@ -166,9 +169,9 @@ def infer(
 
 
 def _run_changes(
-    start: int | None, end: int | None, *, until_end: bool, overwrite: bool, name: str | None
+    span: tuple[int | None, int | None], *, until_end: bool, overwrite: bool, name: str | None
 ) -> list[str]:
-    check_span(start, end)
+    start, end = span
     values = {
         "run.from_ns": start,
         "run.to_ns": end,

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from mdp.cli.options import Config, From, Set, To, check_span, examples, settings_of
+from mdp.cli.options import Config, From, Set, To, Zone, examples, settings_of, span_of
 from mdp.cli.output import Format, print_frame, remark
 
 app = typer.Typer(help="The database: its schema, and what is in it.", no_args_is_help=True)
@@ -47,13 +47,14 @@ def bars(
     symbol: Symbol,
     start: From = None,
     end: To = None,
+    zone: Zone = None,
     limit: Limit = None,
     form: Form = "table",
     config: Config = None,
     overrides: Set = None,
 ) -> None:
     """Print the bars of a symbol, oldest first."""
-    _print("bars", symbol, (start, end), limit, form, settings=(config, overrides))
+    _print("bars", symbol, span_of(start, end, zone), limit, form, settings=(config, overrides))
 
 
 @app.command(epilog=examples("mdp store features --symbol SPY --limit 10"))
@@ -62,13 +63,14 @@ def features(
     symbol: Symbol,
     start: From = None,
     end: To = None,
+    zone: Zone = None,
     limit: Limit = None,
     form: Form = "table",
     config: Config = None,
     overrides: Set = None,
 ) -> None:
     """Print the features of a symbol, oldest first."""
-    _print("features", symbol, (start, end), limit, form, settings=(config, overrides))
+    _print("features", symbol, span_of(start, end, zone), limit, form, settings=(config, overrides))
 
 
 @app.command(epilog=examples("mdp store signals --symbol SPY --format json"))
@@ -77,13 +79,14 @@ def signals(
     symbol: Symbol,
     start: From = None,
     end: To = None,
+    zone: Zone = None,
     limit: Limit = None,
     form: Form = "table",
     config: Config = None,
     overrides: Set = None,
 ) -> None:
     """Print the signals of a symbol, oldest first."""
-    _print("signals", symbol, (start, end), limit, form, settings=(config, overrides))
+    _print("signals", symbol, span_of(start, end, zone), limit, form, settings=(config, overrides))
 
 
 def _print(
@@ -97,7 +100,6 @@ def _print(
 ) -> None:
     from sinks.queries import stored
 
-    check_span(*span)
     conninfo = settings_of(*settings).store.url.get_secret_value()
     most = limit or _LIMITS[form]
     start, end = map(_moment, span)

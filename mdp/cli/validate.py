@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mdp.cli.files import TimeUnitOption, ZoneOption, known_zone
-from mdp.cli.options import AsJson, Config, Set, examples
+from mdp.cli.files import TimeUnitOption, ZoneOption
+from mdp.cli.options import AsJson, Config, Set, examples, known_zone
 from mdp.cli.output import print_json, print_table, progress, remark
 
 if TYPE_CHECKING:

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,6 +44,14 @@ def test_options_of_a_run_become_settings(mdp: Mdp, config: Config, asked: Asked
     run = settings.run
     assert (run.from_ns, run.to_ns) == (1_761_264_000_000_000_000, 1_761_300_000_500_000_000)
     assert (run.overwrite, run.until_end) == (True, False)
+
+
+def test_a_run_may_be_of_days_in_a_zone_and_of_times_before_now(mdp: Mdp, config: Config, asked: Asked) -> None:
+    path, before = config(), time.time_ns()
+    mdp("stream", "run", "--from", "2025-10-24", "--to", "-1h", "--zone", "America/New_York", "--config", path)
+    ((_, settings, _),) = asked
+    assert settings.run.from_ns == 1_761_278_400_000_000_000
+    assert before <= (settings.run.to_ns or 0) + 3_600_000_000_000 <= time.time_ns()
 
 
 def test_a_window_is_a_duration(mdp: Mdp, config: Config, asked: Asked) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.files.times import UNITS, Times, TimeUnit
+from contracts.moments import parse_moment
 
 T0 = 1_761_314_521_234_567_000  # 2025-10-24T14:02:01.234567Z
 WHOLE = T0 // 1_000_000_000 * 1_000_000_000
@@ -119,3 +120,24 @@ def test_small_numbers_are_what_the_unit_says() -> None:
 def test_other_types_are_no_times(cells: list[Any]) -> None:
     [flaw] = read(cells)
     assert str(flaw).endswith("not a time")
+
+
+FORMS = (
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%Y-%m-%d %H:%M Z",
+    "%Y-%m-%d %H:%M:%S.%f UTC",
+    "%Y-%m-%dT%H:%M+0530",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d",
+)
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)), st.sampled_from(FORMS))
+def test_a_text_is_the_same_time_in_a_file_and_on_the_command_line(moment: datetime, form: str) -> None:
+    text, zone = moment.strftime(form), "America/New_York"
+    (found,) = read([text], zone=zone)
+    if isinstance(found, int):
+        assert parse_moment(text, 0, zone) == found
+    else:
+        with pytest.raises(ValueError, match="is a time that America/New_York had twice or never"):
+            parse_moment(text, 0, zone)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from contracts.timestamps import parse_timestamp
+from contracts.moments import parse_moment
+from contracts.timestamps import format_timestamp
 
 ClientOption = str | int | float | bool
 
@@ -45,8 +47,8 @@ class KafkaConfig(BaseModel):
     start: str = Field(
         default="earliest",
         description="Where a flow begins that has written nothing yet: `earliest`, `latest`, `group` (the group's "
-        "committed offsets), or an ISO 8601 time with a zone. One that has, and has lost its state, begins at the "
-        "first record.",
+        "committed offsets), or a time: `2025-10-24T14:00:00Z`, `2025-10-24`, `today America/New_York` or `now-1h`, "
+        "which is an hour before the process starts. One that has, and has lost its state, begins at the first record.",
     )
     on_gap: Literal["stop", "continue"] = Field(
         default="stop",
@@ -77,9 +79,10 @@ class KafkaConfig(BaseModel):
     @field_validator("start")
     @classmethod
     def _is_a_start(cls, start: str) -> str:
-        if start not in ("earliest", "latest", "group"):
-            parse_timestamp(start)
-        return start
+        """What is said in relation to now is a time from here on, the same for all partitions."""
+        if start in ("earliest", "latest", "group"):
+            return start
+        return format_timestamp(parse_moment(start, time.time_ns()))
 
     def client(self, **more: ClientOption) -> dict[str, ClientOption]:
         """Options of a librdkafka client: the connection, and `more` with dots for underscores."""
