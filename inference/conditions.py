@@ -15,12 +15,13 @@ from typing import Any, Final
 
 import polars as pl
 
+from contracts.condition_words import QUERY_WORDS
 from contracts.errors import MdpError
 from contracts.suggestions import did_you_mean
 
 _MAX_LENGTH: Final = 1_000
 # Polars opens the files that a subquery reads while it parses it, so a subquery must not get as far as the parser.
-_QUERY: Final = re.compile(r"\b(?:select|from|with|values|table)\b", re.IGNORECASE)
+_QUERY: Final = re.compile(rf"\b(?:{'|'.join(QUERY_WORDS)})\b", re.IGNORECASE)
 _LITERALS: Final = frozenset({"Boolean", "Decimal", "Null"})
 _FUNCTIONS: Final = frozenset(
     {"Abs", "Ceil", "Coalesce", "Exp", "Floor", "Log", "MaxHorizontal", "MinHorizontal", "Sign"}

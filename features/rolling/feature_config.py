@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contracts import frames
+from contracts.condition_words import CONDITION_WORDS
 from contracts.duration import format_duration, parse_duration
 
 Kind = Literal["vwap", "return", "volatility", "momentum", "rsi", "skewness", "kurtosis"]
@@ -28,12 +29,15 @@ MAXIMUM_BARS: Final = 100_000  # TA-Lib's longest period; the state holds a row 
 RESERVED: Final = frozenset(
     {*frames.BARS, *frames.SIGNALS, *frames.FEATURE_KEY, "partition", "topic"}
     | {"source_topic", "source_partition", "source_offset", "source_row"}
+    | {"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"}  # of every table of PostgreSQL
 )
 
 
 def _unreserved(name: str) -> str:
     if name in RESERVED:
         raise ValueError(f"{name!r} is a column already; choose another name, such as '{name}_60s'")
+    if name in CONDITION_WORDS:
+        raise ValueError(f"{name!r} is a word of conditions; choose another name, such as '{name}_60s'")
     return name
 
 
@@ -48,8 +52,8 @@ class FeatureConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$"), AfterValidator(_unreserved)] = Field(
-        description="A small letter, then up to 59 of a-z, 0-9, `_`; distinct, and not a column that there is already, "
-        "such as `close`."
+        description="A small letter, then up to 59 of a-z, 0-9, `_`; distinct, not a column that there is already, "
+        "such as `close`, and not a word such as `true`, `not` or `select`. Other words of SQL stand in quotes in a rule."
     )
     kind: Kind = Field(
         description="May be left out where the first word of the name is a kind, or one of `ret`, `vol`, `mom`, "

@@ -50,7 +50,9 @@ def test_name_that_is_no_plain_identifier_is_refused(name):
         FeatureConfig(name=name, kind="vwap", horizon="60s")
 
 
-@pytest.mark.parametrize("name", ["vwap", "close", "ts", "partition", "source_topic", "offset", "score", "provider"])
+@pytest.mark.parametrize(
+    "name", ["vwap", "close", "ts", "partition", "source_topic", "offset", "score", "provider", "xmin"]
+)
 def test_name_of_another_column_is_refused(name):
     with pytest.raises(ValidationError, match=f"'{name}' is a column already"):
         FeatureConfig(name=name, kind="vwap", horizon="60s")

@@ -3,7 +3,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
+from contracts.condition_words import CONDITION_WORDS
+from features.rolling.feature_config import RESERVED, FeatureConfig
 from inference.conditions import ConditionError, compile_condition
 
 NAMES = ("a", "b", "ret-30s")
@@ -130,12 +133,45 @@ def test_unknown_names_are_told_with_the_known_ones() -> None:
         compile_condition("a > 1 and A > 1 or c > b", NAMES)
 
 
-@pytest.mark.parametrize("name", ["order", "user", "limit", "null", "group", "interval", "end"])
+@pytest.mark.parametrize("name", ["order", "user", "limit", "group", "interval", "end"])
 def test_a_feature_that_is_called_like_a_word_of_sql_is_named_in_quotes(name: str) -> None:
     with pytest.raises(ConditionError, match=f'{name} is a word of SQL too: write it as "{name}"'):
         compile_condition(f"{name} > 1", [name, "a"])
     frame = pl.DataFrame({name: [1.0, 2.0], "a": [0.0, 0.0]})
     assert frame.select(compile_condition(f'"{name}" > 1', [name, "a"])).to_series().to_list() == [False, True]
+
+
+WORDS = (Path(__file__).parents[1] / "data" / "sql_words.txt").read_text(encoding="utf-8").split()
+PLACES = ("{} > 1", "a > 1 and {} > 1", "{} + a > 3", "coalesce({}, a) > 1", "a < {} and b = 1", "not {} > 1")
+
+
+def answer(condition: str, frame: pl.DataFrame) -> list[bool] | str:
+    try:
+        return frame.select(compile_condition(condition, frame.columns)).to_series().to_list()
+    except ConditionError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_word_of_sql_is_a_name_in_quotes_and_else_that_name_or_refused_unless_no_feature_has_it(
+    place: str,
+) -> None:
+    names = [word for word in WORDS if word not in RESERVED | CONDITION_WORDS]
+    assert len(names) > 1_000
+    reference = pl.DataFrame({"x": [1.0, 2.0], "a": [0.0, 2.0], "b": [1.0, 1.0]})
+    expected = answer(place.format("x"), reference)
+    assert isinstance(expected, list)
+    for name in names:
+        frame = reference.rename({"x": name})
+        assert answer(place.format(f'"{name}"'), frame) == expected, name
+        bare = answer(place.format(name), frame)
+        assert bare == expected or f'; {name} is a word of SQL too: write it as "{name}"' in bare, (name, bare)
+
+
+@pytest.mark.parametrize("word", sorted(CONDITION_WORDS))
+def test_a_word_that_a_condition_would_take_for_something_else_is_no_name_of_a_feature(word: str) -> None:
+    with pytest.raises(ValidationError, match=f"'{word}' is a word of conditions"):
+        FeatureConfig(name=word, kind="vwap", horizon="60s")
 
 
 def test_a_name_that_is_nearly_right_is_set_right() -> None:

@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
-from database_rows import T0, bar, batch, select
+from database_rows import T0, bar, batch, feature, select
 from psycopg.conninfo import make_conninfo
 
+from contracts.condition_words import CONDITION_WORDS
+from features.rolling.feature_config import RESERVED
 from sinks.connection import StoreLimit, StoreUnavailable
+from sinks.queries import stored
 from sinks.schema.migrate import SchemaError, migrate
 from sinks.timescale import TimescaleWriter
 from tests.sinks.conftest import needs_timescale
@@ -34,6 +38,18 @@ def test_an_empty_database_gets_tables_and_views_and_a_second_run_does_nothing(d
     assert relations >= {"bars_ohlcv", "features", "signals", "job_runs", "progress", "schema_version"}
     assert relations >= {"bars_1m", "bars_5m", "bars_1h"}
     assert select(database, "SELECT version FROM schema_version ORDER BY version") == [(n,) for n in range(1, 7)]
+
+
+def test_every_word_of_sql_that_may_be_a_feature_is_a_column_that_is_written_and_read(database: str) -> None:
+    words = (Path(__file__).parents[1] / "data" / "sql_words.txt").read_text(encoding="utf-8").split()
+    names = tuple(word for word in words if word not in RESERVED | CONDITION_WORDS)
+    migrate(database, names)
+    halves = [dict.fromkeys(names[::2], 1.0), dict.fromkeys(names[1::2], 2.0)]  # a row of all is more than a page
+    writer = TimescaleWriter(database, flow="f", features=names)
+    writer.write([batch(features=[feature("A", k, **half) for k, half in enumerate(halves)], names=names)])
+    writer.close()
+    found = stored.features(database, "A").select(names).rows(named=True)
+    assert found == [dict.fromkeys(names) | half for half in halves]
 
 
 def test_processes_that_migrate_at_once_do_the_work_once(database: str) -> None:
