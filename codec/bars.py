@@ -21,7 +21,7 @@ from contracts.batch import NO_BARS, MicroBatch, Outcomes
 from contracts.duration import format_duration
 from contracts.event import CONTRACT
 from contracts.frames import BARS, REFUSED
-from contracts.record import Fetch, Records
+from contracts.record import TOMBSTONE, Fetch, Records
 
 
 class Bar(msgspec.Struct, gc=False):
@@ -75,7 +75,7 @@ class BarDecoder:
         broken: list[tuple[object, ...]] = []
         for index, value in enumerate(records.values):
             try:
-                bars[index] = _decoder.decode(value or b"")
+                bars[index] = _bar(value)
             except Exception as error:
                 broken.append(refused_record(records, index, UNDECODABLE, " ".join(str(error).split())))
         if not bars:
@@ -92,6 +92,12 @@ class BarDecoder:
         start, end = pl.col("window_start"), pl.col("window_end")
         aligned = (end - start == self.window_ns) & (start % self.window_ns == 0)
         return (aligned & (pl.col("interval") == format_duration(self.window_ns))).fill_null(value=False)
+
+
+def _bar(value: bytes | None) -> Bar:
+    if value is None:
+        raise ValueError(TOMBSTONE)
+    return _decoder.decode(value)
 
 
 def _frame(bars: list[Bar], offsets: npt.NDArray[np.int64]) -> pl.DataFrame:

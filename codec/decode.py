@@ -27,7 +27,7 @@ from contracts.budgets import RECORD_ROWS
 from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
-from contracts.record import ARROW, JSON, MSGPACK, Buffer, Fetch, Records
+from contracts.record import ARROW, JSON, MSGPACK, TOMBSTONE, Buffer, Fetch, Records
 
 UNDECODABLE: Final = "undecodable"
 
@@ -133,6 +133,8 @@ def _decoded(records: Records, types: Mapping[int, str]) -> tuple[dict[int, Even
     broken: dict[int, Exception] = {}
     for index in sorted(types):
         try:
+            if records.values.lengths[index] == NONE:
+                raise ValueError(TOMBSTONE)
             events[index] = _decoder(types[index])(records.values.view(index))
         except Exception as error:
             broken[index] = error.with_traceback(None)  # which would keep the record

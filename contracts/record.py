@@ -21,6 +21,11 @@ Buffer = bytes | memoryview
 Headers = list[tuple[str, str | bytes | None]]
 RecordHeaders = Headers | dict[str, str | bytes | None] | None  # of a record that was read
 
+TOMBSTONE: Final = (
+    "the record has no value: it is a tombstone, which takes nothing back here; send what is to be corrected as a new "
+    "record, and give the topic cleanup.policy=delete"
+)
+
 CONTENT_TYPE = "content-type"
 CONTENT_TYPE_NAMES = (CONTENT_TYPE, "content_type")  # both spellings are about
 MAX_CONTENT_TYPE_BYTES: Final = 256  # the rest of a longer one is not looked at

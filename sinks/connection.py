@@ -80,9 +80,11 @@ _REMEDIES: Final = {
 }
 READ_ONLY_REMEDY: Final = "set it off for the database and the role; some hosts set it on while the disk is full"
 _READ_ONLY: Final = "it is read-only, as default_transaction_read_only is on"
+_STANDBY: Final = "it is a standby, which takes no changes"
 _WAITED_OUT: Final = {
     "does not exist": "create it, or set store.url",  # who restores a database takes it away first
     _READ_ONLY: READ_ONLY_REMEDY,
+    _STANDBY: "name the primary in store.url, or several hosts and target_session_attrs=read-write",
 }
 OUT_OF_LOCKS_REMEDY: Final = "raise max_locks_per_transaction in the server's configuration, and restart it"
 _OTHER_REMEDY: Final = "start it, or set store.url"
@@ -144,9 +146,8 @@ def transaction(
             connection.execute(_settings(statement_timeout_ms))
             yield connection
     except psycopg.errors.ReadOnlySqlTransaction as error:
-        if connection.info.parameter_status("in_hot_standby") == "on":  # until it is promoted, or another is found
-            raise
-        raise StoreUnavailable(_READ_ONLY) from error
+        is_standby = connection.info.parameter_status("in_hot_standby") == "on"
+        raise StoreUnavailable(_STANDBY if is_standby else _READ_ONLY) from error
 
 
 @contextmanager

@@ -17,6 +17,8 @@ EMBEDDED: Final = "embedded"
 SHORTEST_POLICY: Final = timedelta(days=1)  # rollups of an hour need some hours of raw bars to be refreshed from
 
 _EMBEDDED: Final = re.compile(r"embedded(?:/([a-z_][a-z0-9_-]{0,62}))?")
+_URL: Final = re.compile("postgres(?:ql)?://")
+_SPECIAL: Final = "in a password write @ as %40, / as %2F and % as %25"
 _WINDOWS: Final = 43_200  # in a chunk: so many rows of a series
 _LONGEST_CHUNK: Final = timedelta(days=365)
 
@@ -29,7 +31,8 @@ class StoreConfig(BaseModel):
     url: SecretStr = Field(  # a URL may hold a password
         default=SecretStr(EMBEDDED),
         description="`postgresql://user@host:5432/database`, a libpq connection string, or `embedded` for the local "
-        "stack of `mdp up`; `embedded/NAME` is another database there.",
+        "stack of `mdp up`; `embedded/NAME` is another database there. In a password in a URL write `@` as `%40`, `/` as "
+        "`%2F` and `%` as `%25`.",
     )
     retention: str | None = Field(
         default=None,
@@ -52,12 +55,18 @@ class StoreConfig(BaseModel):
     @classmethod
     def _is_connectable(cls, url: SecretStr) -> SecretStr:
         text = url.get_secret_value()
+        if _URL.match(text) and not (text.isprintable() and " " not in text):
+            raise ValueError(f"holds a line break or a blank: take it out, or write it as %0A or %20; {_SPECIAL}")
         try:
             known = embedded_name(text) is not None or bool(conninfo_to_dict(text))
         except psycopg.ProgrammingError:
             known = False
         if not known:
-            raise ValueError(f"neither {EMBEDDED!r} nor a URL such as postgresql://user:password@host:5432/database")
+            raise ValueError(
+                f"neither {EMBEDDED!r} nor a URL such as postgresql://user:password@host:5432/database; {_SPECIAL}"
+            )
+        if _URL.match(text) and _is_cut_short(text):
+            raise ValueError(f"the password ends too early, at an @ or / of its own; {_SPECIAL}")
         return url
 
     @field_validator("retention", "compress_after", "chunk_interval")
@@ -80,6 +89,14 @@ def embedded_name(url: str) -> str | None:
     """The database of the local stack that `embedded/NAME` means; "" for its own, and None for any other URL."""
     found = _EMBEDDED.fullmatch(url)
     return None if found is None else found[1] or ""
+
+
+def _is_cut_short(url: str) -> bool:
+    """Whether libpq would look for the server within the password, which it ends at the first @ or /."""
+    before, _, after = url.partition("://")[2].partition("@")
+    if "/" in before:
+        return bool(after) and "?" not in before.partition("/")[2]
+    return "@" in after.partition("?")[0]
 
 
 def as_timedelta(text: str) -> timedelta:

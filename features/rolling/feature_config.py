@@ -53,7 +53,7 @@ class FeatureConfig(BaseModel):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$"), AfterValidator(_unreserved)] = Field(
         description="A small letter, then up to 59 of a-z, 0-9, `_`; distinct, not a column that there is already, "
-        "such as `close`, and not a word such as `true`, `not` or `select`. Other words of SQL stand in quotes in a rule."
+        "such as `close`, and not a word such as `true` or `select`. Other words of SQL stand in quotes in a rule."
     )
     kind: Kind = Field(
         description="May be left out where the first word of the name is a kind, or one of `ret`, `vol`, `mom`, "

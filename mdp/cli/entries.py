@@ -52,6 +52,8 @@ def line(entry: Entry) -> Text:
     place = f"[{entry.partition}]@{entry.offset}" + (f".{entry.row}" if entry.row else "")
     if DLQ_REASON in entry.headers:
         parts = _refused(entry)
+    elif entry.payload is None:
+        parts = [("tombstone", "bold red"), ("no value", "")]
     elif value is None:
         parts = [("unreadable", "bold red"), (shortened(entry.payload), "")]
     else:

@@ -65,7 +65,10 @@ def _invalid(error: Any) -> str:
 def _database(error: BaseException) -> str:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     missing = type(error).__name__ in ("UndefinedTable", "UndefinedColumn")
-    return f"the database: {first}" + ("; run `mdp store migrate` first" if missing else "")
+    remedy = "; run `mdp store migrate` first" if missing else ""
+    if first.startswith("permission denied"):
+        remedy = "; `mdp doctor` says what to grant"
+    return f"the database: {first}{remedy}"
 
 
 def _file(error: Any) -> str:

@@ -80,6 +80,21 @@ def test_a_role_that_may_not_create_databases_is_told_in_one_line(mdp: Mdp, conf
     assert "grant CREATEDB" in result.err
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("-c default_transaction_read_only=on", "default_transaction_read_only is on; set it off"),
+        ("-c role=pg_monitor", "permission denied for schema public; `mdp doctor` says what to grant"),
+    ],
+)
+def test_a_database_that_takes_no_changes_says_so_with_what_to_do(
+    mdp: Mdp, config: Config, database: str, options: str, words: str
+) -> None:
+    result = mdp("store", "migrate", "--config", config(url=make_conninfo(database, options=options)))
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert words in result.err
+
+
 def test_bars_as_csv_are_all_of_the_span_and_nothing_else(mdp: Mdp, filled: Path) -> None:
     span = ("--from", "2025-10-24T14:02:02Z", "--to", "2025-10-24T14:02:06Z")
     result = mdp("store", "bars", "--symbol", "SPY", *span, "--format", "csv", "--config", filled)

@@ -90,7 +90,7 @@ def test_every_kind_of_record_has_a_line(lines: Callable[..., list[str]], kafka:
     assert bar.split() == ["2025-10-24T14:02:00Z", "bar", "SPY", "interval=2s", "close=1.5", "trades=3", "[0]@2"]
     assert beat.split() == ["2025-10-24T14:02:05Z", "heartbeat", "provider=p", "[0]@3"]
     assert junk == "1970-01-01T00:00:01.004Z  unreadable \\x00\\x1b[31mjunk  [0]@4"
-    assert nothing == "1970-01-01T00:00:01.005Z  unreadable no value  [0]@5"
+    assert nothing == "1970-01-01T00:00:01.005Z  tombstone no value  [0]@5"
     assert empty == "1970-01-01T00:00:01.006Z  unreadable no bytes  [0]@6"
     assert deep.endswith("[[[[…  [0]@7")
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codec.bars import BarDecoder
 from contracts.batch import MicroBatch
 from contracts.frames import EVENTS, REFUSED
 from contracts.record import ARROW, JSON, MSGPACK
@@ -167,6 +168,21 @@ def test_an_unknown_content_type_is_named() -> None:
     batch = decode(Stored(b"\x00\x00\x00\x00\x01avro", "application/avro"))
     assert batch.rejects["error"][0].startswith("content type 'application/avro' is none of application/json")
     assert batch.rejects["content_type"].to_list() == ["application/avro"]
+
+
+def test_a_tombstone_is_called_so_with_what_to_do_and_nothing_else_is() -> None:
+    batch = decode(as_json(TICK), Stored(None), Stored(b""), as_json(TICK))
+    assert batch.events["offset"].to_list() == [0, 3]
+    (_, tombstone), (_, empty) = outcome(batch)
+    assert "is a tombstone" in tombstone
+    assert "; send what is to be corrected as a new record" in tombstone
+    assert "\n" not in tombstone
+    assert "tombstone" not in empty
+
+
+def test_a_tombstone_among_bars_is_called_so_too() -> None:
+    (error,) = BarDecoder(2 * SECOND).decode_all([fetch([Stored(None)])]).rejects["error"]
+    assert "is a tombstone" in error
 
 
 def test_a_reject_says_how_to_read_it() -> None:
