@@ -95,6 +95,16 @@ def test_every_kind_of_record_has_a_line(lines: Callable[..., list[str]], kafka:
     assert deep.endswith("[[[[…  [0]@7")
 
 
+@pytest.mark.parametrize("command", ["tail", "produce --provider synthetic --count 1"])
+def test_a_topic_that_is_nearly_right_is_set_right(
+    mdp: Mdp, config: Config, kafka: str, topic: Topic, command: str
+) -> None:
+    name = topic()
+    result = mdp("stream", *command.split(), "--topic", name[:-1], "--config", config(brokers=kafka))
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert result.err.endswith(f"; did you mean {name}?\n")
+
+
 def test_a_refused_record_says_why_and_where_from(lines: Callable[..., list[str]], kafka: str, topic: Topic) -> None:
     name = topic()
     produce(kafka, name, (0, 1_000, {"v": -1}), headers=REFUSED)

@@ -129,7 +129,7 @@ def test_a_query_is_refused_before_anything_reads_its_files(tmp_path: Path) -> N
 
 
 def test_unknown_names_are_told_with_the_known_ones() -> None:
-    with pytest.raises(ConditionError, match=r"^unknown A, c; there are a, b, ret-30s$"):
+    with pytest.raises(ConditionError, match=r"^unknown A, c; did you mean a\?; there are a, b, ret-30s$"):
         compile_condition("a > 1 and A > 1 or c > b", NAMES)
 
 

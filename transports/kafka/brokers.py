@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
 
 from contracts.errors import MdpError
+from contracts.suggestions import did_you_mean
 
 _SECONDS: Final = 10.0
 _REACH_SECONDS: Final = 2.0
@@ -96,6 +97,17 @@ def metadata(client: Mapping[str, Any], topic: str | None = None) -> ClusterMeta
             if time.monotonic() > deadline:
                 raise Unreachable(_silent(client, said, error.args[0])) from None
         look = min(2 * look, _LONGEST_LOOK_SECONDS)
+
+
+def nearest(client: Mapping[str, Any], topic: str, error: KafkaError) -> str:
+    """`; did you mean …?` with a topic that there is, if the error is that there is none of this name."""
+    if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return ""
+    try:
+        known = metadata(client).topics
+    except Unreachable:
+        return ""
+    return did_you_mean(topic, (name for name in known if not name.startswith("__")))
 
 
 def _admin(client: dict[str, Any]) -> AdminClient:

@@ -139,7 +139,8 @@ class _Delivery:
         except brokers.Unreachable as error:
             raise ProduceError(str(error)) from None
         if metadata.error is not None:
-            raise ProduceError(f"topic {self._topic} cannot be written to, create it first: {metadata.error.str()}")
+            remedy = brokers.nearest(self._client, self._topic, metadata.error) or "; create it first"
+            raise ProduceError(f"topic {self._topic} cannot be written to: {metadata.error.str()}{remedy}")
         return len(metadata.partitions)
 
     def _failed(self, error: KafkaError | None, _: Message) -> None:

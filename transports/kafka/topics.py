@@ -32,14 +32,16 @@ def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
         BrokerUnavailable: no broker answers.
         SourceError: the broker refuses us, or we it; or there is no such topic.
     """
+    client = config.client(socket_timeout_ms=10_000)
     try:
-        metadata = brokers.metadata(config.client(socket_timeout_ms=10_000), topic).topics[topic]
+        metadata = brokers.metadata(client, topic).topics[topic]
     except brokers.Refused as error:
         raise SourceError(str(error)) from None
     except brokers.Unreachable as error:
         raise BrokerUnavailable(str(error)) from None
     if metadata.error is not None:
-        raise SourceError(f"topic {topic} cannot be read: {metadata.error.str()}; run `mdp topics apply`")
+        remedy = brokers.nearest(client, topic, metadata.error) or "; run `mdp topics apply`"
+        raise SourceError(f"topic {topic} cannot be read: {metadata.error.str()}{remedy}")
     return sorted(metadata.partitions)
 
 
