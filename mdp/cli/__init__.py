@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from mdp.cli import bench, demo, dlq, doctor, init, late, serve, stack, store, stream, topics, validate
+from mdp.cli import bench, demo, dlq, doctor, init, late, psql, serve, stack, store, stream, topics, validate
 from mdp.cli.options import examples
 from mdp.runtime.errors import explain, print_traceback
 
@@ -49,6 +49,7 @@ demo.register(app)
 init.register(app)
 serve.register(app)
 stack.register(app)
+psql.register(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(stream.app, name="stream")

