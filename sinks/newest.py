@@ -5,14 +5,19 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Hashable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 import psycopg
 
+from sinks.schema.hypertables import MOST_CHUNKS
 from sinks.schema.tables import TIME_COLUMN
 
 # Chunks that one look after the other goes back, as long as too few rows are found; the last goes back to the begin.
 _DEPTHS: Final = (16, 128, 1_024)
+
+Stretch = tuple[datetime | None, datetime | None]  # from the first on, and before the second
 
 _LOOK_SECONDS: Final = 60.0
 _NEVER: Final = 1 << 62
@@ -60,6 +65,12 @@ class Depths:
         count = len(starts) if before is None else bisect_left(starts, before)
         yield from (starts[count - depth] for depth in _DEPTHS if depth < count)
         yield None
+
+    def stretches(self, table: str) -> Iterator[Stretch]:
+        """All of time, in parts of as many chunks as one transaction may touch, oldest first."""
+        starts = self._starts.get(table, [])[MOST_CHUNKS::MOST_CHUNKS]
+        cuts = [None, *(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=start) for start in starts), None]
+        return pairwise(cuts)
 
     def note_oldest(self, table: str, series: Hashable, oldest: int | None) -> None:
         """What a look at all rows of a series has found; None is no row."""

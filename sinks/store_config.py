@@ -31,8 +31,8 @@ class StoreConfig(BaseModel):
     url: SecretStr = Field(  # a URL may hold a password
         default=SecretStr(EMBEDDED),
         description="`postgresql://user@host:5432/database`, a libpq connection string, or `embedded` for the local "
-        "stack of `mdp up`; `embedded/NAME` is another database there. In a password in a URL write `@` as `%40`, `/` "
-        "as `%2F` and `%` as `%25`.",
+        "stack of `mdp up`; `embedded/NAME` is another database there. In the password of a URL write `@` as `%40`, "
+        "`/` as `%2F` and `%` as `%25`.",
     )
     retention: str | None = Field(
         default=None,

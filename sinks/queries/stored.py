@@ -17,6 +17,7 @@ from sinks.connection import session
 from sinks.newest import Depths
 from sinks.progress import COUNTS
 from sinks.queries import series
+from sinks.queries.selection import Selection
 from sinks.schema.tables import TIME_COLUMN
 
 _TYPES: Final[dict[int, Any]] = {  # by the server's fixed type ids
@@ -34,24 +35,25 @@ def bars(
     conninfo: str, symbol: str, start: datetime | None = None, end: datetime | None = None, limit: int = 1_000
 ) -> pl.DataFrame:
     """The last `limit` bars of `symbol` with start ≤ window_start < end, oldest first. Datetimes must be aware."""
-    return _span(conninfo, "bars_ohlcv", {"symbol": symbol, "start": start, "end": end, "limit": limit})
+    return last(conninfo, Selection("bars_ohlcv", symbol, start=start, end=end), limit)
 
 
 def features(
     conninfo: str, symbol: str, start: datetime | None = None, end: datetime | None = None, limit: int = 1_000
 ) -> pl.DataFrame:
     """The last `limit` rows of features of `symbol` with start ≤ ts < end, oldest first."""
-    return _span(conninfo, "features", {"symbol": symbol, "start": start, "end": end, "limit": limit})
+    return last(conninfo, Selection("features", symbol, start=start, end=end), limit)
 
 
 def signals(
     conninfo: str, symbol: str, start: datetime | None = None, end: datetime | None = None, limit: int = 1_000
 ) -> pl.DataFrame:
     """The last `limit` signals of `symbol` with start ≤ ts < end, oldest first; `meta` is JSON text."""
-    return _span(conninfo, "signals", {"symbol": symbol, "start": start, "end": end, "limit": limit})
+    return last(conninfo, Selection("signals", symbol, start=start, end=end), limit)
 
 
-def _span(conninfo: str, table: str, parameters: dict[str, Any]) -> pl.DataFrame:
+def last(conninfo: str, selection: Selection, limit: int) -> pl.DataFrame:
+    """The last `limit` rows that are meant, oldest first."""
     query = sql.SQL("""
 SELECT * FROM (
     SELECT newest.* FROM {series}, LATERAL (
@@ -61,16 +63,28 @@ SELECT * FROM (
             AND {time} < coalesce(%(end)s, 'infinity'::timestamptz)
             AND {time} >= coalesce(to_timestamp(%(floor)s::double precision / 1000), '-infinity'::timestamptz)
         ORDER BY {time} DESC LIMIT %(limit)s
-    ) AS newest WHERE series.symbol = %(symbol)s ORDER BY {time} DESC LIMIT %(limit)s
-) AS rows ORDER BY {time}, provider, "interval"
-""").format(series=series.of_table(table), table=sql.Identifier(table), time=sql.Identifier(TIME_COLUMN[table]))
+    ) AS newest ORDER BY {time} DESC, provider DESC, symbol DESC, "interval" DESC LIMIT %(limit)s
+) AS rows ORDER BY {time}, provider, symbol, "interval"
+""")
+    table, time = sql.Identifier(selection.table), sql.Identifier(selection.time)
+    query_of = query.format(series=selection.series, table=table, time=time)
+    start, end = (None if at is None else at.timestamp() * 1000 for at in (selection.start, selection.end))
     with session(conninfo, read_only=True) as connection:
-        start, end = (None if at is None else at.timestamp() * 1000 for at in (parameters["start"], parameters["end"]))
-        for floor in Depths.of(connection).floors(table, end):
-            found = _read(connection, query, {**parameters, "floor": floor})
-            if found.height >= parameters["limit"] or (start is not None and floor is not None and floor <= start):
+        for floor in Depths.of(connection).floors(selection.table, end):
+            found = _read(connection, query_of, {**selection.parameters, "limit": limit, "floor": floor})
+            if found.height >= limit or (start is not None and floor is not None and floor <= start):
                 break
         return found
+
+
+def symbols(conninfo: str, provider: str | None = None, interval: str | None = None) -> pl.DataFrame:
+    """All series, with the names of what there is of each: `bars`, `features`, `signals`."""
+    query = sql.SQL("""
+SELECT provider, symbol, "interval", string_agg(split_part(relation, '_', 1), ' ' ORDER BY relation) AS rows FROM series
+WHERE (%(provider)s::text IS NULL OR provider = %(provider)s)
+    AND (%(interval)s::text IS NULL OR "interval" = %(interval)s)
+GROUP BY 1, 2, 3 ORDER BY 2, 1, 3""")
+    return _frame(conninfo, query, {"provider": provider, "interval": interval})
 
 
 def latest_bars(conninfo: str, limit: int = 1) -> pl.DataFrame:

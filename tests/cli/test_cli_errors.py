@@ -18,7 +18,7 @@ def is_one_line(result: Result, *words: str) -> bool:
     ("arguments", "words"),
     [
         ("stream frobnicate", "No such command"),
-        ("store bars", "--symbol"),
+        ("store bars --rollup 2m", "--rollup"),
         ("store bars --symbol SPY --format xml", "--format"),
         ("store bars --symbol SPY --limit 0", "--limit"),
         ("store bars --symbol SPY --from tomorrow", "such as 2025-10-24T14:02:01Z"),

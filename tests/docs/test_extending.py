@@ -93,7 +93,7 @@ def test_the_rule_is_one_for_the_features_that_are_configured(tmp_path: Path) ->
 
 
 def stored_features(provider: str, symbol: str, interval: timedelta, minutes: int, seed: int) -> pl.DataFrame:
-    """As `mdp store features` prints them, with gaps."""
+    """As `mdp store features` writes them, with gaps."""
     random = np.random.default_rng(seed)
     every = pl.datetime_range(START, START + timedelta(minutes=minutes), interval, eager=True, time_zone="UTC")
     times = every.filter(pl.Series(random.random(len(every)) < 0.9))
@@ -113,8 +113,7 @@ def test_the_model_learns_what_came_after_and_nothing_of_others(
             [("acme", "SPY", 2), ("acme", "QQQ", 2), ("feed", "SPY", 2), ("acme", "SPY", 10)]
         )
     ]
-    for number, part in enumerate(parts):
-        part.write_csv(f"features-{number}.csv", datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")
+    pl.concat(parts).write_parquet("features.parquet")
     names = executed(block("A scikit-learn model", "python"))
 
     key = ("provider", "symbol", "interval")

@@ -1,0 +1,202 @@
+"""`mdp store symbols`, `bars`, `features` and `signals`: what is in the database."""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import typer
+
+from mdp.cli.options import Config, From, Set, To, Zone, examples, settings_of, span_of
+from mdp.cli.output import Format, print_frame, progress, remark
+
+if TYPE_CHECKING:
+    from sinks.queries.selection import Selection
+
+_LIMITS: Final[dict[str, int]] = {"table": 50, "csv": 100_000, "json": 100_000}
+
+Symbol = Annotated[
+    str | None,
+    typer.Option("--symbol", "-s", show_default="all", help="Only of this one; `mdp store symbols` lists them."),
+]
+Provider = Annotated[str | None, typer.Option("--provider", show_default="all", help="Only of this one.")]
+Interval = Annotated[
+    str | None, typer.Option("--interval", show_default="all", help="Only of bars of this length, such as 2s.")
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", "-n", min=1, show_default="50 for a table, else 100,000", help="Print only so many of the last rows."
+    ),
+]
+Form = Annotated[Format, typer.Option("--format", "-f", help="Alone on stdout, for other programs: csv or json.")]
+Parquet = Annotated[
+    Path | None,
+    typer.Option("--parquet", metavar="FILE", help="Write all of them into this file, however many, and print none."),
+]
+Rollup = Annotated[
+    Literal["1m", "5m", "1h"] | None, typer.Option("--rollup", help="The rollup of this length, made of the bars.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group."""
+    app.command(epilog=examples("mdp store symbols", "mdp store symbols --provider synthetic --format csv"))(symbols)
+    app.command(
+        epilog=examples(
+            "mdp store bars --symbol SPY",
+            "mdp store bars -s SPY --from today --zone America/New_York -f csv > spy.csv",
+            "mdp store bars --rollup 1m --from 2025-10-01 --parquet bars-1m.parquet",
+        )
+    )(bars)
+    app.command(
+        epilog=examples("mdp store features --symbol SPY --limit 10", "mdp store features --parquet features.parquet")
+    )(features)
+    app.command(epilog=examples("mdp store signals --symbol SPY --format json", "mdp store signals --from now-1h"))(
+        signals
+    )
+
+
+def symbols(
+    *,
+    provider: Provider = None,
+    interval: Interval = None,
+    form: Form = "table",
+    config: Config = None,
+    overrides: Set = None,
+) -> None:
+    """List the symbols, with their providers and intervals, and what there is of each."""
+    from sinks.queries import stored
+
+    found = stored.symbols(settings_of(config, overrides).store.url.get_secret_value(), provider, interval)
+    print_frame(found, form)
+    if found.is_empty():
+        remark("no symbols")
+
+
+def bars(
+    *,
+    symbol: Symbol = None,
+    provider: Provider = None,
+    interval: Interval = None,
+    rollup: Rollup = None,
+    start: From = None,
+    end: To = None,
+    zone: Zone = None,
+    limit: Limit = None,
+    form: Form = "table",
+    parquet: Parquet = None,
+    config: Config = None,
+    overrides: Set = None,
+) -> None:
+    """Print the last bars, oldest first, or write all of them into a Parquet file."""
+    table = "bars_ohlcv" if rollup is None else f"bars_{rollup}"
+    series, span = (symbol, provider, interval), span_of(start, end, zone)
+    _show(_selection(table, series, span), _url(config, overrides), limit, form, parquet)
+
+
+def features(
+    *,
+    symbol: Symbol = None,
+    provider: Provider = None,
+    interval: Interval = None,
+    start: From = None,
+    end: To = None,
+    zone: Zone = None,
+    limit: Limit = None,
+    form: Form = "table",
+    parquet: Parquet = None,
+    config: Config = None,
+    overrides: Set = None,
+) -> None:
+    """Print the last features, oldest first, or write all of them into a Parquet file."""
+    series, span = (symbol, provider, interval), span_of(start, end, zone)
+    _show(_selection("features", series, span), _url(config, overrides), limit, form, parquet)
+
+
+def signals(
+    *,
+    symbol: Symbol = None,
+    provider: Provider = None,
+    interval: Interval = None,
+    start: From = None,
+    end: To = None,
+    zone: Zone = None,
+    limit: Limit = None,
+    form: Form = "table",
+    parquet: Parquet = None,
+    config: Config = None,
+    overrides: Set = None,
+) -> None:
+    """Print the last signals, oldest first, or write all of them into a Parquet file."""
+    series, span = (symbol, provider, interval), span_of(start, end, zone)
+    _show(_selection("signals", series, span), _url(config, overrides), limit, form, parquet)
+
+
+def _url(config: Path | None, overrides: list[str] | None) -> str:
+    return settings_of(config, overrides).store.url.get_secret_value()
+
+
+def _selection(
+    table: str, series: tuple[str | None, str | None, str | None], span: tuple[int | None, int | None]
+) -> Selection:
+    from sinks.queries.selection import Selection
+
+    return Selection(table, *series, *map(_moment, span))
+
+
+def _moment(nanoseconds: int | None) -> datetime | None:
+    """To the microsecond, rounded up: what lies in between is stored nowhere."""
+    if nanoseconds is None:
+        return None
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=-(-nanoseconds // 1_000))
+
+
+def _show(selection: Selection, conninfo: str, limit: int | None, form: Format, parquet: Path | None) -> None:
+    if parquet is None:
+        _print(selection, conninfo, limit, form)
+    elif limit is not None:
+        raise typer.BadParameter(
+            "it is for rows that are printed: a file takes all of --from and --to", param_hint="--limit"
+        )
+    else:
+        _write(selection, conninfo, parquet)
+
+
+def _print(selection: Selection, conninfo: str, limit: int | None, form: Format) -> None:
+    from sinks.queries import stored
+
+    most = limit or _LIMITS[form]
+    # One row more than is printed tells whether there are more.
+    found = stored.last(conninfo, selection, most + 1)
+    print_frame(found.tail(most), form)
+    if found.is_empty():
+        remark(_nothing(selection, conninfo))
+    elif found.height > most and limit is None:
+        remark(
+            f"these are the last {most:,} rows: print more with --limit, others with --from and --to, "
+            "or write all into a file with --parquet"
+        )
+
+
+def _write(selection: Selection, conninfo: str, path: Path) -> None:
+    from sinks.queries import export
+    from sinks.queries.parquet import write_parquet
+
+    with progress(selection.what) as show:
+        rows = write_parquet(path, *export.stream(conninfo, selection), show)
+    remark(f"{rows:,} {selection.what} in {path}" if rows else f"{_nothing(selection, conninfo)}: {path} has no rows")
+
+
+def _nothing(selection: Selection, conninfo: str) -> str:
+    """That there are no such rows, and which symbol may have been meant."""
+    from contracts.suggestions import did_you_mean
+    from sinks.queries import stored
+
+    if selection.symbol is None:
+        return f"no {selection.what}"
+    known = stored.symbols(conninfo)["symbol"].unique().to_list()
+    meant = "" if selection.symbol in known else did_you_mean(selection.symbol, known)
+    return f"no {selection.what} of {selection.symbol}{meant}"
