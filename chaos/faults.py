@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from chaos.pipeline import Pipeline
+from chaos.losses import cut_topic, set_database_back
+from chaos.pipeline import SIGNALS, Pipeline
 from mdp.local import ports
 
 KILL: Final = "worker killed"
@@ -19,9 +20,14 @@ SUSPEND: Final = "worker suspended"
 BROKER: Final = "broker killed"
 DATABASE: Final = "database stopped"
 RESCALE: Final = "rescaled"
-KINDS: Final = (KILL, SUSPEND, BROKER, DATABASE, RESCALE)
+SET_BACK: Final = "database set back"
+LOST_END: Final = "topic lost its end"
+CLOCK: Final = "clock stepped"
+KINDS: Final = (KILL, SUSPEND, BROKER, DATABASE, RESCALE, SET_BACK, LOST_END, CLOCK)
+LOSSES: Final = (SET_BACK, LOST_END)  # what may take reading the log again
 
 _WORKERS: Final = (1, 2, 4)
+_HOUR: Final = 3_600.0
 _START_SECONDS: Final = 30.0
 
 
@@ -39,6 +45,7 @@ def plan(seed: int, count: int, seconds: float) -> list[Fault]:
     draw = random.Random(seed)  # noqa: S311 - to be repeated
     kinds = [KINDS[number % len(KINDS)] for number in range(count)]
     draw.shuffle(kinds)
+    kinds.sort(key=lambda kind: kind != LOST_END)  # while the log, which is read again, is short
     length = seconds / (count + 1)
     return [
         Fault((number + 0.5 + 0.8 * draw.random()) * length, kind, draw.random()) for number, kind in enumerate(kinds)
@@ -79,6 +86,20 @@ def _rescale(pipeline: Pipeline, chance: float) -> None:
     pipeline.rescale(others[int(chance * len(others))])
 
 
+def _set_database_back(pipeline: Pipeline, chance: float) -> None:
+    set_database_back(pipeline, 1.0 + 9.0 * chance)
+
+
+def _lose_end(pipeline: Pipeline, chance: float) -> None:
+    pipeline.stop()
+    cut_topic(pipeline, SIGNALS, chance)
+    pipeline.start()
+
+
+def _step_clock(pipeline: Pipeline, chance: float) -> None:
+    pipeline.clock.apart += _HOUR * (2 * chance - 1)
+
+
 def _some_worker(pipeline: Pipeline, chance: float) -> int:
     """One of those that there are; right after another fault they may only just be coming."""
     ports.wait_until(lambda: len(pipeline.worker_pids()) == pipeline.workers, _START_SECONDS)
@@ -92,4 +113,7 @@ _DOERS: Final[dict[str, Callable[[Pipeline, float], None]]] = {
     BROKER: _kill_broker,
     DATABASE: _stop_database,
     RESCALE: _rescale,
+    SET_BACK: _set_database_back,
+    LOST_END: _lose_end,
+    CLOCK: _step_clock,
 }

@@ -80,10 +80,10 @@ def judge(pipeline: Pipeline, expected: Expected) -> Findings:
     }
     for topic, key, wanted in (
         ("mdp.signals", _signal, signals),
-        ("mdp.events.dlq", _source, dict.fromkeys(expected.rejected)),
-        ("mdp.events.late", _source, dict.fromkeys(expected.late)),
+        ("mdp.events.dlq", source, dict.fromkeys(expected.rejected)),
+        ("mdp.events.late", source, dict.fromkeys(expected.late)),
     ):
-        findings.compare(topic, wanted, ((key(message), None) for message in _records(pipeline.kafka, topic)))
+        findings.compare(topic, wanted, ((key(message), None) for message in committed(pipeline.kafka, topic)))
     return findings
 
 
@@ -100,12 +100,13 @@ def _signal(message: Message) -> Hashable:
     return content["symbol"], at // timedelta(microseconds=1) * 1_000, content["name"]
 
 
-def _source(message: Message) -> Hashable:
+def source(message: Message) -> Hashable:
+    """Partition and offset of the event that has led to an output record."""
     headers = dict(message.headers() or ())
     return int(headers["source_partition"] or 0), int(headers["source_offset"] or 0)
 
 
-def _records(kafka: str, topic: str) -> Iterator[Message]:
+def committed(kafka: str, topic: str) -> Iterator[Message]:
     """The committed records of a topic."""
     consumer = Consumer(
         {

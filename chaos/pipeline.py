@@ -14,12 +14,14 @@ from typing import Final
 
 import yaml
 
+from chaos.clock import SteppedClock
 from chaos.market import LOAD, RULES, SECTIONS, SYMBOLS
 from contracts.errors import MdpError
 from mdp.local import LocalStack
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 EVENTS: Final = "mdp.events"
+SIGNALS: Final = "mdp.signals"
 _GIVEN_UP: Final = 2
 _STOP_SECONDS: Final = 5.0
 
@@ -41,6 +43,7 @@ class Pipeline:
     folder: Path
     workers: int
     stack: LocalStack = field(init=False)
+    clock: SteppedClock = field(init=False)
     restarts: int = field(default=0, init=False)
     late_stops: int = field(default=0, init=False)
     _run: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -70,11 +73,17 @@ class Pipeline:
         rules.write_text(yaml.safe_dump(RULES))
         adapters = {"adapters": {"rules": {"file": str(rules)}}}
         self._config.write_text(yaml.safe_dump({**SECTIONS, "inference": adapters}))
-        topics = str(PROJECT / "configs" / "topics.yaml")
-        for command in (_mdp("topics", "apply", "--file", topics), _mdp("store", "migrate")):
-            code = self._spawn(command, self.folder / "set_up.log").wait()
-            if code:
-                raise PipelineFailed(f"the pipeline cannot be set up: see {self.folder / 'set_up.log'}")
+        self.clock = SteppedClock(self.folder)
+        self.apply_topics()
+        self._set_up("store", "migrate")
+
+    def apply_topics(self) -> None:
+        """Creates those that there are not."""
+        self._set_up("topics", "apply", "--file", str(PROJECT / "configs" / "topics.yaml"))
+
+    def _set_up(self, *arguments: str) -> None:
+        if self._spawn(_mdp(*arguments), self.folder / "set_up.log").wait():
+            raise PipelineFailed(f"the pipeline cannot be set up: see {self.folder / 'set_up.log'}")
 
     def tear_down(self) -> None:
         """Ends everything that runs; the folder stays."""
@@ -100,7 +109,9 @@ class Pipeline:
         return code is not None
 
     def start(self) -> None:
-        self._run = self._spawn(_mdp("stream", "run", "--workers", str(self.workers)), self.said)
+        self._run = self._spawn(
+            _mdp("stream", "run", "--workers", str(self.workers)), self.said, **self.clock.environment
+        )
 
     def keep_going(self) -> None:
         """Starts `mdp stream run` again when it has ended, as it does when its only worker is killed.
@@ -148,9 +159,9 @@ class Pipeline:
     def _config(self) -> Path:
         return self.folder / "streaming.yaml"
 
-    def _spawn(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    def _spawn(self, command: Sequence[str], log: Path, **more: str) -> subprocess.Popen[bytes]:
         """In a session of its own, so that Ctrl-C is for the runner alone."""
-        environment = {**os.environ, "MDP_HOME": str(self.stack.root), "MDP_CONFIG": str(self._config)}
+        environment = {**os.environ, "MDP_HOME": str(self.stack.root), "MDP_CONFIG": str(self._config), **more}
         with log.open("ab") as said:
             return subprocess.Popen(  # noqa: S603
                 command, cwd=PROJECT, env=environment, stdout=said, stderr=said, start_new_session=True

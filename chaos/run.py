@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from chaos.faults import KILL, Fault, inject
+from chaos.faults import KILL, LOSSES, Fault, inject
 from chaos.follow import Follower
 from chaos.market import PARTITIONS
 from chaos.outputs import Findings, judge
 from chaos.pipeline import EVENTS, Pipeline, PipelineFailed
+from chaos.poison import Poison
 from chaos.watch import Watch
 
 CATCH_UP_SECONDS: Final = 10.0
@@ -30,7 +31,8 @@ class Result:
 
     Attributes:
         catch_ups: for each killed worker, seconds from the kill until what the log held two seconds ago was written,
-            and at least what it held a second after the kill; None where another fault came in between.
+            and at least what it held a second after the kill; None where another fault came in between, or the log
+            was still being read again.
     """
 
     findings: Findings
@@ -54,6 +56,7 @@ class _Run:
     faults: Counter[str] = field(default_factory=Counter)
     catch_ups: list[float | None] = field(default_factory=list)
     killed_at: float | None = None
+    lost_at: float | None = None  # outputs have lost something then that is not made up for yet
 
     def until(self, moment: float) -> None:
         """Keeps the pipeline going up to so many seconds into the load."""
@@ -62,6 +65,8 @@ class _Run:
 
     def look(self) -> None:
         self.pipeline.keep_going()
+        if self.lost_at is not None and self.watch.has_caught_up_since(self.lost_at):
+            self.lost_at = None
         if self.killed_at is not None and self.watch.has_caught_up_since(self.killed_at):
             self._caught_up(time.monotonic() - self.killed_at)
         time.sleep(_LOOK_SECONDS)
@@ -73,7 +78,16 @@ class _Run:
         self.say(f"{time.monotonic() - self.began:7.1f} s  {fault.kind} ({self.pipeline.workers} workers)")
         inject(fault, self.pipeline)
         self.faults[fault.kind] += 1
-        self.killed_at = time.monotonic() if fault.kind == KILL else None
+        if fault.kind in LOSSES:
+            self.lost_at = time.monotonic()
+        if fault.kind == KILL:
+            self._killed()
+
+    def _killed(self) -> None:
+        if self.lost_at is None:
+            self.killed_at = time.monotonic()
+        else:
+            self._caught_up(None)
 
     def _caught_up(self, seconds: float | None) -> None:
         self.catch_ups.append(seconds)
@@ -101,18 +115,20 @@ def run(pipeline: Pipeline, faults: Sequence[Fault], *, rate: float, seconds: fl
     Raises:
         PipelineFailed: it has ended for good, or does not catch up.
     """
-    follower = watch = None
+    follower = watch = poison = None
     try:
         pipeline.set_up()
         follower = Follower(pipeline.kafka, EVENTS, PARTITIONS)
         watch = Watch(pipeline)
         pipeline.start()
         pipeline.start_load(rate, seconds, seed)
+        poison = Poison(pipeline.kafka, EVENTS, seed)
         going = _Run(pipeline, watch, say)
         for fault in faults:
             going.until(fault.at)
             going.inject(fault)
         going.until(seconds)
+        poison.stop()
         say(f"{seconds:7.1f} s  the load has ended: everything has to be written")
         going.settle()
         pipeline.stop()
@@ -123,6 +139,8 @@ def run(pipeline: Pipeline, faults: Sequence[Fault], *, rate: float, seconds: fl
             findings, going.faults, going.catch_ups, watch.longest_stall, pipeline.restarts, pipeline.late_stops
         )
     finally:
+        if poison is not None:
+            poison.stop()
         if watch is not None:
             watch.stop()
         if follower is not None:

@@ -29,8 +29,8 @@ def test_faults_of_every_kind_leave_nothing_missing_wrong_or_twice(tmp_path: Pat
 
 
 def test_a_plan_is_decided_by_its_seed_and_has_as_many_faults_of_each_kind() -> None:
-    faults = plan(1, 50, 1_000.0)
-    assert faults == plan(1, 50, 1_000.0) != plan(2, 50, 1_000.0)
+    faults = plan(1, 80, 1_000.0)
+    assert faults == plan(1, 80, 1_000.0) != plan(2, 80, 1_000.0)
     assert Counter(fault.kind for fault in faults) == dict.fromkeys(KINDS, 10)
     assert [fault.at for fault in faults] == sorted(fault.at for fault in faults)
 
