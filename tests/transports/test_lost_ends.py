@@ -9,7 +9,6 @@ from confluent_kafka.admin import AdminClient
 from contracts.progress import Loss, SetBack
 from tests.harness import recreate_topic
 from tests.transports.kafka_outputs import PARTITIONS, KafkaOutputs
-from transports.kafka import lost_ends
 from transports.kafka.lost_ends import Written
 from transports.kafka.read_back import Place
 
@@ -30,8 +29,7 @@ def test_by_where_its_records_come_to_lie(kafka_outputs: KafkaOutputs) -> None:
     assert kafka_outputs.rejected() == [(p, b"%d" % offset) for p in range(PARTITIONS) for offset in range(4)]
 
 
-def test_by_a_writer_that_goes_on(kafka_outputs: KafkaOutputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lost_ends, "_RECOVERY_SECONDS", 0.0)
+def test_by_a_writer_that_goes_on(kafka_outputs: KafkaOutputs) -> None:
     marks: list[object] = []
     writer = kafka_outputs.writer()
     for offset in range(2):

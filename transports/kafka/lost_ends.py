@@ -9,18 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from contextlib import closing
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from codec.output_records import Cause, Identity
 from contracts.progress import Loss, SetBack
-from transports.kafka.config import KafkaConfig
+from transports.kafka.brokers import cluster
+from transports.kafka.config import ClientOption, KafkaConfig
 from transports.kafka.read_back import NOTHING, Place, last_causes
 
 _SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.2
-_RECOVERY_SECONDS: Final = 30.0  # a broker that is just back may not know yet all it has
+_FOLLOWED_SECONDS: Final = 30.0  # Kafka's replica.lag.time.max.ms
 
 
 class Written(NamedTuple):
@@ -49,16 +50,23 @@ def check_ends(config: KafkaConfig, identity: Identity, written: Mapping[Place, 
     """Makes sure that the output topics still have what they acknowledged.
 
     Raises:
-        SetBack: one has not, nor does it come back within half a minute.
+        SetBack: one has not, nor does it come back while its followers have time to catch up.
         KafkaException: Kafka did not answer.
     """
-    deadline = time.monotonic() + _RECOVERY_SECONDS
-    client: dict[str, Any] = config.client(group_id=config.consumer_group, reconnect_backoff_ms=10)
-    with closing(Consumer(client)) as consumer:
+    # What is committed is there from its acknowledgement on, though a broker may not show it as such yet.
+    options: dict[str, ClientOption] = {"isolation_level": "read_uncommitted", "reconnect_backoff_ms": 10}
+    begun = time.monotonic()
+    with closing(Consumer(config.client(group_id=config.consumer_group, **options))) as consumer:
         while lost := [place for place, last in written.items() if _end(consumer, place) <= last.offset]:
-            if time.monotonic() > deadline:
+            if time.monotonic() - begun > _FOLLOWED_SECONDS or not _has_followers(config, lost):
                 raise lost_end(config, identity, written, lost)
             time.sleep(_LOOK_SECONDS)
+
+
+def _has_followers(config: KafkaConfig, places: Collection[Place]) -> bool:
+    """Whether there are any: a new leader shows what they have not fetched yet only once they have."""
+    topics = cluster(config.client()).topics
+    return any(topics[place.topic].replication > 1 for place in places if place.topic in topics)
 
 
 def lost_end(
