@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Final
 
 import numpy as np
@@ -80,9 +81,16 @@ class SyntheticMarket:
         config: what to trade.
         start: time of the first event in nanoseconds, kept to the microsecond.
         rate: events per second of all symbols together; `tick_rate` of each of them by default.
+        prices: of symbols that do not begin at their usual price.
     """
 
-    def __init__(self, config: SyntheticConfig, start: int, rate: float | None = None) -> None:
+    def __init__(
+        self,
+        config: SyntheticConfig,
+        start: int,
+        rate: float | None = None,
+        prices: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         self._config = config
         self._start = start
         names = config.names()
@@ -91,8 +99,9 @@ class SyntheticMarket:
         self._rounds = max(1, _CHUNK_ROWS // len(names))
         self._deviation = config.price_volatility * np.sqrt(len(names) / self._rate / _DAY_SECONDS)
         made_up = np.random.default_rng(config.seed).lognormal(4.0, 1.0, len(names))
-        opening = [_TICKERS.get(name, price) for name, price in zip(names, made_up.tolist(), strict=True)]
-        self._opening = np.log(np.array(opening))
+        usual = {**dict(zip(names, made_up.tolist(), strict=True)), **_TICKERS, **prices}
+        opening = np.clip([usual[name] for name in names], *_PRICE_BOUNDS)
+        self._opening = np.log(opening)
 
     @property
     def rate(self) -> float:

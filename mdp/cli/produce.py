@@ -105,7 +105,8 @@ def produce(
         _announce(survey(settings, load, target), target, is_sure=yes, quiet=as_json)
     else:
         load = continued(settings, load, target)
-        _announce_market(settings, load, target, quiet=as_json)
+        if not as_json:
+            _announce_market(settings, load, target)
     with stopped_by_signals() as stop, progress("events", count) as show:
         sent = send(settings, load, target, encoding, stop=stop.event, on_progress=lambda so_far: show(so_far.total))
     _print_json(target, sent) if as_json else _print(target, sent)
@@ -116,7 +117,8 @@ def produce(
 def _announce(found: Survey, topic: str, *, is_sure: bool, quiet: bool) -> None:
     if not quiet:
         span = "" if found.first_ns is None else f" from {_time(found.first_ns)} to {_time(found.last_ns)}"
-        remark(f"{found.rows:,} events of {len(found.symbols):,} symbols{span}")
+        symbols = f"{len(found.symbols):,} symbol{'s' * (len(found.symbols) != 1)}"
+        remark(f"{found.rows:,} events of {symbols}{span}")
     for what, number in (("late", found.late), ("rejected, as they lie in the future", found.rejected)):
         if not quiet and number:
             remark(f"{number:,} of them would be {what}")
@@ -129,15 +131,15 @@ def _announce(found: Survey, topic: str, *, is_sure: bool, quiet: bool) -> None:
         )
 
 
-def _announce_market(settings: Settings, load: Load, topic: str, *, quiet: bool) -> None:
+def _announce_market(settings: Settings, load: Load, topic: str) -> None:
     from mdp.ops.produce import ahead_seconds
 
-    if quiet or load.start_ns is None:
-        return
-    remark(f"continues the market on {topic}, from {_time(load.start_ns)}")
     ahead = ahead_seconds(settings, load)
     if ahead > 1:
-        remark(f"its last {ahead:.0f} s lie ahead, and are sent as their time comes; Ctrl-C ends it")
+        remark(
+            f"it continues the market on {topic}, so its last {ahead:,.0f} s lie ahead: they are sent as their time "
+            "comes; Ctrl-C ends it"
+        )
 
 
 def _check(provider: str, paths: list[str] | None, market: dict[str, Any]) -> None:

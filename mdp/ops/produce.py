@@ -6,11 +6,10 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import cast
 
 import polars as pl
 
@@ -19,9 +18,17 @@ from connectors import pacing
 from connectors.synthetic.market import SyntheticMarket
 from flows.settings import Settings
 from mdp.ops.file_events import EventFiles
-from mdp.ops.survey import Survey, newest_of
+from mdp.ops.survey import Survey, last_events, newest_of
 from transports.kafka.producer import produce
 from transports.outgoing import Sent
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a topic holds of a market already: its newest time, and the last price of each symbol."""
+
+    newest_ns: int
+    prices: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +40,14 @@ class Load:
         rate: events per second; None: a file at once, the market at once if there is a count, else at its own rate.
         count: how many events, not counting what faults add; None: all of the file, or the market for ever.
         seconds: when to stop; None: never.
-        start_ns: the time of the market's first event; None: now, or such that its last event is of now.
+        before: what the market continues; None: it begins as if there were none.
     """
 
     files: EventFiles | None = None
     rate: float | None = None
     count: int | None = None
     seconds: float | None = None
-    start_ns: int | None = None
+    before: Before | None = None
 
     @property
     def is_live(self) -> bool:
@@ -121,30 +128,28 @@ def survey(settings: Settings, load: Load, topic: str) -> Survey:
 
 
 def continued(settings: Settings, load: Load, topic: str) -> Load:
-    """The load, of a market that goes on after the newest event of its provider in `topic`.
+    """The load, of a market that goes on after what its provider has in `topic`.
 
-    A market of N seconds that has just been would otherwise lie beside the one that was sent N seconds ago or less,
-    and most of it would be late. Events never come before their time, so what then lies ahead of the clock waits.
+    A market of N seconds that has just been would otherwise lie beside the one that was sent less than N seconds ago,
+    and most of it would be late.
 
     Raises:
         SourceError: the topic cannot be read.
     """
-    config = settings.producers.synthetic
-    _, newest = newest_of(settings.bus.kafka, topic, settings.micro_batch)
-    before = newest.filter(pl.col("provider") == config.provider)["newest"].max()
-    if before is None:
+    _, events = last_events(settings.bus.kafka, topic, settings.micro_batch)
+    own = events.filter(pl.col("provider") == settings.producers.synthetic.provider).sort("src_ts")
+    if own.is_empty():
         return load
-    market = SyntheticMarket(config, 0, load.rate)
-    after = cast(int, before) + math.ceil(1e9 / market.rate)
-    return replace(load, start_ns=after) if after > _start(load, market) else load
+    prices = own.drop_nulls("c").group_by("symbol").agg(pl.col("c").last())
+    return replace(load, before=Before(own["src_ts"][-1], dict(prices.iter_rows())))
 
 
 def ahead_seconds(settings: Settings, load: Load) -> float:
-    """How much of a market with a count lies ahead of the clock, and is sent as its time comes."""
-    if load.start_ns is None or load.count is None:
+    """How much of a market with a count would lie ahead of the clock; it is sent as its time comes."""
+    if load.is_live or load.count is None:
         return 0.0
-    length = load.count / SyntheticMarket(settings.producers.synthetic, 0, load.rate).rate
-    return length - (time.time_ns() - load.start_ns) / 1e9
+    market = SyntheticMarket(settings.producers.synthetic, 0)
+    return max(0.0, load.count / market.rate - (time.time_ns() - _start(load, market)) / 1e9)
 
 
 def _chunks(settings: Settings, load: Load, clock: pacing.Clock) -> Iterator[pl.DataFrame]:
@@ -152,18 +157,20 @@ def _chunks(settings: Settings, load: Load, clock: pacing.Clock) -> Iterator[pl.
         rows = _head(load.files.rows(), load.count)
         return pacing.at_once(rows, clock) if load.rate is None else pacing.at_rate(rows, load.rate, clock)
     config = settings.producers.synthetic
-    start = _start(load, SyntheticMarket(config, 0, load.rate)) if load.start_ns is None else load.start_ns
-    market = SyntheticMarket(config, start, load.rate)
+    start = _start(load, SyntheticMarket(config, 0, load.rate))
+    market = SyntheticMarket(config, start, load.rate, load.before.prices if load.before else {})
     if load.is_live:
         return pacing.at_arrival(market.chunks(_live_count(load, market.rate)), clock)
-    pace = pacing.at_once if load.start_ns is None else pacing.at_arrival
+    # Events never come before their time.
+    pace = pacing.at_arrival if ahead_seconds(settings, load) else pacing.at_once
     return pace(market.chunks(load.count), clock)
 
 
 def _start(load: Load, market: SyntheticMarket) -> int:
-    """When a market begins that follows no other: now, or so that its last event is of now."""
+    """When the market begins: now, or so that its last event is of now; but after what there is before it."""
     length = 0.0 if load.is_live else (load.count or 0) / market.rate
-    return time.time_ns() - int(length * 1e9)
+    start = time.time_ns() - int(length * 1e9)
+    return start if load.before is None else max(start, load.before.newest_ns + math.ceil(1e9 / market.rate))
 
 
 def _live_count(load: Load, rate: float) -> int | None:

@@ -10,6 +10,7 @@ from typing import Final, cast
 import polars as pl
 
 from codec.decode import Decoder
+from contracts.batch import NO_EVENTS
 from contracts.record import Fetch, Record, Records
 from features.bars.window_config import WindowConfig
 from transports.kafka.config import KafkaConfig
@@ -18,6 +19,7 @@ from transports.kafka.topic_reader import TopicReader
 
 _NEVER: Final = -(2**63)
 _FEED: Final = ("partition", "provider")
+_TOLD: Final = ("provider", "symbol", "src_ts", "c")
 _LAST_RECORDS: Final = 200  # of a partition: among them is one with the time to which its provider has come, or near it
 
 
@@ -89,8 +91,21 @@ def newest_of(config: KafkaConfig, topic: str, window: WindowConfig) -> tuple[in
     Raises:
         SourceError: no broker answers, or there is no such topic.
     """
+    partitions, events = last_events(config, topic, window)
+    return partitions, latest(events.select(*_FEED, newest="src_ts"))
+
+
+def last_events(config: KafkaConfig, topic: str, window: WindowConfig) -> tuple[int, pl.DataFrame]:
+    """How many partitions a topic has, and the events and heartbeats in the last records of each of them.
+
+    Returns:
+        the number, and rows (partition, provider, symbol, src_ts, c) in the order of each partition's log.
+
+    Raises:
+        SourceError: no broker answers, or there is no such topic.
+    """
     decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
-    found = [pl.DataFrame(schema={"partition": pl.Int64, "provider": pl.String, "newest": pl.Int64})]
+    found = [NO_EVENTS.select(pl.lit(0, pl.Int64).alias("partition"), *_TOLD)]
     with TopicReader(config, topic) as reader:
         for partition in reader.partitions:
             low, high = reader.bounds(partition)
@@ -99,5 +114,5 @@ def newest_of(config: KafkaConfig, topic: str, window: WindowConfig) -> tuple[in
                 following = int(records.offsets[-1]) + 1
                 fetch = Fetch(topic=topic, partition=partition, next_offset=following, records=records)
                 events = decoder.decode(fetch).events
-                found.append(events.select(pl.lit(partition, pl.Int64).alias("partition"), "provider", newest="src_ts"))
-        return len(reader.partitions), latest(pl.concat(found))
+                found.append(events.select(pl.lit(partition, pl.Int64).alias("partition"), *_TOLD))
+        return len(reader.partitions), pl.concat(found)

@@ -67,6 +67,19 @@ def test_a_market_continues_after_the_one_that_the_topic_holds(
     assert market("--count", "50000", "--set", "producers.synthetic.provider=new")[0] < before[0]
 
 
+def test_a_markets_prices_go_on_from_where_they_were(mdp: Mdp, config: Config, kafka: str, topic: Topic) -> None:
+    path, name = config(brokers=kafka), topic(partitions=3)
+    wild = ("--count", "100", "--set", "producers.synthetic.price_volatility=10")
+    calm = ("--count", "5", "--set", "producers.synthetic.price_volatility=0")
+    for options in (wild, calm):
+        assert mdp("stream", "produce", *MARKET, *options, "--topic", name, "--config", path).code == 0
+    found = [entry["value"] for entry in entries(mdp, path, name)]
+    values = sorted((value for value in found if isinstance(value, dict)), key=lambda value: str(value["src_ts"]))
+    before, after = ({value["symbol"]: value["c"] for value in part} for part in (values[:100], values[100:]))
+    assert after == before
+    assert before["SPY"] != 670.0
+
+
 def test_a_live_market_sends_as_many_as_fit_into_its_time(mdp: Mdp, config: Config, kafka: str, topic: Topic) -> None:
     pace = ("--rate", "2000", "--seconds", "0.5", "--topic", topic(), "--json", "--config", config(brokers=kafka))
     assert json.loads(mdp("stream", "produce", *MARKET, *pace).out)["good"] == 1000
