@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from docs.reference.api import modules
 from docs.reference.commands import commands
 from docs.reference.configuration import tables
 from docs.reference.markdown import filled
@@ -14,7 +15,7 @@ DOCS = Path(__file__).resolve().parents[1]
 
 def pages() -> Mapping[str, str]:
     """The pages that hold what the code tells, by name, as they should be."""
-    parts = {"configuration.md": tables(), "cli.md": {"commands": commands()}}
+    parts = {"configuration.md": tables(), "cli.md": {"commands": commands()}, "api.md": modules()}
     return {name: filled((DOCS / name).read_text(encoding="utf-8"), part) for name, part in parts.items()}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
+from page_blocks import blocks
 from pydantic import BaseModel
 
 from docs.reference.__main__ import DOCS, pages
+from docs.reference.api import PUBLIC
 from docs.reference.commands import commands
 from docs.reference.configuration import keys, tables
 from docs.reference.markdown import filled, table
@@ -15,7 +18,7 @@ from mdp.ops.topics import TopicsConfig
 from tests.harness import PACKAGES
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "cli.md"])
+@pytest.mark.parametrize("name", ["configuration.md", "cli.md", "api.md"])
 def test_the_page_says_what_the_code_says(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "write it anew with `make docs`"
 
@@ -61,6 +64,22 @@ def test_a_command_has_its_help_its_examples_and_its_options() -> None:
     assert run.startswith("\nTurn events into bars, features and signals, in the database and on the signals topic.\n")
     assert "\nmdp stream run --until-end --workers 2\n" in run.partition("```sh\n")[2].partition("```\n")[0]
     assert "\n| `--workers`, `-w` | integer, 1 to 256 | `1` | Processes on this machine. |\n" in run
+
+
+def test_what_code_on_the_pages_and_in_a_new_project_imports_is_on_the_page_of_the_api() -> None:
+    pages = [(DOCS / name).read_text(encoding="utf-8") for name in ("extending.md", "tutorial.md")]
+    code = [one.text for page in pages for one in blocks(page) if one.language == "python"]
+    code += [file.read_text(encoding="utf-8") for file in (DOCS.parent / "mdp" / "init" / "template").rglob("*.py.txt")]
+    imported = {
+        (node.module, name.name)
+        for text in code
+        for node in ast.walk(ast.parse(text.replace("__package__", "own")))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in PACKAGES
+        for name in node.names
+    }
+    assert imported
+    public = {(module, name) for module, names in PUBLIC.items() for name in names}
+    assert {(module, name) for module, name in imported if f"{module}.{name}" not in PUBLIC} <= public
 
 
 def test_a_part_without_a_place_and_a_place_without_a_part_are_refused() -> None:

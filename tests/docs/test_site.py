@@ -61,6 +61,15 @@ def test_no_page_loads_anything_from_another_server(site: Path) -> None:
             assert not missing, page.name
 
 
+def test_what_a_program_prints_offers_no_button_to_copy_it(site: Path) -> None:
+    page = (site / "quickstart.html").read_text(encoding="utf-8")
+    assert 'class="language-text highlight"' in page
+    assert 'class="language-sh highlight"' in page
+    hidden, _, rule = (site / "site.css").read_text(encoding="utf-8").partition(".language-text .md-code__nav")
+    assert ".language-sh" not in hidden + rule
+    assert re.search(r"\{\s*display: none;", rule)
+
+
 def test_the_links_of_the_readme_lead_to_files_and_headings() -> None:
     text = (PROJECT / "README.md").read_text(encoding="utf-8")
     for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", text):
