@@ -13,6 +13,7 @@ from contracts.partition_keys import part_name
 from contracts.progress import Loss, Source
 from flows.settings import Settings
 from flows.spec import FlowSpec
+from flows.state_shape import FORMAT
 from flows.stop import STOP
 from native.closing_times import ClosingTimes
 from sinks import set_back
@@ -56,6 +57,7 @@ def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
         bounds,
         ends,
         closing_times,
+        FORMAT,
     )
 
 

@@ -55,12 +55,8 @@ class Place(NamedTuple):
     next_offset: int
     write_from: int = 0
 
-    @classmethod
-    def of(cls, saved: Saved) -> Place:
-        return cls(saved) if isinstance(saved, int) else cls(*saved)
 
-
-Saved: TypeAlias = int | tuple[int, int]  # of a partition: its next offset, or a place before all of it is written
+Saved: TypeAlias = tuple[int, int, int]  # of a partition: the format of all saved state, and its Place
 
 
 class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
@@ -314,7 +310,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         if not self._source.bounds.is_span:
             place = TopicPartition(self._source.topic, self._partition, self._next)
             self._consumer.commit(offsets=[place], asynchronous=True)
-        return self._next if self._next >= self._write_from else (self._next, self._write_from)
+        return self._source.state_format, self._next, self._write_from if self._next < self._write_from else 0
 
     def close(self) -> None:
         self._reading.close()

@@ -95,6 +95,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
         reach_ns: how far back in time the state of the flow reaches.
         ends: confirms silence; None where nothing has to be known of it.
         closing_times: tells which small fetches can wait for more; None where none can.
+        state_format: of all that the flow saves; state of another one is refused.
     """
 
     config: KafkaConfig
@@ -109,6 +110,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
     bounds: Bounds = Bounds()
     ends: EndOffsets | None = None
     closing_times: Callable[[], ClosingTimes] | None = None
+    state_format: int = 0
 
     def list_parts(self) -> list[str]:
         return [part_name(partition) for partition in self._partitions]
@@ -163,7 +165,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
         if self.bounds.from_ns is not None:
             return Place(_offset_at(consumer, place, self.bounds.from_ns, high))
         if saved is not None:
-            return Place.of(saved)
+            return self._resumed(saved)
         if self.bounds.is_span:
             return Place(self._configured(consumer, place, low, high))
         known = self.beginnings.known.get(place.partition)
@@ -176,6 +178,20 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
             start = Place(self._configured(consumer, place, low, high))
         self.beginnings.begin(place.partition, start.next_offset)
         return start
+
+    def _resumed(self, saved: object) -> Place:
+        """Where saved state goes on.
+
+        Raises:
+            SourceError: another version has saved it. Its steps would not find their state, and begin in the midst.
+        """
+        match saved:
+            case (self.state_format, int(next_offset), int(write_from)):
+                return Place(next_offset, write_from)
+        raise SourceError(
+            f"saved state of {self.topic} is of another version of mdp: read the log anew with --reset-state, or with "
+            "another folder of recovery"
+        )
 
     def _again(self, consumer: Consumer, place: TopicPartition, known: Reached, low: int, high: int) -> Place:
         """From where the flow began, as the outputs say; or from the first record that is left.
