@@ -49,7 +49,7 @@ def replay(
     Records of the events topic keep their bytes, headers, partition and order;
     heartbeats come along. To work on the copy, give it a database of its own,
     as bars keep to the topic they came from, and an end, so that no signals
-    leave: `mdp stream run --to now --set bus.kafka.topic=mdp.ops.replay --set
+    leave: `mdp stream run --to now --set bus.kafka.topic=mdp.replay --set
     store.url=embedded/replayed`, after `mdp store migrate --set
     store.url=embedded/replayed`.
     """

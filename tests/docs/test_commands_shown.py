@@ -13,6 +13,7 @@ import typer.main
 from page_blocks import PAGES, PROJECT, blocks, commands, outside
 
 from mdp.cli import app
+from mdp.ops.topics import load as load_topics
 
 ROOT = typer.main.get_command(app)
 LANGUAGES = {"sh", "text", "python", "yaml", "toml", "json", "ini", "sql", "diff"}
@@ -94,3 +95,13 @@ def test_commands_and_their_options_are_known(page: Path) -> None:
 def test_targets_of_make_are_known(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert {words[1] for words in shown(page) if words[0] == "make" and len(words) > 1} <= targets
+
+
+@EACH
+def test_topics_that_commands_name_are_those_of_the_configs(page: Path) -> None:
+    named = {
+        name
+        for words in shown(page)
+        for name in re.findall(r"(?:--topic |topic=)(mdp[\w.]+)", " ".join(words).replace("--to-topic ", "--topic "))
+    }
+    assert named <= set(load_topics(PROJECT / "configs" / "topics.yaml"))

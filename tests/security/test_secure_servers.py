@@ -23,7 +23,7 @@ from mdp.runtime.errors import explain
 from tests.cli.cli_result import Mdp
 from tests.harness import PROJECT, SECONDS, until
 
-TOPICS = ("mdp.events", "mdp.signals", "mdp.bars", "mdp.events.dlq", "mdp.events.late", "mdp.ops.replay")
+TOPICS = ("mdp.events", "mdp.signals", "mdp.bars", "mdp.events.dlq", "mdp.events.late", "mdp.replay")
 MDP = [sys.executable, "-c", "from mdp.cli import main; main()"]
 
 

@@ -39,7 +39,7 @@ class KafkaConfig(BaseModel):
     bars_topic: str = Field(default="mdp.bars", description="Bars, written by `micro-batch` and read by `infer`.")
     dlq_topic: str = Field(default="mdp.events.dlq", description="Rejected rows with their original bytes.")
     late_topic: str = Field(default="mdp.events.late", description="Late rows with their original bytes.")
-    replay_topic: str = Field(default="mdp.ops.replay", description="Where `mdp stream replay` writes to.")
+    replay_topic: str = Field(default="mdp.replay", description="Where `mdp stream replay` writes to.")
     consumer_group: str = Field(
         default="mdp-consumers",
         description="Offsets are committed to it for lag tools. Nothing is resumed from it, unless `start` says so.",
