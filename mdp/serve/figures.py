@@ -37,9 +37,10 @@ class Counts:
 
     def of(self, progress: Mapping[str, FlowProgress]) -> dict[str, Any]:
         """The counts so far, events per second lately, None at first, and seconds since the last write, if any."""
-        ours = next((progress[flow] for flow in self._flows if flow in progress), None)
-        if ours is None:
+        known = [progress[flow] for flow in self._flows if flow in progress]
+        if not known:
             return {}
+        ours = min(known, key=lambda one: one.age)  # another may have ended long ago
         counts = asdict(ours.outcomes)
         return {**counts, "events": ours.outcomes.events, "rate": self._rate(ours.outcomes), "age": round(ours.age, 1)}
 

@@ -1,5 +1,6 @@
 // Candlesticks with vwap, volume and signals, on the library that the server brings along.
 
+import { moment, tick } from "./clock.js";
 import { colour } from "./colours.js";
 import { decimals, price } from "./format.js";
 import { direction } from "./tables.js";
@@ -24,8 +25,10 @@ export class Chart {
     this.vwap = this.chart.addLineSeries({ lineWidth: 2, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false });
     this.chart.subscribeCrosshairMove(({ time }) => point(time === undefined ? null : this.bars.get(toMs(time)) ?? null));
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => range && range.from < 10 && this.loadOlder());
-    this.reset(null);
+    this.empty();
+    this.series = null;
     this.paint();
+    this.setTimes();
   }
 
   // Another series: nothing of the former stays.
@@ -91,17 +94,23 @@ export class Chart {
     const bars = this.sorted;
     this.candles.setData(bars.map(candle));
     this.vwap.setData(bars.map(vwap));
-    this.volume.setData(bars.map(volume));
+    this.volume.setData(bars.map((bar) => this.volumeOf(bar)));
     if (bars.length) {
       const minMove = 10 ** -decimals(bars[bars.length - 1].close);
       this.candles.applyOptions({ priceFormat: { type: "custom", formatter: price, minMove } });
     }
   }
 
+  // In the colour of its bar.
+  volumeOf({ time, open, close, volume }) {
+    const way = close > open ? "up" : close < open ? "down" : "flat";
+    return { time: time / 1000, value: volume, color: this.volumes[way] };
+  }
+
   append(bar) {
     this.candles.update(candle(bar));
     this.vwap.update(vwap(bar));
-    this.volume.update(volume(bar));
+    this.volume.update(this.volumeOf(bar));
   }
 
   begin() {
@@ -151,6 +160,15 @@ export class Chart {
     }
   }
 
+  // The axis and the pointer, in the zone that has been chosen.
+  setTimes() {
+    const window = () => this.series?.window ?? 0;
+    this.chart.applyOptions({
+      localization: { timeFormatter: (time) => moment(toMs(time), window()) },
+      timeScale: { tickMarkFormatter: (time, kind) => tick(toMs(time), kind, window()) },
+    });
+  }
+
   // The colours of the style sheet as they are now.
   paint() {
     const [up, down, text, line] = ["up", "down", "muted", "line"].map(colour);
@@ -163,7 +181,8 @@ export class Chart {
     });
     this.candles.applyOptions({ upColor: up, borderUpColor: up, wickUpColor: up, downColor: down, borderDownColor: down, wickDownColor: down });
     this.vwap.applyOptions({ color: colour("vwap") });
-    this.volume.applyOptions({ color: colour("volume") });
+    this.volumes = { up: colour("volume-up"), down: colour("volume-down"), flat: colour("volume") };
+    this.draw();
     this.mark();
   }
 }
@@ -179,4 +198,3 @@ export function signalOf([provider, symbol, interval, time, name, adapter, value
 const toMs = (time) => Math.round(time * 1000);
 const candle = ({ time, open, high, low, close }) => ({ time: time / 1000, open, high, low, close });
 const vwap = (bar) => (bar.vwap === null ? { time: bar.time / 1000 } : { time: bar.time / 1000, value: bar.vwap });
-const volume = (bar) => ({ time: bar.time / 1000, value: bar.volume });

@@ -1,4 +1,4 @@
-// Numbers and times as text.
+// Numbers as text.
 
 const COUNT = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const DIGITS = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
@@ -37,11 +37,6 @@ export function short(value) {
 }
 
 export const percent = (value) => PERCENT.format(value);
-
-export function time(milliseconds, window) {
-  const text = new Date(milliseconds).toISOString();
-  return window < 1000 ? text.slice(11, 23) : text.slice(11, 19);
-}
 
 export function seconds(value) {
   if (value < 1) return `${Math.round(value * 1000)} ms`;

@@ -1,10 +1,12 @@
 // What the visitor looks at, and who shows what of the news.
 
 import { barOf, Chart, signalOf } from "./chart.js";
+import { chooseWith, time, zoneName } from "./clock.js";
 import { switchWith } from "./colours.js";
 import { byId, element } from "./dom.js";
 import { Figures } from "./figures.js";
-import { count, percent, price, short, time } from "./format.js";
+import { count, percent, price, short } from "./format.js";
+import { Status } from "./status.js";
 import { Stream } from "./stream.js";
 import { BarTable, direction, SignalTable } from "./tables.js";
 import { WatchList } from "./watchlist.js";
@@ -26,12 +28,15 @@ const chart = new Chart(host, (bar) => {
 });
 const bars = new BarTable();
 const figures = new Figures(byId("figures"));
+const status = new Status((age) => figures.show({ age }));
 const list = new WatchList((symbol) => choose(symbol), (search) => look({ search }));
 const recent = new SignalTable((symbol, provider, interval) => choose(symbol, provider, interval));
 const feed = byId("feed");
-const stream = new Stream({ begin, feeds, order, chart: begun, figures: show, workers: show, trouble, recent: latest, bars: take, signals: mark, lines }, state);
+const stream = new Stream({ begin, feeds, order, chart: begun, figures: show, workers: show, trouble, recent: latest, bars: take, signals: mark, lines }, (name) => status.connect(name));
 
 switchWith(byId("theme"), () => chart.paint());
+chooseWith(byId("zone"), showTimes);
+showTimes();
 feed.addEventListener("change", () => {
   const [provider, interval] = JSON.parse(feed.value);
   list.clear();
@@ -55,10 +60,13 @@ function begin() {
   list.fresh = true;
 }
 
-function state(name) {
-  const status = byId("status");
-  status.dataset.state = name;
-  status.textContent = name;
+// Every time on the page, in the zone that has been chosen.
+function showTimes() {
+  for (const place of document.querySelectorAll(".zone")) place.textContent = zoneName();
+  chart.setTimes();
+  if (chart.series) bars.show(chart.sorted, chart.series.window, new Set());
+  recent.show(recent.signals);
+  showLegend();
 }
 
 function feeds(all) {
@@ -82,6 +90,7 @@ function begun(series) {
   list.mark(symbol);
   for (const one of feed.options) one.selected = one.value === JSON.stringify([provider, interval]);
   byId("symbol").textContent = symbol;
+  status.tell({ window: series.window });
   document.title = `${symbol} · mdp`;
   host.setAttribute("aria-label", `Candlesticks of ${symbol}; the table of the last bars has their values`);
   host.dataset.symbol = symbol;
@@ -138,6 +147,7 @@ function lines(all) {
 
 function show(news) {
   figures.show(news);
+  status.tell(news);
 }
 
 function latest(rows) {
@@ -145,6 +155,7 @@ function latest(rows) {
 }
 
 function trouble(text) {
+  status.tell({ trouble: text });
   const place = byId("trouble");
   place.hidden = !text;
   place.textContent = text;

@@ -4,7 +4,7 @@ const KINDS = ["feeds", "order", "chart", "figures", "workers", "trouble", "rece
 const RETRY_MS = 2000;
 
 export class Stream {
-  // `tell` maps kinds of news to functions, and `state` is told "live" or "connecting".
+  // `tell` maps kinds of news to functions, and `state` is told "connected", "connecting" or "paused".
   constructor(tell, state) {
     this.tell = tell;
     this.state = state;
@@ -26,7 +26,7 @@ export class Stream {
     const source = (this.source = new EventSource(`/api/stream?${query}`));
     source.onopen = () => {
       this.tell.begin();
-      this.state("live");
+      this.state("connected");
     };
     source.onerror = () => {
       this.state("connecting");

@@ -1,7 +1,8 @@
 // The last bars, which the chart's canvas cannot tell a screen reader, and the latest signals.
 
+import { time } from "./clock.js";
 import { byId, element } from "./dom.js";
-import { count, NONE, price, short, time } from "./format.js";
+import { count, NONE, price, short } from "./format.js";
 
 const SHOWN = 14;
 
@@ -34,6 +35,7 @@ export class SignalTable {
   constructor(choose) {
     this.body = byId("signals");
     this.known = new Set();
+    this.signals = [];
     this.body.addEventListener("click", (event) => {
       const row = event.target.closest("tr");
       if (row) choose(row.dataset.symbol, row.dataset.provider, row.dataset.interval);
@@ -43,6 +45,7 @@ export class SignalTable {
   // Newest first.
   show(signals) {
     const before = this.known;
+    this.signals = signals;
     this.known = new Set(signals.map(key));
     this.body.replaceChildren(...signals.map((one) => signalRow(one, before.size > 0 && !before.has(key(one)))));
     byId("no-signals").hidden = signals.length > 0;
