@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -18,29 +17,22 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from contracts.duration import parse_duration
 from flows.settings import Settings
 from mdp.serve.access import Guard, Keeper, token_in
 from mdp.serve.client import Client
 from mdp.serve.connections import STREAM
-from mdp.serve.directory import Feed
 from mdp.serve.hub import Hub, TooManyClients
 from mdp.serve.poller import CHART_BARS
+from mdp.serve.view import BadRequest, span_of, view_of
 from sinks.connection import StoreUnavailable
+from sinks.queries.charts import Chart, ChartReader
 from sinks.queries.live import LiveReader, Series
 
 _STATIC: Final = Path(__file__).parent / "static"
 _CHART_LIBRARY: Final = "lightweight_charts/js/lightweight-charts.js"
 _PING_SECONDS: Final = 10.0
-_LONGEST_NAME: Final = 256  # of a symbol, in bytes
 _LONGEST_FORM: Final = 4_096
-_MOST_ROWS: Final = 1_000
-_WHOLE: Final = re.compile(r"-?[0-9]{1,14}")  # milliseconds that a timestamp of the database can hold
 _DENIAL_SECONDS: Final = 0.5
-
-
-class BadRequest(Exception):  # noqa: N818 - says what happened
-    """A request that no page of ours makes."""
 
 
 def application(settings: Settings, hub: Hub, keeper: Keeper, *, loopback: bool) -> Starlette:
@@ -53,8 +45,7 @@ def application(settings: Settings, hub: Hub, keeper: Keeper, *, loopback: bool)
             Route("/health", _health),
             Route("/static/lightweight-charts.js", _chart_library),
             Mount("/static", StaticFiles(directory=_STATIC)),
-            Route("/api/bars", pages.bars),
-            Route("/api/signals", pages.signals),
+            Route("/api/history", pages.history),
             Route(STREAM, pages.stream),
         ],
         middleware=[Middleware(Guard, keeper=keeper, login=_STATIC / "login.html", loopback=loopback)],
@@ -92,26 +83,24 @@ class _Pages:
         self._keeper.let_in(response, secure=request.url.scheme == "https")
         return response
 
-    def bars(self, request: Request) -> Response:
-        """Bars of a series before a time, oldest first."""
+    def history(self, request: Request) -> Response:
+        """Bars of a chart before a time, oldest first, and what belongs to them."""
+        view, span = view_of(request), span_of(request, CHART_BARS)
+        if not (view.provider and view.symbol and view.interval):
+            raise BadRequest("provider, symbol and interval are needed")
         with contextlib.closing(LiveReader(self._conninfo)) as reader:
-            series = _series(request)
-            return _json(reader.bars([series], *_span(request))[series])
-
-    def signals(self, request: Request) -> Response:
-        """Signals of a series before a time, oldest first."""
-        with contextlib.closing(LiveReader(self._conninfo)) as reader:
-            series = _series(request)
-            return _json(reader.signals([series], *_span(request))[series])
+            known = reader.feature_names() if view.features else ()
+            features = tuple(name for name in view.features if name in known)
+            chart = Chart(Series(view.provider, view.symbol, view.interval), view.rollup, features)
+            return _json(ChartReader(reader).read(chart, *span)._asdict())
 
     async def stream(self, request: Request) -> Response:
         """Server-sent events: the chart, the watch list, and whatever becomes of them."""
-        provider, symbol, interval = _name(request, "provider"), _name(request, "symbol"), _interval(request)
-        feed = Feed(provider, interval) if provider and interval else None
+        client = Client(view_of(request))
         self._hub.check_room()
-        events = self._events(Client(feed, symbol, _name(request, "search") or ""))
         # A proxy that gathers what it passes on would hold up the news.
-        return StreamingResponse(events, headers={"X-Accel-Buffering": "no"}, media_type="text/event-stream")
+        headers = {"X-Accel-Buffering": "no"}
+        return StreamingResponse(self._events(client), headers=headers, media_type="text/event-stream")
 
     async def _events(self, client: Client) -> AsyncIterator[bytes]:
         with self._hub.joined_by(client):
@@ -137,36 +126,3 @@ def _chart_library(_: Request) -> Response:
     """Out of the wheel that carries it; its Python is never imported."""
     file = Path(str(importlib.metadata.distribution("lightweight-charts").locate_file(_CHART_LIBRARY)))
     return FileResponse(file, headers={"Cache-Control": "public, max-age=86400"})
-
-
-def _name(request: Request, parameter: str) -> str | None:
-    text = request.query_params.get(parameter)
-    if text is not None and ("\0" in text or len(text.encode(errors="replace")) > _LONGEST_NAME):
-        raise BadRequest(f"{parameter}: at most {_LONGEST_NAME} bytes without NUL")
-    return text or None
-
-
-def _interval(request: Request) -> str | None:
-    text = _name(request, "interval")
-    if text is not None:
-        try:
-            parse_duration(text)
-        except ValueError as error:
-            raise BadRequest(f"interval: {error}") from None
-    return text
-
-
-def _series(request: Request) -> Series:
-    provider, symbol, interval = _name(request, "provider"), _name(request, "symbol"), _interval(request)
-    if provider is None or symbol is None or interval is None:
-        raise BadRequest("provider, symbol and interval are needed")
-    return Series(provider, symbol, interval)
-
-
-def _span(request: Request) -> tuple[int, int | None]:
-    """How many rows, and before which time, in Unix milliseconds."""
-    before, limit = (request.query_params.get(name) for name in ("before", "limit"))
-    if not all(text is None or _WHOLE.fullmatch(text) for text in (before, limit)):
-        raise BadRequest("before and limit are whole numbers")
-    rows = int(limit) if limit is not None else CHART_BARS
-    return max(1, min(rows, _MOST_ROWS)), int(before) if before is not None else None

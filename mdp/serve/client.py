@@ -6,13 +6,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from contracts.duration import parse_duration
-from mdp.serve.directory import Directory, Feed
+from mdp.serve.directory import Directory, Instrument, Length
 from mdp.serve.mailbox import Mailbox
-from sinks.queries.live import Bar, Series, Signal
+from mdp.serve.view import View
+from sinks.queries.charts import Chart, ChartRows
+from sinks.queries.live import Series, Signal
 
 LISTED: Final = 40  # series in the watch list of one browser; a search finds the others
-_NS_PER_MS: Final = 1_000_000
+RECENT: Final = 30  # signals
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Row = TypeVar("_Row")
@@ -23,71 +24,85 @@ class Client:
     """One open stream; what it has not chosen is chosen for it as soon as there is something.
 
     Attributes:
-        text: what its watch list is searched for.
+        chart: what it shows; None while there is nothing.
         listed: the series in its watch list.
     """
 
-    feed: Feed | None
-    symbol: str | None
-    text: str
+    view: View
     mailbox: Mailbox = field(default_factory=Mailbox)
+    chart: Chart | None = None
     listed: tuple[Series, ...] = ()
-    _order: Any = None
     _is_begun: bool = False
-    _bars: dict[int, Bar] = field(default_factory=dict)
-    _signals: dict[Any, Signal] = field(default_factory=dict)
-    _lines: dict[Series, Sequence[float]] = field(default_factory=dict)
-
-    @property
-    def series(self) -> Series | None:
-        """What its chart is of."""
-        return None if self.feed is None or self.symbol is None else _series(self.feed, self.symbol)
+    _told: dict[str, Any] = field(default_factory=dict)  # values and rows by what they are news of
+    _rows: dict[str, Mapping[Any, Any]] = field(default_factory=dict)
 
     def resolve(self, directory: Directory) -> None:
         """Bring the choices up to what there is now."""
-        self.feed = self.feed or directory.first_feed
-        if self.feed is None:
-            return
-        found = directory.search(self.feed, self.text)
-        if self.symbol is None and found:
-            self.symbol = found[0]
-        self.listed = tuple(_series(self.feed, symbol) for symbol in found[:LISTED])
-        order = {"symbols": [series.symbol for series in self.listed], "found": len(found)}
-        if order != self._order:
-            self._order = order
-            self.mailbox.put("order", order)
+        if self.chart is None:
+            self.chart = self._first_chart(directory)
+        found = directory.search(self.view.listed, self.view.search, self.view.order)
+        shown = found[:LISTED]
+        self.listed = tuple(filter(None, map(directory.series, shown)))
+        self._tell("order", {"symbols": shown, "found": len(found)})
+        charted = [] if self.chart is None else [Instrument(*self.chart.series[:2])]
+        quotes = {one: directory.quote(one) for one in {*shown, *charted}}
+        self._tell_rows("quotes", {one: (*one, quote.first, quote.volume) for one, quote in quotes.items()})
+        self._tell("lengths", [length for one in charted for length in directory.lengths(one)])
 
-    def tell_chart(self, bars: Mapping[Series, Sequence[Bar]], signals: Mapping[Series, Sequence[Signal]]) -> None:
+    def tell_chart(self, found: Mapping[Chart, ChartRows]) -> None:
         """Pass on what is new about the chart."""
-        series = self.series
-        if series is None or series not in bars:
+        chart = self.chart
+        if chart is None or chart not in found:
             return
-        now = {bar.time: bar for bar in bars[series]}
-        has_gap = bool(self._bars) and self._bars.keys().isdisjoint(now)  # more was written than is read at a time
+        bars = {bar.time: bar for bar in found[chart].bars}
+        before = self._rows.get("bars", {})
+        has_gap = bool(before) and before.keys().isdisjoint(bars)  # more was written than is read at a time
         if not self._is_begun or has_gap:
             self._is_begun = True
-            self.mailbox.withdraw("bars")
-            self.mailbox.put("chart", {**series._asdict(), "window": _milliseconds(series.interval)})
-        self.mailbox.put_rows("bars", _news(self._bars, now))
-        made = {(signal.time, signal.name, signal.adapter): signal for signal in signals[series]}
-        self.mailbox.put_rows("signals", _news(self._signals, made))
-        self._bars, self._signals = now, made
+            for kind in ("bars", "marks", "features"):
+                self.mailbox.withdraw(kind)
+            shown = {**chart.series._asdict(), "rollup": chart.rollup, "features": chart.features}
+            self.mailbox.put("chart", {**shown, "window": chart.window})
+        self._tell_rows("bars", bars)
+        self._tell_rows("marks", {mark[:4]: mark for mark in found[chart].marks})
+        self._tell_rows("features", {row[0]: row for row in found[chart].features})
 
     def tell_lines(self, lines: Mapping[Series, Sequence[float]]) -> None:
         """Pass on what is new in the watch list: lines of closes, oldest first."""
-        now = {series: lines[series] for series in self.listed if series in lines}
-        changed = _news(self._lines, now)
-        self.mailbox.put_rows("lines", {series: [series.symbol, line] for series, line in changed.items()})
-        self._lines = now
+        known = {series: lines[series] for series in self.listed if series in lines}
+        self._tell_rows("lines", {series: (*series[:2], line) for series, line in known.items()})
 
+    def tell_recent(self, signals: Sequence[Signal]) -> None:
+        """Pass on which of the signals, newest first, it lists."""
+        provider, name = self.view.listed, self.view.signal
+        listed = [one for one in signals if provider in ("", one.provider) and name in ("", one.name)]
+        self._tell("recent", listed[:RECENT])
 
-def _series(feed: Feed, symbol: str) -> Series:
-    return Series(feed.provider, symbol, feed.interval)
+    def _first_chart(self, directory: Directory) -> Chart | None:
+        chosen = self._chosen(directory)
+        if chosen is None:
+            return None
+        view, lengths = self.view, directory.lengths(chosen)
+        wanted = Length(view.interval, view.rollup)
+        if not lengths and not view.interval:
+            return None
+        length = wanted if wanted in lengths or not lengths else lengths[0]
+        features = tuple(name for name in view.features if name in directory.features)
+        return Chart(Series(*chosen, length.interval), length.rollup, features)
 
+    def _chosen(self, directory: Directory) -> Instrument | None:
+        view = self.view
+        if view.provider and view.symbol:
+            return Instrument(view.provider, view.symbol)
+        found = directory.search(view.provider or view.listed, view.symbol, "name")
+        return next((one for one in found if view.symbol in ("", one.symbol)), directory.first)
 
-def _milliseconds(interval: str) -> int:
-    return parse_duration(interval) // _NS_PER_MS
+    def _tell(self, kind: str, value: Any) -> None:
+        if kind not in self._told or self._told[kind] != value:
+            self._told[kind] = value
+            self.mailbox.put(kind, value)
 
-
-def _news(before: Mapping[_Key, _Row], now: Mapping[_Key, _Row]) -> dict[_Key, _Row]:
-    return {key: row for key, row in now.items() if before.get(key) != row}
+    def _tell_rows(self, kind: str, now: Mapping[_Key, _Row]) -> None:
+        before = self._rows.get(kind, {})
+        self.mailbox.put_rows(kind, {key: row for key, row in now.items() if before.get(key) != row})
+        self._rows[kind] = now

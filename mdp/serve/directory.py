@@ -1,43 +1,110 @@
-"""Which series there are, and how a text finds some of them."""
+"""Which series there are, and how a text and an order find some of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
+from mdp.serve.market import Quote
+from sinks.queries.charts import ROLLUP_LENGTHS, milliseconds
 from sinks.queries.live import Series
 
+ORDERS: Final = ("name", "volume", "gain", "loss")
 
-class Feed(NamedTuple):
-    """The series of one provider that have bars of one length."""
+
+class Instrument(NamedTuple):
+    """What a row of the watch list stands for, whatever the lengths of its bars."""
 
     provider: str
+    symbol: str
+
+
+class Length(NamedTuple):
+    """Of bars: those of the series of an interval, or a rollup of them."""
+
     interval: str
+    rollup: str = ""
 
 
 class Directory:
-    """All series, in order."""
+    """All that there is to look at.
 
-    def __init__(self, series: Sequence[Series] = ()) -> None:
-        counts = Counter(Feed(one.provider, one.interval) for one in series)
-        self.feeds = sorted(counts.items())
-        self._symbols: dict[Feed, list[str]] = {feed: [] for feed in counts}
-        for one in series:
-            self._symbols[Feed(one.provider, one.interval)].append(one.symbol)
-        self._found: dict[tuple[Feed, str], list[str]] = {}  # most browsers ask the same, several times a second
+    Args:
+        series: that have bars.
+        quotes: how they fare.
+        features: names of all features.
+    """
+
+    def __init__(
+        self,
+        series: Sequence[Series] = (),
+        quotes: Mapping[Series, Quote] | None = None,
+        features: Sequence[str] = (),
+    ) -> None:
+        self._quotes = quotes or {}
+        self.features = tuple(features)
+        self._intervals: dict[Instrument, list[str]] = {}
+        for provider, symbol, interval in sorted(series):
+            self._intervals.setdefault(Instrument(provider, symbol), []).append(interval)
+        for intervals in self._intervals.values():
+            intervals.sort(key=milliseconds)
+        self.providers = sorted(Counter(one.provider for one in self._intervals).items())
+        self._found: dict[tuple[str, str, str], list[Instrument]] = {}  # most browsers ask the same, time and again
 
     @property
-    def first_feed(self) -> Feed | None:
+    def first(self) -> Instrument | None:
         """What is shown to those who have not chosen; None while there are no bars."""
-        return max(self.feeds, key=lambda item: item[1])[0] if self.feeds else None
+        if not self.providers:
+            return None
+        provider = max(self.providers, key=lambda item: item[1])[0]
+        return self.search(provider, "", "name")[0]
 
-    def search(self, feed: Feed, text: str) -> list[str]:
-        """Symbols that hold `text`, in any case; those that begin with it first."""
-        if (feed, text) not in self._found:
-            self._found[feed, text] = self._search(feed, text.casefold())
-        return self._found[feed, text]
+    def series(self, instrument: Instrument) -> Series | None:
+        """The one of its shortest bars."""
+        intervals = self._intervals.get(instrument)
+        return Series(*instrument, intervals[0]) if intervals else None
 
-    def _search(self, feed: Feed, wanted: str) -> list[str]:
-        found = [symbol for symbol in self._symbols.get(feed, []) if wanted in symbol.casefold()]
-        return sorted(found, key=lambda symbol: not symbol.casefold().startswith(wanted))
+    def quote(self, instrument: Instrument) -> Quote:
+        """How its shortest bars fare."""
+        series = self.series(instrument)
+        return self._quotes.get(series, Quote()) if series else Quote()
+
+    def lengths(self, instrument: Instrument) -> list[Length]:
+        """The bars there are, the shortest first: its own, and rollups that no bars of its own are as long as."""
+        intervals = self._intervals.get(instrument, [])
+        found = {milliseconds(interval): Length(interval) for interval in reversed(intervals)}
+        for rollup in ROLLUP_LENGTHS:
+            window = milliseconds(rollup)
+            shorter = [one for one in intervals if window % milliseconds(one) == 0]
+            if shorter:
+                found.setdefault(window, Length(shorter[0], rollup))
+        return [found[window] for window in sorted(found)]
+
+    def search(self, provider: str, text: str, order: str) -> list[Instrument]:
+        """Those of a provider, or of all, whose symbol holds `text` in any case, in one of ORDERS.
+
+        By name, those that begin with the text come first; else the greatest, and those of which nothing is known last.
+        """
+        key = provider, text.casefold(), order
+        if key not in self._found:
+            self._found[key] = self._search(*key)
+        return self._found[key]
+
+    def _search(self, provider: str, text: str, order: str) -> list[Instrument]:
+        found = [
+            one
+            for one in self._intervals
+            if text in one.symbol.casefold() and (not provider or one.provider == provider)
+        ]
+        if order == "name":
+            return sorted(found, key=lambda one: not one.symbol.casefold().startswith(text))
+        sizes = {one: self._size(one, order) for one in found}
+        return sorted(found, key=lambda one: -sizes[one])
+
+    def _size(self, instrument: Instrument, order: str) -> float:
+        quote = self.quote(instrument)
+        size = quote.volume if order == "volume" else quote.change
+        if size is None:
+            return float("-inf")
+        return -size if order == "loss" else size

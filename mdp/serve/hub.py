@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from mdp.serve.client import Client
 from mdp.serve.directory import Directory
-from sinks.queries.live import Bar, Series, Signal
+from sinks.queries.charts import Chart, ChartRows
+from sinks.queries.live import Series, Signal
 
 _MOST_CLIENTS: Final = 200
 
@@ -21,18 +22,17 @@ class TooManyClients(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The series that somebody looks at: as a chart, in a watch list."""
+    """What somebody looks at: charts, and series in a watch list."""
 
-    charts: tuple[Series, ...] = ()
+    charts: tuple[Chart, ...] = ()
     listed: tuple[Series, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was read of the series asked for; lines are of closes, oldest first."""
+    """What was read of what was asked for; lines are of closes, oldest first."""
 
-    bars: Mapping[Series, Sequence[Bar]]
-    signals: Mapping[Series, Sequence[Signal]]
+    charts: Mapping[Chart, ChartRows]
     lines: Mapping[Series, Sequence[float]]
 
 
@@ -47,6 +47,7 @@ class Hub:
         self.joined = asyncio.Event()
         self._clients: set[Client] = set()
         self._directory = Directory()
+        self._recent: Sequence[Signal] = ()
         self._latest: dict[str, Any] = {}
         self._closed = False
 
@@ -60,6 +61,7 @@ class Hub:
         """The client is one of those who look, for as long as its stream is open."""
         for kind, value in self._latest.items():
             client.mailbox.put(kind, value)
+        client.tell_recent(self._recent)
         if self._closed:
             client.mailbox.close()
         self._clients.add(client)
@@ -84,14 +86,22 @@ class Hub:
         clients = [client for client in self._clients if not client.mailbox.closed]
         for client in clients:
             client.resolve(self._directory)
-        charts = {client.series for client in clients}
+        charts = {client.chart for client in clients}
         listed = {series for client in clients for series in client.listed}
         return Asked(tuple(sorted(filter(None, charts))), tuple(sorted(listed)))
 
     def set_directory(self, directory: Directory) -> None:
-        """There are these series now."""
+        """Pass on what there is now."""
         self._directory = directory
-        self.tell("feeds", [[*feed, count] for feed, count in directory.feeds])
+        self.tell("providers", directory.providers)
+        self.tell("columns", directory.features)
+
+    def set_recent(self, signals: Sequence[Signal]) -> None:
+        """Pass on the newest signals of each provider and name, newest first."""
+        self._recent = signals
+        self.tell("names", sorted({one.name for one in signals}))
+        for client in self._clients:
+            client.tell_recent(signals)
 
     def tell(self, kind: str, value: Any) -> None:
         """Tell everybody, and those who come later."""
@@ -103,5 +113,5 @@ class Hub:
     def deliver(self, look: Look) -> None:
         """Tell each browser what is new to it."""
         for client in self._clients:
-            client.tell_chart(look.bars, look.signals)
+            client.tell_chart(look.charts)
             client.tell_lines(look.lines)

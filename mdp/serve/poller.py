@@ -16,17 +16,20 @@ from typing import Any, Final, ParamSpec, TypeVar
 from flows.secrets import masked
 from flows.settings import Settings
 from flows.spec import FLOWS
+from mdp.serve.client import RECENT
 from mdp.serve.directory import Directory
 from mdp.serve.figures import Counts, WorkerMetrics
 from mdp.serve.hub import Asked, Hub, Look
+from mdp.serve.market import Market
 from sinks.connection import StoreUnavailable
+from sinks.queries.charts import Chart, ChartReader, ChartRows
 from sinks.queries.live import LiveReader
+from sinks.queries.market import MarketReader
 from telemetry.printable import printable
 
 CHART_BARS: Final = 300
-_CHART_SIGNALS: Final = 200
+_ROLLUP_BARS: Final = 5  # before these, nothing but a repair changes
 _LINE_BARS: Final = 40
-_RECENT: Final = 30
 _LOOK_SECONDS: Final = 0.25
 _WHOLE_SECONDS: Final = 1.0  # between looks at all series there are
 _UNPROMPTED_SECONDS: Final = 5.0
@@ -44,6 +47,8 @@ class Poller:
     def __init__(self, settings: Settings, hub: Hub) -> None:
         self._hub = hub
         self._reader = LiveReader(settings.store.url.get_secret_value())
+        self._charts = ChartReader(self._reader)
+        self._market = Market(MarketReader(self._reader))
         self._metrics = WorkerMetrics.of(settings)
         self._counts = Counts([flow.id(settings) for flow in FLOWS.values() if flow.closes_windows])
         self._position: Any = None
@@ -104,9 +109,9 @@ class Poller:
     async def _look_at_all(self) -> None:
         """What costs the more the more series there are is done the more seldom."""
         begin = time.monotonic()
-        series = await self._answer(self._reader.series)
-        self._hub.set_directory(Directory(series))
-        self._hub.tell("recent", await self._answer(self._reader.recent_signals, _RECENT))
+        self._hub.set_directory(await self._answer(self._read_directory))
+        self._hub.tell("span", self._market.span)
+        self._hub.set_recent(await self._answer(self._reader.recent_signals, RECENT))
         self._whole_due = time.monotonic() + max(_WHOLE_SECONDS, 20 * (time.monotonic() - begin))
 
     async def _answer(self, ask: Callable[_Asked, _Answer], *arguments: _Asked.args, **named: _Asked.kwargs) -> _Answer:
@@ -120,8 +125,15 @@ class Poller:
             self._reader.hang_up()
             raise
 
+    def _read_directory(self) -> Directory:
+        series = self._reader.series()
+        self._market.read(series)
+        return Directory(series, self._market.quotes, self._reader.feature_names())
+
     def _read(self, asked: Asked) -> Look:
-        bars = self._reader.bars(asked.charts, CHART_BARS)
-        signals = self._reader.signals(asked.charts, _CHART_SIGNALS)
         listed = self._reader.bars(asked.listed, _LINE_BARS)
-        return Look(bars, signals, {one: [bar.close for bar in rows] for one, rows in listed.items()})
+        lines = {one: [bar.close for bar in rows] for one, rows in listed.items()}
+        return Look({chart: self._read_chart(chart) for chart in asked.charts}, lines)
+
+    def _read_chart(self, chart: Chart) -> ChartRows:
+        return self._charts.read(chart, _ROLLUP_BARS if chart.rollup else CHART_BARS)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from contracts.batch import Outcomes
+from contracts.frames import FEATURE_KEY
 from sinks.connection import (
     OUT_OF_LOCKS_REMEDY,
     StoreUnavailable,
@@ -25,11 +26,15 @@ from sinks.connection import (
     is_out_of_locks,
     transaction,
 )
+from sinks.merge import CAUSE
 from sinks.newest import Depths
 from sinks.progress import COUNTS
 from sinks.queries.series import of_table
+from sinks.schema.hypertables import Edition, edition_of
 
 _TIMEOUT_MS: Final = 10_000
+_MOST_OF_SERIES: Final = 1_000  # signals that are looked through for those of a name
+_MOST_OF_ALL: Final = 20_000
 
 
 class Series(NamedTuple):
@@ -76,63 +81,39 @@ class FlowProgress(NamedTuple):
     age: float
 
 
-_Row = TypeVar("_Row", Bar, Signal)
-
-
-class _Rows(NamedTuple, Generic[_Row]):
-    """What is read of one table."""
-
-    table: str
-    kind: type[_Row]
-    query: sql.Composed
-
-
-def _epoch_ms(column: str) -> sql.Composed:
+def epoch_ms(column: str) -> sql.Composed:
+    """The time of a column in Unix milliseconds."""
     return sql.SQL("(extract(epoch FROM {}) * 1000)::bigint").format(sql.Identifier(column))
 
 
-_ASKED: Final = sql.SQL("""
+_BARS: Final = sql.SQL("""
+SELECT number, {time}, open, high, low, close, volume, vwap, trades, revision
 FROM unnest(%(providers)s::text[], %(symbols)s::text[], %(intervals)s::text[]) WITH ORDINALITY
     AS asked (provider, symbol, "interval", number), LATERAL (
-    SELECT * FROM {table} AS t
+    SELECT * FROM bars_ohlcv AS t
     WHERE (t.provider, t.symbol, t."interval") = (asked.provider, asked.symbol, asked."interval")
-        AND {time} < coalesce(to_timestamp(%(before)s::double precision / 1000), 'infinity'::timestamptz)
-        AND {time} >= coalesce(to_timestamp(%(floor)s::double precision / 1000), '-infinity'::timestamptz)
-    ORDER BY {time} DESC LIMIT %(limit)s
-) AS newest""")
-
-_BARS: Final = _Rows(
-    "bars_ohlcv",
-    Bar,
-    sql.SQL(
-        "SELECT number, {time}, open, high, low, close, volume, vwap, trades, revision {asked}"
-        " ORDER BY number, window_start"
-    ).format(
-        time=_epoch_ms("window_start"),
-        asked=_ASKED.format(table=sql.Identifier("bars_ohlcv"), time=sql.Identifier("window_start")),
-    ),
-)
+        AND window_start < coalesce(to_timestamp(%(before)s::double precision / 1000), 'infinity'::timestamptz)
+        AND window_start >= coalesce(to_timestamp(%(floor)s::double precision / 1000), '-infinity'::timestamptz)
+    ORDER BY window_start DESC LIMIT %(limit)s
+) AS newest ORDER BY number, window_start""").format(time=epoch_ms("window_start"))
 
 _SIGNAL: Final = sql.SQL(
     'newest.provider, newest.symbol, newest."interval", {}, name, adapter, value, score,'
     " CASE jsonb_typeof(meta -> 'price') WHEN 'number' THEN (meta ->> 'price')::double precision END"
-).format(_epoch_ms("ts"))
-
-_SIGNALS: Final = _Rows(
-    "signals",
-    Signal,
-    sql.SQL("SELECT number, {signal} {asked} ORDER BY number, ts, name, adapter").format(
-        signal=_SIGNAL, asked=_ASKED.format(table=sql.Identifier("signals"), time=sql.Identifier("ts"))
-    ),
-)
+).format(epoch_ms("ts"))
 
 _RECENT: Final = sql.SQL("""
-SELECT {signal} FROM {series}, LATERAL (
-    SELECT * FROM signals AS t
-    WHERE (t.provider, t.symbol, t."interval") = (series.provider, series.symbol, series."interval")
-        AND ts >= coalesce(to_timestamp(%(floor)s::double precision / 1000), '-infinity'::timestamptz)
-    ORDER BY ts DESC LIMIT %(limit)s
-) AS newest ORDER BY ts DESC, newest.provider, newest.symbol, name, adapter LIMIT %(limit)s
+SELECT {signal} FROM (
+    SELECT newest.*, row_number() OVER (
+        PARTITION BY newest.provider, name ORDER BY ts DESC, newest.symbol, newest."interval", adapter
+    ) AS place
+    FROM {series}, LATERAL (
+        SELECT * FROM signals AS t
+        WHERE (t.provider, t.symbol, t."interval") = (series.provider, series.symbol, series."interval")
+            AND ts >= coalesce(to_timestamp(%(floor)s::double precision / 1000), '-infinity'::timestamptz)
+        ORDER BY ts DESC LIMIT (SELECT greatest(%(limit)s, least(%(each)s, %(all)s / count(*))) FROM {series})
+    ) AS newest
+) AS newest WHERE place <= %(limit)s ORDER BY ts DESC, newest.provider, newest.symbol, name, adapter
 """).format(series=of_table("signals"), signal=_SIGNAL)
 
 _PROGRESS: Final = sql.SQL(
@@ -148,7 +129,7 @@ def _remedy(error: psycopg.Error) -> str:
 
 
 class LiveReader:
-    """Reads the newest rows. Not for use by several threads at once.
+    """Reads the newest rows, and lends its connection to other queries. Not for use by several threads at once.
 
     All methods raise StoreUnavailable when the database cannot be reached, has no tables yet, or refuses.
     """
@@ -157,33 +138,81 @@ class LiveReader:
         self._conninfo: Final = conninfo
         self._connection: psycopg.Connection | None = None
         self._depths = Depths()
+        self._edition: Edition | None = None
 
     def progress(self) -> dict[str, FlowProgress]:
         """By flow."""
-        rows = self._rows(_PROGRESS, {})
+        rows = self.rows(_PROGRESS, {})
         return {flow: FlowProgress(position, Outcomes(*counts), age) for flow, position, age, *counts in rows}
 
     def series(self) -> list[Series]:
         """All that have bars, in order."""
         query = sql.SQL('SELECT * FROM {} ORDER BY provider, symbol, "interval"').format(of_table("bars_ohlcv"))
-        return [Series(*row) for row in self._rows(query, {})]
+        return [Series(*row) for row in self.rows(query, {})]
+
+    def feature_names(self) -> list[str]:
+        """The features there are columns for, in the order in which they were added."""
+        query = sql.SQL(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'features'::regclass AND attnum > 0"
+            " AND NOT attisdropped AND attname <> ALL(%(others)s) ORDER BY attnum"
+        ).format()
+        return [name for (name,) in self.rows(query, {"others": [*FEATURE_KEY, *CAUSE]})]
 
     def bars(self, asked: Sequence[Series], limit: int, before: int | None = None) -> dict[Series, list[Bar]]:
-        """The newest `limit` bars of each series, those from `before` on left out; oldest first."""
-        return self._newest(_BARS, asked, limit, before)
+        """The newest `limit` bars of each series, those from `before` on left out; oldest first.
 
-    def signals(self, asked: Sequence[Series], limit: int, before: int | None = None) -> dict[Series, list[Signal]]:
-        """The newest `limit` signals of each series, those from `before` on left out; oldest first."""
-        return self._newest(_SIGNALS, asked, limit, before)
+        Those of a few chunks are looked at first, and then more for the series that have too few there.
+        """
+        found: dict[Series, list[Bar]] = {series: [] for series in asked}
+        left = list(found)
+        for floor in self._floors("bars_ohlcv", before):
+            if not left:
+                break
+            found |= self._look(left, {"limit": limit, "before": before, "floor": floor})
+            left = [series for series in left if len(found[series]) < limit]
+            if floor is None and before is None:
+                for series in left:
+                    oldest = min((bar.time for bar in found[series]), default=None)
+                    self._depths.note_oldest("bars_ohlcv", series, oldest)
+            left = [series for series in left if not self._depths.holds_all("bars_ohlcv", series, floor)]
+        return found
 
     def recent_signals(self, limit: int) -> list[Signal]:
-        """The newest `limit` signals of all series, newest first."""
+        """The newest `limit` of each provider and name, newest first.
+
+        They are looked for among the newest 1,000 of each series: fewer where there are many, but at least `limit`.
+        """
+        bounds = {"limit": limit, "each": _MOST_OF_SERIES, "all": _MOST_OF_ALL}
         found: list[Signal] = []
         for floor in self._floors("signals", None):
-            found = [Signal(*row) for row in self._rows(_RECENT, {"limit": limit, "floor": floor})]
-            if len(found) == limit:
+            found = [Signal(*row) for row in self.rows(_RECENT, {**bounds, "floor": floor})]
+            if len(found) >= limit:
                 break
         return found
+
+    def rows(
+        self, query: sql.Composed, parameters: Mapping[str, Any], *, by_key: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """Of one query, in a transaction of its own.
+
+        Args:
+            query: what is asked.
+            parameters: its values.
+            by_key: has the server find the rows of a series in a span by their key. By itself it takes them for
+                scattered, and rather goes through the rows of all series in the span.
+        """
+        with self._asking() as connection:
+            if by_key:
+                connection.execute("SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off")
+            return connection.execute(query, parameters).fetchall()
+
+    @property
+    def edition(self) -> Edition:
+        """What the database offers."""
+        if self._edition is None:
+            with self._asking() as connection:
+                self._edition = edition_of(connection)
+        return self._edition
 
     def close(self) -> None:
         """Ends the connection; the next call opens another."""
@@ -198,32 +227,13 @@ class LiveReader:
             with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
                 line.shutdown(socket.SHUT_RDWR)
 
-    def _newest(
-        self, rows: _Rows[_Row], asked: Sequence[Series], limit: int, before: int | None
-    ) -> dict[Series, list[_Row]]:
-        """Those of a few chunks at first, and then of more for the series that have too few there."""
-        found: dict[Series, list[_Row]] = {series: [] for series in asked}
-        left = list(found)
-        for floor in self._floors(rows.table, before):
-            if not left:
-                break
-            found |= self._look(rows, left, {"limit": limit, "before": before, "floor": floor})
-            left = [series for series in left if len(found[series]) < limit]
-            if floor is None and before is None:
-                for series in left:
-                    self._depths.note_oldest(rows.table, series, min((row.time for row in found[series]), default=None))
-            left = [series for series in left if not self._depths.holds_all(rows.table, series, floor)]
-        return found
-
-    def _look(
-        self, rows: _Rows[_Row], asked: Sequence[Series], parameters: Mapping[str, Any]
-    ) -> dict[Series, list[_Row]]:
-        found: dict[Series, list[_Row]] = {series: [] for series in asked}
+    def _look(self, asked: Sequence[Series], parameters: Mapping[str, Any]) -> dict[Series, list[Bar]]:
+        found: dict[Series, list[Bar]] = {series: [] for series in asked}
         columns = {
             f"{name}s": list(values) for name, values in zip(Series._fields, zip(*asked, strict=True), strict=True)
         }
-        for number, *row in self._rows(rows.query, {**columns, **parameters}):
-            found[asked[number - 1]].append(rows.kind(*row))
+        for number, *row in self.rows(_BARS, {**columns, **parameters}):
+            found[asked[number - 1]].append(Bar(*row))
         return found
 
     def _floors(self, table: str, before: int | None) -> Iterator[int | None]:
@@ -231,10 +241,6 @@ class LiveReader:
             with self._asking() as connection:
                 self._depths.look(connection)
         return self._depths.floors(table, before)
-
-    def _rows(self, query: sql.Composed, parameters: Mapping[str, Any]) -> Iterable[tuple[Any, ...]]:
-        with self._asking() as connection:
-            return connection.execute(query, parameters).fetchall()
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[psycopg.Connection]:

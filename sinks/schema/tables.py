@@ -151,8 +151,8 @@ ROLLUPS: Final = (
 )
 
 
-def rollup_query(bucket: str, *, timescale: bool) -> str:
-    """Bars of `bucket` length from `bars_ohlcv`: open of the first, close of the last, vwap weighted by volume.
+def rollup_query(bucket: str, *, timescale: bool, source: str = "bars_ohlcv") -> str:
+    """Bars of `bucket` length from those of `source`: open of the first, close of the last, vwap weighted by volume.
 
     The form for TimescaleDB is what a continuous aggregate can maintain; both give the same rows, to the last bit, as
     they add in the order of time. What rounding is left is kept from leading vwap out of the prices.
@@ -171,6 +171,6 @@ SELECT provider, symbol, "interval", {start} AS bucket,
     {first} AS open, max(high) AS high, min(low) AS low, {last} AS close, {volume} AS volume,
     CASE WHEN sum(volume) > 0 THEN least(greatest({vwap}, min(low)), max(high)) END AS vwap,
     sum(trades)::bigint AS trades
-FROM bars_ohlcv
+FROM {source}
 WHERE mod(extract(epoch FROM INTERVAL '{bucket}'), extract(epoch FROM window_end - window_start)) = 0
-GROUP BY provider, symbol, "interval", {start}"""  # noqa: S608  `bucket` is a constant of this file
+GROUP BY provider, symbol, "interval", {start}"""  # noqa: S608  both are constants of this program

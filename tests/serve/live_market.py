@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 
 from connectors import pacing
 from connectors.synthetic.market import SyntheticConfig, SyntheticMarket
-from tests.harness import PROJECT, Deployment, Deployments, produce_on_time
+from tests.harness import PROJECT, Deployment, Deployments, create_topic, produce_on_time
 from transports.kafka.producer import produce
 
 START = datetime(2025, 10, 24, 14, tzinfo=UTC)
@@ -68,7 +68,9 @@ def _deployment(deploy: Deployments, name: str, metrics_port: int, **windows: in
         "features": DEMO["features"],
         "telemetry": {"metrics_port": metrics_port},
     }
-    return deploy(partitions=PARTITIONS, rules=RULES, name=name, **sections)
+    # The three minutes are of long ago: Kafka would delete them when it comes to look.
+    events = create_topic(deploy.stack.kafka.bootstrap, "events", PARTITIONS, retention_ms="-1")
+    return deploy(events, partitions=PARTITIONS, rules=RULES, name=name, **sections)
 
 
 class Ticks:

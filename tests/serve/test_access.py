@@ -76,7 +76,7 @@ def test_a_name_that_was_rebound_to_the_loopback_address_is_not(local: PageServe
 
 
 def test_browsers_are_told_to_load_and_run_what_is_ours_only(local: PageServer) -> None:
-    for path in ("/", "/static/main.js", "/nothing", "/api/bars"):
+    for path in ("/", "/static/main.js", "/nothing", "/api/history"):
         headers = ask(local, path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -90,7 +90,7 @@ def test_browsers_are_told_to_load_and_run_what_is_ours_only(local: PageServer) 
     assert "onclick" not in page
 
 
-@pytest.mark.parametrize("path", ["/", "/api/stream", "/api/bars", "/api/signals", "/?token=", "/?token=wrong", "/x"])
+@pytest.mark.parametrize("path", ["/", "/api/stream", "/api/history", "/?token=", "/?token=wrong", "/x"])
 def test_elsewhere_nothing_is_shown_without_the_token(guarded: PageServer, path: str) -> None:
     answer = ask(guarded, path, Cookie=f"mdp_page_{guarded.port}=wrong")
     assert answer.status == 401
@@ -104,7 +104,7 @@ def test_the_token_in_the_address_is_needed_once(guarded: PageServer) -> None:
     assert "samesite=strict" in first.headers["set-cookie"].lower()
     assert "correct" not in first.headers["set-cookie"]
     assert ask(guarded, "/", Cookie=cookie(first)).status == 200
-    assert ask(guarded, "/api/bars", Cookie=cookie(first)).status == 400  # let in, and told what is missing
+    assert ask(guarded, "/api/history", Cookie=cookie(first)).status == 400  # let in, and told what is missing
 
 
 def test_the_form_lets_in_who_knows_the_token(guarded: PageServer) -> None:
@@ -129,11 +129,14 @@ def test_health_needs_no_token_and_no_database(guarded: PageServer) -> None:
         ("provider=p&interval=soon&symbol=s", 400),
         ("provider=p&interval=1s&symbol=s&before=soon", 400),
         ("provider=p&interval=1s&symbol=s&before=" + "9" * 30, 400),
-        ("provider=p&interval=1s&symbol=s", 503),
+        ("provider=p&interval=1s&symbol=s&rollup=2h", 400),
+        ("provider=p&interval=1s&symbol=s&order=luck", 400),
+        ("provider=p&interval=1s&symbol=s&features=%00", 400),
+        ("provider=p&interval=1s&symbol=s&rollup=1h&features=a,b", 503),
     ],
 )
 def test_what_cannot_be_answered_is_told_in_a_line(local: PageServer, query: str, status: int) -> None:
-    answer = ask(local, f"/api/bars?{query}")
+    answer = ask(local, f"/api/history?{query}")
     assert (answer.status, answer.body.count("\n")) == (status, 1)
 
 

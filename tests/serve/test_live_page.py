@@ -16,9 +16,13 @@ from mdp.local import ports
 from tests.harness import Deployment, Deployments, until
 from tests.serve.live_market import HOSTILE, SECONDS, TOO_LATE, Ticks, live_market, market, milliseconds
 from tests.serve.serving import serving
-from tests.serve.visiting import DESKTOP, LATEST, LISTED, PHONE, SOON_MS, Open, visits
+from tests.serve.visiting import LATEST, LISTED, PHONE, SOON_MS, Open, visits
 
-PICTURES = [("desktop", DESKTOP, "light"), ("dark", DESKTOP, "dark"), ("phone", PHONE, "light")]
+PICTURES = [
+    ("desktop", ViewportSize(width=1280, height=920), "light", "rsi"),
+    ("dark", ViewportSize(width=1280, height=920), "dark", "rsi"),
+    ("phone", PHONE, "light", ""),
+]
 UNKNOWN = "\N{EN DASH}"
 ANY_NUMBER = re.compile(r"\d")
 
@@ -156,11 +160,13 @@ def test_another_provider_can_be_chosen(visit: Open, ticks: Ticks) -> None:
     page = visit("AAPL")
     ticks.send("EURUSD", SECONDS, 1.0875, provider="fx")
     ticks.send("EURUSD", SECONDS + 1.6, 1.0874, provider="fx")
-    expect(page.locator("#feed option")).to_have_count(2, timeout=SOON_MS)
-    page.locator("#feed").select_option(label="fx · 1s")
+    expect(page.locator("#listed option")).to_have_count(3, timeout=SOON_MS)
+    page.locator("#listed").select_option("fx")
+    expect(page.locator(LISTED)).to_have_count(1)
+    expect(page.locator("#chart")).to_have_attribute("data-symbol", "AAPL")
+    page.locator(LISTED).click()
     expect(page.locator("#chart")).to_have_attribute("data-symbol", "EURUSD")
     expect(page.locator("#price")).to_have_text("1.0875")
-    expect(page.locator(LISTED)).to_have_count(1)
 
 
 def test_a_tiny_price_has_its_digits(visit: Open, ticks: Ticks) -> None:
@@ -168,7 +174,7 @@ def test_a_tiny_price_has_its_digits(visit: Open, ticks: Ticks) -> None:
     ticks.send("PEPE", SECONDS, 2.1e-10, provider="dex")
     ticks.send("PEPE", SECONDS + 0.1, 2.5e-10, provider="dex")
     ticks.send("PEPE", SECONDS + 1.6, 2.3e-10, provider="dex")
-    page.locator("#feed").select_option(label="dex · 1s")
+    page.get_by_role("option").filter(has_text="PEPE").click()
     expect(page.locator("#price")).to_have_text("2.5e-10")
     expect(page.locator(LATEST)).to_contain_text("2.1e-10")
 
@@ -221,9 +227,11 @@ def test_the_chart_goes_back_as_far_as_there_are_bars(visit: Open, flow: Deploym
     page = visit("SPY")
     ((count,),) = flow.query("SELECT count(*) FROM bars_ohlcv WHERE symbol = 'SPY'")
     answer = page.evaluate(
-        f"fetch('/api/bars?provider=synthetic&symbol=SPY&interval=1s&before={milliseconds(60)}').then((a) => a.json())"
+        "(before) => fetch(`/api/history?provider=synthetic&symbol=SPY&interval=1s&before=${before}`)"
+        ".then((answer) => answer.json())",
+        milliseconds(60),
     )
-    assert [row[0] for row in answer] == [milliseconds(second) for second in range(60)]
+    assert [row[0] for row in answer["bars"]] == [milliseconds(second) for second in range(60)]
     assert page.locator("#chart").get_attribute("data-bars") == str(count)
 
 
@@ -278,15 +286,12 @@ def test_a_live_market_moves_and_makes_the_pictures_of_the_docs(browser: Browser
     port = ports.choose(range(9_800, 9_890), 1)[0]
     with live_market(deploy, port) as flow, serving(flow) as address:
         flow.start()
-        for name, size, colours in (
-            ("desktop", DESKTOP, "light"),
-            ("dark", DESKTOP, "dark"),
-            ("phone", PHONE, "light"),
-        ):
+        for name, size, colours, features in PICTURES:
             page = browser.new_context(viewport=size, color_scheme=colours).new_page()  # type: ignore[arg-type]
-            page.goto(f"{address}/?provider=synthetic&interval=1s&symbol=NVDA")
+            page.goto(f"{address}/?provider=synthetic&interval=1s&symbol=NVDA&order=gain&features={features}")
             expect(page.locator("#signals tr").first).to_be_visible(timeout=20_000)
             expect(page.locator("#figure-lag")).not_to_have_text(UNKNOWN, timeout=10_000)
+            expect(page.locator("#status")).to_have_attribute("data-state", "live")
             before = page.locator(LATEST).get_attribute("data-time")
             expect(page.locator(LATEST)).not_to_have_attribute("data-time", before or "", timeout=10_000)
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)

@@ -65,10 +65,21 @@ def test_the_newest_bars_of_each_series_oldest_first(reader: LiveReader) -> None
 
 
 def test_signals_with_the_price_if_it_is_a_number(reader: LiveReader) -> None:
-    first, second = reader.signals([A], 10)[A]
-    assert first == Signal("feed", "A", "1s", 3000, "up", "rules", 1.0, 0.5, 7.5)
-    assert second.price is None
-    assert [signal.time for signal in reader.recent_signals(2)] == [5000, 4000]
+    newest, _, oldest = reader.recent_signals(3)
+    assert oldest == Signal("feed", "A", "1s", 3000, "up", "rules", 1.0, 0.5, 7.5)
+    assert newest.price is None
+
+
+def test_the_newest_signals_are_of_each_provider_and_name(reader: LiveReader, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(SIGNALS.replace("'feed'", "'other'").replace("'up'", "'down'").encode())
+        connection.execute(LISTED)
+    found = [(signal.time, signal.provider, signal.name) for signal in reader.recent_signals(2)]
+    assert found == [(time, *whose) for time in (5000, 4000) for whose in (("feed", "up"), ("other", "down"))]
+
+
+def test_features_are_the_columns_that_are_no_keys(reader: LiveReader) -> None:
+    assert reader.feature_names() == ["ret_10s"]
 
 
 def test_series_and_progress(reader: LiveReader) -> None:

@@ -80,7 +80,7 @@ def test_hostile_defaults_change_nothing_of_what_is_written_and_read(database: s
     with closing(LiveReader(database)) as reader:
         series = Series("sim", "ü\\", "2s")
         assert reader.bars([series], 1)[series][0].close == 0.1 + 0.2
-        assert reader.signals([series], 1)[series][0].price == 1e-7
+        assert reader.recent_signals(1)[0].price == 1e-7
 
 
 def test_every_transaction_sets_what_it_relies_on(database: str) -> None:

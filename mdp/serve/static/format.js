@@ -36,7 +36,8 @@ export function short(value) {
   return Math.abs(value) < 100_000 ? COUNT.format(value) : SHORT.format(value);
 }
 
-export const percent = (value) => PERCENT.format(value);
+// What a price has gained, relative to the size of the first one; empty where that cannot be said.
+export const change = (first, last) => (first ? PERCENT.format((last - first) / Math.abs(first)) : "");
 
 export function seconds(value) {
   if (value < 1) return `${Math.round(value * 1000)} ms`;

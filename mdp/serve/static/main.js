@@ -1,102 +1,102 @@
 // What the visitor looks at, and who shows what of the news.
 
-import { barOf, Chart, signalOf } from "./chart.js";
-import { chooseWith, time, zoneName } from "./clock.js";
+import { keep, wanted } from "./address.js";
+import { barOf, Chart } from "./chart.js";
+import { Features, Filter, Lengths } from "./choices.js";
+import { chooseWith, zoneName } from "./clock.js";
 import { switchWith } from "./colours.js";
-import { byId, element } from "./dom.js";
+import { byId } from "./dom.js";
 import { Figures } from "./figures.js";
-import { count, percent, price, short } from "./format.js";
+import { count } from "./format.js";
+import { Quote } from "./quote.js";
 import { Status } from "./status.js";
 import { Stream } from "./stream.js";
-import { BarTable, direction, SignalTable } from "./tables.js";
+import { BarTable, SignalTable } from "./tables.js";
 import { WatchList } from "./watchlist.js";
 
-const wanted = { provider: "", interval: "", symbol: "", search: "" };
-const address = new URL(location.href);
-for (const key of ["provider", "interval", "symbol"]) wanted[key] = address.searchParams.get(key) ?? "";
-if (address.searchParams.has("token")) {
-  address.searchParams.delete("token"); // the cookie has taken its place
-  history.replaceState(null, "", address);
-}
-
-let pointed = null;
 let isResuming = false;
 const host = byId("chart");
-const chart = new Chart(host, (bar) => {
-  pointed = bar;
-  showLegend();
-});
+const chart = new Chart(host, byId("panes"), (bar) => quote.point(bar), () => showBars());
+const quote = new Quote(chart);
 const bars = new BarTable();
 const figures = new Figures(byId("figures"));
 const status = new Status((age) => figures.show({ age }));
-const list = new WatchList((symbol) => choose(symbol), (search) => look({ search }));
-const recent = new SignalTable((symbol, provider, interval) => choose(symbol, provider, interval));
-const feed = byId("feed");
-const stream = new Stream({ begin, feeds, order, chart: begun, figures: show, workers: show, trouble, recent: latest, bars: take, signals: mark, lines }, (name) => status.connect(name));
+const list = new WatchList(choose, (search) => look({ search }));
+const recent = new SignalTable(choose);
+const lengths = new Lengths((interval, rollup) => look({ interval, rollup }));
+const features = new Features((names) => look({ features: names.join() }));
+const providers = new Filter("listed", "All providers", (listed) => look({ listed }));
+const names = new Filter("signal", "All signals", (signal) => look({ signal }));
+const order = byId("order");
 
+const stream = new Stream(
+  {
+    begin: () => (list.fresh = true), // it tells the newest of everything; as far as that is shown already it changes nothing
+    providers: (all) => providers.show(all.map(([name, symbols]) => [name, `${name} (${count(symbols)})`])),
+    columns: (all) => features.show(all),
+    names: (all) => names.show(all.map((name) => [name, name])),
+    lengths: (all) => lengths.show(all),
+    span: showSpan,
+    order: (news) => list.order(news),
+    quotes: showQuotes,
+    chart: begun,
+    figures: show,
+    workers: show,
+    trouble,
+    recent: (rows) => recent.show(rows),
+    bars: take,
+    marks: mark,
+    features: (rows) => chart.takeFeatures(rows),
+    lines: (all) => list.lines(all),
+  },
+  (name) => status.connect(name),
+);
+
+providers.wanted = wanted.listed;
+names.wanted = chart.marks.name = wanted.signal;
+order.value = wanted.order || "name";
+order.addEventListener("change", () => look({ order: order.value }));
 switchWith(byId("theme"), () => chart.paint());
 chooseWith(byId("zone"), showTimes);
 showTimes();
-feed.addEventListener("change", () => {
-  const [provider, interval] = JSON.parse(feed.value);
-  list.clear();
-  look({ provider, interval, symbol: "", search: "" });
-});
 document.addEventListener("visibilitychange", () => (document.hidden ? stream.pause() : stream.open(wanted)));
 stream.open(wanted);
 
 function look(change) {
-  Object.assign(wanted, change);
+  keep(change);
+  chart.marks.name = wanted.signal;
+  chart.takeMarks([]);
   stream.open(wanted);
 }
 
-function choose(symbol, provider = wanted.provider, interval = wanted.interval) {
+// A symbol, at the length of bars that is shown if it has such.
+function choose(symbol, provider, interval = "") {
   byId("announce").textContent = symbol;
-  look({ symbol, provider, interval });
+  const isSame = provider === wanted.provider;
+  look({ symbol, provider, interval: interval || (isSame ? wanted.interval : ""), rollup: isSame ? wanted.rollup : "" });
 }
 
-// A stream begins: it tells the newest of everything; as far as that is shown already it changes nothing.
-function begin() {
-  list.fresh = true;
-}
-
-// Every time on the page, in the zone that has been chosen.
-function showTimes() {
-  for (const place of document.querySelectorAll(".zone")) place.textContent = zoneName();
-  chart.setTimes();
-  if (chart.series) bars.show(chart.sorted, chart.series.window, new Set());
-  recent.show(recent.signals);
-  showLegend();
-}
-
-function feeds(all) {
-  feed.replaceChildren(...all.map(([provider, interval]) => {
-    const one = element("option", { value: JSON.stringify([provider, interval]) }, `${provider} · ${interval}`);
-    one.selected = provider === wanted.provider && interval === wanted.interval;
-    return one;
-  }));
-}
-
-function order(news) {
-  list.order(news);
-}
-
-function begun(series) {
-  const { provider, interval, symbol } = series;
+function begun(shown) {
+  const { provider, symbol, interval, rollup, window } = shown;
   const known = chart.series;
-  Object.assign(wanted, { provider, interval, symbol });
-  if (!known || known.provider !== provider || known.interval !== interval || known.symbol !== symbol) chart.reset(series);
+  const isOther = !known || ["provider", "symbol", "interval", "rollup"].some((key) => known[key] !== shown[key]);
+  const hasOtherFeatures = chart.panes.choose(shown.features);
+  keep({ provider, symbol, interval, rollup, features: shown.features.join() });
+  if (isOther) chart.reset(shown);
+  else if (hasOtherFeatures) {
+    chart.series = shown;
+    chart.history.refill();
+  }
   isResuming = true;
-  list.mark(symbol);
-  for (const one of feed.options) one.selected = one.value === JSON.stringify([provider, interval]);
+  list.mark(provider, symbol);
+  lengths.mark(rollup || interval);
+  features.mark(shown.features);
+  status.tell({ window });
   byId("symbol").textContent = symbol;
-  status.tell({ window: series.window });
   document.title = `${symbol} · mdp`;
   host.setAttribute("aria-label", `Candlesticks of ${symbol}; the table of the last bars has their values`);
-  host.dataset.symbol = symbol;
-  for (const key of ["provider", "interval", "symbol"]) address.searchParams.set(key, wanted[key]);
-  history.replaceState(null, "", address);
-  showBars(new Set());
+  Object.assign(host.dataset, { symbol, length: rollup || interval });
+  showBars();
 }
 
 function take(rows) {
@@ -107,51 +107,42 @@ function take(rows) {
 }
 
 function mark(rows) {
-  const isNews = rows.length === 1 && chart.signals.size > 0;
-  chart.takeSignals(rows.map(signalOf));
-  if (isNews) byId("announce").textContent = `${signalOf(rows[0]).symbol}: ${signalOf(rows[0]).name}`;
-  host.dataset.signals = chart.markers;
+  const isNews = rows.length === 1 && chart.marks.all.size > 0;
+  chart.takeMarks(rows);
+  if (isNews) byId("announce").textContent = `${chart.series.symbol}: ${rows[0][1]}`;
+  host.dataset.signals = chart.marks.shown;
 }
 
-function showBars(amended) {
+function showBars(amended = new Set()) {
   const all = chart.sorted;
   byId("empty").hidden = all.length > 0;
   host.dataset.bars = all.length;
-  host.dataset.signals = chart.markers;
-  bars.show(all, chart.series.window, amended);
-  const [last, before] = [all[all.length - 1], all[all.length - 2]];
-  const change = byId("change");
-  byId("price").textContent = last ? price(last.close) : "";
-  change.textContent = last && before?.close ? percent((last.close - before.close) / Math.abs(before.close)) : "";
-  change.className = `change ${last && before ? (last.close > before.close ? "up" : last.close < before.close ? "down" : "") : ""}`;
-  showLegend();
+  host.dataset.signals = chart.marks.shown;
+  if (chart.series) bars.show(all, chart.series.window, amended);
+  quote.show();
 }
 
-// The bar under the pointer, or else the last one.
-function showLegend() {
-  const all = chart.sorted;
-  const bar = (pointed && chart.bars.get(pointed.time)) ?? all[all.length - 1];
-  if (!bar) return byId("legend").replaceChildren();
-  const parts = { "": time(bar.time, chart.series.window), O: price(bar.open), H: price(bar.high), L: price(bar.low), C: price(bar.close), V: short(bar.volume), VWAP: price(bar.vwap), trades: count(bar.trades) };
-  if (bar.revision) parts.rev = count(bar.revision);
-  const signals = chart.signalsAt(bar).map((one) => element("b", { class: direction(one) }, one.name));
-  byId("legend").replaceChildren(
-    ...Object.entries(parts).map(([label, value]) => element("span", { class: label.toLowerCase() || null }, label ? element("i", {}, label) : "", value)),
-    ...signals,
-  );
+// Every time on the page, in the zone that has been chosen.
+function showTimes() {
+  for (const place of document.querySelectorAll(".zone")) place.textContent = zoneName();
+  chart.setTimes();
+  recent.show(recent.rows);
+  showBars();
 }
 
-function lines(all) {
-  list.lines(all);
+// The one span that all percentages and volumes are of.
+function showSpan(span) {
+  for (const place of document.querySelectorAll(".span")) place.textContent = span;
+}
+
+function showQuotes(all) {
+  list.quotes(all);
+  quote.take(all);
 }
 
 function show(news) {
   figures.show(news);
   status.tell(news);
-}
-
-function latest(rows) {
-  recent.show(rows.map(signalOf));
 }
 
 function trouble(text) {

@@ -50,6 +50,7 @@ export class Status {
     const age = this.known.age === undefined ? undefined : this.known.age + since;
     const isConnected = this.connection === "connected";
     const [state, text] = isConnected ? freshness({ ...this.known, age }) : [this.connection, this.connection];
+    if (this.place.dataset.state !== state) byId("announce").textContent = text; // not every second that it gets older
     this.place.dataset.state = state;
     if (this.place.textContent !== text) this.place.textContent = text;
     if (age !== undefined) this.aged(age);

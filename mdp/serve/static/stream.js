@@ -1,10 +1,9 @@
 // The stream of news. It comes back by itself; what it then says is complete, so nothing has to be asked for again.
 
-const KINDS = ["feeds", "order", "chart", "figures", "workers", "trouble", "recent", "bars", "signals", "lines"];
 const RETRY_MS = 2000;
 
 export class Stream {
-  // `tell` maps kinds of news to functions, and `state` is told "connected", "connecting" or "paused".
+  // `tell` maps kinds of news to functions, `begin` among them for a new stream, and `state` is told "connected", "connecting" or "paused".
   constructor(tell, state) {
     this.tell = tell;
     this.state = state;
@@ -32,8 +31,8 @@ export class Stream {
       this.state("connecting");
       if (source.readyState === EventSource.CLOSED) this.retry = setTimeout(() => this.again(wanted), RETRY_MS);
     };
-    for (const kind of KINDS) {
-      source.addEventListener(kind, (event) => source === this.source && this.tell[kind](JSON.parse(event.data)));
+    for (const [kind, tell] of Object.entries(this.tell)) {
+      source.addEventListener(kind, (event) => source === this.source && tell(JSON.parse(event.data)));
     }
   }
 

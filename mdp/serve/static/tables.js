@@ -3,6 +3,7 @@
 import { time } from "./clock.js";
 import { byId, element } from "./dom.js";
 import { count, NONE, price, short } from "./format.js";
+import { way } from "./marks.js";
 
 const SHOWN = 14;
 
@@ -35,17 +36,18 @@ export class SignalTable {
   constructor(choose) {
     this.body = byId("signals");
     this.known = new Set();
-    this.signals = [];
+    this.rows = [];
     this.body.addEventListener("click", (event) => {
       const row = event.target.closest("tr");
       if (row) choose(row.dataset.symbol, row.dataset.provider, row.dataset.interval);
     });
   }
 
-  // Newest first.
-  show(signals) {
+  // Rows as the server tells them, newest first.
+  show(rows) {
     const before = this.known;
-    this.signals = signals;
+    const signals = rows.map(signalOf);
+    this.rows = rows;
     this.known = new Set(signals.map(key));
     this.body.replaceChildren(...signals.map((one) => signalRow(one, before.size > 0 && !before.has(key(one)))));
     byId("no-signals").hidden = signals.length > 0;
@@ -54,22 +56,22 @@ export class SignalTable {
 
 const key = (signal) => JSON.stringify([signal.provider, signal.symbol, signal.interval, signal.time, signal.name, signal.adapter]);
 
-export function direction(signal) {
-  return signal.value > 0 ? "up" : signal.value < 0 ? "down" : "flat";
+function signalOf([provider, symbol, interval, time, name, adapter, value, score, price]) {
+  return { provider, symbol, interval, time, name, adapter, value, score, price };
 }
 
 const SIGNS = { up: "▲", down: "▼", flat: "●" };
 const WORDS = { up: "up", down: "down", flat: "neutral" };
 
 function signalRow(signal, isNews) {
-  const way = direction(signal);
+  const points = way(signal.value);
   const data = { "data-symbol": signal.symbol, "data-provider": signal.provider, "data-interval": signal.interval, "data-time": signal.time };
   return element(
     "tr",
     { ...data, class: isNews ? "news" : null },
     element("td", {}, time(signal.time, 1000)),
     element("td", {}, element("button", { type: "button", class: "name", title: signal.symbol }, element("bdi", {}, signal.symbol))),
-    element("td", {}, element("span", { class: way, role: "img", "aria-label": WORDS[way] }, SIGNS[way]), " ",
+    element("td", {}, element("span", { class: points, role: "img", "aria-label": WORDS[points] }, SIGNS[points]), " ",
       element("bdi", { class: "label", title: signal.name }, signal.name)),
     element("td", {}, price(signal.price)),
     element("td", {}, signal.score === null ? NONE : signal.score.toFixed(2)),

@@ -1,16 +1,17 @@
 // The watch list, and the search that fills it: a combobox for the keyboard, a list for the finger.
 
 import { byId, element, svg } from "./dom.js";
-import { count, percent, price } from "./format.js";
+import { change, count, price, short } from "./format.js";
+import { way } from "./marks.js";
 
 const WIDTH = 56;
 const HEIGHT = 24;
 const PAUSE_MS = 150;
 
 export class WatchList {
-  // `choose` is called with a symbol, and `search` with a text.
+  // `choose` is called with a symbol and its provider, and `search` with a text.
   constructor(choose, search) {
-    this.choose = choose;
+    this.choose = (key) => choose(...JSON.parse(key).reverse());
     this.list = byId("list");
     this.input = byId("search");
     this.rows = new Map();
@@ -24,7 +25,7 @@ export class WatchList {
     this.input.addEventListener("blur", () => setTimeout(() => document.body.classList.remove("searching"), 150));
     this.list.addEventListener("click", (event) => {
       const row = event.target.closest("[role=option]");
-      if (row) this.choose(row.dataset.symbol);
+      if (row) this.choose(row.dataset.key);
     });
     document.addEventListener("keydown", (event) => {
       if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
@@ -34,39 +35,43 @@ export class WatchList {
     });
   }
 
-  // What was searched for need not be where one looks now.
-  clear() {
-    clearTimeout(this.pause);
-    this.input.value = "";
-  }
-
-  // These symbols, in this order, of so many that were found.
+  // These pairs of provider and symbol, in this order, of so many that were found.
   order({ symbols, found }) {
-    const rows = new Map(symbols.map((symbol, place) => [symbol, this.rows.get(symbol) ?? row(symbol, place)]));
-    this.rows = rows;
-    this.list.replaceChildren(...[...rows.values()].map((one) => one.element));
+    const areMixed = new Set(symbols.map(([provider]) => provider)).size > 1;
+    this.rows = new Map(symbols.map((pair) => [keyOf(pair), this.rows.get(keyOf(pair)) ?? new Row(pair)]));
+    this.list.replaceChildren(...[...this.rows.values()].map((one) => one.element));
+    this.list.classList.toggle("mixed", areMixed);
     if (!symbols.length) this.list.append(element("p", { class: "empty" }, "No symbol like that."));
-    const more = found > symbols.length;
-    byId("found").textContent = more ? `${symbols.length} of ${count(found)}: search for others` : count(found);
-    this.mark(this.current);
-    if (!rows.has(this.active) || this.fresh) this.activate(symbols[0] ?? null);
+    byId("found").textContent = found > symbols.length ? `${symbols.length} of ${count(found)}` : count(found);
+    this.select();
+    if (!this.rows.has(this.active) || this.fresh) this.activate([...this.rows.keys()][0] ?? null);
     this.fresh = false;
   }
 
+  // Closes, oldest first.
   lines(all) {
-    for (const [symbol, closes] of all) this.rows.get(symbol)?.show(closes);
+    for (const [provider, symbol, closes] of all) this.rows.get(keyOf([provider, symbol]))?.line(closes);
+  }
+
+  // The first price of the span, and what was traded in it.
+  quotes(all) {
+    for (const [provider, symbol, first, volume] of all) this.rows.get(keyOf([provider, symbol]))?.quote(first, volume);
   }
 
   // The symbol of the chart.
-  mark(symbol) {
-    this.current = symbol;
-    for (const [name, one] of this.rows) one.element.setAttribute("aria-selected", String(name === symbol));
+  mark(provider, symbol) {
+    this.current = keyOf([provider, symbol]);
+    this.select();
   }
 
-  activate(symbol) {
+  select() {
+    for (const [key, one] of this.rows) one.element.setAttribute("aria-selected", String(key === this.current));
+  }
+
+  activate(key) {
     this.rows.get(this.active)?.element.classList.remove("active");
-    this.active = symbol;
-    const one = this.rows.get(symbol)?.element;
+    this.active = key;
+    const one = this.rows.get(key)?.element;
     const searching = document.activeElement === this.input;
     this.input.setAttribute("aria-activedescendant", one && searching ? one.id : "");
     if (!one || !searching) return;
@@ -75,10 +80,10 @@ export class WatchList {
   }
 
   key(event) {
-    const symbols = [...this.rows.keys()];
-    const place = symbols.indexOf(this.active);
-    if (event.key === "ArrowDown") this.activate(symbols[Math.min(place + 1, symbols.length - 1)]);
-    else if (event.key === "ArrowUp") this.activate(symbols[Math.max(place - 1, 0)]);
+    const keys = [...this.rows.keys()];
+    const place = keys.indexOf(this.active);
+    if (event.key === "ArrowDown") this.activate(keys[Math.min(place + 1, keys.length - 1)]);
+    else if (event.key === "ArrowUp") this.activate(keys[Math.max(place - 1, 0)]);
     else if (event.key === "Enter" && this.active !== null) {
       this.choose(this.active);
       this.input.blur();
@@ -91,27 +96,44 @@ export class WatchList {
   }
 }
 
+const keyOf = (pair) => JSON.stringify(pair);
+
 let made = 0;
 
-function row(symbol) {
-  const last = element("span", { class: "last" });
-  const change = element("span", { class: "change" });
-  const line = svg("polyline", { "vector-effect": "non-scaling-stroke" });
-  const spark = svg("svg", { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, line);
-  const name = element("bdi", { class: "name", title: symbol }, symbol);
-  const option = { role: "option", id: `option-${(made += 1)}`, "data-symbol": symbol, "aria-selected": "false" };
-  const whole = element("div", option, name, spark, last, change);
-  return {
-    element: whole,
-    show(closes) {
-      const [first, now] = [closes[0], closes[closes.length - 1]];
-      if (now === undefined) return;
-      last.textContent = price(now);
-      change.textContent = first ? percent((now - first) / Math.abs(first)) : "";
-      whole.dataset.direction = now > first ? "up" : now < first ? "down" : "flat";
-      line.setAttribute("points", points(closes));
-    },
-  };
+class Row {
+  constructor([provider, symbol]) {
+    this.last = element("span", { class: "last" });
+    this.change = element("span", { class: "change" });
+    this.volume = element("span", { class: "volume" });
+    this.points = svg("polyline", { "vector-effect": "non-scaling-stroke" });
+    const spark = svg("svg", { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, this.points);
+    const option = { role: "option", id: `option-${(made += 1)}`, "data-symbol": symbol, "data-provider": provider, "data-key": keyOf([provider, symbol]), "aria-selected": "false" };
+    const name = element("bdi", { class: "name", title: `${symbol} · ${provider}` }, symbol);
+    const from = element("bdi", { class: "provider" }, provider);
+    this.element = element("div", option, element("span", { class: "whose" }, name, from), spark, this.last, this.change, this.volume);
+  }
+
+  line(closes) {
+    this.close = closes[closes.length - 1];
+    if (this.close === undefined) return;
+    this.last.textContent = price(this.close);
+    this.points.setAttribute("points", points(closes));
+    this.show();
+  }
+
+  quote(first, volume) {
+    this.first = first;
+    this.volume.textContent = volume ? short(volume) : "";
+    this.element.dataset.volume = volume ?? "";
+    this.show();
+  }
+
+  show() {
+    if (this.close === undefined || this.first === undefined) return;
+    const gained = change(this.first, this.close);
+    this.change.textContent = gained;
+    this.element.dataset.direction = gained ? way(this.close - this.first) : "flat";
+  }
 }
 
 function points(closes) {
