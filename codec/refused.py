@@ -57,7 +57,7 @@ def refused_rows(
             "offset": rows["offset"],
             "row": rows["row"],
             "reason": why["reason"],
-            "error": _told(why["error"], leaving),
+            "error": _errors_of(why["error"], leaving),
             "content_type": [_sniffed_type(body.value) for body in bodies],
             "key": rows["symbol"].cast(pl.Binary) if keys is None else [body.key for body in bodies],
             "value": [body.value for body in bodies],
@@ -128,7 +128,7 @@ def _alone(payload: bytes, key: bytes | None, rows: _Ints) -> Sequence[bytes] | 
     return alone
 
 
-def _told(errors: pl.Series, leaving: Sequence[_Leaving]) -> pl.Series:
+def _errors_of(errors: pl.Series, leaving: Sequence[_Leaving]) -> pl.Series:
     """What is wrong with each row, or with the first of those for which a record leaves."""
     heights = pl.Series([one.height if one.rows else 1 for one in leaving for _ in one.bodies])
     if (heights == 1).all():

@@ -10,7 +10,7 @@ import polars as pl
 
 from codec.bars import without_bars
 from contracts.batch import MicroBatch
-from features.bars.outcome_totals import Totals
+from features.bars.outcome_totals import OutcomeTotals
 from features.bars.windows import Windows
 from features.rolling.rolling import RollingFeatures
 from flows.chain import Chain, Saved, Step
@@ -31,7 +31,7 @@ def windows(settings: Settings) -> Step:
 
 def totals(_: Settings) -> Step:
     """Bars that were read, counted."""
-    machine = Totals()
+    machine = OutcomeTotals()
     return Step("totals", machine, counted("totals", machine.step))
 
 

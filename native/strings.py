@@ -64,7 +64,7 @@ def hashes(texts: pl.Series, key: Key) -> tuple[Hashes, Hashes]:
     return high, low
 
 
-def are(texts: pl.Series, text: str) -> Bools:
+def equal(texts: pl.Series, text: str) -> Bools:
     """Which of the texts are this one, of at most twelve bytes; null is none."""
     encoded = text.encode()
     view = np.frombuffer(len(encoded).to_bytes(4, "little") + encoded.ljust(_INLINE, b"\0"), np.int64)
@@ -233,7 +233,7 @@ def _warm_up() -> None:
     text = pl.Series([""])
     Numbering(text)
     hashes(text, new_key())
-    are(text, "")
+    equal(text, "")
 
 
 _warm_up()

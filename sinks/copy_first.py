@@ -7,7 +7,7 @@ from typing import Final
 _MOST: Final = 64  # flushes
 
 
-class Ahead:
+class CopyFirst:
     """Goes by the last flushes.
 
     Each time that this was wrong, more of them in a row are asked for: rows that are merely updated look new.

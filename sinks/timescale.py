@@ -20,7 +20,7 @@ from contracts.batch import MicroBatch
 from contracts.progress import NOT_BEGUN, Reached, SetBack, Source
 from sinks import progress, set_back
 from sinks.connection import DATA_ERRORS, connect, passing_errors, settle_schema, transaction
-from sinks.copy_first import Ahead
+from sinks.copy_first import CopyFirst
 from sinks.merge import Target, targets
 from sinks.queries.series import KnownSeries
 from sinks.schema.chunks import Chunks, Rows
@@ -58,7 +58,7 @@ class TimescaleWriter:
         self._reached: Mapping[Source, Reached] = {}  # acknowledged or read back, whichever is further
         self._series = KnownSeries()
         self._chunks = Chunks()
-        self._ahead = Ahead()
+        self._copy_first = CopyFirst()
 
     def write(self, batches: Sequence[MicroBatch]) -> WriteResult:
         """Writes `batches`, which are in log order for each partition, and their progress: all or nothing.
@@ -104,7 +104,7 @@ class TimescaleWriter:
             self._connection.close()
             self._connection = None
         self._series = KnownSeries()
-        self._ahead = Ahead()
+        self._copy_first = CopyFirst()
 
     def _write(self, rows: Rows, batches: Sequence[MicroBatch]) -> WriteResult:
         connection = self._connected()
@@ -116,7 +116,7 @@ class TimescaleWriter:
             result.add(self._write_piece(connection, piece, (), is_new=is_new))
         result.add(self._write_piece(connection, last, batches, is_new=is_new))
         if count := sum(frame.height for _, frame in rows):
-            self._ahead.flushed(is_new=sum(result.changed.values()) == count)
+            self._copy_first.flushed(is_new=sum(result.changed.values()) == count)
         self._note(
             {
                 source: Reached(self._reached.get(source, NOT_BEGUN).first_offset, offset)
@@ -141,7 +141,7 @@ class TimescaleWriter:
     def _write_piece(
         self, connection: psycopg.Connection, rows: Rows, batches: Sequence[MicroBatch], *, is_new: bool
     ) -> WriteResult:
-        result = self._copied(connection, rows, batches) if is_new and self._ahead.is_likely else None
+        result = self._copied(connection, rows, batches) if is_new and self._copy_first.is_likely else None
         return result or self._merged(connection, rows, batches)
 
     def _copied(self, connection: psycopg.Connection, rows: Rows, batches: Sequence[MicroBatch]) -> WriteResult | None:
@@ -149,9 +149,9 @@ class TimescaleWriter:
         try:
             result = self._transact(connection, rows, batches, copy_rows)
         except _REFUSALS:
-            self._ahead.refused()
+            self._copy_first.refused()
             return None
-        self._ahead.confirmed()
+        self._copy_first.confirmed()
         return result
 
     def _is_new(self, batch: MicroBatch) -> bool:

@@ -11,7 +11,7 @@ import polars as pl
 from features.bars.accumulate import Bools, Contributions, fixed
 from features.bars.accumulators import Accumulators, BarIds, collected
 from native.ordering import Ints
-from native.strings import are
+from native.strings import equal
 
 
 def contributions(events: pl.DataFrame, bar: BarIds) -> Contributions:
@@ -22,7 +22,7 @@ def contributions(events: pl.DataFrame, bar: BarIds) -> Contributions:
 
     close = column("c")
     opening, high, low, price = close, close, close, close
-    is_bar = are(events["kind"], "bar")
+    is_bar = equal(events["kind"], "bar")
     if is_bar.any():
         opening, high, low = (fixed(np.where(is_bar, column(name), close)) for name in "ohl")
         price = fixed(np.where(is_bar, (high + low + close) / 3.0, close))

@@ -85,8 +85,8 @@ class LateRepair(Windows):
         return pl.DataFrame({"provider": provider, "symbol": symbol, "window": window, "index": np.arange(len(bars))})
 
     def _bars(self, rows: Rows) -> pl.DataFrame:
-        self._feeds.newest = rows.newest
-        self._remember(rows, np.concatenate([rows.that_are("accepted"), rows.that_are("amending")]))
+        self._providers.newest = rows.newest
+        self._remember(rows, np.concatenate([rows.with_outcome("accepted"), rows.with_outcome("amending")]))
         self._gather(rows)
         return NO_BARS
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from contracts.batch import MicroBatch, Outcomes
 
 
-class Totals:
+class OutcomeTotals:
     """The running sum of the outcomes of one partition. Windows keep one of their own; bars that are read have none."""
 
     def __init__(self) -> None:

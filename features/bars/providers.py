@@ -14,7 +14,7 @@ from native.ordering import Hashes, Ints
 NEVER: Final = -(2**63) + 180 * 86_400 * 10**9  # before every valid time, and room to subtract a wait from it
 
 
-class Feeds:
+class Providers:
     """Providers by number, in the order in which they were first seen, which they keep.
 
     Args:

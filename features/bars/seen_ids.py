@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from features.bars.accumulate import NOWHERE
 from features.bars.accumulators import BarIds, table
-from features.bars.providers import Feeds
+from features.bars.providers import Providers
 from features.bars.symbols import Symbols
 from native.jit import compiled
 from native.keyed_hash import Key, new_key
@@ -55,10 +55,10 @@ class Ids(NamedTuple):
     expiry: Ints
 
     @classmethod
-    def of(cls, events: _Two, bar: BarIds, feeds: Feeds, symbols: Symbols, expiry: Ints) -> Ids:
+    def of(cls, events: _Two, bar: BarIds, providers: Providers, symbols: Symbols, expiry: Ints) -> Ids:
         """The ids of events, given the hashes of their event_ids, each in its bar."""
         numbers = bar.window, bar.feed, bar.symbol
-        high, low = _summed(events, feeds.hashes(), symbols.hashes(), numbers)
+        high, low = _summed(events, providers.hashes(), symbols.hashes(), numbers)
         return cls(high, low, expiry)
 
 
@@ -147,9 +147,9 @@ class SeenIds:
 
 
 @compiled
-def _summed(events: _Two, feeds: _Two, symbols: _Two, bar: tuple[Ints, Ints, Ints]) -> tuple[_Short, _Long]:
+def _summed(events: _Two, providers: _Two, symbols: _Two, bar: tuple[Ints, Ints, Ints]) -> tuple[_Short, _Long]:
     """Sums of hashes that know nothing of each other, which are as good as a hash of all of it."""
-    (event_high, event_low), (feed_high, feed_low), (symbol_high, symbol_low) = events, feeds, symbols
+    (event_high, event_low), (feed_high, feed_low), (symbol_high, symbol_low) = events, providers, symbols
     windows, numbers, symbol_numbers = bar
     high, low = np.empty(len(windows), np.uint32), np.empty(len(windows), np.uint64)
     for row in range(len(windows)):

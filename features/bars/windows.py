@@ -46,13 +46,13 @@ from features.bars.outcome import (
     judged,
     leaps,
 )
-from features.bars.providers import Feeds
+from features.bars.providers import Providers
 from features.bars.seen_ids import IdKeys, Ids, SeenIds, SeenState
 from features.bars.symbols import Symbols
 from features.bars.window_config import WindowConfig
 from native.keyed_hash import Key
 from native.ordering import Ints
-from native.strings import are, hashes
+from native.strings import equal, hashes
 
 END_OF_RUN_ROW: Final = 2**31 - 1  # after every row of the last record
 
@@ -81,7 +81,7 @@ class Rows:
     watermark: Ints
     outcome: Judged
 
-    def that_are(self, outcome: str) -> Ints:
+    def with_outcome(self, outcome: str) -> Ints:
         return np.flatnonzero(self.outcome == OUTCOMES.index(outcome))
 
 
@@ -91,7 +91,7 @@ class Windows:
     def __init__(self, config: WindowConfig) -> None:
         self._config = config
         self._keys = IdKeys.new()
-        self._feeds = Feeds(self._keys.provider)
+        self._providers = Providers(self._keys.provider)
         self._symbols = Symbols(self._keys.symbol)
         self._opened, self._closed = none(), none()
         self._seen = SeenIds()
@@ -107,7 +107,7 @@ class Windows:
         if batch.events.height:
             rows = self._judged(batch.events)
             self._outcomes += _counted(rows)
-            heard, is_event = self._feeds.counted(rows.bar.feed), rows.outcome != OUTCOMES.index(HEARTBEAT)
+            heard, is_event = self._providers.counted(rows.bar.feed), rows.outcome != OUTCOMES.index(HEARTBEAT)
             leapt = self._leapt(rows, is_event)
             result = replace(
                 result,
@@ -115,11 +115,11 @@ class Windows:
                 late=_late(rows, batch),
                 outcomes=self._outcomes,
                 leaps=leapt,
-                ingested=heard if is_event.all() else self._feeds.counted(rows.bar.feed[is_event]),
+                ingested=heard if is_event.all() else self._providers.counted(rows.bar.feed[is_event]),
             )
             self._heard |= dict.fromkeys(heard, batch.read_at)
-        if len(self._feeds.newest):
-            result = replace(result, watermark=int(self._feeds.newest.max()) - self._config.allow_late_ns)
+        if len(self._providers.newest):
+            result = replace(result, watermark=int(self._providers.newest.max()) - self._config.allow_late_ns)
         return replace(result, heartbeats=self._due_heartbeats(batch.quiet)) if batch.quiet else result
 
     def flush(self) -> MicroBatch | None:
@@ -141,7 +141,7 @@ class Windows:
         self._forget_symbols()
         return WindowsState(
             keys=(self._keys.provider, self._keys.symbol, self._keys.event),
-            newest=self._feeds.state(),
+            newest=self._providers.state(),
             symbols=list(self._symbols.all),
             opened=self._opened,
             closed=self._closed,
@@ -153,7 +153,7 @@ class Windows:
     def restore(self, state: WindowsState) -> None:
         """Go on from a snapshot that windows of the same config have made."""
         self._keys = IdKeys(*state["keys"])
-        self._feeds = Feeds(self._keys.provider, state["newest"])
+        self._providers = Providers(self._keys.provider, state["newest"])
         self._symbols = Symbols(self._keys.symbol, pl.Series(state["symbols"], dtype=pl.String))
         self._opened, self._closed = state["opened"], state["closed"]
         self._seen.restore(state["seen"])
@@ -170,43 +170,43 @@ class Windows:
         """The events with bar, watermark and outcome of each."""
         window_ns, amend_ns = self._config.window_ns, self._config.amend_ns
         times = fixed(events["src_ts"].to_numpy())
-        feed, symbol = self._feeds.numbers(events["provider"]), self._symbols.numbers(events["symbol"])
+        feed, symbol = self._providers.numbers(events["provider"]), self._symbols.numbers(events["symbol"])
         bar = BarIds(times // window_ns, feed, symbol)
         end = (bar.window + 1) * window_ns
-        is_heartbeat = are(events["kind"], HEARTBEAT)
+        is_heartbeat = equal(events["kind"], HEARTBEAT)
         hashed = hashes(events["event_id"], self._keys.event)
-        ids = Ids.of(hashed, bar, self._feeds, self._symbols, end + amend_ns)
+        ids = Ids.of(hashed, bar, self._providers, self._symbols, end + amend_ns)
         fresh = self._seen.fresh(ids, np.flatnonzero(~is_heartbeat))
         unjudged = Unjudged(times, end, feed, fresh, is_heartbeat)
-        return Rows(events, bar, ids, *judged(unjudged, self._feeds.newest, self._config.allow_late_ns, amend_ns))
+        return Rows(events, bar, ids, *judged(unjudged, self._providers.newest, self._config.allow_late_ns, amend_ns))
 
     def _leapt(self, rows: Rows, is_event: Bools) -> dict[str, int]:
         """Of providers whose watermark one event moves on by more than an event may be ahead."""
-        before, most_ns = self._feeds.newest - self._config.allow_late_ns, self._config.max_future_ms * 1_000_000
+        before, most_ns = self._providers.newest - self._config.allow_late_ns, self._config.max_future_ms * 1_000_000
         longest = leaps((rows.bar.feed, rows.watermark, is_event), before, most_ns)
         leaping = np.flatnonzero(longest)
-        return dict(zip(self._feeds.names(leaping), longest[leaping].tolist(), strict=True)) if len(leaping) else {}
+        return dict(zip(self._providers.names(leaping), longest[leaping].tolist(), strict=True)) if len(leaping) else {}
 
     def _bars(self, rows: Rows) -> pl.DataFrame:
         """Closes and amendments that the rows cause, in row order; moves the state on past them."""
-        accepted, amending = rows.that_are("accepted"), rows.that_are("amending")
+        accepted, amending = rows.with_outcome("accepted"), rows.with_outcome("amending")
         added = contributions(rows.events, rows.bar)
         self._opened = merged(self._opened, collected(added, accepted))
-        self._feeds.newest = rows.newest
+        self._providers.newest = rows.newest
         closing, amendments = self._close(), self._amend(added, amending)
         self._remember(rows, np.concatenate([accepted, amending]))
         leaving = joined(closing, amendments)
         if not len(leaving):
             return NO_BARS
         bars = closing["feed"].astype(np.int64), self._ends(closing)
-        closed_by = closing_rows((rows.bar.feed, rows.watermark), bars, len(self._feeds.newest))
+        closed_by = closing_rows((rows.bar.feed, rows.watermark), bars, len(self._providers.newest))
         index = np.concatenate([closed_by, amending])
         cause = rows.events["offset"].to_numpy()[index], rows.events["row"].to_numpy()[index]
         return self._finished(leaving, cause, index)
 
     def _finished(self, bars: Accumulators, cause: Cause, index: Ints | None = None) -> pl.DataFrame:
         """Bars in the order of `index`, if there is one, and of (window, provider, symbol), each with its cause."""
-        keys = [self._symbols.ranks(bars["symbol"]), self._feeds.ranks(bars["feed"]), bars["window"]]
+        keys = [self._symbols.ranks(bars["symbol"]), self._providers.ranks(bars["feed"]), bars["window"]]
         order = np.lexsort(keys if index is None else [*keys, index])
         offset, row = cause
         bars, cause = taken(bars, order), (offset[order], row[order])
@@ -214,11 +214,11 @@ class Windows:
 
     def _names(self, bars: Accumulators) -> Names:
         """Provider and symbol of each bar."""
-        return self._feeds.names(bars["feed"]), self._symbols.texts(bars["symbol"])
+        return self._providers.names(bars["feed"]), self._symbols.texts(bars["symbol"])
 
     def _watermarks(self, bars: Accumulators) -> Ints:
         """The watermark of each bar's provider."""
-        watermarks: Ints = (self._feeds.newest - self._config.allow_late_ns)[bars["feed"]]
+        watermarks: Ints = (self._providers.newest - self._config.allow_late_ns)[bars["feed"]]
         return watermarks
 
     def _ends(self, bars: Accumulators) -> Ints:
@@ -244,7 +244,7 @@ class Windows:
 
     def _remember(self, rows: Rows, new: Ints) -> None:
         """Adds the ids of new rows, and drops ids and bars that nothing can change any more."""
-        watermarks = self._feeds.newest - self._config.allow_late_ns
+        watermarks = self._providers.newest - self._config.allow_late_ns
         self._seen.add(rows.ids, new, rows.bar.feed, watermarks)
         self._seen.forget(watermarks)
         alive = self._ends(self._closed) + self._config.amend_ns >= self._watermarks(self._closed)
@@ -256,14 +256,14 @@ class Windows:
         if not len(self._opened):
             return NO_HEARTBEATS
         feeds, first = np.unique(self._opened["feed"], return_index=True)  # they are in the order of windows
-        providers, end = self._feeds.names(feeds), self._ends(self._opened)[first]
+        providers, end = self._providers.names(feeds), self._ends(self._opened)[first]
         heard = [max(quiet.since, self._heard.get(name, quiet.since)) for name in providers]
         silence = quiet.until - np.array(heard, np.int64)
-        src_ts = self._feeds.newest[feeds] + silence
+        src_ts = self._providers.newest[feeds] + silence
         due = (silence >= self._config.flush_timeout_ms * 1_000_000) & (src_ts - self._config.allow_late_ns >= end)
         if not due.any():
             return NO_HEARTBEATS
-        asked = pl.DataFrame({"provider": self._feeds.names(feeds[due]), "src_ts": src_ts[due]}, schema=HEARTBEATS)
+        asked = pl.DataFrame({"provider": self._providers.names(feeds[due]), "src_ts": src_ts[due]}, schema=HEARTBEATS)
         self._heard |= dict.fromkeys(asked["provider"], quiet.until)  # not again before this one had time to arrive
         return asked
 
@@ -275,7 +275,7 @@ def _renumbered(bars: Accumulators, used: Ints) -> Accumulators:
 
 
 def _late(rows: Rows, batch: MicroBatch) -> pl.DataFrame:
-    chosen = rows.that_are(LATE)
+    chosen = rows.with_outcome(LATE)
     if not len(chosen):
         return batch.late
     late = rows.events[chosen]

@@ -74,14 +74,14 @@ class Lateness(Windows):
         rows = self._judged(batch.events)
         newest = rows.watermark + self._config.allow_late_ns
         self._measured.waits.add(self._waits(rows, newest, arrived))
-        self._feeds.newest = rows.newest
-        self._remember(rows, np.concatenate([rows.that_are("accepted"), rows.that_are("amending")]))
+        self._providers.newest = rows.newest
+        self._remember(rows, np.concatenate([rows.with_outcome("accepted"), rows.with_outcome("amending")]))
         self._measure(rows, newest, arrived)
 
     def end(self) -> None:
         """Hands over what is kept by symbol: the partition has been read."""
         self._measured.tallies.append(
-            self._tally.named(lambda feeds, symbols: (self._feeds.names(feeds), self._symbols.texts(symbols)))
+            self._tally.named(lambda feeds, symbols: (self._providers.names(feeds), self._symbols.texts(symbols)))
         )
 
     def _measure(self, rows: Rows, newest: Ints, arrived: Ints) -> None:
@@ -105,7 +105,7 @@ class Lateness(Windows):
         feed, newest = feed[order], newest[order]
         before = np.append(NEVER, newest[:-1])
         first = np.append(True, feed[1:] != feed[:-1])
-        before[first] = self._feeds.newest[feed[first]]
+        before[first] = self._providers.newest[feed[first]]
         due = ((before - grace_ns) // window_ns + 1) * window_ns + grace_ns
         closing = np.flatnonzero((newest >= due) & (before != NEVER))
         return _since(due[closing], arrived[order][closing])

@@ -64,7 +64,7 @@ class PartitionTally:
 
 
 @dataclass(frozen=True, slots=True)
-class Standouts:
+class Outliers:
     """The worst, each a frame of provider, symbol (of symbols only), events and what they are the worst in.
 
     Attributes:
@@ -77,7 +77,7 @@ class Standouts:
     duplicate: pl.DataFrame
 
 
-def standouts(parts: list[pl.DataFrame], by: tuple[str, ...], most: int) -> Standouts:
+def outliers(parts: list[pl.DataFrame], by: tuple[str, ...], most: int) -> Outliers:
     """The worst of those with LEAST_EVENTS or more, worst first; none whose figure is 0."""
     tally = _summed([_TALLY.to_frame(), *parts], (*by, "bucket"))
     total = tally.group_by(by).agg(pl.col(_COUNTS).sum()).filter(pl.col("events") >= LEAST_EVENTS)
@@ -89,7 +89,7 @@ def standouts(parts: list[pl.DataFrame], by: tuple[str, ...], most: int) -> Stan
     shares = [
         worst(total.with_columns(share=pl.col(what) / pl.col("events")), "share") for what in ("late", "duplicate")
     ]
-    return Standouts(worst(_p99(tally, by).join(total, on=by, how="inner"), "p99_ns"), *shares)
+    return Outliers(worst(_p99(tally, by).join(total, on=by, how="inner"), "p99_ns"), *shares)
 
 
 def _p99(tally: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:

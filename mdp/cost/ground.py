@@ -14,7 +14,7 @@ from flows.project import home
 from mdp.local import LocalStack
 from mdp.ops import topics
 from mdp.ops.topics import TopicConfig
-from mdp.runtime.lock_file import alone
+from mdp.runtime.lock_file import exclusive
 from sinks import databases
 from transports.kafka.config import KafkaConfig
 from transports.kafka.topic_admin import TopicAdmin
@@ -34,7 +34,7 @@ def private(partitions: int, say: Callable[[str], None]) -> Iterator[list[str]]:
     with ExitStack() as cleanup:
         # two benchmarks would measure each other
         refusal = f"another benchmark runs in {home()}: wait for its end"
-        cleanup.enter_context(alone(home() / "bench.lock", refusal))
+        cleanup.enter_context(exclusive(home() / "bench.lock", refusal))
         stack = LocalStack(home())
         if not any(service.pid for service in stack.status()):
             cleanup.callback(stack.down)

@@ -100,7 +100,7 @@ class Process:
 
     def begun(self) -> Account:
         """As it was when it opened its first partition."""
-        return self._told(1)
+        return self._account(1)
 
     def reached(self, events: int) -> Account:
         """As it is when it is through so many events, by its own account; or a minute from now, if it is not."""
@@ -129,9 +129,9 @@ class Process:
             with suppress(BrokenPipeError):  # it has ended, which will be told
                 self._process.stdin.write("\n")
                 self._process.stdin.flush()
-        return self._told(number)
+        return self._account(number)
 
-    def _told(self, number: int) -> Account:
+    def _account(self, number: int) -> Account:
         ports.wait_until(lambda: len(self._accounts) >= number or self._process.poll() is not None, _SECONDS)
         if len(self._accounts) < number:
             raise self._failure()

@@ -24,7 +24,7 @@ from mdp.demo.screen import Screen
 from mdp.demo.session import Session
 from mdp.demo.worker import Worker
 from mdp.local import LocalStack, ports
-from mdp.runtime.lock_file import alone
+from mdp.runtime.lock_file import exclusive
 from mdp.serve import PORT
 from mdp.serve.server import PageServer, ServeError
 
@@ -96,7 +96,7 @@ def _run(options: Options, console: Console, interrupts: Interrupts, cleanup: Ex
 def _prepare(options: Options, console: Console, cleanup: ExitStack) -> tuple[Settings, list[str]]:
     """The local stack with empty topics and tables; the settings, and the overrides that lead to them."""
     refusal = f"another demo runs in {home()}: end it, or set MDP_HOME to another folder"
-    cleanup.enter_context(alone(home() / "demo.lock", refusal))  # the demo's topics and database are one demo's
+    cleanup.enter_context(exclusive(home() / "demo.lock", refusal))  # the demo's topics and database are one demo's
     stack = LocalStack(home())
     if not any(service.pid for service in stack.status()):  # what runs already is somebody's, and runs on
         cleanup.callback(stack.down)

@@ -95,13 +95,13 @@ def examine(
 def _run(lane: Lane, site: Site, ended: queue.SimpleQueue[tuple[str, list[Finding]]]) -> None:
     is_away = False
     for number, (name, check) in enumerate(lane.checks.items()):
-        findings = [unknown(f"cannot be checked without {lane.service}")] if is_away else list(_told(check, site))
+        findings = [unknown(f"cannot be checked without {lane.service}")] if is_away else list(_findings(check, site))
         if number == 0 and lane.service:
             is_away = any(finding.level != "ok" for finding in findings)
         ended.put((name, findings))
 
 
-def _told(check: Check, site: Site) -> Iterator[Finding]:
+def _findings(check: Check, site: Site) -> Iterator[Finding]:
     try:
         yield from check(site)
     except Exception as error:  # one check that fails must not cost the others

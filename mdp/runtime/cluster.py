@@ -93,7 +93,7 @@ def _kept_going(
         if code != AWAY:
             loop.note(code, whereabouts.in_hand(_dead(ended, workers)))
         if loop.is_certain:
-            log.error("a worker process dies (%d) whenever it has read %s: given up", code, loop.told(topic))
+            log.error("a worker process dies (%d) whenever it has read %s: given up", code, loop.where(topic))
             return code
         # what is away comes back, so that is tried without a limit
         pause = restarts.pause(time.monotonic(), crashed=code != AWAY)

@@ -86,11 +86,11 @@ def end_after(run: Callable[[], int]) -> NoReturn:
     try:
         code = run()
     except Exception as failure:
-        code = _told(failure)
+        code = _exit_code(failure)
     except BaseException as panic:
         if type(panic).__name__ != "PanicException":  # Bytewax has it from a crate, and Python cannot import it
             raise
-        code = _told(_Raised.all[0]) if _Raised.all else _lost_neighbour()
+        code = _exit_code(_Raised.all[0]) if _Raised.all else _lost_neighbour()
     _exit(code)
 
 
@@ -108,7 +108,7 @@ def _lost_neighbour() -> int:
     return AWAY
 
 
-def _told(failure: Exception) -> int:
+def _exit_code(failure: Exception) -> int:
     """The exit code; says what happened."""
     line = explain(failure)
     if line is None:

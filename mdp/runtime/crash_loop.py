@@ -41,14 +41,14 @@ class CrashLoop:
         is_one = sum(map(len, self.in_common.values())) == 1
         return self._deaths >= (_LEAST_DEATHS if is_one else _MOST_DEATHS)
 
-    def told(self, topic: str) -> str:
+    def where(self, topic: str) -> str:
         """The records that all deaths have in common."""
         return ", ".join(
-            f"{topic}[{partition}] {_told(records)}" for partition, records in sorted(self.in_common.items())
+            f"{topic}[{partition}] {_numbers(records)}" for partition, records in sorted(self.in_common.items())
         )
 
 
-def _told(records: range) -> str:
+def _numbers(records: range) -> str:
     return f"offset {records.start}" if len(records) == 1 else f"offsets {records.start} to {records.stop - 1}"
 
 

@@ -11,7 +11,7 @@ from flows.config_file import ConfigError
 
 
 @contextmanager
-def alone(file: Path, refusal: str) -> Iterator[None]:
+def exclusive(file: Path, refusal: str) -> Iterator[None]:
     """Holds a lock file against another process; the system lets go of it when the process ends.
 
     Raises:

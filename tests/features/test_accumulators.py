@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contracts.frames import EVENTS
 from features.bars.accumulators import Accumulators, BarIds, finished, merged
 from features.bars.contributions import gathered
-from features.bars.providers import Feeds
+from features.bars.providers import Providers
 from features.bars.symbols import Symbols
 from native.keyed_hash import new_key
 from tests.event_logs import CONFIG, ROWS, Row, as_log, cut
@@ -29,10 +29,10 @@ def events(rows: list[Row]) -> pl.DataFrame:
     return pl.DataFrame([{name: row[name] for name in EVENTS} for row in rows], schema=EVENTS)
 
 
-def gather(rows: list[Row], feeds: Feeds, symbols: Symbols) -> Accumulators:
+def gather(rows: list[Row], providers: Providers, symbols: Symbols) -> Accumulators:
     frame = events(rows)
     window = frame["src_ts"].to_numpy() // WINDOW_NS
-    bar = BarIds(window, feeds.numbers(frame["provider"]), symbols.numbers(frame["symbol"]))
+    bar = BarIds(window, providers.numbers(frame["provider"]), symbols.numbers(frame["symbol"]))
     return gathered(frame, bar, np.arange(len(rows)))
 
 
@@ -45,7 +45,7 @@ def tick(offset: int, **changes: Any) -> Row:
 def bar(rows: list[Row], *, times: int = 1) -> dict[str, Any]:
     """The bar of some rows, each as often as that."""
     names, cause = (pl.Series(["a"]), pl.Series(["X"])), (np.array([0]), np.array([0]))
-    total = reduce(merged, [gather(rows, Feeds(new_key()), Symbols(new_key()))] * times)
+    total = reduce(merged, [gather(rows, Providers(new_key()), Symbols(new_key()))] * times)
     (made,) = finished(total, names, cause, WINDOW_NS, "10ms").to_dicts()
     return made
 
@@ -53,9 +53,9 @@ def bar(rows: list[Row], *, times: int = 1) -> dict[str, Any]:
 @given(st.lists(ROWS, min_size=1, max_size=30), st.lists(st.integers(0, 30), max_size=3))
 def test_the_pieces_of_a_log_add_up_to_the_whole(rows: list[Row], places: list[int]) -> None:
     log = as_log([row | {"kind": "tick" if row["kind"] == "heartbeat" else row["kind"]} for row in rows], -60)
-    feeds, symbols = Feeds(new_key()), Symbols(new_key())
-    whole = gather(log, feeds, symbols)
-    pieces = [gather(piece, feeds, symbols) for piece in cut(log, places) if piece]
+    providers, symbols = Providers(new_key()), Symbols(new_key())
+    whole = gather(log, providers, symbols)
+    pieces = [gather(piece, providers, symbols) for piece in cut(log, places) if piece]
     assert reduce(merged, reversed(pieces)).tobytes() == whole.tobytes()
 
 

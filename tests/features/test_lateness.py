@@ -18,7 +18,7 @@ from features.bars.accumulators import BarIds
 from features.bars.windows import Windows
 from features.lateness.graces import Graces, readable
 from features.lateness.measure import Lateness, Measured
-from features.lateness.outliers import PartitionTally, standouts
+from features.lateness.outliers import PartitionTally, outliers
 from tests.event_logs import CONFIG, MS, Row, cut, logs
 
 GRACES = [0, 1, 3, 9, 10, 20, 47]  # the longest is short enough for ids to be forgotten
@@ -117,12 +117,12 @@ def test_what_is_late_or_repeated_more_than_others_stands_out() -> None:
     again = [log[-1]] * 30
     few = [tick(0, symbol="few", event_id=f"{number}") for number in range(99)]
     found = measured([log, late, again, few])
-    worst = standouts(found.tallies, ("provider", "symbol"), most=3)
+    worst = outliers(found.tallies, ("provider", "symbol"), most=3)
     assert worst.lateness.select("symbol", "events").rows() == [("S1", 520)]
     assert worst.lateness["p99_ns"][0] == pytest.approx(40 * MS, rel=0.05)
     assert worst.late.rows() == [("a", "S1", 520, 20 / 520)]
     assert worst.duplicate.rows() == [("a", "S3", 530, 30 / 530)]
-    by_provider = standouts(found.tallies, ("provider",), most=3)
+    by_provider = outliers(found.tallies, ("provider",), most=3)
     assert by_provider.late.rows() == [("a", 2_149, 119 / 2_149)]
 
 
@@ -132,7 +132,7 @@ def test_what_comes_again_too_late_does_not_make_a_symbol_look_punctual() -> Non
     behind = [tick(399 - 8, symbol="X", event_id=f"behind {number}") for number in range(5)]
     again = [tick(360, symbol="X")] * 500
     found = measured([log, behind, again])
-    worst = standouts(found.tallies, ("symbol",), most=3)
+    worst = outliers(found.tallies, ("symbol",), most=3)
     assert found.graces.outcomes(47).duplicate == 500
     assert worst.late.rows() == [("X", 705, 500 / 705)]
     assert worst.duplicate.is_empty()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.bars.accumulators import BarIds
-from features.bars.providers import Feeds
+from features.bars.providers import Providers
 from features.bars.seen_ids import IdKeys, Ids, SeenIds
 from features.bars.symbols import Symbols
 from native.strings import hashes
@@ -124,21 +124,21 @@ names = st.text(st.sampled_from("ab|\0"), max_size=3)
 
 @given(st.lists(st.tuples(names, names, names, st.integers(-1, 1)), min_size=1, max_size=30))
 def test_ids_tell_events_windows_symbols_and_providers_apart(rows: list[tuple[str, str, str, int]]) -> None:
-    marks = marked(rows, feeds := Feeds(KEYS.provider), symbols := Symbols(KEYS.symbol))
+    marks = marked(rows, providers := Providers(KEYS.provider), symbols := Symbols(KEYS.symbol))
     distinct = len(set(rows))
     assert len(set(marks.high.tolist())) == len(set(marks.low.tolist())) == distinct
-    last = marked(rows[-1:], feeds, symbols)
+    last = marked(rows[-1:], providers, symbols)
     assert (last.high[0], last.low[0]) == (marks.high[-1], marks.low[-1])
 
 
 @given(st.lists(st.tuples(names, names, names, st.integers(-1, 1)), min_size=1, max_size=30))
 def test_an_id_has_the_same_hashes_whatever_came_before_it(rows: list[tuple[str, str, str, int]]) -> None:
-    alone, among = (marked(part, Feeds(KEYS.provider), Symbols(KEYS.symbol)) for part in (rows[-1:], rows))
+    alone, among = (marked(part, Providers(KEYS.provider), Symbols(KEYS.symbol)) for part in (rows[-1:], rows))
     assert (alone.high[0], alone.low[0]) == (among.high[-1], among.low[-1])
 
 
-def marked(rows: list[tuple[str, str, str, int]], feeds: Feeds, symbols: Symbols) -> Ids:
+def marked(rows: list[tuple[str, str, str, int]], providers: Providers, symbols: Symbols) -> Ids:
     events = pl.DataFrame(rows, schema=["provider", "symbol", "event_id", "window"], orient="row")
     window = events["window"].to_numpy()
-    bar = BarIds(window, feeds.numbers(events["provider"]), symbols.numbers(events["symbol"]))
-    return Ids.of(hashes(events["event_id"], KEYS.event), bar, feeds, symbols, window)
+    bar = BarIds(window, providers.numbers(events["provider"]), symbols.numbers(events["symbol"]))
+    return Ids.of(hashes(events["event_id"], KEYS.event), bar, providers, symbols, window)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from features.bars.symbols import Symbols
 from native.keyed_hash import new_key
-from native.strings import Numbering, are, hashes
+from native.strings import Numbering, equal, hashes
 
 KEY = new_key()
 LENGTHS = (0, 1, 3, 4, 5, 11, 12, 13, 15, 16, 17, 24, 28, 29, 32, 33, 256)
@@ -85,4 +85,4 @@ def test_a_hash_does_not_depend_on_what_comes_with_a_text_or_where_it_lies(colum
 @given(st.lists(st.sampled_from([None, "", "tick", "ticks", "bar", "heartbeat", "heartbeats!!!", "tick\0"])))
 def test_a_short_text_is_told_from_all_others(texts: list[str | None]) -> None:
     for text in ("tick", "bar", "heartbeat"):
-        assert are(column(texts), text).tolist() == [each == text for each in texts]
+        assert equal(column(texts), text).tolist() == [each == text for each in texts]

@@ -54,7 +54,7 @@ class Reading:
         """How many have been read by now."""
         records, events, _ = self.queue.read(most, 1_000_000)
         self.offsets += records.offsets.tolist()
-        self.at_end = self.at_end or any(chain(events, self.queue.others()))
+        self.at_end = self.at_end or any(chain(events, self.queue.notices()))
         return len(self.offsets)
 
 

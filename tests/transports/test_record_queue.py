@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from contracts.binary import BinaryColumn
 from contracts.record import Records
 from tests.harness import until
-from transports.kafka.object_queue import Event, ObjectQueue
+from transports.kafka.object_queue import Notice, ObjectQueue
 from transports.kafka.queues import PartitionQueue
 from transports.kafka.record_queue import RecordQueue
 
@@ -62,7 +62,7 @@ def queue(kind: Kind, kafka: str, topic: str, offset: int = 0) -> Iterator[Parti
         one.close()
 
 
-def read(one: PartitionQueue, most: int, most_bytes: int = 10**9) -> tuple[Records, list[Event]]:
+def read(one: PartitionQueue, most: int, most_bytes: int = 10**9) -> tuple[Records, list[Notice]]:
     """Everything up to the end of the partition, so many, and so large, at a time."""
     records, events, _ = one.read(0, 0)
 
@@ -126,7 +126,7 @@ def test_an_offset_that_the_log_does_not_have_is_told_and_reading_goes_on_elsewh
     made = Consumer({"bootstrap.servers": kafka, "group.id": name, "auto.offset.reset": "error"})
     one = kind(made, name, 0)
     one.start_at(1_000)
-    news: list[Event] = []
+    news: list[Notice] = []
     until(lambda: news.extend(one.read(10, 10**9)[1]) or news, "the news")
     assert news[0].error.code() == KafkaError._AUTO_OFFSET_RESET
     assert "offset not available" in news[0].error.str()
@@ -147,7 +147,7 @@ def test_what_is_no_news_of_the_partition_comes_from_the_consumer(
     one = kind(made, name, 0)
     one.start_at(0)
     made.commit(offsets=[TopicPartition(name, 0, 1)], asynchronous=True)
-    until(lambda: one.read(1, 0) and not list(one.others()) and answers, "the commit")
+    until(lambda: one.read(1, 0) and not list(one.notices()) and answers, "the commit")
     assert answers == [None]
     one.close()
     made.close()

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError
 from contracts.record import Records
 from transports.kafka.config import ClientOption
 from transports.kafka.fetches import NARROW, WIDE, Answers
-from transports.kafka.object_queue import Event
+from transports.kafka.object_queue import Notice
 from transports.kafka.queues import PartitionQueue, open_queue
 
 # A connection that ends for a batch that is too large is not reported: it looks as if there was nothing more to read.
@@ -49,7 +49,7 @@ class AdaptiveQueue:
         self._next = offset
         self._narrow.start_at(offset)
 
-    def read(self, most: int, most_bytes: int) -> tuple[Records, list[Event], bool]:
+    def read(self, most: int, most_bytes: int) -> tuple[Records, list[Notice], bool]:
         """As `RecordQueue.read`."""
         if self._wide is None:
             found = self._narrow.read(most, most_bytes)
@@ -65,10 +65,10 @@ class AdaptiveQueue:
             self._narrow_down()
         return records, ends, is_all
 
-    def others(self) -> Iterator[Event]:
+    def notices(self) -> Iterator[Notice]:
         """What the consumers have to tell besides; their callbacks run here."""
-        yield from self._narrow.others()
-        if self._wide is not None and any(self._wide[1].others()):
+        yield from self._narrow.notices()
+        if self._wide is not None and any(self._wide[1].notices()):
             self._narrow_down()
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class AdaptiveQueue:
         self._narrow.close()
         self.consumer.close()
 
-    def _note(self, records: Records, events: list[Event]) -> None:
+    def _note(self, records: Records, events: list[Notice]) -> None:
         if len(records):
             self._next = int(records.offsets[-1]) + 1
         for event in events:

@@ -18,7 +18,7 @@ _STEP: Final = 16  # so many times more messages are taken at once, as long as t
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Notice:
     """Something else than a record that a partition has to tell.
 
     Attributes:
@@ -46,7 +46,7 @@ class ObjectQueue:
         self._waiting = []
         self._consumer.unassign()
 
-    def read(self, most: int, most_bytes: int) -> tuple[Records, list[Event], bool]:
+    def read(self, most: int, most_bytes: int) -> tuple[Records, list[Notice], bool]:
         """What has been fetched, at most so many and so large, but one of any size; does not wait.
 
         Returns:
@@ -62,11 +62,11 @@ class ObjectQueue:
             fitting = _fitting(messages, most, most_bytes)
         self._waiting = messages[fitting:]
         taken = [(message, message.error()) for message in messages[:fitting]]
-        events = [Event(error, message.offset() or 0) for message, error in taken if error is not None]
+        events = [Notice(error, message.offset() or 0) for message, error in taken if error is not None]
         records = [message for message, error in taken if error is None]
         return Records.of(records), events, is_all and not self._waiting  # type: ignore[arg-type]
 
-    def others(self) -> Iterator[Event]:
+    def notices(self) -> Iterator[Notice]:
         """Nothing: it comes with the records, and callbacks run where these are read."""
         return iter(())
 

@@ -21,7 +21,7 @@ from telemetry import whereabouts
 from telemetry.partition_lag import Reading
 from telemetry.step_cpu import counted
 from transports.kafka.adaptive_queue import AdaptiveQueue
-from transports.kafka.object_queue import Event
+from transports.kafka.object_queue import Notice
 from transports.kafka.topics import SourceError
 from transports.kafka.unreadable import UNREADABLE, after_unreadable
 
@@ -196,7 +196,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
             offset, appended_ms = _appended(records, -1)
             self._read_to = max(self._read_to, offset + 1)
             self._reading.read(appended_ms)
-        self._heed([*events, *self._queue.others()])  # which may look for the log where the records end
+        self._heed([*events, *self._queue.notices()])  # which may look for the log where the records end
         if len(records):
             self._settle_doubt()
         return records, is_all
@@ -237,7 +237,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
             read_at=self._read_at,
         )
 
-    def _heed(self, events: list[Event]) -> None:
+    def _heed(self, events: list[Notice]) -> None:
         for event in events:
             error = event.error
             self._in_doubt |= error.code() in _DOUBTFUL
@@ -256,7 +256,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
                     f"{self._source.topic}[{self._partition}] cannot be read at {self._read_to}: {error.str()}"
                 )
 
-    def _step_over(self, event: Event) -> None:
+    def _step_over(self, event: Notice) -> None:
         """Goes on after a batch that cannot be unpacked."""
         if self._has_ended:
             return

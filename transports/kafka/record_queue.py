@@ -19,7 +19,7 @@ from native.partition_queue import (
     fitting,
     records_of,
 )
-from transports.kafka.object_queue import Event
+from transports.kafka.object_queue import Notice
 
 _STEP: Final = 16  # so many times more messages are taken at once, as long as they are small
 _NOTHING: Final = records_of(NO_MESSAGES)
@@ -45,7 +45,7 @@ class RecordQueue:
         self._waiting = NO_MESSAGES
         self._consumer.unassign()
 
-    def read(self, most: int, most_bytes: int) -> tuple[Records, list[Event], bool]:
+    def read(self, most: int, most_bytes: int) -> tuple[Records, list[Notice], bool]:
         """What has been fetched, at most so many and so large, but one of any size; does not wait.
 
         Returns:
@@ -77,19 +77,19 @@ class RecordQueue:
         self._waiting = messages[count:]
         return messages[:count], is_all and not len(self._waiting)
 
-    def others(self) -> Iterator[Event]:
+    def notices(self) -> Iterator[Notice]:
         """What the consumer has to tell besides; its callbacks run here."""
         while (message := self._consumer.poll(0)) is not None:
             error = message.error()
             if error is None:
                 raise AssertionError(f"a record of {message.topic()} came past its partition's queue")
-            yield Event(error, message.offset() or 0)
+            yield Notice(error, message.offset() or 0)
 
     def close(self) -> None:
         destroy_all(self._waiting)
         self._queue.close()
 
 
-def _event(message: int) -> Event:
+def _event(message: int) -> Notice:
     code, text, offset = error_of(message)
-    return Event(KafkaError(code, text), offset)
+    return Notice(KafkaError(code, text), offset)

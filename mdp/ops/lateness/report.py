@@ -12,7 +12,7 @@ from features.bars.window_config import WindowConfig
 from features.lateness.graces import LADDER_MS
 from features.lateness.log_histogram import LogHistogram
 from features.lateness.measure import Measured
-from features.lateness.outliers import Standouts, standouts
+from features.lateness.outliers import Outliers, outliers
 
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 OUTCOMES: Final = ("accepted", "amending", "late", "duplicate")
@@ -94,13 +94,13 @@ class Report:
         """Share of the events, without duplicates, whose time lies after their record's."""
         return self.measured.delay.share_below(0)
 
-    def symbols(self) -> Standouts:
+    def symbols(self) -> Outliers:
         """The worst under the configured grace."""
-        return standouts(self.measured.tallies, ("provider", "symbol"), _MOST)
+        return outliers(self.measured.tallies, ("provider", "symbol"), _MOST)
 
-    def providers(self) -> Standouts:
+    def providers(self) -> Outliers:
         """The worst under the configured grace."""
-        return standouts(self.measured.tallies, ("provider",), _MOST)
+        return outliers(self.measured.tallies, ("provider",), _MOST)
 
     def number_of(self, by: tuple[str, ...]) -> int:
         """How many providers, or symbols of providers, there are."""
@@ -142,7 +142,7 @@ def _plain(row: GraceRow) -> dict[str, Any]:
     return {"grace_ms": row.grace_ms, **counts, "bar_after_ms": after}
 
 
-def _lists(worst: Standouts) -> dict[str, list[dict[str, Any]]]:
+def _lists(worst: Outliers) -> dict[str, list[dict[str, Any]]]:
     frames: dict[str, pl.DataFrame] = {
         "lateness": worst.lateness.with_columns(p99_ms=pl.col("p99_ns") / _NS).drop("p99_ns"),
         "late": worst.late,

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from features.lateness.log_histogram import LogHistogram
-from features.lateness.outliers import LEAST_EVENTS, Standouts
+from features.lateness.outliers import LEAST_EVENTS, Outliers
 from mdp.ops.lateness.report import OUTCOMES, QUANTILES, GraceRow, Report
 from telemetry.printable import printable
 
@@ -165,7 +165,7 @@ def _standouts(report: Report) -> Iterator[RenderableType]:
             yield Columns(tables, padding=(0, 4))
 
 
-def _worst(by: tuple[str, ...], worst: Standouts) -> Iterator[Table]:
+def _worst(by: tuple[str, ...], worst: Outliers) -> Iterator[Table]:
     for name, frame, title in (
         ("p99_ns", worst.lateness, "p99 lateness"),
         ("share", worst.late, "late"),

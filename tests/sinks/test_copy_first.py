@@ -3,11 +3,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.copy_first import Ahead
+from sinks.copy_first import CopyFirst
 
 
-def written(*new: bool) -> Ahead:
-    ahead = Ahead()
+def written(*new: bool) -> CopyFirst:
+    ahead = CopyFirst()
     for is_new in new:
         ahead.flushed(is_new=is_new)
     return ahead
@@ -33,7 +33,7 @@ def test_a_copy_that_succeeds_is_followed_by_others() -> None:
 
 @given(flushes=st.integers(0, 2_000))
 def test_rows_that_only_look_new_are_tried_ever_more_rarely(flushes: int) -> None:
-    ahead, refused = Ahead(), 0
+    ahead, refused = CopyFirst(), 0
     for _ in range(flushes):
         if ahead.is_likely:
             ahead.refused()
