@@ -52,13 +52,14 @@ check: $(TOOLS)  ## Lint, check the format, the types and the direction of impor
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-programs:  ## Install, on Debian and as root, what some tests use: a browser, Prometheus, PgBouncer, a C compiler
-	@for program in cc chromium prometheus promtool pgbouncer; do command -v $$program >/dev/null || missing=yes; done; \
+programs:  ## Install, on Debian and as root, what some tests use: a browser, Prometheus, PgBouncer, a C compiler and more
+	@for program in cc chromium prometheus promtool prometheus-alertmanager pgbouncer psql; do \
+	  command -v $$program >/dev/null || missing=yes; done; \
 	test -z "$$missing" || { apt-get update --quiet=2 && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends \
-	    gcc libc6-dev chromium prometheus pgbouncer >/dev/null; }
+	    gcc libc6-dev chromium prometheus prometheus-alertmanager pgbouncer postgresql-client >/dev/null; }
 
-dashboards: $(TOOLS)  ## Write the Grafana dashboards anew from dashboards/
+dashboards: $(TOOLS)  ## Write the Grafana dashboards, and the Kubernetes objects of dashboards and rules
 	@$(BIN)/python -m dashboards
 
 bench: $(STAMP) $(PEERS)  ## Compare with the floor, Bytewax and Quix Streams, within 15 minutes: docs/benchmarks.md

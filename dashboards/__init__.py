@@ -1,1 +1,1 @@
-"""The Grafana dashboards, as code: `python -m dashboards` writes them to configs/grafana/dashboards."""
+"""The Grafana dashboards, as code: `python -m dashboards` writes them, and the objects of Kubernetes that hold them."""

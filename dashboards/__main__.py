@@ -1,10 +1,6 @@
-"""Writes every dashboard to the folder from which Grafana reads them."""
+"""Writes the dashboards, and what Kubernetes needs of them and of the rules."""
 
-from pathlib import Path
+from dashboards.files import derived
 
-from dashboards.catalog import rendered
-
-FOLDER = Path(__file__).resolve().parent.parent / "configs" / "grafana" / "dashboards"
-
-for name, text in rendered().items():
-    (FOLDER / name).write_text(text, encoding="utf-8")
+for file, text in derived().items():
+    file.write_text(text, encoding="utf-8")

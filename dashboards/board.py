@@ -8,15 +8,41 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import dashboard as models
 
-from dashboards.panels import DATASOURCE, IN_JOB, IN_TOPIC, Panel
+from dashboards import market, panels, sql
 
-PROVISIONED: Final = models.VariableOption(selected=True, text="Prometheus", value="mdp-prometheus")
 EVERYTHING: Final = models.VariableOption(selected=True, text=["All"], value=["$__all"])
 TAG: Final = "mdp"
 
 
-def board(uid: str, title: str, description: str, panels: Sequence[Panel]) -> builders.Dashboard:
-    """A dashboard of these panels, laid out in their order."""
+def board(uid: str, title: str, description: str, shown: Sequence[panels.Panel]) -> builders.Dashboard:
+    """A dashboard of what Prometheus has, its panels laid out in their order."""
+    made = _board(uid, title, description, shown).annotation(_alerts())
+    made.with_variable(_source("datasource", "Prometheus", "prometheus", "mdp-prometheus"))
+    made.with_variable(_label("job", "Deployment", "stream_partition_events").all_value("mdp.*"))
+    made.with_variable(_label("topic", "Topic", f"stream_partition_events{{{panels.IN_JOB}}}").all_value(".*"))
+    return made.with_variable(
+        _label("partition", "Partition", f"stream_partition_events{{{panels.IN_TOPIC}}}").all_value(".*")
+    )
+
+
+def market_board(uid: str, title: str, description: str, shown: Sequence[sql.Panel]) -> builders.Dashboard:
+    """A dashboard of one symbol, out of the database."""
+    made = _board(uid, title, description, shown)
+    made.with_variable(_source("database", "Database", str(sql.DATABASE.type_val), "mdp-timescaledb"))
+    for name, label, condition in (
+        ("provider", "Provider", ""),
+        ("symbol", "Symbol", " AND provider = ${provider:sqlstring}"),
+        ("interval", "Windows", " AND provider = ${provider:sqlstring} AND symbol = ${symbol:sqlstring}"),
+    ):
+        made.with_variable(_column(name, label, condition))
+    first = models.VariableOption(True, *next(iter(market.BARS.items())))
+    lengths = ", ".join(f"{length} : {relation}" for length, relation in market.BARS.items())
+    return made.with_variable(builders.CustomVariable("bars").label("Bars").values(lengths).current(first))
+
+
+def _board(
+    uid: str, title: str, description: str, shown: Sequence[panels.Panel] | Sequence[sql.Panel]
+) -> builders.Dashboard:
     made = (
         builders.Dashboard(f"mdp: {title}")
         .uid(uid)
@@ -28,31 +54,24 @@ def board(uid: str, title: str, description: str, panels: Sequence[Panel]) -> bu
         .timezone("browser")
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .link(_other_boards())
-        .annotation(_alerts())
-        .with_variable(_datasource())
     )
-    for variable in (
-        _choice("job", "Deployment", "stream_partition_events").all_value("mdp.*"),
-        _choice("topic", "Topic", f"stream_partition_events{{{IN_JOB}}}").all_value(".*"),
-        _choice("partition", "Partition", f"stream_partition_events{{{IN_TOPIC}}}").all_value(".*"),
-    ):
-        made.with_variable(variable)
-    for number, panel in enumerate(panels, start=1):
+    for number, panel in enumerate(shown, start=1):
         made.with_panel(panel.id(number))
     return made
 
 
-def _datasource() -> builders.DatasourceVariable:
-    variable = builders.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
-    return variable.current(PROVISIONED)
+def _source(name: str, label: str, kind: str, provisioned: str) -> builders.DatasourceVariable:
+    """Which data source is asked; at first the one that configs/grafana/provisioning has."""
+    option = models.VariableOption(selected=True, text=label, value=provisioned)
+    return builders.DatasourceVariable(name).label(label).type(kind).current(option)
 
 
-def _choice(name: str, label: str, series: str) -> builders.QueryVariable:
+def _label(name: str, label: str, series: str) -> builders.QueryVariable:
     """One, several or all of the values that the label `name` has in these series."""
     return (
         builders.QueryVariable(name)
         .label(label)
-        .datasource(DATASOURCE)
+        .datasource(panels.DATASOURCE)
         .query({"query": f"label_values({series}, {name})", "refId": name})
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(models.VariableSort.NATURAL_ASC)
@@ -62,11 +81,18 @@ def _choice(name: str, label: str, series: str) -> builders.QueryVariable:
     )
 
 
+def _column(name: str, label: str, condition: str) -> builders.QueryVariable:
+    """One of the values that a column has in the series of bars."""
+    query = f"SELECT DISTINCT \"{name}\" FROM series WHERE relation = 'bars_ohlcv'{condition} ORDER BY 1"  # noqa: S608
+    variable = builders.QueryVariable(name).label(label).datasource(sql.DATABASE).query(query)
+    return variable.refresh(models.VariableRefresh.ON_DASHBOARD_LOAD)
+
+
 def _other_boards() -> builders.DashboardLink:
     link = builders.DashboardLink("Dashboards").type(models.DashboardLinkType.DASHBOARDS).tags([TAG])
     return link.as_dropdown(True).include_vars(True).keep_time(True)
 
 
 def _alerts() -> builders.AnnotationQuery:
-    firing = builders.AnnotationQuery().name("Alerts").datasource(DATASOURCE).enable(True).icon_color("red")
-    return firing.expr(f'ALERTS{{alertstate="firing", {IN_JOB}}}')
+    firing = builders.AnnotationQuery().name("Alerts").datasource(panels.DATASOURCE).enable(True).icon_color("red")
+    return firing.expr(f'ALERTS{{alertstate="firing", {panels.IN_JOB}}}')

@@ -6,8 +6,8 @@ import json
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards import errors, features, inference, micro_batches, store, streaming
-from dashboards.board import board
+from dashboards import errors, features, inference, market, micro_batches, store, streaming
+from dashboards.board import board, market_board
 
 BOARDS = (
     board("mdp-streaming", "Streaming overview", "Is it well? What comes in, and how far behind.", streaming.PANELS),
@@ -15,6 +15,7 @@ BOARDS = (
     board("mdp-store", "Store", "What is written to the database and to Kafka.", store.PANELS),
     board("mdp-features", "Features", "Rolling features, and the state they are made from.", features.PANELS),
     board("mdp-inference", "Inference", "Evaluators and their signals.", inference.PANELS),
+    market_board("mdp-market", "Market", "Candles, signals and features of one symbol.", market.PANELS),
     board("mdp-errors", "Errors", "What went wrong, was refused, was waited for.", errors.PANELS),
 )
 

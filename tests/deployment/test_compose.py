@@ -99,8 +99,16 @@ def test_versions_are_compared_as_numbers(version: str, older: bool):
 
 def test_secrets_have_no_default_and_are_in_no_url():
     text = COMPOSE.read_text(encoding="utf-8")
-    assert variables(text) == {"POSTGRES_PASSWORD", "GRAFANA_PASSWORD", "MDP_SERVE_TOKEN"}
-    assert all(re.search(r"^ +\w+: \$\{\w+:\?", line) for line in text.splitlines() if "${" in line)
+    secrets = {"POSTGRES_PASSWORD", "READER_PASSWORD", "GRAFANA_PASSWORD", "MDP_SERVE_TOKEN"}
+    assert variables(text) == secrets | {"MDP_RUNBOOKS"}
+    lines = [line for line in text.splitlines() if "${" in line and "${MDP_RUNBOOKS:-}" not in line]
+    assert all(re.search(r"^ +\w+: \$\{\w+:\?", line) for line in lines)
+
+
+def test_the_example_of_the_environment_has_every_variable_and_no_value():
+    lines = (PROJECT / ".env.example").read_text(encoding="utf-8").splitlines()
+    given = [line for line in lines if line and not line.startswith("#")]
+    assert sorted(given) == sorted(f"{name}=" for name in variables(COMPOSE.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -179,6 +187,40 @@ def test_prometheus_reads_the_projects_config_and_grafana_its_dashboards():
     for file in (provisioning / "datasources").glob("*.y*ml"):
         for source in yaml.safe_load(file.read_text(encoding="utf-8"))["datasources"]:
             assert host_of(source["url"]) in services()
+
+
+def test_grafana_reads_the_database_with_the_role_that_is_created_for_it():
+    reader, database = services()["reader"], services()["timescaledb"]
+    [file] = (PROJECT / "configs" / "grafana" / "provisioning" / "datasources").glob("timescaledb.yaml")
+    [source] = yaml.safe_load(file.read_text(encoding="utf-8"))["datasources"]
+    assert (source["url"], source["jsonData"]["database"]) == (
+        "timescaledb:5432",
+        database["environment"]["POSTGRES_DB"],
+    )
+    assert f"--username={database['environment']['POSTGRES_USER']}" in reader["command"]
+    assert source["secureJsonData"] == {"password": "$READER_PASSWORD"}
+    assert services()["grafana"]["environment"]["READER_PASSWORD"] == reader["environment"]["READER_PASSWORD"]
+    [folder] = reader["volumes"]
+    [script] = [part.removeprefix("--file=") for part in reader["command"] if part.startswith("--file=")]
+    place = script.replace(folder.split(":")[1], folder.split(":")[0].removeprefix("./"))
+    assert f"CREATE ROLE {source['user']}" in (PROJECT / place).read_text(encoding="utf-8")
+
+
+def test_prometheus_tells_alertmanager_and_knows_where_runbooks_are():
+    config = yaml.safe_load((PROJECT / "configs" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    assert set(config["global"]["external_labels"].values()) == {"${MDP_RUNBOOKS}"}
+    assert services()["prometheus"]["environment"] == {"MDP_RUNBOOKS": "${MDP_RUNBOOKS:-}"}
+    [told] = config["alerting"]["alertmanagers"]
+    [port] = services()["alertmanager"]["ports"]
+    assert told["static_configs"] == [{"targets": [f"alertmanager:{port.rpartition(':')[2]}"]}]
+    assert "./configs/alertmanager:/etc/alertmanager:ro" in services()["alertmanager"]["volumes"]
+    assert "--config.file=/etc/alertmanager/alertmanager.yml" in services()["alertmanager"]["command"]
+
+
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+def test_links_of_a_server_lead_to_where_it_is_published(name: str):
+    [port] = services()[name]["ports"]
+    assert f"--web.external-url=http://{port.rpartition(':')[0]}" in services()[name]["command"]
 
 
 def test_topics_of_the_config_are_created(monkeypatch: pytest.MonkeyPatch):

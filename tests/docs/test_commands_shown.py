@@ -16,8 +16,8 @@ from mdp.cli import app
 from mdp.ops.topics import load as load_topics
 
 ROOT = typer.main.get_command(app)
-LANGUAGES = {"sh", "text", "python", "yaml", "toml", "json", "ini", "sql", "diff"}
-COMMANDS = "mdp make python python3 pip docker kubectl curl cat cd chmod cp grep jq tail umask ."
+LANGUAGES = {"sh", "text", "python", "yaml", "toml", "json", "ini", "sql", "promql", "diff"}
+COMMANDS = "mdp make python python3 pip docker kubectl psql curl cat cd chmod cp grep jq tail umask ."
 EACH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 

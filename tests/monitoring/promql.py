@@ -16,7 +16,8 @@ import telemetry.metrics
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / "configs"
 RULES = CONFIGS / "prometheus" / "rules"
-BOARDS = sorted((CONFIGS / "grafana" / "dashboards").glob("*.json"))
+MARKET = CONFIGS / "grafana" / "dashboards" / "market.json"  # the one that asks the database
+BOARDS = sorted({*MARKET.parent.glob("*.json")} - {MARKET})
 
 # What Prometheus itself adds, and how its own series and those of any Python process are labelled.
 TARGET_LABELS = {"job", "instance"}
@@ -54,6 +55,12 @@ def board_queries(board: Path) -> Iterator[tuple[str, str]]:
         for target in panel["targets"]:
             query = target["expr"].replace("$__rate_interval", "1m").replace("$__range", "1h")
             yield panel["title"], re.sub(r"\$\w+", ".*", query)
+
+
+def yaml_blocks(document: Path, key: str) -> list[dict[str, Any]]:
+    """The blocks of YAML in a document that have this key at their top."""
+    blocks = re.findall(r"```yaml\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    return [tree for tree in map(yaml.safe_load, blocks) if key in tree]
 
 
 def metric_names(query: str) -> set[str]:

@@ -11,22 +11,29 @@ from typing import Any
 
 import pytest
 import yaml
-from promql import BOARDS, CONFIGS, board_queries, panels, unknown_parts
+from promql import BOARDS, CONFIGS, MARKET, board_queries, panels, unknown_parts
 
-from dashboards.catalog import rendered
+from dashboards.files import derived
 
 PROVISIONING = CONFIGS / "grafana" / "provisioning"
 boards = pytest.mark.parametrize("board", BOARDS, ids=lambda file: file.stem)
 
 
-def provisioned(kind: str) -> dict[str, Any]:
-    [file] = (PROVISIONING / kind).glob("*.yaml")
-    found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+def provisioned(kind: str) -> list[dict[str, Any]]:
+    files = (PROVISIONING / kind).glob("*.yaml")
+    key = {"datasources": "datasources", "dashboards": "providers"}[kind]
+    return [one for file in files for one in yaml.safe_load(file.read_text(encoding="utf-8"))[key]]
+
+
+def source(kind: str) -> dict[str, Any]:
+    [found] = [one for one in provisioned("datasources") if one["type"] == kind]
     return found
 
 
 def test_the_files_are_what_make_dashboards_writes():
-    assert {board.name: board.read_text(encoding="utf-8") for board in BOARDS} == rendered()
+    expected = derived()
+    assert set(BOARDS) <= expected.keys()
+    assert {file: file.read_text(encoding="utf-8") for file in expected} == expected
 
 
 @boards
@@ -76,14 +83,20 @@ def test_deployment_topic_and_partition_can_be_chosen(board: Path):
     for name in ("job", "topic", "partition"):
         query = variables[name]["query"]["query"].removeprefix("label_values(").removesuffix(f", {name})")
         assert not unknown_parts(query.replace("$", ""))
-    [source] = provisioned("datasources")["datasources"]
-    assert variables["datasource"]["current"]["value"] == source["uid"]
+
+
+@pytest.mark.parametrize("board", [*BOARDS, MARKET], ids=lambda file: file.stem)
+def test_a_dashboard_asks_the_source_that_is_provisioned_unless_another_is_chosen(board: Path):
+    variables = json.loads(board.read_text(encoding="utf-8"))["templating"]["list"]
+    [choice] = [each for each in variables if each["type"] == "datasource"]
+    assert choice["current"]["value"] == source(choice["query"])["uid"]
+    asked = {panel["datasource"]["uid"] for panel in panels(board)}
+    assert asked == {f"${{{choice['name']}}}"}
 
 
 def test_grafana_finds_prometheus_and_the_dashboards():
-    [source] = provisioned("datasources")["datasources"]
-    assert (source["type"], source["url"]) == ("prometheus", "http://prometheus:9090")
+    assert source("prometheus")["url"] == "http://prometheus:9090"
     prometheus = yaml.safe_load((CONFIGS / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
-    assert source["jsonData"]["timeInterval"] == prometheus["global"]["scrape_interval"]
-    [provider] = provisioned("dashboards")["providers"]
+    assert source("prometheus")["jsonData"]["timeInterval"] == prometheus["global"]["scrape_interval"]
+    [provider] = provisioned("dashboards")
     assert provider["options"]["path"] == "/var/lib/grafana/dashboards"

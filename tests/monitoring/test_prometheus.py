@@ -8,19 +8,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from monitoring_servers import AlertmanagerServer, PrometheusServer
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_server import PrometheusServer
 from promql import BOARDS, board_queries, rules
 
 import telemetry.metrics
 from mdp.local import ports
 from tests.harness import Deployment, Deployments, kill, until
 
+RUNBOOKS = "https://wiki.example/mdp/operations"
 WELL = 60.0  # seconds within which everything shows
 WINDOWS = {"window_ms": 1000, "allow_late_ms": 200, "amend_ms": 500, "flush_timeout_ms": 500}
 FEATURES = {"windows": [{"name": "vwap_2s", "horizon": "2s"}]}
 RULES = [{"name": "always", "condition": "close > 0", "signal": 1.0, "score": 1.0}]
 MARKET = ["--symbols", "20", "--rate", "500", "--malformed", "0.02", "--out-of-order", "0.05", "--max-delay", "4000"]
+PRODUCE = ["from mdp.cli import main; main()", "stream", "produce", "--provider", "synthetic", *MARKET]
+PRODUCER = [sys.executable, "-c", *PRODUCE]
 
 # (file, panel) in which nothing shows while all is well.
 QUIET = {
@@ -46,20 +49,29 @@ def cluster(deploy: Deployments) -> Iterator[tuple[Deployment, subprocess.Popen[
         telemetry={"metrics_port": port},
     )
     workers = deployment.start(workers=2)
-    produce = ["from mdp.cli import main; main()", "stream", "produce", "--provider", "synthetic", *MARKET]
-    deployment.spawn([sys.executable, "-c", *produce])
+    deployment.spawn(PRODUCER)
     yield deployment, workers, [f"{ports.HOST}:{each}" for each in (port, port + 1)]
     deployment.stop()
 
 
 @pytest.fixture(scope="module")
+def alertmanager(
+    debian_program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AlertmanagerServer]:
+    folder = tmp_path_factory.mktemp("alertmanager")
+    with AlertmanagerServer(debian_program("prometheus-alertmanager"), folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def prometheus(
     cluster: tuple[Deployment, subprocess.Popen[bytes], list[str]],
+    alertmanager: AlertmanagerServer,
     debian_program: Callable[[str], str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[PrometheusServer]:
     folder = tmp_path_factory.mktemp("prometheus")
-    with PrometheusServer(debian_program("prometheus"), folder, cluster[2]) as server:
+    with PrometheusServer(debian_program("prometheus"), folder, cluster[2], alertmanager, RUNBOOKS) as server:
         yield server
 
 

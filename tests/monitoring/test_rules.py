@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from promql import BOARDS, CONFIGS, PROJECT, RULES, board_queries, metric_names, rules, unknown_parts
+from promql import BOARDS, CONFIGS, PROJECT, RULES, board_queries, metric_names, rules, unknown_parts, yaml_blocks
 
 from features.bars.window_config import WindowConfig
 from flows.config_file import load
@@ -54,7 +54,8 @@ def test_an_alert_says_how_bad_it_is_and_where_it_is_told_what_to_do(name: str):
     assert set(alert["labels"]) == {"severity"}
     assert alert["labels"]["severity"] in {"critical", "warning"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
-    assert alert["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}"
+    base = '{{ or $externalLabels.mdp_runbooks "docs/operations.md" }}'
+    assert alert["annotations"]["runbook_url"] == f"{base}#{name.lower()}"
     assert f"\n### {name}\n" in OPERATIONS.read_text(encoding="utf-8")
 
 
@@ -82,8 +83,7 @@ def test_objectives_are_those_of_the_windows_that_the_config_has():
 def test_the_config_for_kubernetes_finds_the_workers_by_their_labels(
     debian_program: Callable[[str], str], tmp_path: Path
 ):
-    [text] = re.findall(r"```yaml\n(.*?)```", OPERATIONS.read_text(encoding="utf-8"), re.DOTALL)
-    config = yaml.safe_load(text)
+    [config] = yaml_blocks(OPERATIONS, "scrape_configs")
     [job] = config["scrape_configs"]
     assert [each["role"] for each in job.pop("kubernetes_sd_configs")] == [
         "pod"
