@@ -24,7 +24,7 @@ _TOLERATED_NS: Final = 1_000_000_000  # is waited for
 _CONTINUES: Final = "MDP_CONTINUES"  # set for a process that has begun again
 _DESCRIPTORS: Final = "/dev/fd"
 
-log = logging.getLogger("mdp.runtime.worker")
+log = logging.getLogger("mdp.worker")
 
 
 def heed(*, alone: bool) -> None:

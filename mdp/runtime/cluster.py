@@ -32,7 +32,7 @@ _LONGEST_PAUSE: Final = 5.0
 _MOST_DOUBLINGS: Final = 10  # far beyond the longest pause
 _STOP_SECONDS: Final = 4.75
 
-log = logging.getLogger("mdp.runtime.cluster")
+log = logging.getLogger("mdp.cluster")
 
 
 class Restarts:

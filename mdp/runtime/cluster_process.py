@@ -29,7 +29,7 @@ from transports.kafka.errors import may_pass
 _FAULT: Final = 1
 _NEIGHBOUR_SECONDS: Final = 5.0
 
-log = logging.getLogger("mdp.runtime.worker")
+log = logging.getLogger("mdp.worker")
 
 
 class _Raised(errors.BytewaxRuntimeError):

@@ -17,7 +17,7 @@ from mdp.runtime.saved_state import SavedState
 from sinks import set_back
 from sinks.connection import StoreUnavailable
 
-log: Final = logging.getLogger("mdp.runtime.worker")
+log: Final = logging.getLogger("mdp.worker")
 
 
 def forget_if_set_back(settings: Settings, flow: FlowSpec) -> None:

@@ -37,7 +37,7 @@ from telemetry import status
 from telemetry.server import serve
 from transports.kafka.topics import partitions_of
 
-log = logging.getLogger("mdp.runtime.worker")
+log = logging.getLogger("mdp.worker")
 
 
 def dataflow(flow: FlowSpec) -> Callable[[Settings], Dataflow]:
