@@ -48,9 +48,10 @@ def test_one_that_is_killed_is_replaced_when_all_that_it_has_forked_have_ended(d
     workers = workers_of(cluster.pid)
     os.kill(_parent(workers[0]), signal.SIGKILL)
     until(lambda: len(workers_of(cluster.pid)) == 2 and not set(workers) & set(workers_of(cluster.pid)), "new workers")
-    assert not any(map(_runs, workers))
+    until(lambda: not any(map(_runs, workers)), "the end of processes that have let go of their pipes already")
     cluster.terminate()
-    live.ends_well(cluster)
+    until(lambda: cluster.poll() is not None, "the end")
+    assert not workers_of(cluster.pid)
 
 
 def deployed(deploy: Deployments, name: str) -> Deployment:
