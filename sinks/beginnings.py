@@ -9,10 +9,9 @@ from typing import Final, TypeVar
 
 import psycopg
 from psycopg import sql
-from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from contracts.progress import Reached
-from sinks.connection import session
+from sinks.connection import session, with_tables
 from sinks.progress import NO_COUNTS
 
 _T = TypeVar("_T")
@@ -62,10 +61,8 @@ class Beginnings:
         return self._in_session(lambda connection: connection.execute(_KNOWN, [self.flow, self.topic]).fetchall())
 
     def _in_session(self, call: Callable[[psycopg.Connection], _T]) -> _T:
-        try:
+        def called() -> _T:
             with session(self.conninfo) as connection:
                 return call(connection)
-        except (UndefinedColumn, UndefinedTable):
-            self.create_tables()
-            with session(self.conninfo) as connection:
-                return call(connection)
+
+        return with_tables(called, self.create_tables)

@@ -6,16 +6,18 @@ statement has a name, and every transaction begins with the settings that change
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from contracts.errors import MdpError
+
+_T = TypeVar("_T")
 
 DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "mdp",
@@ -199,6 +201,15 @@ def reach(conninfo: str) -> None:
     options = {**DEFAULTS, **conninfo_to_dict(conninfo), "connect_timeout": _REACH_SECONDS}
     with passing_errors(), psycopg.connect(**options) as connection:
         connection.execute("SELECT 1")
+
+
+def with_tables(call: Callable[[], _T], create_tables: Callable[[], object]) -> _T:
+    """What `call` returns; after `create_tables` where the database has none, or those of an older version."""
+    try:
+        return call()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+        create_tables()
+        return call()
 
 
 @contextmanager

@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
-
-from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from codec.output_records import (
     DLQ_ERROR,
@@ -26,13 +25,13 @@ from contracts.batch import Confirm, MicroBatch
 from contracts.errors import MdpError
 from contracts.progress import Reached, Source
 from contracts.record import CONTENT_TYPE, JSON, Headers
-from sinks.connection import StoreUnavailable
+from sinks.connection import StoreUnavailable, with_tables
 from sinks.timescale import TimescaleWriter
-from sinks.write_result import RefusedRow, WriteResult
+from sinks.write_result import RefusedRow
 from telemetry.metrics import DLQ_RECORDS, ERRORS
 from telemetry.outage import wait_out
-from transports.kafka.append import Appended, append
 from transports.kafka.config import KafkaConfig
+from transports.kafka.delivering import OutgoingRecord, append
 from transports.kafka.errors import KafkaUnavailable
 
 _PROGRESS_SECONDS: Final = 1.0
@@ -78,7 +77,8 @@ class StoreWriter:
 
     def _write_held(self) -> None:
         self.confirm(self._held)
-        result = wait_out(self._write, StoreUnavailable, "the database")
+        write = partial(with_tables, lambda: self.writer.write(self._held), self.create_tables)
+        result = wait_out(write, StoreUnavailable, "the database")
         self._held, self._written_at = [], time.monotonic()
         if result.conflicts:
             ERRORS.labels("store", "partition_conflict").inc(result.conflicts)
@@ -90,18 +90,10 @@ class StoreWriter:
             wait_out(lambda: self._send_to_dlq(result.refused), KafkaUnavailable, "Kafka")
             DLQ_RECORDS.labels(STORE).inc(len(result.refused))
 
-    def _write(self) -> WriteResult:
-        try:
-            return self.writer.write(self._held)
-        except (UndefinedTable, UndefinedColumn):
-            self.create_tables()
-            return self.writer.write(self._held)
-
     def _send_to_dlq(self, rows: Sequence[RefusedRow]) -> None:
         """Rows that the database refuses are rare."""
-        append(
-            self.kafka, self.kafka.dlq_topic, [Appended(row.partition, row.row.encode(), _headers(row)) for row in rows]
-        )
+        records = [OutgoingRecord(row.partition, None, row.row.encode(), _headers(row)) for row in rows]
+        append(self.kafka, self.kafka.dlq_topic, records)
 
 
 def _headers(row: RefusedRow) -> Headers:

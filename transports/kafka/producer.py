@@ -7,14 +7,14 @@ from functools import partial
 from typing import Any, Final
 
 import polars as pl
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from codec.encode import CONTENT_TYPES, Encoding, encode
 from contracts.errors import MdpError
 from contracts.record import CONTENT_TYPE
 from transports.kafka import brokers
 from transports.kafka.partitioner import Partitioner
-from transports.kafka.producing import backpressured
+from transports.kafka.producing import Failures, backpressured
 from transports.outgoing import Sent
 
 _FLUSH_SECONDS: Final = 1.0
@@ -79,10 +79,11 @@ class _Delivery:
         self._client = producer_config
         self._topic = topic
         self._partitioner = Partitioner(self._partitions())
-        self._producer = Producer({**_CONFIG, **producer_config, "on_delivery": self._failed, "error_cb": _ignore})
+        self._failures = Failures()
+        self._producer = Producer(
+            {**_CONFIG, **producer_config, "on_delivery": self._failures.note, "error_cb": _ignore}
+        )
         self._produce = backpressured(self._producer, self._check)
-        self._failures = 0
-        self._reason = ""
 
     def send(self, chunk: pl.DataFrame, encoding: Encoding) -> None:
         """Hand all rows of `chunk` to the client; waits while its queue is full."""
@@ -143,15 +144,11 @@ class _Delivery:
             raise ProduceError(f"topic {self._topic} cannot be written to: {metadata.error.str()}{remedy}")
         return len(metadata.partitions)
 
-    def _failed(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failures += 1
-            self._reason = error.str()
-
     def _check(self) -> None:
-        if self._failures:
+        failed = self._failures
+        if failed.count:
             raise ProduceError(
-                f"Kafka did not acknowledge {self._failures} records of topic {self._topic} or more: {self._reason}; "
+                f"Kafka did not acknowledge {failed.count} records of topic {self._topic} or more: {failed.reason}; "
                 "sending all of it again is safe where events have an event_id or a seq, as repeated ones are dropped"
             )
 

@@ -9,9 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 _FULL_SECONDS: Final = 0.05
+
+
+class Failures:
+    """What delivery reports tell of records that were not acknowledged; `note` is the client's `on_delivery`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.reason = ""  # of the last one
+
+    def note(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self.count += 1
+            self.reason = error.str()
 
 
 def backpressured(producer: Producer, heed: Callable[[], None] | None = None) -> Callable[..., None]:

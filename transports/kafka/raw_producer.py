@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Final, Self
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaException, Message, Producer
 
 from transports.kafka.config import KafkaConfig
 from transports.kafka.producer import ProduceError
-from transports.kafka.producing import backpressured
+from transports.kafka.producing import Failures, backpressured
 
 _FLUSH_SECONDS: Final = 1.0
 
@@ -23,8 +23,7 @@ class RawProducer:
 
     def __init__(self, config: KafkaConfig, topic: str) -> None:
         self._topic = topic
-        self._failures = 0
-        self._reason = ""
+        self._failures = Failures()
         self._producer = Producer(
             {
                 **config.client(
@@ -36,7 +35,7 @@ class RawProducer:
                     message_timeout_ms=60_000,
                     delivery_report_only_error=True,
                 ),
-                "on_delivery": self._failed,
+                "on_delivery": self._failures.note,
             }
         )
 
@@ -65,13 +64,9 @@ class RawProducer:
         self._producer.poll(0)
         self._check()
 
-    def _failed(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failures += 1
-            self._reason = error.str()
-
     def _check(self) -> None:
-        if self._failures:
+        failed = self._failures
+        if failed.count:
             raise ProduceError(
-                f"Kafka did not acknowledge {self._failures} records of topic {self._topic}: {self._reason}"
+                f"Kafka did not acknowledge {failed.count} records of topic {self._topic}: {failed.reason}"
             )

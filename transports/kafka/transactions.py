@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaException, Producer
 
-from contracts.record import Headers
 from transports.kafka.config import ClientOption, KafkaConfig
+from transports.kafka.delivering import SECONDS, OutgoingRecord, deliver
 from transports.kafka.errors import RecordTooLarge, translated
-from transports.kafka.producing import backpressured
 
-_SECONDS: Final = 30.0
 _PRODUCER: Final[dict[str, ClientOption]] = {
     "compression_type": "zstd",  # what only compression had made small enough for the topic has to fit again
     "linger_ms": 0,
@@ -22,15 +19,6 @@ _PRODUCER: Final[dict[str, ClientOption]] = {
     # As long as a transaction is open, nobody reads the records after it: one that is left behind has to end soon.
     "transaction_timeout_ms": 10_000,
 }
-
-
-class OutgoingRecord(NamedTuple):
-    """A record to append in a transaction."""
-
-    partition: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 class Transactions:
@@ -58,42 +46,18 @@ class Transactions:
 
     def append(self, topic: str, records: Sequence[OutgoingRecord]) -> list[int]:
         """Appends the records, and waits until the broker has them; their offsets."""
-        produce, places = backpressured(self._producer), _Places()
-        for number, record in enumerate(records):
-            note = partial(places.note, number)
-            produce(topic, record.value, record.key, record.partition, note, headers=record.headers)
-        if self._producer.flush(_SECONDS):
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no acknowledgement came"))
-        return places.offsets()
+        return deliver(self._producer, topic, records)
 
     def _open(self) -> None:
         self._producer = Producer(self._config.client(transactional_id=self._name, **_PRODUCER))
         with translated():
-            self._producer.init_transactions(_SECONDS)
+            self._producer.init_transactions(SECONDS)
 
     def _committed(self) -> Iterator[None]:
         try:
             yield
-            self._producer.commit_transaction(_SECONDS)
+            self._producer.commit_transaction(SECONDS)
         except KafkaException as error:
             if not error.args[0].fatal():
-                self._producer.abort_transaction(_SECONDS)
+                self._producer.abort_transaction(SECONDS)
             raise
-
-
-class _Places:
-    """Where records have come to lie."""
-
-    def __init__(self) -> None:
-        self._offsets: dict[int, int] = {}
-        self._failure: KafkaError | None = None
-
-    def note(self, number: int, error: KafkaError | None, message: Message) -> None:
-        self._failure = self._failure or error
-        self._offsets[number] = message.offset() or 0
-
-    def offsets(self) -> list[int]:
-        """In the order of the records."""
-        if self._failure is not None:
-            raise KafkaException(self._failure)
-        return [offset for _, offset in sorted(self._offsets.items())]

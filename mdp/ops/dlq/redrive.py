@@ -18,10 +18,11 @@ from mdp.ops.dlq.plan import Account, Outgoing, Plan, slices
 from mdp.ops.dlq.records import Chosen, Dlq
 from mdp.ops.originals import Originals
 from transports.kafka.config import KafkaConfig
+from transports.kafka.delivering import OutgoingRecord
 from transports.kafka.errors import Fenced, Forbidden, KafkaUnavailable, RecordTooLarge
 from transports.kafka.topic_reader import TopicReader
 from transports.kafka.topics import partitions_of
-from transports.kafka.transactions import OutgoingRecord, Transactions
+from transports.kafka.transactions import Transactions
 
 _SHOWN: Final = 20
 
