@@ -5,14 +5,16 @@ The same as `transports.kafka.record_queue`, at several times the cost, for vers
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from contracts.record import Records
+
+_M = TypeVar("_M", bound=Sized)
 
 _STEP: Final = 16  # so many times more messages are taken at once, as long as they are small
 
@@ -52,14 +54,13 @@ class ObjectQueue:
         Returns:
             The records, what else there was to tell, and whether this was all there is.
         """
-        messages, step, is_all = self._waiting, 1, False
-        fitting = _fitting(messages, most, most_bytes)
-        while fitting == len(messages) < most and not is_all:
-            asked = min(step, most - len(messages))
-            more = self._consumer.consume(asked, 0)
-            is_all, step = len(more) < asked, step * _STEP
-            messages = messages + more
-            fitting = _fitting(messages, most, most_bytes)
+        messages, fitting, is_all = fill(
+            self._waiting,
+            most,
+            lambda asked: self._consumer.consume(asked, 0),
+            lambda some, more: some + more,
+            lambda some: _fitting(some, most, most_bytes),
+        )
         self._waiting = messages[fitting:]
         taken = [(message, message.error()) for message in messages[:fitting]]
         events = [Notice(error, message.offset() or 0) for message, error in taken if error is not None]
@@ -72,6 +73,27 @@ class ObjectQueue:
 
     def close(self) -> None:
         self._waiting = []
+
+
+def fill(
+    messages: _M, most: int, take: Callable[[int], _M], join: Callable[[_M, _M], _M], fitting: Callable[[_M], int]
+) -> tuple[_M, int, bool]:
+    """Takes more messages until some do not fit, or there are no others.
+
+    What is taken makes room for the consumer to fetch more: so large ones are taken one by one.
+
+    Returns:
+        The messages, how many of them fit, and whether there were no others.
+    """
+    step, is_all = 1, False
+    count = fitting(messages)
+    while count == len(messages) < most and not is_all:
+        asked = min(step, most - len(messages))
+        more = take(asked)
+        is_all, step = len(more) < asked, step * _STEP
+        messages = join(messages, more)
+        count = fitting(messages)
+    return messages, count, is_all
 
 
 def _fitting(messages: list[Message], most: int, most_bytes: int) -> int:

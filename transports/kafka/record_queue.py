@@ -19,9 +19,8 @@ from native.partition_queue import (
     fitting,
     records_of,
 )
-from transports.kafka.object_queue import Notice
+from transports.kafka.object_queue import Notice, fill
 
-_STEP: Final = 16  # so many times more messages are taken at once, as long as they are small
 _NOTHING: Final = records_of(NO_MESSAGES)
 
 
@@ -62,18 +61,14 @@ class RecordQueue:
             destroy_all(messages)
 
     def _taken(self, most: int, most_bytes: int) -> tuple[Messages, bool]:
-        """Messages that fit, and whether there are no others.
-
-        What is taken makes room for the consumer to fetch more: so large ones are taken one by one.
-        """
-        messages, step, is_all = self._waiting, 1, False
-        count = fitting(messages, most, most_bytes)
-        while count == len(messages) < most and not is_all:
-            asked = min(step, most - len(messages))
-            more = self._queue.take(asked)
-            is_all, step = len(more) < asked, step * _STEP
-            messages = np.concatenate([messages, more])
-            count = fitting(messages, most, most_bytes)
+        """Messages that fit, and whether there are no others."""
+        messages, count, is_all = fill(
+            self._waiting,
+            most,
+            self._queue.take,
+            lambda some, more: np.concatenate([some, more]),
+            lambda some: fitting(some, most, most_bytes),
+        )
         self._waiting = messages[count:]
         return messages[:count], is_all and not len(self._waiting)
 
