@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from flows.project import SHIPPED
-from transports.kafka.brokers import Cluster, Topic
+from transports.kafka.brokers import Cluster, Topic, cluster
 from transports.kafka.config import KafkaConfig
 from transports.kafka.topic_admin import TopicAdmin, TopicPlan, TopicsError
 
@@ -104,13 +104,10 @@ def apply(bus: KafkaConfig, topics: dict[str, TopicConfig]) -> list[TopicReport]
         Unreachable: no broker answers.
         TopicsError: a topic cannot be created.
     """
-    admin = TopicAdmin(bus)
-    before = admin.await_listed([])
+    admin, before = TopicAdmin(bus), cluster(bus.client())
     wanted = {name: _capped(topic, before.brokers) for name, topic in topics.items()}
     missing = {name: topic for name, topic in wanted.items() if name not in before.topics}
-    admin.create(
-        {name: TopicPlan(topic.partitions, topic.replication, topic.config) for name, topic in missing.items()}
-    )
+    admin.create({name: topic.plan for name, topic in missing.items()})
     after, configs = admin.await_listed(missing), admin.settings(list(wanted))
     reports = [
         _report(name, topic, topics[name], after.topics[name], configs[name], is_new=name in missing)

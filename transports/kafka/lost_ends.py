@@ -55,10 +55,12 @@ def check_ends(config: KafkaConfig, identity: Identity, written: Mapping[Place, 
     """
     # What is committed is there from its acknowledgement on, though a broker may not show it as such yet.
     options: dict[str, ClientOption] = {"isolation_level": "read_uncommitted", "reconnect_backoff_ms": 10}
-    begun = time.monotonic()
+    deadline: float | None = None
     with closing(Consumer(config.client(group_id=config.consumer_group, **options))) as consumer:
         while lost := [place for place, last in written.items() if _end(consumer, place) <= last.offset]:
-            if time.monotonic() - begun > _FOLLOWED_SECONDS or not _has_followers(config, lost):
+            if deadline is None:
+                deadline = time.monotonic() + (_FOLLOWED_SECONDS if _has_followers(config, lost) else 0.0)
+            if time.monotonic() >= deadline:
                 raise lost_end(config, identity, written, lost)
             time.sleep(_LOOK_SECONDS)
 

@@ -64,13 +64,14 @@ class TopicReader:
         low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)
         return low, high
 
-    def log_end(self, partition: int) -> int:
-        """Where the partition ends, open transactions included."""
-        with closing(
-            Consumer(self._config.client(group_id="mdp-reader", isolation_level="read_uncommitted"))
-        ) as consumer:
-            end: int = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)[1]
-        return end
+    def log_ends(self) -> dict[int, int]:
+        """Where each partition ends, open transactions included."""
+        client = self._config.client(group_id="mdp-reader", isolation_level="read_uncommitted")
+        with closing(Consumer(client)) as consumer:
+            return {
+                partition: consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)[1]
+                for partition in self.partitions
+            }
 
     def offset_at(self, partition: int, time_ns: int) -> int:
         """The first offset whose record has this timestamp or a later one; the end where there is none."""

@@ -94,8 +94,7 @@ class Dlq:
 
     def __init__(self, reader: TopicReader) -> None:
         self._reader = reader
-        ends = {partition: reader.log_end(partition) for partition in reader.partitions}
-        self._bounds = {partition: _bounds(reader, partition, end) for partition, end in ends.items()}
+        self._bounds = {partition: _bounds(reader, partition, end) for partition, end in reader.log_ends().items()}
         self.marks = Marks.of(chain.from_iterable(map(self._messages, reader.partitions)))
 
     def records(self, chosen: Chosen) -> Iterator[DlqRecord]:
