@@ -6,6 +6,7 @@ whatever the cut of the batches, as all results are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Protocol, TypedDict
 
@@ -35,8 +36,8 @@ class Incidents(Protocol):
     def closed(self, adapter: str) -> None:
         """It is asked again."""
 
-    def timer(self, adapter: str) -> AbstractContextManager[object]:
-        """Entered while it evaluates a window."""
+    def timer(self, adapter: str) -> Callable[[], AbstractContextManager[object]]:
+        """Makes what is entered while it evaluates windows."""
 
 
 class Unwatched:
@@ -50,8 +51,8 @@ class Unwatched:
 
     def closed(self, adapter: str) -> None: ...
 
-    def timer(self, adapter: str) -> AbstractContextManager[object]:
-        return nullcontext()
+    def timer(self, adapter: str) -> Callable[[], AbstractContextManager[object]]:
+        return nullcontext
 
 
 class BreakerState(TypedDict):

@@ -34,7 +34,7 @@ class Inference:
 
     def __init__(self, evaluators: Sequence[Evaluator], incidents: Incidents = _UNWATCHED) -> None:
         self._evaluators = tuple(evaluators)
-        self._incidents = incidents
+        self._timers = [incidents.timer(evaluator.name) for evaluator in evaluators]
 
     def step(self, batch: MicroBatch) -> MicroBatch:
         """`batch` with the signals of its features, in the order of their rows, then of evaluators."""
@@ -49,8 +49,8 @@ class Inference:
 
     def _signals(self, features: pl.DataFrame) -> pl.DataFrame:
         parts = []
-        for evaluator in self._evaluators:
-            with self._incidents.timer(evaluator.name):
+        for evaluator, timer in zip(self._evaluators, self._timers, strict=True):
+            with timer():
                 signals = evaluator.evaluate(features)
             if signals.height:
                 parts.append(_complete(evaluator.name, signals))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -32,5 +33,5 @@ class EvaluatorIncidents:
         BREAKER_OPEN.labels(adapter).dec()
         log.warning("%s evaluates again", adapter)
 
-    def timer(self, adapter: str) -> AbstractContextManager[object]:
-        return INFERENCE_DURATION.labels(adapter).time()
+    def timer(self, adapter: str) -> Callable[[], AbstractContextManager[object]]:
+        return INFERENCE_DURATION.labels(adapter).time
