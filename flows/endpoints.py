@@ -45,19 +45,19 @@ def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
 
     identity = TopicIdentity(kafka, topic, lambda: known_id(url, spec.id(settings), topic))
     return KafkaSource(
-        kafka,
-        topic,
-        events(settings) if spec.reads == "topic" else bars(settings),
-        window.max_batch_size,
-        identity,
-        STOP,
-        beginnings,
-        settings.warm_up_ns,
-        outage,
-        bounds,
-        ends,
-        closing_times,
-        FORMAT,
+        config=kafka,
+        topic=topic,
+        decode=events(settings) if spec.reads == "topic" else bars(settings),
+        max_batch_size=window.max_batch_size,
+        identity=identity,
+        stop=STOP,
+        beginnings=beginnings,
+        reach_ns=settings.warm_up_ns,
+        outage=outage,
+        bounds=bounds,
+        ends=ends,
+        closing_times=closing_times,
+        state_format=FORMAT,
     )
 
 
