@@ -3,6 +3,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.serve.market_rows import page_of
+from tests.serve.visiting import Open, visits
+
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync"
@@ -18,3 +21,17 @@ def browser(debian_program: Callable[[str], str]) -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=path, args=flags)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def address(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a page of the module's `database`."""
+    with page_of(database, tmp_path_factory.mktemp("page")) as found:
+        yield found
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Open]:
+    """Opens the page."""
+    with visits(browser, address) as open_page:
+        yield open_page

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from mdp.local import LocalStack
 from tests.harness import empty_database
-from tests.serve.market_rows import bars, page_of, store_rows
-from tests.serve.visiting import PHONE, SOON_MS, Open, visits
+from tests.serve.market_rows import bars, store_rows
+from tests.serve.visiting import PHONE, SOON_MS, Open
 
 DAYS = 3
 FEATURES = """
@@ -34,18 +34,6 @@ def database(stack: LocalStack) -> Iterator[str]:
         market = [bars("SPY", "2025-10-24T00:00Z", DAYS * 43_200, 2, "100 + 5 * sin(n / 500.0)")]
         store_rows(conninfo, *market, FEATURES, SIGNALS, features=("rsi", "momentum"))
         yield conninfo
-
-
-@pytest.fixture(scope="module")
-def address(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with page_of(database, tmp_path_factory.mktemp("page")) as found:
-        yield found
-
-
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Open]:
-    with visits(browser, address) as open_page:
-        yield open_page
 
 
 def length(page: Page, name: str) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from mdp.local import LocalStack
 from tests.harness import empty_database
-from tests.serve.market_rows import bars, page_of, store_rows
-from tests.serve.visiting import LATEST, Open, visits
+from tests.serve.market_rows import bars, store_rows
+from tests.serve.visiting import LATEST, Open
 
 TICKS = """async ([zone]) => {
     localStorage.setItem('mdp-zone', zone);
@@ -24,18 +24,11 @@ TICKS = """async ([zone]) => {
 
 
 @pytest.fixture(scope="module")
-def address(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with empty_database(stack.postgres.conninfo()) as database:
+def database(stack: LocalStack) -> Iterator[str]:
+    with empty_database(stack.postgres.conninfo()) as conninfo:
         # Over the hour that New York has twice: 05:59:30 UTC is 01:59:30, and 06:00 is 01:00 again.
-        store_rows(database, bars("SPY", "2025-11-02T05:59:30Z", 60, 1))
-        with page_of(database, tmp_path_factory.mktemp("page")) as found:
-            yield found
-
-
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Open]:
-    with visits(browser, address) as open_page:
-        yield open_page
+        store_rows(conninfo, bars("SPY", "2025-11-02T05:59:30Z", 60, 1))
+        yield conninfo
 
 
 def test_times_are_utc_until_another_zone_is_chosen_which_is_remembered(visit: Open) -> None:

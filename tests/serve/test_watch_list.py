@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from mdp.local import LocalStack
 from tests.harness import empty_database
-from tests.serve.market_rows import bars, page_of, store_rows
-from tests.serve.visiting import LISTED, SOON_MS, Open, visits
+from tests.serve.market_rows import bars, store_rows
+from tests.serve.visiting import LISTED, SOON_MS, Open
 
 SYMBOLS = 60  # more than are listed
 START = "2025-10-24T12:00:00Z"
@@ -29,18 +29,6 @@ def database(stack: LocalStack) -> Iterator[str]:
         market.append(bars("EURUSD", START, 100, 2, "100", provider="fx"))
         store_rows(conninfo, *market, SIGNALS)
         yield conninfo
-
-
-@pytest.fixture(scope="module")
-def address(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with page_of(database, tmp_path_factory.mktemp("page")) as found:
-        yield found
-
-
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Open]:
-    with visits(browser, address) as open_page:
-        yield open_page
 
 
 def listed(page: Page) -> list[str]:
