@@ -19,13 +19,13 @@ from codec.arrow_size import Size, check_size, stated_size
 from codec.event_rows import places
 from codec.timestamps import parse_timestamps
 from contracts.batch import NO_EVENTS
-from contracts.budgets import RECORD_BYTES, RECORD_ROWS
+from contracts.budgets import RECORD_BYTES, Room
 from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, PARSED, in_time, latest
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
 from contracts.record import Records
 from native.arrow_layout import ABSENT, ROLES, Layout, forget, layout_of, learn, schema_of
-from native.arrow_scan import OTHER, Ticks, scan
+from native.arrow_scan import OTHER, Ticks, row_counts, scan
 
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
@@ -39,17 +39,30 @@ _UNSAID: Final = {"kind": "tick", **dict.fromkeys(("o", "h", "l", "seq", "event_
 _DEFAULTS: Final = {name: pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items()}
 
 
-def fitting(records: Records, chosen: Iterable[int]) -> int:
-    """How many of the first records become no more together than one may, at least one; `chosen` are Arrow's."""
-    rows = nbytes = 0
+def fitting(records: Records, chosen: Sequence[int], room: Room) -> int:
+    """How many of the first records become no more than there is room for, which they take; `chosen` are Arrow's."""
+    rows_of_plain = {
+        index: rows
+        for layout, indices in _alike(records, chosen)
+        for index, rows in zip(indices, row_counts(records.values, np.array(indices), layout).tolist(), strict=True)
+    }
     for index in chosen:
-        payload = records.values.view(index)
-        if layout_of(payload) is None:  # else it becomes little more than it is
-            size = _stated(payload)
-            rows, nbytes = rows + size.rows, nbytes + size.nbytes
-        if index and (rows > RECORD_ROWS or nbytes > RECORD_BYTES):
+        rows, nbytes = rows_of_plain.get(index, OTHER), 0  # a plain one becomes little more than it is
+        if rows < 0:
+            rows, nbytes, _ = _stated(records.values.view(index))
+        if not room.take(rows, nbytes):
             return index
     return len(records)
+
+
+def _alike(records: Records, chosen: Iterable[int]) -> Iterable[tuple[Layout, list[int]]]:
+    """Those of the chosen records that may be laid out like others before, with these."""
+    alike: dict[int, tuple[Layout, list[int]]] = {}
+    for index in chosen:
+        layout = layout_of(records.values.view(index))
+        if layout is not None:
+            alike.setdefault(id(layout), (layout, []))[1].append(index)
+    return alike.values()
 
 
 def _stated(payload: memoryview) -> Size:
@@ -82,13 +95,8 @@ class ArrowReader:
 
     def scan(self, chosen: Sequence[int]) -> list[int]:
         """Takes in the records that can be told to be plain ticks from their bytes; all others of those chosen."""
-        alike: dict[int, tuple[Layout, list[int]]] = {}
-        for index in chosen:
-            layout = layout_of(self.records.values.view(index))
-            if layout is not None:
-                alike.setdefault(id(layout), (layout, []))[1].append(index)
         taken: set[int] = set()
-        for layout, indices in alike.values():
+        for layout, indices in _alike(self.records, chosen):
             taken |= self._scan(layout, np.array(indices))
         return [index for index in chosen if index not in taken]
 

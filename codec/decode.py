@@ -23,7 +23,7 @@ from codec.refused import count_rows, refused_record, refused_rows
 from codec.ticks import TickReader
 from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch, Outcomes
 from contracts.binary import NONE, BinaryColumn, Chained
-from contracts.budgets import RECORD_ROWS
+from contracts.budgets import Room
 from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
@@ -53,12 +53,12 @@ class Decoder:
         return self.decode_all([fetch])
 
     def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
-        """One micro-batch out of at least one fetch; each is read before the next is asked for, if there is room."""
+        """One micro-batch out of at least one fetch; each is read before the next is asked for."""
         payloads: list[BinaryColumn] = []
         ticks = TickReader(self.max_future_ns)
         others: list[pl.DataFrame] = []
         rejects: list[pl.DataFrame] = []
-        start = rows = 0
+        start = 0
         for fetch in fetches:
             payloads.append(fetch.records.values)
             rest = ticks.read(fetch.records, start)
@@ -66,10 +66,7 @@ class Decoder:
                 good, bad = self._read(fetch.records, rest)
                 others.append(good.with_columns(pl.col("record") + start) if start else good)
                 rejects.append(bad)
-                rows += good.height
             start += len(fetch.records)
-            if rows >= RECORD_ROWS:
-                break
         refused = pl.concat(rejects) if rejects else NO_REFUSED
         return MicroBatch(
             topic=fetch.topic,
@@ -110,11 +107,11 @@ class Decoder:
         return events, refused_rows(refused, records.values, explain(refused, self.window_ns), records.keys)
 
 
-def fitting(records: Records) -> int:
-    """How many of the first records may be decoded at once, at least one; those of one event become no larger."""
+def fitting(records: Records, room: Room) -> int:
+    """How many of the first records there is room for, which they take; those of one event become no larger."""
     told = np.flatnonzero(records.content_types.lengths != NONE).tolist()
     many = [index for index in told if _media_type(records.content_type(index)) == ARROW]
-    return int(_arrow_ticks().fitting(records, many)) if many else len(records)
+    return int(_arrow_ticks().fitting(records, many, room)) if many else len(records)
 
 
 def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

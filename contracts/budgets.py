@@ -6,6 +6,7 @@ unpacked, and what would become more than this is refused as a whole, with its b
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 # Columns of nothing but nulls are short, however many rows they claim. Ticks in plain columns take 28 bytes a row at
@@ -16,6 +17,22 @@ RECORD_ROWS: Final = 250_000
 # its texts written out wherever a few bytes stand for many. Sixty times what a topic takes by default, which market
 # data does not reach by compression; a worker that has two such records at hand stays within half of its memory.
 RECORD_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass
+class Room:
+    """What the Arrow records of a batch may become together: no more than one of them may."""
+
+    rows: int = RECORD_ROWS
+    nbytes: int = RECORD_BYTES
+
+    def take(self, rows: int, nbytes: int) -> bool:
+        """Makes it less by so much, if it is enough for that."""
+        if rows > self.rows or nbytes > self.nbytes:
+            return False
+        self.rows, self.nbytes = self.rows - rows, self.nbytes - nbytes
+        return True
+
 
 # Rows of one record that leave alone when they are rejected or late, each as a record of its own. With more of them,
 # the record leaves once, and names them: a thousand late rows as records cost as much as 50,000 that are in time.

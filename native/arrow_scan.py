@@ -92,20 +92,29 @@ class _Batch(NamedTuple):
     layout: Layout
 
 
+def row_counts(values: BinaryColumn, chosen: _Ints, layout: Layout) -> _Ints:
+    """How many rows each of the chosen records says it has within its bytes; or NOT_PLAIN, or OTHER."""
+    return _counted(values, chosen, chosen, layout)[1]
+
+
 def scan(values: BinaryColumn, chosen: _Ints, latest: _Ints, layout: Layout) -> tuple[Ticks, _Ints]:
     """(the ticks of the chosen records, and for each record how many it has, or NOT_PLAIN, or OTHER).
 
     `latest` is the last time, in nanoseconds, that a tick of each chosen record may have.
     """
-    counts = np.full(len(chosen), NOT_PLAIN, np.int64)
-    if len(values.data) >= MAX_BYTES:
-        return Ticks.room(0), counts
+    streams, counts = _counted(values, chosen, latest, layout)
+    ticks = Ticks.room(int(counts.sum(where=counts > 0)))
+    return ticks.first(_fill(streams, layout, counts, ticks)), counts
+
+
+def _counted(values: BinaryColumn, chosen: _Ints, latest: _Ints, layout: Layout) -> tuple[_Streams, _Ints]:
     data = values.data.ctypes.data
     start = data + values.starts[chosen]
     streams = _Streams(data, chosen, start, start + values.lengths[chosen], latest)
-    _count(streams, layout, counts)
-    ticks = Ticks.room(int(counts.sum(where=counts > 0)))
-    return ticks.first(_fill(streams, layout, counts, ticks)), counts
+    counts = np.full(len(chosen), NOT_PLAIN, np.int64)
+    if len(values.data) < MAX_BYTES:
+        _count(streams, layout, counts)
+    return streams, counts
 
 
 @compiled

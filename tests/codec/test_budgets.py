@@ -9,11 +9,15 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from codec.decode import fitting
 from codec.refused import count_rows
-from contracts.budgets import ALONE_ROWS, ALONE_TIMES, RECORD_BYTES, RECORD_ROWS
+from contracts.budgets import ALONE_ROWS, ALONE_TIMES, RECORD_BYTES, RECORD_ROWS, Room
+from contracts.record import ARROW
 from tests.codec.bombs import BOMBS, MEGABYTE, coded, compressed, same_buffers, ticks, views
-from tests.codec.stored_records import TICK, Stored, as_arrow, as_json, decode
+from tests.codec.stored_records import TICK, Stored, as_arrow, as_json, decode, fetch
 
 ROOM = 3 * 1024 * MEGABYTE  # of address space: what a bomb may take before it is stopped
 BOUND = 3 * RECORD_BYTES
@@ -68,6 +72,24 @@ def test_what_would_become_large_costs_itself_alone(child: ProcessPoolExecutor, 
 )
 def test_what_stays_within_the_budgets_is_read(record: Stored) -> None:
     assert "undecodable" not in decode(record).rejects["reason"].to_list()
+
+
+_HALF = RECORD_ROWS // 2 + 1
+_ALIKE = [as_arrow(ticks(count)) for count in (1, 1_000, _HALF)]
+_ALIKE += [Stored(compressed(ticks(count)), ARROW) for count in (1, 1_000, RECORD_ROWS // 3, _HALF, RECORD_ROWS)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(_ALIKE), min_size=1, max_size=6), max_size=4))
+def test_fetches_of_a_batch_become_no_more_than_a_record_may(parts: list[list[Stored]]) -> None:
+    decode(as_arrow(ticks(1)))  # whose layout tells nothing of those that are compressed
+    room, rows, whole = Room(), 0, True
+    for part in parts:
+        count = fitting(fetch(part).records, room) if whole else 0
+        assert count or rows
+        rows += decode(*part[:count]).events.height if count else 0
+        whole &= count == len(part)
+    assert rows <= RECORD_ROWS
 
 
 def test_rows_leave_alone_up_to_a_bound_of_their_number() -> None:

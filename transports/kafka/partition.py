@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from codec.decode import fitting
 from contracts.batch import Appended, MicroBatch, Quiet
+from contracts.budgets import Room
 from contracts.partition_keys import partition_key
 from contracts.record import Fetch, Records
 from telemetry import whereabouts
@@ -152,9 +153,9 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         """What is there, at most a batch; nothing yet, if it is little and can wait."""
         if self._left:
             if self._next >= self._suspects.stop or self._whereabouts.are_suspects_written():
-                yield self._fetch(self._fitting(self._left))
+                yield self._fetch(self._fitting(self._left, Room()))
             return
-        room, room_bytes = self._room, self._source.batch_bytes
+        room, room_bytes, unpacked = self._room, self._source.batch_bytes, Room()
         while room > 0 and room_bytes > 0:
             held, self._held = self._held, None
             new, is_all = self._polled(min(room, _PART) - (len(held) if held else 0), room_bytes)
@@ -167,7 +168,8 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
                 self._handed_on_at = time.monotonic()
                 if self._may_close:
                     self._source.identity.ask()  # so that the answer is there when results of it are to be written
-                yield self._fetch(self._fitting(records))
+                if len(fit := self._fitting(records, unpacked)):
+                    yield self._fetch(fit)
             if is_all or self._has_ended or self._left:
                 return
             room, room_bytes = room - len(records), room_bytes - records.size
@@ -182,9 +184,9 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
             return min(most, suspects.start - self._read_to)
         return max(len(suspects) // _PIECES, 1) if self._whereabouts.are_suspects_written() else 0
 
-    def _fitting(self, records: Records) -> Records:
-        """Those that do not become too much together; the others are left for the next batch."""
-        count = fitting(records)
+    def _fitting(self, records: Records, unpacked: Room) -> Records:
+        """Those that do not become too much together, one in an empty room; the others are left for the next batch."""
+        count = fitting(records, unpacked)
         self._left = records.after(count) if count < len(records) else None
         return records.first(count)
 
