@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.panels import IN_JOB, Panel, Series, bars, graph, quantiles, states
+from dashboards.panels import IN_JOB, WINDOW_MS, Panel, Series, bars, graph, quantiles, states
 
 _COUNT = f"inference_eval_duration_seconds_count{{{IN_JOB}}}"
 _SUM = f"inference_eval_duration_seconds_sum{{{IN_JOB}}}"
@@ -63,6 +63,6 @@ PANELS: Final[list[Panel]] = [
         "s",
         "Until it is committed on the signals topic.",
         Series(f'job_until:stream_end_to_end_latency_seconds:p95_5m{{{IN_JOB}, until="kafka"}}', "{{until}}"),
-        objective="1.5 * mdp:window_ms / 1000",
+        objective=f"1.5 * {WINDOW_MS} / 1000",
     ),
 ]

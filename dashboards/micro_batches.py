@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.panels import IN_JOB, IN_PARTITION, Panel, Series, distribution, graph, quantiles
+from dashboards.panels import IN_JOB, IN_PARTITION, WINDOW_MS, Panel, Series, distribution, graph, quantiles
 
 # Of the store, as microbatch_flush_total counts each symbol where symbols have series of their own.
 _FLUSHES = f'sum(rate(store_write_duration_seconds_count{{{IN_JOB}, table="bars_ohlcv"}}[$__rate_interval]))'
@@ -18,7 +18,7 @@ PANELS: Final[list[Panel]] = [
         "ms",
         "From the end of a window to its rows being in the database. Replays and backlogs are as late as their events.",
         *quantiles("microbatch_window_latency_ms", IN_JOB),
-        objective="1.5 * mdp:window_ms",
+        objective=f"1.5 * {WINDOW_MS}",
     ),
     distribution("Window latency, distribution", "ms", "The same, window by window.", _BUCKETS),
     graph(

@@ -30,6 +30,8 @@ IN_JOB: Final = 'job=~"$job"'
 IN_TOPIC: Final = f'{IN_JOB}, topic=~"$topic"'
 IN_PARTITION: Final = f'{IN_TOPIC}, partition=~"$partition"'
 
+WINDOW_MS: Final = f"job:microbatch_window_ms:max{{{IN_JOB}}}"  # what objectives are multiples of
+
 Panel = timeseries.Panel | stat.Panel | bargauge.Panel | statetimeline.Panel | heatmap.Panel
 _PanelT = TypeVar("_PanelT", timeseries.Panel, stat.Panel, bargauge.Panel, statetimeline.Panel, heatmap.Panel)
 

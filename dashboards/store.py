@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.panels import BAD, IN_JOB, WARN, Panel, Series, graph, number, quantiles
+from dashboards.panels import BAD, IN_JOB, WARN, WINDOW_MS, Panel, Series, graph, number, quantiles
 
 _SUM = f"sum by (table) (rate(store_write_duration_seconds_sum{{{IN_JOB}}}[$__rate_interval]))"
 _SINCE = f"max(time() - (store_last_flush_timestamp_seconds{{{IN_JOB}}} > 0))"
@@ -62,6 +62,6 @@ PANELS: Final[list[Panel]] = [
         "s",
         "Until they are committed in PostgreSQL, and in Kafka.",
         *quantiles("stream_end_to_end_latency_seconds", IN_JOB, "until"),
-        objective="1.5 * mdp:window_ms / 1000",
+        objective=f"1.5 * {WINDOW_MS} / 1000",
     ),
 ]

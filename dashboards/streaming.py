@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.panels import BAD, IN_JOB, IN_TOPIC, WARN, Panel, Series, bars, graph, number
+from dashboards.panels import BAD, IN_JOB, IN_TOPIC, WARN, WINDOW_MS, Panel, Series, bars, graph, number
 
 _LAG = f"job_topic_group:stream_consumer_lag_ms:avg1m{{{IN_TOPIC}}}"
 _WINDOW = f"job:microbatch_window_latency_ms:p95_5m{{{IN_JOB}}}"
@@ -39,9 +39,11 @@ PANELS: Final[list[Panel]] = [
         "Share of what the objectives allow",
         "percentunit",
         "Lag: two windows. From a window's end to its bars, and from the event that closed it to the results: 1.5.",
-        Series(f"max({_LAG}) / (2 * scalar(mdp:window_ms))", "lag"),
-        Series(f"max({_WINDOW}) / (1.5 * scalar(mdp:window_ms))", "window"),
-        Series(f"1000 * max by (until) ({_END_TO_END}) / (1.5 * scalar(mdp:window_ms))", "until {{until}}"),
+        Series(f"max({_LAG} / on (job) group_left () (2 * {WINDOW_MS}))", "lag"),
+        Series(f"max({_WINDOW} / on (job) (1.5 * {WINDOW_MS}))", "window"),
+        Series(
+            f"1000 * max by (until) ({_END_TO_END} / on (job) group_left () (1.5 * {WINDOW_MS}))", "until {{until}}"
+        ),
         limits=True,
     ),
     graph(
@@ -63,13 +65,13 @@ PANELS: Final[list[Panel]] = [
         "ms",
         "How far reading is behind the newest record, on average over a minute.",
         Series(_LAG, "{{topic}} {{group}}"),
-        objective="2 * mdp:window_ms",
+        objective=f"2 * {WINDOW_MS}",
     ),
     graph(
         "End to end, p95",
         "s",
         "From the event that closed a window to its results being committed there.",
         Series(_END_TO_END, "{{until}}"),
-        objective="1.5 * mdp:window_ms / 1000",
+        objective=f"1.5 * {WINDOW_MS} / 1000",
     ),
 ]

@@ -19,6 +19,7 @@ from flows.spec import FlowSpec
 from flows.state_shape import state_shape
 from inference.engine import build
 from telemetry.evaluators import EvaluatorIncidents
+from telemetry.feeds import FeedWatch
 from telemetry.observe import Observation, timed_features
 from telemetry.step_cpu import counted
 
@@ -58,8 +59,9 @@ def chained(settings: Settings, spec: FlowSpec) -> Callable[[Saved | None], Chai
     """What `op.stateful_batch` makes the logic of each partition by: the steps of the flow, then those of all flows."""
     shape = state_shape(settings, spec)
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
-    # Bars that were read are not written once more.
-    last = (within(settings), observe) if spec.closes_windows else (within(settings), without_bars, observe)
+    # Bars that were read are not written once more, nor do they tell of feeds.
+    own = FeedWatch(settings.telemetry) if spec.closes_windows else without_bars
+    last = within(settings), own, observe
     return lambda saved: Chain([STEPS[name](settings) for name in spec.steps], last, shape, saved)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from telemetry.labels import MOST_PROVIDERS, PROVIDER
+
+_Provider = Annotated[str, Field(pattern=f"^{PROVIDER}$")]
+_Seconds = Annotated[int, Field(ge=1, le=604_800)]
 
 
 class TelemetryConfig(BaseModel):
@@ -26,6 +31,11 @@ class TelemetryConfig(BaseModel):
     )
     symbol_label: bool = Field(
         default=False, description="Whether metrics tell symbols apart, at the cost of series for each of them."
+    )
+    max_silence_s: dict[_Provider, _Seconds] = Field(
+        default={},
+        max_length=MOST_PROVIDERS,
+        description="By provider, after how many seconds without an event the alert MdpFeedSilent fires.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Lines of the log below this level are left out."

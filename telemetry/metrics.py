@@ -34,6 +34,16 @@ def _ladder(lowest: float, highest: float, factor: float) -> list[float]:
 INGESTED: Final = Counter(
     "stream_events_ingested_total", "Events read; their provider is unknown if refused", ["bus", "topic", "provider"]
 )
+LAST_EVENT: Final = Gauge(
+    "stream_provider_last_event_timestamp_seconds",
+    "Wall clock when an event of the provider was last read; at first, of an expected one, when the worker started",
+    ["provider"],
+)
+MAX_SILENCE: Final = Gauge(
+    "stream_provider_max_silence_seconds",
+    "How long a provider may be silent, by telemetry.max_silence_s",
+    ["provider"],
+)
 PARTITION_EVENTS: Final = Gauge(
     "stream_partition_events",
     "Events by outcome since the start of the partition's state",
@@ -67,6 +77,7 @@ UNREADABLE_OFFSETS: Final = Counter(
 )
 
 # What the steps do.
+WINDOW_LENGTH: Final = Gauge("microbatch_window_ms", "Length of a window: micro_batch.window_ms")
 FLUSHES: Final = Counter("microbatch_flush_total", "Micro-batches that closed or amended bars", ["window_ms", "symbol"])
 FLUSH_ROWS: Final = _BareCounter(
     "microbatch_flush_rows", "Bars that left their window, amendments included", ["window_ms"]

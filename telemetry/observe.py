@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import functools
 import logging
-import re
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -17,6 +16,7 @@ from prometheus_client import Gauge
 from contracts.batch import MicroBatch, Outcomes
 from telemetry import status
 from telemetry.config import TelemetryConfig
+from telemetry.labels import PROVIDERS, Names
 from telemetry.latency import observe_latency
 from telemetry.metrics import (
     FEATURES_DURATION,
@@ -27,11 +27,11 @@ from telemetry.metrics import (
     SIGNALS,
     WATERMARK_DELAY,
     WATERMARK_LEAPS,
+    WINDOW_LENGTH,
 )
 
 BUS: Final = "kafka"
 ALL: Final = "*"
-OTHER: Final = "other"
 UNKNOWN: Final = "unknown"
 _LEAP_SECONDS: Final = 10.0  # a feed may leap as often as it likes: the log has a line now and then
 
@@ -39,23 +39,6 @@ log = logging.getLogger("mdp.watermark")
 
 Answer = Callable[[MicroBatch], MicroBatch]
 
-
-class Names:
-    """Names that come with the data, as values of a label: the first so many that fit; the rest are `other`."""
-
-    def __init__(self, most: int, fitting: str = ".*") -> None:
-        self._most, self._fitting = most, re.compile(fitting, re.DOTALL)
-        self._known: set[str] = set()
-
-    def label(self, name: str) -> str:
-        if name not in self._known:
-            if len(self._known) == self._most or not self._fitting.fullmatch(name):
-                return OTHER
-            self._known.add(name)
-        return name
-
-
-_providers: Final = Names(50, r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
 _signals: Final = Names(1_000)
 _symbols: Final = Names(10_000)
 
@@ -65,6 +48,7 @@ class Observation:
 
     def __init__(self, config: TelemetryConfig, window_ms: int) -> None:
         self._symbol_label, self._window_ms = config.symbol_label, str(window_ms)
+        WINDOW_LENGTH.set(window_ms)
         self._rows = FLUSH_ROWS.labels(self._window_ms)
         self._told_at = -_LEAP_SECONDS
 
@@ -128,7 +112,7 @@ def timed_features(update: Answer, config: TelemetryConfig, window: str) -> Answ
 
 def _count_ingested(batch: MicroBatch) -> None:
     for provider, count in batch.ingested.items():
-        INGESTED.labels(BUS, batch.topic, _providers.label(provider)).inc(count)
+        INGESTED.labels(BUS, batch.topic, PROVIDERS.label(provider)).inc(count)
     if batch.rejects.height:
         INGESTED.labels(BUS, batch.topic, UNKNOWN).inc(batch.rejects.height)
 

@@ -46,7 +46,7 @@ def cluster(deploy: Deployments) -> Iterator[tuple[Deployment, subprocess.Popen[
         name="watched",
         micro_batch=WINDOWS,
         features=FEATURES,
-        telemetry={"metrics_port": port},
+        telemetry={"metrics_port": port, "max_silence_s": {"synthetic": 5}},
     )
     workers = deployment.start(workers=2)
     deployment.spawn(PRODUCER)
@@ -113,6 +113,31 @@ def test_what_is_counted_is_what_is_there(
     until(lambda: prometheus.values("job:dlq_records:ratio_rate5m > 0.005 < 0.05"), "refused events", WELL)
     [refused] = prometheus.values("sum(dlq_records_total)")
     assert 0 < refused <= len(cluster[0].records("dlq"))
+
+
+def test_a_feed_that_stops_sets_off_an_alert_until_it_sends_again(
+    cluster: tuple[Deployment, subprocess.Popen[bytes], list[str]],
+    prometheus: PrometheusServer,
+    alertmanager: AlertmanagerServer,
+):
+    deployment, _, _ = cluster
+    silent = 'ALERTS{alertname="MdpFeedSilent", alertstate="firing", job="mdp", provider="synthetic"}'
+    until(lambda: prometheus.values("job_topic_provider:stream_events_ingested:rate1m > 0"), "events", WELL)
+    assert not prometheus.values(silent)
+    kill(next(process for process in deployment.processes if process.args == PRODUCER))
+    until(lambda: prometheus.values(silent), "the alert", WELL)
+    until(lambda: alertmanager.alerts("MdpFeedSilent"), "Alertmanager to know of it", WELL)
+    [alert] = alertmanager.alerts("MdpFeedSilent")
+    assert alert["annotations"]["runbook_url"] == f"{RUNBOOKS}#mdpfeedsilent"
+    assert alert["labels"] == {
+        "alertname": "MdpFeedSilent",
+        "severity": "critical",
+        "job": "mdp",
+        "provider": "synthetic",
+    }
+    assert [receiver["name"] for receiver in alert["receivers"]] == ["wake"]
+    deployment.spawn(PRODUCER)
+    until(lambda: not prometheus.values(silent), "the end of the alert", WELL)
 
 
 def test_a_cluster_that_is_killed_is_about_to_set_off_an_alert(

@@ -12,7 +12,6 @@ import pytest
 import yaml
 from promql import BOARDS, CONFIGS, PROJECT, RULES, board_queries, metric_names, rules, unknown_parts, yaml_blocks
 
-from features.bars.window_config import WindowConfig
 from flows.config_file import load
 
 CASES = sorted((Path(__file__).parent / "rules").glob("*.yml"))
@@ -73,11 +72,6 @@ def test_every_recorded_series_is_asked_for():
     queries = [alert["expr"] for alert in ALERTS.values()] + list(RECORDED.values())
     queries += [query for board in BOARDS for _, query in board_queries(board)]
     assert RECORDED.keys() <= set.union(*map(metric_names, queries))
-
-
-def test_objectives_are_those_of_the_windows_that_the_config_has():
-    assert RECORDED["mdp:window_ms"] == f"vector({WindowConfig().window_ms})"
-    assert load(CONFIGS / "streaming.yaml").micro_batch.window_ms == WindowConfig().window_ms
 
 
 def test_the_config_for_kubernetes_finds_the_workers_by_their_labels(

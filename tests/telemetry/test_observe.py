@@ -6,7 +6,8 @@ from prometheus_client import REGISTRY
 from contracts import frames
 from contracts.batch import MicroBatch, Outcomes
 from telemetry.config import TelemetryConfig
-from telemetry.observe import Names, Observation, timed_features
+from telemetry.labels import Names
+from telemetry.observe import Observation, timed_features
 
 WINDOW_MS = 7_000
 observe = Observation(TelemetryConfig(), WINDOW_MS)

@@ -31,6 +31,9 @@ OF_THE_SOURCE_DOCUMENT = {
     "errors_total": ("counter", {"component", "reason"}),
 }
 OURS = {
+    "stream_provider_last_event_timestamp_seconds": ("gauge", {"provider"}),
+    "stream_provider_max_silence_seconds": ("gauge", {"provider"}),
+    "microbatch_window_ms": ("gauge", set()),
     "stream_partition_events": ("gauge", {"topic", "partition", "outcome"}),
     "stream_watermark_delay_seconds": ("gauge", {"topic", "partition"}),
     "stream_consumer_lag_offsets": ("gauge", {"topic", "partition"}),
@@ -59,7 +62,8 @@ def running(deploy: Deployments) -> Iterator[Running]:
         market_topic(deploy.stack.kafka.bootstrap, EVENTS), partitions=PARTITIONS, rules=RULES, features=FEATURES
     )
     endpoints = Endpoints(free_ports(1))
-    worker = flow.start(f"telemetry.metrics_port={endpoints.port}", "telemetry.log_format=json")
+    telemetry = [f"metrics_port={endpoints.port}", "log_format=json", "max_silence_s={feed: 60}"]
+    worker = flow.start(*(f"telemetry.{setting}" for setting in telemetry))
     until(lambda: endpoints.is_ready or worker.poll() is not None, "a worker that is ready")
     assert worker.poll() is None, flow.said.read_text()
     until(flow.has_caught_up, "all of the log")

@@ -1,0 +1,28 @@
+"""Names that come with the data, as values of labels: so few that the number of series is bounded."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+OTHER: Final = "other"
+MOST_PROVIDERS: Final = 50
+PROVIDER: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}"  # what a provider's name has to be like to become a label
+
+
+class Names:
+    """The first `most` names that fit keep themselves as labels; all others share the label `other`."""
+
+    def __init__(self, most: int, fitting: str = ".*") -> None:
+        self._most, self._fitting = most, re.compile(fitting, re.DOTALL)
+        self._known: set[str] = set()
+
+    def label(self, name: str) -> str:
+        if name not in self._known:
+            if len(self._known) == self._most or not self._fitting.fullmatch(name):
+                return OTHER
+            self._known.add(name)
+        return name
+
+
+PROVIDERS: Final = Names(MOST_PROVIDERS, PROVIDER)
