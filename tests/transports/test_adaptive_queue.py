@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, Producer
 
 from tests.harness import until
 from transports.kafka.adaptive_queue import AdaptiveQueue
-from transports.kafka.fetches import NARROW, WIDE, Answers
+from transports.kafka.fetches import NARROW, WIDE
 
 SMALL = b"x" * 200
 COUNT = 5_000
@@ -34,9 +34,8 @@ class Reading:
         self.at_end = False
         self.queue.start_at(0)
 
-    def _connect(self, limits: Mapping[str, Any], answers: Answers | None) -> Consumer:
+    def _connect(self, limits: Mapping[str, Any], callbacks: Mapping[str, Any]) -> Consumer:
         self.opened.append(limits)
-        reports = {} if answers is None else {"statistics.interval.ms": 200, "stats_cb": answers.report}
         return Consumer(
             {
                 "bootstrap.servers": self._kafka,
@@ -46,7 +45,7 @@ class Reading:
                 "queued.max.messages.kbytes": 256,
                 "fetch.queue.backoff.ms": 5,
                 **{name.replace("_", "."): value for name, value in limits.items()},
-                **reports,
+                **callbacks,
             }
         )
 

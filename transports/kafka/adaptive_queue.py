@@ -2,14 +2,15 @@
 
 Reading begins narrow, which reads everything. Where it is behind, and what fetches bring is many and small, a second
 consumer goes on wide. As soon as that one meets anything else than records and the end, or nothing for a second, the
-first goes on where it stopped, and tells what there is to tell.
+first goes on where it stopped, and tells what there is to tell. A batch that is too large for the second ends its
+connection, which it reports as an error.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError
 
@@ -19,15 +20,14 @@ from transports.kafka.fetches import NARROW, WIDE, Answers
 from transports.kafka.object_queue import Notice
 from transports.kafka.queues import PartitionQueue, open_queue
 
-# A connection that ends for a batch that is too large is not reported: it looks as if there was nothing more to read.
 _PATIENCE_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 10.0  # until wide fetches are tried again
 
-Connect = Callable[[Mapping[str, ClientOption], Answers | None], Consumer]
+Connect = Callable[[Mapping[str, ClientOption], Mapping[str, Any]], Consumer]
 
 
 class AdaptiveQueue:
-    """One partition, as a `PartitionQueue`; `connect` opens a consumer with further options, which reports its answers.
+    """One partition, as a `PartitionQueue`; `connect` opens a consumer with further options and with callbacks.
 
     Attributes:
         consumer: the one that is always there, for what else is asked of the partition.
@@ -36,9 +36,10 @@ class AdaptiveQueue:
     def __init__(self, connect: Connect, topic: str, partition: int) -> None:
         self._connect, self._place = connect, (topic, partition)
         self._answers = Answers()
-        self.consumer = connect(NARROW, self._answers)
+        self.consumer = connect(NARROW, self._answers.callbacks)
         self._narrow = open_queue(self.consumer, *self._place)
         self._wide: tuple[Consumer, PartitionQueue] | None = None
+        self._is_broken = False  # the wide consumer's connection, or was
         self._next = 0
         self._due = 0.0  # until when the wide consumer has to bring something
         self._not_before = 0.0
@@ -68,7 +69,7 @@ class AdaptiveQueue:
     def notices(self) -> Iterator[Notice]:
         """What the consumers have to tell besides; their callbacks run here."""
         yield from self._narrow.notices()
-        if self._wide is not None and any(self._wide[1].notices()):
+        if self._wide is not None and (any(self._wide[1].notices()) or self._is_broken):
             self._narrow_down()
 
     def close(self) -> None:
@@ -88,10 +89,14 @@ class AdaptiveQueue:
 
     def _widen(self) -> None:
         self._narrow.stop()
-        consumer = self._connect(WIDE, None)
+        self._is_broken = False
+        consumer = self._connect(WIDE, {"error_cb": self._break})
         queue = open_queue(consumer, *self._place)
         queue.start_at(self._next)
         self._wide, self._due = (consumer, queue), time.monotonic() + _PATIENCE_SECONDS
+
+    def _break(self, _: KafkaError) -> None:
+        self._is_broken = True
 
     def _narrow_down(self) -> None:
         self._not_before = time.monotonic() + _PAUSE_SECONDS

@@ -8,7 +8,7 @@ So a fetch may be large where no batch may become large, and has to be small whe
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -32,7 +32,7 @@ MODERATE: Final[dict[str, ClientOption]] = {"fetch_max_bytes": 32_768, "message_
 
 _MOST_BYTES: Final = 65_536  # of records in an answer: with more of them, answers are few
 _LEAST_ANSWERS: Final = 20  # a second, of a partition that is behind: with fewer of them, they cost little
-_LEAST_AT_END: Final = 200  # of one that is not, and gains nothing but that
+_LEAST_AT_END: Final = 1_000  # of one that is not, and gains nothing but that
 
 
 class _Sizes(msgspec.Struct):
@@ -56,11 +56,14 @@ _decoder: Final = msgspec.json.Decoder(_Statistics)
 class Answers:
     """What a consumer of one partition reports of the broker's answers, every second (STATISTICS.md of librdkafka)."""
 
-    interval_ms: Final = 1_000
-
     def __init__(self) -> None:
         self.are_many_and_small = False
         self._have_reached_the_end = False
+
+    @property
+    def callbacks(self) -> dict[str, Any]:
+        """What a consumer is configured with so that it reports here."""
+        return {"statistics.interval.ms": 1_000, "stats_cb": self.report}
 
     def reach_the_end(self) -> None:
         """There is no more to read for now."""

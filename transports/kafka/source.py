@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from bytewax.inputs import FixedPartitionedSource
 from confluent_kafka import OFFSET_INVALID, Consumer, TopicPartition
@@ -23,7 +23,6 @@ from telemetry.outage import Outage
 from transports.kafka.adaptive_queue import AdaptiveQueue
 from transports.kafka.config import ClientOption, KafkaConfig
 from transports.kafka.end_offsets import EndOffsets
-from transports.kafka.fetches import Answers
 from transports.kafka.partition import KafkaPartition, Place, Saved
 from transports.kafka.topic_identity import TopicIdentity
 from transports.kafka.topics import SourceError, first_time_ms, partitions_of
@@ -136,15 +135,14 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
                 f"the topic has lost its end, or is another one; read it anew under another --name"
             )
 
-    def _connect(self, limits: Mapping[str, ClientOption], answers: Answers | None) -> Consumer:
+    def _connect(self, limits: Mapping[str, ClientOption], callbacks: Mapping[str, Any]) -> Consumer:
         queued = min(max(_QUEUED_KB // len(self._partitions), _LEAST_QUEUED_KB), _MOST_QUEUED_KB)
         client = self.config.client(
             group_id=self.config.consumer_group,
             queued_max_messages_kbytes=queued,
             **limits,
         )
-        reports = {} if answers is None else {"statistics.interval.ms": answers.interval_ms, "stats_cb": answers.report}
-        return Consumer({**client, **_CONSUMER, **reports})
+        return Consumer({**client, **_CONSUMER, **callbacks})
 
     @cached_property
     def batch_size(self) -> int:
