@@ -13,30 +13,42 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from confluent_kafka import Producer
+
+from contracts.batch import MicroBatch
+from contracts.record import Fetch, Records
 from features.bars.windows import Windows
 from features.rolling.rolling import RollingFeatures
 from flows import endpoints
+from flows.settings import Settings
 from flows.spec import MARKET
 from inference.engine import Inference
 from mdp.runtime.worker import run
 from sinks.timescale import TimescaleWriter
 from transports.kafka.partition import KafkaPartition
+from transports.kafka.source import Decode
 from transports.kafka.transactional_writer import TransactionalWriter
 
 _notes: list[tuple[str, int, int, int]] = []  # step, partition, end of the window, when; nanoseconds
 _read: dict[int, tuple[int, int]] = {}  # of each partition: when the reading of its latest batch began and ended
-_records: dict[int, list[Any]] = {}  # of each partition: those of its latest batch
+_records: dict[int, list[Records]] = {}  # of each partition: those of its latest batch
+
+_Machine = TypeVar("_Machine")
+_Result = TypeVar("_Result")
+_Step = Callable[[_Machine, MicroBatch], MicroBatch]
+_Write = Callable[[_Machine, Sequence[MicroBatch]], _Result]
+_Read = Callable[[KafkaPartition], Iterable[tuple[str, MicroBatch]]]
 
 
-def _note(step: str, batch: Any, at: int) -> None:
+def _note(step: str, batch: MicroBatch, at: int) -> None:
     _notes.extend((step, batch.partition, end, at) for end in batch.bars["window_end"].unique())
 
 
-def _timed_step(step: str, run: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _timed_step(step: str, run: _Step[_Machine]) -> _Step[_Machine]:
     @functools.wraps(run)
-    def timed(machine: Any, batch: Any) -> Any:
+    def timed(machine: _Machine, batch: MicroBatch) -> MicroBatch:
         began = time.time_ns()
         result = run(machine, batch)
         ended = time.time_ns()
@@ -50,7 +62,7 @@ def _timed_step(step: str, run: Callable[[Any, Any], Any]) -> Callable[[Any, Any
     return timed
 
 
-def _note_reading(batch: Any) -> None:
+def _note_reading(batch: MicroBatch) -> None:
     began, ended = _read[batch.partition]
     _note("read", batch, began)
     _note("read.done", batch, ended)
@@ -61,9 +73,9 @@ def _note_reading(batch: Any) -> None:
             _notes.extend(("appended", batch.partition, end, time_ns) for time_ns in times)
 
 
-def _timed_write(step: str, write: Callable[[Any, Sequence[Any]], Any]) -> Callable[[Any, Sequence[Any]], Any]:
+def _timed_write(step: str, write: _Write[_Machine, _Result]) -> _Write[_Machine, _Result]:
     @functools.wraps(write)
-    def timed(writer: Any, batches: Sequence[Any]) -> Any:
+    def timed(writer: _Machine, batches: Sequence[MicroBatch]) -> _Result:
         began = time.time_ns()
         result = write(writer, batches)
         ended = time.time_ns()
@@ -79,27 +91,27 @@ def _timed_write(step: str, write: Callable[[Any, Sequence[Any]], Any]) -> Calla
 class _TimedProducer:
     """A producer that notes when a transaction's commit begins and ends."""
 
-    def __init__(self, producer: Any, written: list[int]) -> None:
+    def __init__(self, producer: Producer, written: list[int]) -> None:
         self._producer, self._written = producer, written
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._producer, name)
 
-    def commit_transaction(self, *given: Any) -> None:
+    def commit_transaction(self, *given: float) -> None:
         self._written.append(time.time_ns())
         self._producer.commit_transaction(*given)
         self._written.append(time.time_ns())
 
 
-def _timed_commit(write: Callable[[Any, Sequence[Any]], Any]) -> Callable[[Any, Sequence[Any]], Any]:
+def _timed_commit(write: _Write[TransactionalWriter, None]) -> _Write[TransactionalWriter, None]:
     @functools.wraps(write)
-    def timed(writer: Any, batches: Sequence[Any]) -> Any:
+    def timed(writer: TransactionalWriter, batches: Sequence[MicroBatch]) -> None:
         written: list[int] = []
         plain = writer._producer
         if plain is not None:
-            writer._producer = _TimedProducer(plain, written)
+            writer._producer = cast(Producer, _TimedProducer(plain, written))
         try:
-            return write(writer, batches)
+            write(writer, batches)
         finally:
             if isinstance(writer._producer, _TimedProducer):
                 writer._producer = plain
@@ -110,9 +122,9 @@ def _timed_commit(write: Callable[[Any, Sequence[Any]], Any]) -> Callable[[Any, 
     return timed
 
 
-def _timed_read(next_batch: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _timed_read(next_batch: _Read) -> _Read:
     @functools.wraps(next_batch)
-    def timed(partition: Any) -> Any:
+    def timed(partition: KafkaPartition) -> Iterable[tuple[str, MicroBatch]]:
         began = time.time_ns()
         items = next_batch(partition)
         for _, batch in items:
@@ -122,21 +134,25 @@ def _timed_read(next_batch: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return timed
 
 
-def _kept_records(decode: Callable[[Iterable[Any]], Any]) -> Callable[[Iterable[Any]], Any]:
-    def kept(parts: Iterable[Any]) -> Iterator[Any]:
-        records: list[Any] = []
-        for part in parts:
-            _records[part.partition] = records
-            records.append(part.records)
-            yield part
+def _kept(parts: Iterable[Fetch]) -> Iterator[Fetch]:
+    records: list[Records] = []
+    for part in parts:
+        _records[part.partition] = records
+        records.append(part.records)
+        yield part
 
-    return lambda parts: decode(kept(parts))
+
+def _noting_records(events: Callable[[Settings], Decode]) -> Callable[[Settings], Decode]:
+    def decoder(settings: Settings) -> Decode:
+        decode = events(settings)
+        return lambda parts: decode(_kept(parts))
+
+    return decoder
 
 
 def _instrument() -> None:
-    events = endpoints.events
-    endpoints.events = lambda settings: _kept_records(events(settings))
-    for owner, method, wrap in (
+    points: list[tuple[object, str, Callable[..., object]]] = [
+        (endpoints, "events", _noting_records),
         (KafkaPartition, "next_batch", _timed_read),
         (Windows, "step", functools.partial(_timed_step, "windows")),
         (RollingFeatures, "step", functools.partial(_timed_step, "rolling")),
@@ -144,7 +160,8 @@ def _instrument() -> None:
         (TransactionalWriter, "write", functools.partial(_timed_write, "kafka")),
         (TransactionalWriter, "_write", _timed_commit),
         (TimescaleWriter, "write", functools.partial(_timed_write, "timescale")),
-    ):
+    ]
+    for owner, method, wrap in points:
         setattr(owner, method, wrap(getattr(owner, method)))
 
 

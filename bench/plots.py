@@ -10,6 +10,9 @@ import matplotlib as mpl
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 
 from bench.results import load
 
@@ -23,7 +26,12 @@ LABELS = {
     "rss_mb": "resident, MB",
 }
 # The same results give the same files.
-STYLE = {"svg.hashsalt": "mdp", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+STYLE: dict[RcKeyType, str | bool] = {
+    "svg.hashsalt": "mdp",
+    "svg.fonttype": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 
 
 def main() -> None:
@@ -79,7 +87,7 @@ def growth(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     _save(figure, "bench-growth")
 
 
-def _grown(axes: Any, points: Sequence[tuple[float, float]]) -> None:
+def _grown(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
     if not points:
         axes.set_axis_off()
         return
@@ -88,7 +96,7 @@ def _grown(axes: Any, points: Sequence[tuple[float, float]]) -> None:
     axes.loglog(values, [costs[0] * value / values[0] for value in values], linestyle=":", color=OTHERS)
 
 
-def _save(figure: Any, name: str) -> None:
+def _save(figure: Figure, name: str) -> None:
     figure.tight_layout()
     figure.savefig(IMAGES / f"{name}.svg", metadata={"Date": None})
     plt.close(figure)
