@@ -16,7 +16,7 @@ from mdp.local.process import ServerProcess, run_as
 from mdp.local.records import read_record, write_private, write_record
 from transports.kafka import readiness
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0  # it looks through its logs after a kill, on a machine that may be busy
 STOP_SECONDS = 30.0  # includes assembling the ahead-of-time cache, once per user
 
 PROPERTIES = """\
