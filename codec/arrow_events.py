@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from codec.arrow_size import check_size, is_referring, is_text, stated_size, text_bytes, types_in, view_bytes
 from contracts.budgets import RECORD_BYTES
-from contracts.event import BAR, PARSED, PLACE, VERSION
+from contracts.event import BAR, OF_BARS, PARSED, PLACE, VERSION
 from contracts.record import Buffer, is_arrow
 
 _IN_PLACE: Final = pa.ipc.IpcReadOptions(use_threads=False)
@@ -103,7 +103,7 @@ def frame(rows: pa.Table) -> pl.DataFrame:
     present = pl.DataFrame(pl.from_arrow(rows))
     is_bar = pl.col("kind") == BAR
     whole = {name: pl.col(name) if name in present.columns else pl.lit(None, dtype) for name, dtype in _ROW.items()}
-    return present.select(**whole | {name: pl.when(is_bar).then(whole[name]) for name in (*"ohl", "interval")})
+    return present.select(**whole | {name: pl.when(is_bar).then(whole[name]) for name in OF_BARS})
 
 
 def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:

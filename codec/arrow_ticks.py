@@ -1,6 +1,6 @@
 """The fast path of Arrow records: ticks that keep the contract, found in whole columns of many records at once.
 
-What is not as plain as that is not judged here, but left to the rules of `contracts.event`.
+What is not as plain as that is not judged here, but left to `contracts.event_rules`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from codec.event_rows import places
 from codec.timestamps import parse_timestamps
 from contracts.batch import NO_EVENTS
 from contracts.budgets import RECORD_BYTES, Room
-from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, PARSED, in_time, latest
+from contracts.event import NEEDED_BY_TICKS, OF_BARS, PARSED, TICK
+from contracts.event_rules import in_time, latest
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
 from contracts.record import Records
+from contracts.values import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME
 from native.arrow_layout import ABSENT, ROLES, Layout, forget, layout_of, learn, schema_of
 from native.arrow_scan import OTHER, Ticks, row_counts, scan
 
@@ -32,10 +34,11 @@ _Bools = npt.NDArray[np.bool_]
 _Tables = Mapping[int, pa.Table]  # by the index of their record in the fetch
 
 _TICK: Final = b"tick"
-_REQUIRED: Final = ("provider", "symbol", "kind", "c", "v")
-_JUDGED: Final = [*_REQUIRED, "src_ts", "src_text", "event_id", "seq", "flaw"]
-_KEPT: Final = ["provider", "symbol", "c", "v", "seq", "event_id"]
-_UNSAID: Final = {"kind": "tick", **dict.fromkeys(("o", "h", "l", "seq", "event_id"))}
+_REQUIRED: Final = [name for name in NEEDED_BY_TICKS if name != "src_ts"]
+_JUDGED: Final = [*TICK, "src_text", "flaw"]
+_KEPT: Final = [name for name in TICK if name not in ("kind", "src_ts")]
+_OPTIONAL: Final = [name for name in TICK if name not in NEEDED_BY_TICKS]
+_UNSAID: Final = {"kind": "tick", **dict.fromkeys(name for name in EVENTS if name in (*OF_BARS, *_OPTIONAL))}
 _DEFAULTS: Final = {name: pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items()}
 
 
@@ -170,12 +173,12 @@ class ArrowReader:
 def _scanned(found: Ticks, records: Records, layout: Layout) -> pl.DataFrame:
     """Ticks as EVENTS. Their texts stay where they are in the records."""
     data = pa.py_buffer(records.values.data)
-    columns: dict[str, Any] = {name: getattr(found, name) for name in ("record", "row", "src_ts", "c", "v")}
+    columns: dict[str, Any] = {name: getattr(found, name) for name in ("record", "row", "src_ts")}
     columns["offset"] = records.offsets[found.record]
-    for name in ("provider", "symbol", "event_id", "seq"):
+    for name in _KEPT:
         if layout.column[ROLES.index(name)] != ABSENT:
             values = getattr(found, name)
-            columns[name] = values if name == "seq" else _texts(values, data)
+            columns[name] = _texts(values, data) if EVENTS[name] == pl.String else values
     return with_event_ids(_events(columns))
 
 

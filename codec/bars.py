@@ -17,32 +17,17 @@ import polars as pl
 from codec.decode import UNDECODABLE
 from codec.refused import refused_record
 from codec.timestamps import parse_timestamps
+from contracts.bar import Bar
 from contracts.batch import NO_BARS, MicroBatch, Outcomes
+from contracts.columns import time_fields
 from contracts.duration import format_duration
-from contracts.event import CONTRACT
+from contracts.event_rules import CONTRACT
 from contracts.frames import BARS, REFUSED
 from contracts.record import TOMBSTONE, Fetch, Records
 
-
-class Bar(msgspec.Struct, gc=False):
-    """A record of the bars topic; times are ISO 8601 text, vwap is null when volume is 0."""
-
-    provider: str
-    symbol: str
-    interval: str
-    window_start: str
-    window_end: str
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    vwap: float | None
-    trades: int
-    revision: int
-
-
 _decoder: Final = msgspec.json.Decoder(Bar)
+_TIMES: Final = time_fields(Bar)
+_CARRIED: Final = [name for name in Bar.__struct_fields__ if name in BARS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +86,8 @@ def _bar(value: bytes | None) -> Bar:
 
 
 def _frame(bars: list[Bar], offsets: npt.NDArray[np.int64]) -> pl.DataFrame:
-    columns = dict(zip(Bar.__struct_fields__, zip(*map(msgspec.structs.astuple, bars), strict=True), strict=True))
-    times = {
-        name: parse_timestamps(pl.Series(name, columns[name], pl.String)) for name in ("window_start", "window_end")
-    }
+    columns = {name: [getattr(bar, name) for bar in bars] for name in _CARRIED}
+    times = {name: parse_timestamps(pl.Series(name, columns[name], pl.String)) for name in _TIMES}
     places = {"offset": offsets, "row": np.zeros(len(offsets), np.int64)}
     return pl.DataFrame({**columns, **times, **places}, schema=BARS)
 

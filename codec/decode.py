@@ -24,7 +24,8 @@ from codec.ticks import TickReader
 from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch, Outcomes
 from contracts.binary import NONE, BinaryColumn, Chained
 from contracts.budgets import Room
-from contracts.event import BAR, PARSED, BarEvent, Event, accepted, explain
+from contracts.event import BAR, PARSED, AnyEvent, BarEvent, Event
+from contracts.event_rules import accepted, explain
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
 from contracts.record import ARROW, JSON, MSGPACK, TOMBSTONE, Buffer, Fetch, Records
@@ -158,7 +159,7 @@ def _decoder(content_type: str) -> Callable[[Buffer], Event]:
     return decoder
 
 
-def _by_kind(event: Callable[[Buffer], Event], bar: Callable[[Buffer], BarEvent]) -> Callable[[Buffer], Event]:
+def _by_kind(event: Callable[[Buffer], Event], bar: Callable[[Buffer], Event]) -> Callable[[Buffer], Event]:
     """Reads a second time what turns out to be a bar: others may hold anything in the fields that only bars have."""
 
     def decode(payload: Buffer) -> Event:
@@ -169,8 +170,8 @@ def _by_kind(event: Callable[[Buffer], Event], bar: Callable[[Buffer], BarEvent]
 
 
 _DECODERS: Final[dict[str, Callable[[Buffer], Event]]] = {
-    JSON: _by_kind(msgspec.json.Decoder(Event).decode, msgspec.json.Decoder(BarEvent).decode),
-    MSGPACK: _by_kind(msgspec.msgpack.Decoder(Event).decode, msgspec.msgpack.Decoder(BarEvent).decode),
+    JSON: _by_kind(msgspec.json.Decoder(AnyEvent).decode, msgspec.json.Decoder(BarEvent).decode),
+    MSGPACK: _by_kind(msgspec.msgpack.Decoder(AnyEvent).decode, msgspec.msgpack.Decoder(BarEvent).decode),
 }
 _TYPES: Final = (*_DECODERS, ARROW)
 

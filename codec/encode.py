@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 import polars as pl
 
-from contracts.event import VERSION
+from contracts.event import TIMES, VERSION, WIRE
 from contracts.record import ARROW, JSON, MSGPACK
 from contracts.timestamps import format_timestamps
 
@@ -16,44 +16,10 @@ Encoding = Literal["json", "msgpack", "arrow"]
 
 CONTENT_TYPES: Final[dict[Encoding, str]] = {"json": JSON, "msgpack": MSGPACK, "arrow": ARROW}
 
-# In the order in which Event v1 is written down.
-WIRE: Final = pl.Schema(
-    {
-        "provider": pl.String,
-        "symbol": pl.String,
-        "kind": pl.String,
-        "interval": pl.String,
-        "src_ts": pl.Int64,
-        "ingest_ts": pl.Int64,
-        "o": pl.Float64,
-        "h": pl.Float64,
-        "l": pl.Float64,
-        "c": pl.Float64,
-        "v": pl.Float64,
-        "seq": pl.Int64,
-        "event_id": pl.String,
-    }
+# A row of a WIRE frame; `ver` has no default, because it is always written.
+_Row: Final = msgspec.defstruct(
+    "_Row", [("ver", int), *((name, Any, None) for name in WIRE)], omit_defaults=True, gc=False
 )
-_TIMES: Final = ("src_ts", "ingest_ts")
-
-
-class _Event(msgspec.Struct, omit_defaults=True, gc=False):
-    """A row of a WIRE frame; `ver` has no default, because it is always written."""
-
-    ver: int
-    provider: str | None = None
-    symbol: str | None = None
-    kind: str | None = None
-    interval: str | None = None
-    src_ts: str | None = None
-    ingest_ts: str | None = None
-    o: float | None = None
-    h: float | None = None
-    l: float | None = None
-    c: float | None = None
-    v: float | None = None
-    seq: int | None = None
-    event_id: str | None = None
 
 
 def encode(events: pl.DataFrame, encoding: Encoding, rows_per_record: int = 1000) -> list[bytes]:
@@ -89,13 +55,13 @@ def encode_json(events: pl.DataFrame) -> pl.Series:
 def _msgpack(events: pl.DataFrame) -> list[bytes]:
     rows = _with_time_texts(events)
     columns = (rows[name].to_list() if name in rows.columns else [None] * rows.height for name in WIRE)
-    return list(map(msgspec.msgpack.Encoder().encode, map(_Event, [VERSION] * rows.height, *columns)))
+    return list(map(msgspec.msgpack.Encoder().encode, map(_Row, [VERSION] * rows.height, *columns)))
 
 
 def _arrow(events: pl.DataFrame) -> bytes:
     import pyarrow as pa  # noqa: PLC0415 - costs who writes no Arrow half a tenth of a second
 
-    times = [pl.col(name).cast(pl.Datetime("ns", "UTC")) for name in _TIMES if name in events.columns]
+    times = [pl.col(name).cast(pl.Datetime("ns", "UTC")) for name in TIMES if name in events.columns]
     table = events.with_columns(times).to_arrow(compat_level=pl.CompatLevel.oldest())
     # All readers of Arrow know plain strings, not all of them those of Polars, with offsets of 64 bits.
     fields = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in table.schema]
@@ -112,4 +78,4 @@ def _present(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_time_texts(events: pl.DataFrame) -> pl.DataFrame:
-    return events.with_columns(format_timestamps(events[name]) for name in _TIMES if name in events.columns)
+    return events.with_columns(format_timestamps(events[name]) for name in TIMES if name in events.columns)

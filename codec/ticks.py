@@ -1,6 +1,6 @@
 """The fast path: JSON ticks that plainly keep the contract, many at once.
 
-What is not as plain as that is not judged here, but left to the rules of `contracts.event`.
+What is not as plain as that is not judged here, but left to `contracts.event_rules`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import polars as pl
 import pyarrow as pa
 
 from contracts.batch import NO_EVENTS
-from contracts.event import MAX_PRICE, MAX_VOLUME
+from contracts.event import OF_BARS, TICK
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
 from contracts.record import Records
+from contracts.values import MAX_PRICE, MAX_VOLUME
 from native.json_scan import scan
 from native.memory import gather
 
@@ -25,10 +26,10 @@ _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
 _Bools = npt.NDArray[np.bool_]
 
-_SAME: Final = [  # in all ticks
-    pl.Series(name, [value], EVENTS[name])
-    for name, value in {"row": 0, "kind": "tick", "o": None, "h": None, "l": None}.items()
-]
+_TEXTS: Final = [name for name in TICK if EVENTS[name] == pl.String and name != "kind"]
+_NUMBERS: Final = [name for name in ("record", "offset", *TICK) if EVENTS[name] != pl.String and name != "seq"]
+_UNSAID: Final = {"row": 0, "kind": "tick", **dict.fromkeys(name for name in EVENTS if name in OF_BARS)}
+_SAME: Final = [pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items()]  # in all ticks
 
 
 class TickReader:
@@ -60,8 +61,8 @@ class TickReader:
         count = sum(map(len, self._found))
         if not count:
             return NO_EVENTS
-        columns = {name: pl.Series(name, self._of_all(name)) for name in ("record", "offset", "src_ts", "c", "v")}
-        columns |= {name: self._texts(name) for name in ("provider", "symbol", "event_id")}
+        columns = {name: pl.Series(name, self._of_all(name)) for name in _NUMBERS}
+        columns |= {name: self._texts(name) for name in _TEXTS}
         columns["seq"] = _with_nulls(pl.Series("seq", self._of_all("seq")), self._of_all("has_seq"))
         columns |= {column.name: column.new_from_index(0, count) for column in _SAME}
         return with_event_ids(pl.DataFrame([columns[name] for name in EVENTS]))

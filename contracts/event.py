@@ -1,174 +1,179 @@
-"""Event v1: what a record on the events topic holds, and what makes a row of it acceptable."""
+"""Event v1: what a record on the events topic holds."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 import polars as pl
+from msgspec import Meta
+
+from contracts.columns import joined, polars_schema, time_fields
+from contracts.message import MessageType
+from contracts.values import (
+    DURATION_PATTERN,
+    MAX_PRICE,
+    MAX_TEXT_BYTES,
+    MAX_VOLUME,
+    WITHOUT_NUL,
+    Int64,
+    Time,
+    about,
+)
 
 VERSION: Final = 1
-MAX_PRICE: Final = 1e15
-MAX_VOLUME: Final = 1e18
-MAX_TEXT_BYTES: Final = 256
 BAR: Final = "bar"
 KINDS: Final = ("tick", BAR, "heartbeat")
 
 # A window around a time this close to the end of int64 would not fit: a year is far more than any window.
 TIME_BOUND: Final = 2**63 - 1 - 366 * 86_400 * 10**9
 
-Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+# Bounds stand in the JSON Schema only: `contracts.event_rules` look at whole columns, and name what is wrong.
+_Text = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_TEXT_BYTES, "pattern": WITHOUT_NUL})]
+_Price = Annotated[
+    float,
+    Meta(extra_json_schema={"minimum": -MAX_PRICE, "maximum": MAX_PRICE, "x-unit": "currency per unit"}),
+]
+_Volume = Annotated[
+    float, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_VOLUME, "x-unit": "units of the symbol"})
+]
+_Kind = Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
+_Duration = Annotated[str, Meta(extra_json_schema={"pattern": DURATION_PATTERN})]
+
+_ALL, _MARKET, _BARS = KINDS, KINDS[:2], (BAR,)  # the kinds of events that have to have a field
 
 
 class Event(msgspec.Struct, gc=False):
-    """The fields of Event v1 that the pipeline reads of every kind; others are skipped unread.
+    """A tick, a bar or a heartbeat.
 
-    Everything is optional here, so that a missing field is reported by name, together with whatever else is wrong,
-    by the rules below, which look at whole columns.
+    A field that is null counts as missing; other fields are ignored, so are o, h, l and interval of what is no bar. Not
+    said here: l <= o, c <= h; the interval of a bar divides the window; texts have at most 256 bytes of UTF-8; src_ts
+    exists in the calendar, and is not too far ahead of the record's own timestamp.
     """
 
-    provider: str | None = None
-    symbol: str | None = None
-    kind: str | None = None
-    src_ts: str | None = None
-    c: float | None = None
-    v: float | None = None
-    seq: Int64 | None = None
-    event_id: str | None = None
-    ver: Literal[1] = 1
+    ver: Annotated[Literal[1], about("Version of the format.")] = 1
+    provider: Annotated[_Text, about("Who sends it: a feed has a watermark of its own.", needed_by=_ALL)] | None = None
+    symbol: Annotated[_Text, about("What is traded; the key of the record.", needed_by=_MARKET)] | None = None
+    kind: Annotated[_Kind, about("tick, bar or heartbeat.", needed_by=_ALL)] | None = None
+    interval: Annotated[_Duration, about("Length of a bar, which divides the window.", needed_by=_BARS)] | None = None
+    src_ts: Annotated[Time, about("When it happened; of a bar its start.", needed_by=_ALL)] | None = None
+    ingest_ts: Annotated[Time, about("When the producer saw it; nobody reads it.", is_read=False)] | None = None
+    o: Annotated[_Price, about("Open of a bar.", needed_by=_BARS)] | None = None
+    h: Annotated[_Price, about("High of a bar.", needed_by=_BARS)] | None = None
+    l: Annotated[_Price, about("Low of a bar.", needed_by=_BARS)] | None = None
+    c: Annotated[_Price, about("Price of a tick, close of a bar.", needed_by=_MARKET)] | None = None
+    v: Annotated[_Volume, about("Volume.", needed_by=_MARKET)] | None = None
+    seq: Annotated[Int64, about("Orders events of one time, and with it tells them apart.")] | None = None
+    event_id: Annotated[_Text, about("Tells events apart; derived where it is absent.")] | None = None
 
 
-class BarEvent(Event, gc=False):
-    """What is read of an event of kind bar. Other kinds may carry these fields: nothing looks at them."""
+def _event_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Which fields are needed and which are looked at depends on the kind."""
+    properties = {name: value for name, value in schema["properties"].items() if name in READ}
+    of_bars = {name: properties.pop(name) for name in OF_BARS}
+    conditions = [
+        _present(*NEEDED_BY_ALL),
+        {"if": _is_kind("heartbeat"), "else": _present(*NEEDED_BY_MARKET)},
+        {"if": _is_kind(BAR), "then": {"properties": of_bars}},
+        {"if": _is_kind(BAR), "then": _present(*of_bars)},
+    ]
+    return {**schema, "properties": properties, "allOf": conditions}
 
-    interval: str | None = None
-    o: float | None = None
-    h: float | None = None
-    l: float | None = None
 
+def _present(*names: str) -> dict[str, Any]:
+    """These are there, and not null."""
+    return {"required": list(names), "properties": {name: {"not": {"type": "null"}} for name in names}}
+
+
+def _is_kind(kind: str) -> dict[str, Any]:
+    return {"properties": {"kind": {"const": kind}}, "required": ["kind"]}
+
+
+EVENT_V1: Final = MessageType(
+    name="events",
+    version="1.0.0",
+    struct=Event,
+    refine=_event_schema,
+    examples=(
+        {
+            "ver": 1,
+            "provider": "ibkr_primary",
+            "symbol": "SPY",
+            "kind": "tick",
+            "src_ts": "2025-10-24T14:02:01.234567Z",
+            "c": 425.15,
+            "v": 1200,
+        },
+        {
+            "ver": 1,
+            "provider": "ibkr_primary",
+            "symbol": "SPY",
+            "kind": "bar",
+            "interval": "30s",
+            "src_ts": "2025-10-24T14:02:00Z",
+            "o": 425.1,
+            "h": 425.2,
+            "l": 425.0,
+            "c": 425.15,
+            "v": 1200,
+        },
+        {"ver": 1, "provider": "ibkr_primary", "kind": "heartbeat", "src_ts": "2025-10-24T14:02:01Z"},
+    ),
+)
+
+FIELDS: Final = {field.name: field for field in EVENT_V1.fields}
+
+
+def _needed_by(*kinds: str) -> tuple[str, ...]:
+    """The fields that exactly these kinds of events have to have."""
+    return tuple(name for name, field in FIELDS.items() if field.extra.get("needed_by") == kinds)
+
+
+READ: Final = tuple(name for name, field in FIELDS.items() if field.extra.get("is_read", True))
+NEEDED_BY_ALL: Final = _needed_by(*_ALL)
+NEEDED_BY_MARKET: Final = _needed_by(*_MARKET)
+OF_BARS: Final = _needed_by(*_BARS)
+TICK: Final = tuple(name for name in READ if name not in (*OF_BARS, "ver"))  # what is read of a tick
+NEEDED_BY_TICKS: Final = tuple(name for name in TICK if name in (*NEEDED_BY_ALL, *NEEDED_BY_MARKET))
+
+
+def scanned(*names: str) -> tuple[str, ...]:
+    """The fields of a tick in the order in which a compiled scanner has them.
+
+    Raises:
+        ValueError: they are not what is read of a tick: the declaration has changed, and the scanner has to follow.
+    """
+    if set(names) != set(TICK):
+        raise ValueError(f"a scanner reads {', '.join(names)}, and a tick has {', '.join(TICK)}")
+    return names
+
+
+def _reading(names: Sequence[str]) -> type[Event]:
+    """An event of which these fields are read, and others are skipped, whatever they hold.
+
+    Everything is optional, so that a missing field is reported by name, together with whatever else is wrong, by
+    `contracts.event_rules`, which look at whole columns.
+    """
+    fields = [(one.name, one.type, one.default) for one in msgspec.structs.fields(Event) if one.name in names]
+    return cast("type[Event]", msgspec.defstruct("Event", fields, gc=False))
+
+
+AnyEvent: Final = _reading(["ver", *TICK])  # of any kind: those that are no bars may hold anything in the other fields
+BarEvent: Final = _reading(READ)
+
+# The columns of events as they are written down, in their order; times are int64 nanoseconds.
+WIRE: Final = pl.Schema({name: dtype for name, dtype in polars_schema(Event).items() if name != "ver"})
+TIMES: Final = time_fields(Event)
 
 # Where a row came from: the index of its record in the fetch, its place in the log, the record's own timestamp.
 PLACE: Final = {"record": pl.Int64, "offset": pl.Int64, "row": pl.Int64, "record_ts": pl.Int64}
 
 # Of the columns below, `src_ts` holds nanoseconds, and null where the text of the record, in `src_text`, is no time;
-# `flaw` says what the other columns cannot show to be wrong.
-PARSED: Final = pl.Schema(
-    {
-        **PLACE,
-        "provider": pl.String,
-        "symbol": pl.String,
-        "kind": pl.String,
-        "interval": pl.String,  # like o, h and l, of bars only
-        "src_text": pl.String,
-        "o": pl.Float64,
-        "h": pl.Float64,
-        "l": pl.Float64,
-        "c": pl.Float64,
-        "v": pl.Float64,
-        "seq": pl.Int64,
-        "event_id": pl.String,
-        "flaw": pl.String,
-        "src_ts": pl.Int64,
-    }
+# `flaw` says what the other columns cannot show to be wrong. Of what is no bar, those of bars are null.
+_JUDGED: Final = {name: WIRE[name] for name in READ if name != "ver"}
+PARSED: Final = joined(
+    PLACE,
+    {name: dtype for name, dtype in _JUDGED.items() if name != "src_ts"},
+    {"src_text": pl.String, "flaw": pl.String, "src_ts": pl.Int64},
 )
-
-_Ints = npt.NDArray[np.int64]
-_Bools = npt.NDArray[np.bool_]
-
-CONTRACT: Final = "contract"
-FUTURE: Final = "future"
-
-
-def in_time(times: _Ints, record_ts: _Ints, max_future_ns: int) -> _Bools:
-    """Where a time is within bounds and not too far ahead."""
-    return (times >= -TIME_BOUND) & (times <= latest(record_ts, max_future_ns))
-
-
-def latest(record_ts: _Ints, max_future_ns: int) -> _Ints:
-    """Up to when a time is in bounds; a record without a timestamp of its own cannot judge what is too far ahead."""
-    return np.where(record_ts > 0, np.minimum(record_ts + max_future_ns, TIME_BOUND), TIME_BOUND)
-
-
-@cache
-def accepted(window_ns: int, max_future_ns: int) -> pl.Expr:
-    """True for the rows of a PARSED frame, with interval lengths, that may enter the pipeline."""
-    violations = [broken for broken, _ in _contract(window_ns)]
-    return ~pl.any_horizontal(*violations, _ahead(max_future_ns))
-
-
-def explain(rows: pl.DataFrame, window_ns: int) -> pl.DataFrame:
-    """Columns reason and error for rows that `accepted` refused; the first broken rule speaks."""
-    explained = rows.select(error=_first_broken(window_ns))
-    ahead = pl.lit("src_ts is too far ahead of the record's own timestamp")
-    return explained.select(
-        reason=pl.when(pl.col("error").is_null()).then(pl.lit(FUTURE)).otherwise(pl.lit(CONTRACT)),
-        error=pl.col("error").fill_null(ahead),
-    )
-
-
-@cache
-def _first_broken(window_ns: int) -> pl.Expr:
-    verdict: Any = pl.when(False).then(pl.lit("", pl.String))
-    for broken, error in _contract(window_ns):
-        verdict = verdict.when(broken).then(error)
-    expression: pl.Expr = verdict.otherwise(None)
-    return expression
-
-
-def _contract(window_ns: int) -> list[tuple[pl.Expr, pl.Expr]]:
-    """Pairs of (the rule is broken, what to say). A null in a comparison breaks nothing: `_required` minds nulls."""
-    kind = pl.col("kind")
-    is_event, is_bar = kind.ne_missing("heartbeat"), kind.eq_missing("bar")
-    rules = [
-        (pl.col("flaw").is_not_null(), pl.col("flaw")),
-        (kind.is_null(), pl.lit("kind is missing")),
-        (~kind.is_in(KINDS), pl.lit("kind is none of tick, bar, heartbeat")),
-        (pl.col("provider").is_null(), pl.lit("provider is missing")),
-        *(_required(name, is_event) for name in ("symbol", "c", "v")),
-        *(_required(name, is_bar) for name in ("o", "h", "l", "interval")),
-        *(_text(name) for name in ("provider", "symbol", "event_id")),
-        (pl.col("src_ts").is_null() & pl.col("src_text").is_null(), pl.lit("src_ts is missing")),
-        (pl.col("src_ts").is_null(), pl.lit("src_ts is not an ISO 8601 time with a zone, within 64-bit nanoseconds")),
-        (
-            ~pl.col("src_ts").is_between(-TIME_BOUND, TIME_BOUND),
-            pl.lit("src_ts lies within a year of the end of 64-bit nanoseconds"),
-        ),
-        *(_number(name, MAX_PRICE) for name in ("o", "h", "l", "c")),
-        _number("v", MAX_VOLUME),
-        (pl.col("v") < 0, pl.lit("v is negative")),
-        (pl.col("l") > pl.min_horizontal("o", "c", "h"), pl.lit("l is above o, c or h")),
-        (pl.col("h") < pl.max_horizontal("o", "c"), pl.lit("h is below o or c")),
-        (
-            is_bar & _divides(window_ns).not_(),
-            pl.lit(f"interval does not divide the window of {window_ns // 10**6} ms"),
-        ),
-    ]
-    return [(broken.fill_null(value=False), error) for broken, error in rules]
-
-
-def _required(name: str, applies: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    return applies & pl.col(name).is_null(), pl.lit(f"{name} is missing")
-
-
-def _text(name: str) -> tuple[pl.Expr, pl.Expr]:
-    text = pl.col(name)
-    length = text.str.len_bytes()
-    broken = (length == 0) | (length > MAX_TEXT_BYTES) | text.str.contains("\0", literal=True)
-    return broken, pl.lit(f"{name} is empty, longer than {MAX_TEXT_BYTES} bytes or holds a NUL")
-
-
-def _number(name: str, most: float) -> tuple[pl.Expr, pl.Expr]:
-    written = f"{most:g}".replace("+", "")
-    return ~(pl.col(name).abs() <= most), pl.lit(f"{name} is not a finite number of at most {written}")
-
-
-def _divides(window_ns: int) -> pl.Expr:
-    return (pl.lit(window_ns, pl.Int64) % pl.col("interval_ns") == 0).fill_null(value=False)
-
-
-def _ahead(max_future_ns: int) -> pl.Expr:
-    """A record without a timestamp of its own cannot be judged, and is not."""
-    return ((pl.col("record_ts") > 0) & (pl.col("src_ts") > pl.col("record_ts") + max_future_ns)).fill_null(value=False)

@@ -10,24 +10,18 @@ from typing import Final
 
 import polars as pl
 
+from contracts.bar import Bar
+from contracts.columns import joined, polars_schema
+from contracts.event import OF_BARS, TICK, WIRE
+from contracts.signal import Signal
+
 CAUSE: Final = {"offset": pl.Int64, "row": pl.Int64}
 
-EVENTS: Final = pl.Schema(
-    {
-        "record": pl.Int64,  # index into MicroBatch.payloads
-        **CAUSE,
-        "provider": pl.String,
-        "symbol": pl.String,
-        "kind": pl.String,  # tick | bar | heartbeat
-        "src_ts": pl.Int64,
-        "o": pl.Float64,
-        "h": pl.Float64,
-        "l": pl.Float64,
-        "c": pl.Float64,
-        "v": pl.Float64,
-        "seq": pl.Int64,
-        "event_id": pl.String,
-    }
+# What the contract has judged, without the interval, which was one of its rules.
+EVENTS: Final = joined(
+    {"record": pl.Int64},  # index into MicroBatch.payloads
+    CAUSE,
+    {name: dtype for name, dtype in WIRE.items() if name in (*TICK, *OF_BARS) and name != "interval"},
 )
 
 # Rows of the log that go to the DLQ or the late topic, as they came. Where a record leaves once for several of its
@@ -48,27 +42,14 @@ REFUSED: Final = pl.Schema(
 
 HEARTBEATS: Final = pl.Schema({"provider": pl.String, "src_ts": pl.Int64})
 
-BAR_KEY: Final = ("provider", "symbol", "interval", "window_start")
-BARS: Final = pl.Schema(
-    {
-        "provider": pl.String,
-        "symbol": pl.String,
-        "interval": pl.String,
-        "window_start": pl.Int64,
-        "window_end": pl.Int64,
-        "open": pl.Float64,
-        "high": pl.Float64,
-        "low": pl.Float64,
-        "close": pl.Float64,
-        "volume": pl.Float64,
-        "vwap": pl.Float64,  # null when volume is 0
-        "trades": pl.Int64,
-        "revision": pl.Int64,  # 0: the close of its window; n: its n-th amendment
-        **CAUSE,
-    }
-)
+_OF_RECORDS: Final = ("ver", "partition")  # what rows of a batch have in common
 
-BAR_VALUES: Final = ("open", "high", "low", "close", "volume", "vwap", "trades")
+BAR_KEY: Final = ("provider", "symbol", "interval", "window_start")
+BARS: Final = joined({name: dtype for name, dtype in polars_schema(Bar).items() if name not in _OF_RECORDS}, CAUSE)
+
+BAR_VALUES: Final = tuple(
+    name for name in BARS if name not in (*BAR_KEY, "window_end", "revision", *CAUSE)
+)  # which features and signals can use
 FEATURE_KEY: Final = ("provider", "symbol", "interval", "ts")  # ts is the end of the window
 
 
@@ -80,18 +61,6 @@ def features_schema(names: tuple[str, ...]) -> pl.Schema:
 
 
 SIGNAL_KEY: Final = ("provider", "symbol", "interval", "ts", "name", "adapter")
-SIGNALS: Final = pl.Schema(
-    {
-        "signal_id": pl.String,
-        "provider": pl.String,
-        "symbol": pl.String,
-        "interval": pl.String,
-        "ts": pl.Int64,
-        "name": pl.String,
-        "value": pl.Float64,
-        "score": pl.Float64,
-        "adapter": pl.String,
-        "meta": pl.String,  # JSON object
-        **CAUSE,
-    }
+SIGNALS: Final = joined(
+    {name: dtype for name, dtype in polars_schema(Signal).items() if name not in _OF_RECORDS}, CAUSE
 )

@@ -18,15 +18,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from contracts.event import NEEDED_BY_TICKS, scanned
 from contracts.record import Buffer
 from native.flatbuffer import Table, target
 
-ROLES: Final = ("provider", "symbol", "event_id", "kind", "src_ts", "c", "v", "seq")  # columns that are read
+ROLES: Final = scanned("provider", "symbol", "event_id", "kind", "src_ts", "c", "v", "seq")  # columns that are read
 PROVIDER, SYMBOL, EVENT_ID, KIND, TIME, C, V, SEQ = range(len(ROLES))
 ABSENT: Final = -1  # the place of a column that is not there
 PREFIX: Final = 8  # bytes before a message: a mark, and its length
 _TEXTS: Final = ROLES[:TIME]
-_OPTIONAL: Final = ("seq", "event_id")
+_OPTIONAL: Final = [name for name in ROLES if name not in NEEDED_BY_TICKS]
 _MAX_KNOWN: Final = 64  # layouts; whoever writes with more of them has the oldest ones learned anew
 
 _MAX_SCHEMA: Final = 1 << 16  # bytes that are worth remembering

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from contracts.binary import BinaryColumn
 from contracts.budgets import RECORD_BYTES, RECORD_ROWS
-from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, TIME_BOUND
+from contracts.event import TIME_BOUND, scanned
+from contracts.values import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME
 from native.arrow_layout import ABSENT, EVENT_ID, KIND, PREFIX, PROVIDER, SEQ, SYMBOL, TIME, C, Layout, V
 from native.jit import compiled
 from native.memory import byte, copy, eight_bytes, four_bytes
@@ -60,6 +61,9 @@ class Ticks(NamedTuple):
 
     def first(self, count: int) -> Ticks:
         return Ticks._make(column[:count] for column in self)
+
+
+scanned(*(name for name in Ticks._fields if name not in ("record", "row")), "kind")  # which is the same for all
 
 
 class _Streams(NamedTuple):

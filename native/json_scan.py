@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.binary import BinaryColumn
-from contracts.event import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME, TIME_BOUND, latest
+from contracts.event import NEEDED_BY_TICKS, TIME_BOUND, scanned
+from contracts.event_rules import latest
 from contracts.record import Records
+from contracts.values import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME
 from native.jit import compiled
 from native.memory import byte, eight_bytes, four_bytes, lowest_bit
 
@@ -68,10 +70,10 @@ def _eight(byte: int) -> int:
 
 
 _TICK, _TRUE, _FALS, _NULL = map(_code, ("tick", "true", "fals", "null"))
-_FIELDS: Final = ("provider", "symbol", "kind", "src_ts", "c", "v", "seq", "event_id", "ver")  # that are read
+_FIELDS: Final = (*scanned("provider", "symbol", "kind", "src_ts", "c", "v", "seq", "event_id"), "ver")  # that are read
 _CODES: Final = tuple(map(_code, _FIELDS))
 _PROVIDER, _SYMBOL, _KIND, _SRC_TS, _C, _V, _SEQ, _EVENT_ID, _VER = (1 << place for place in range(len(_FIELDS)))
-_REQUIRED: Final = _PROVIDER | _SYMBOL | _KIND | _SRC_TS | _C | _V
+_REQUIRED: Final = sum(1 << place for place, name in enumerate(_FIELDS) if name in NEEDED_BY_TICKS)
 _OTHER: Final = 0
 
 _ONES, _HIGH_BITS, _SPACES, _QUOTES, _ESCAPES = _eight(1), _eight(0x80), _eight(0x20), _eight(_QUOTE), _eight(ord("\\"))

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Final, Literal, NamedTuple
 from zlib import crc32
 
+import polars as pl
 from psycopg import sql
 
 from contracts import frames
@@ -123,8 +124,8 @@ class Target:
 
 def targets(features: Sequence[str], *, overwrite: bool) -> tuple[Target, Target, Target]:
     """Bars, features and signals, in this order."""
-    bar_values = ("window_end", *frames.BAR_VALUES, "revision")
-    signal_values = ("signal_id", "value", "score", "meta")
+    bar_values = _values(frames.BARS, frames.BAR_KEY)
+    signal_values = _values(frames.SIGNALS, frames.SIGNAL_KEY)
     feature_values = tuple(features)
     if overwrite:
         return (
@@ -137,6 +138,11 @@ def targets(features: Sequence[str], *, overwrite: bool) -> tuple[Target, Target
         Target("features", frames.FEATURE_KEY, feature_values, _fill(feature_values), "filled of source"),
         Target("signals", frames.SIGNAL_KEY, signal_values, None, "first"),
     )
+
+
+def _values(schema: pl.Schema, key: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a frame that its table has beside its key; what caused a row is stored under other names."""
+    return tuple(name for name in schema if name not in (*key, *frames.CAUSE))
 
 
 def _advance(values: Sequence[str]) -> Change:

@@ -6,11 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
+import msgspec
 import polars as pl
 
 from contracts import frames
+from contracts.bar import Bar
 from contracts.batch import MicroBatch
+from contracts.columns import table_columns
+from contracts.signal import Signal
 from sinks.merge import CAUSE, SOURCE, Target
+
+_Stored = Callable[[MicroBatch, pl.DataFrame], pl.Series]
 
 
 def _times(name: str, _: MicroBatch, frame: pl.DataFrame) -> pl.Series:
@@ -18,15 +24,32 @@ def _times(name: str, _: MicroBatch, frame: pl.DataFrame) -> pl.Series:
     return pl.Series(frame[name].to_numpy() // 1_000).cast(pl.Datetime("us"))
 
 
+def _cast(name: str, dtype: pl.DataType, _: MicroBatch, frame: pl.DataFrame) -> pl.Series:
+    return frame[name].cast(dtype)
+
+
+def _converted(struct: type[msgspec.Struct]) -> dict[str, _Stored]:
+    """How the columns of a message's table are made, where these are of other types than in frames."""
+    how: dict[str, _Stored] = {}
+    for column in table_columns(struct):
+        match column.type:
+            case "timestamptz":
+                how[column.name] = partial(_times, column.name)
+            case "integer":
+                how[column.name] = partial(_cast, column.name, pl.Int32())
+            case "jsonb":
+                how[column.name] = partial(_cast, column.name, pl.Binary())
+    return how
+
+
 # The columns that the database wants otherwise than they come.
-_STORED: Final[dict[str, Callable[[MicroBatch, pl.DataFrame], pl.Series]]] = {
+_STORED: Final[dict[str, _Stored]] = {
+    **_converted(Bar),
+    **_converted(Signal),
     "source_topic": lambda batch, frame: pl.Series([batch.topic]).new_from_index(0, frame.height),
     "partition": lambda batch, frame: pl.Series([batch.partition], dtype=pl.Int32).new_from_index(0, frame.height),
     "source_offset": lambda _, frame: frame["offset"],
     "source_row": lambda _, frame: frame["row"].cast(pl.Int32),
-    "revision": lambda _, frame: frame["revision"].cast(pl.Int32),
-    "meta": lambda _, frame: frame["meta"].cast(pl.Binary),
-    **{name: partial(_times, name) for name in ("window_start", "window_end", "ts")},
 }
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from codec.encode import WIRE
+from contracts.event import WIRE
 
 GOOD: Final = "good"
 OUT_OF_ORDER: Final = "out_of_order"

@@ -87,6 +87,14 @@ def opened(path: Path) -> Opened:
     return Opened(path, kind or _kind_inside(path, packing), packing)
 
 
+def is_named(path: Path) -> bool:
+    """Whether the name of a file says of what kind it is."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _PACKINGS:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in _KINDS
+
+
 def _kind_inside(path: Path, packing: Packing | None) -> Kind:
     with Opened(path, "json", packing).stream() as stream:
         start = stream.read(_PEEK_BYTES)

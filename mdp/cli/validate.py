@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,14 +19,30 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application itself."""
-    app.command(epilog=examples("mdp validate --file ticks.ndjson", "mdp validate --file signals.csv --json"))(validate)
+    shown = examples(
+        "mdp validate --file ticks.ndjson",
+        "mdp validate --file signals.csv --json",
+        "mdp validate --file trades.csv --contract trades/v2",
+        "mdp validate --dir golden",
+    )
+    app.command(epilog=shown)(validate)
 
 
 def validate(
     *,
-    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="CSV, TSV, NDJSON, JSON, Parquet or Arrow.")],
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="CSV, TSV, NDJSON, JSON, Parquet or Arrow.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="FOLDER", help="All such files in a folder and its folders.")
+    ] = None,
     contract: Annotated[
-        Literal["auto", "event", "signal"], typer.Option("--contract", help="auto: as the first row looks.")
+        str,
+        typer.Option(
+            "--contract",
+            metavar="NAME",
+            help="event, signal, bar, envelope, or a message type such as trades/v2; auto: as the first row looks.",
+        ),
     ] = "auto",
     time_unit: TimeUnitOption = None,
     zone: ZoneOption = None,
@@ -33,7 +50,7 @@ def validate(
     config: Config = None,
     overrides: Set = None,
 ) -> None:
-    """Check events or signals in a file against the contracts, as the pipeline would.
+    """Check messages in files against their contracts, as the pipeline would.
 
     Prints how many rows are wrong for which reason, and where the first of
     them are; the exit code is 1 if any is.
@@ -42,20 +59,36 @@ def validate(
     from flows.config_file import load
     from mdp.ops.validate import validate
 
+    files = _files(file, folder)
     window = load(config, overrides or []).micro_batch
     decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
-    with progress("rows") as show:
-        found = validate(
-            file,
-            decoder,
-            None if contract == "auto" else contract,
-            lambda so_far: show(so_far.rows),
-            unit=time_unit,
-            zone=known_zone(zone),
-            remark=remark,
-        )
-    _print_json(found) if as_json else _print(file, found)
-    raise typer.Exit(1 if found.invalid else 0)
+    asked, known = None if contract == "auto" else contract, known_zone(zone)
+    found: dict[Path, Validation] = {}
+    for one in files:
+        with progress("rows") as show:
+            found[one] = validate(
+                one, decoder, asked, lambda so_far: show(so_far.rows), unit=time_unit, zone=known, remark=remark
+            )
+        if not as_json:
+            _print(one, found[one])
+    if as_json:
+        every = [{"file": str(one), **_summary(each)} for one, each in found.items()]
+        print_json(every if folder is not None else _summary(found[files[0]]))
+    raise typer.Exit(1 if any(each.invalid for each in found.values()) else 0)
+
+
+def _files(file: Path | None, folder: Path | None) -> Sequence[Path]:
+    from connectors.files.opening import is_named
+
+    if (file is None) == (folder is None):
+        raise typer.BadParameter("name one of them", param_hint="--file or --dir")
+    if file is not None:
+        return [file]
+    assert folder is not None
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and is_named(path)]
+    if not found:
+        raise typer.BadParameter(f"{folder} holds no files to check", param_hint="--dir")
+    return found
 
 
 def _print(file: Path, found: Validation) -> None:
@@ -65,14 +98,19 @@ def _print(file: Path, found: Validation) -> None:
     ]
     if rows:
         print_table(("reason", "error", "rows", "first lines or rows"), rows)
-    name = f"{found.contract}s" if found.contract else "rows"
-    typer.echo(f"{file}: {found.rows:,} {name}, {found.valid:,} valid, {found.invalid:,} invalid")
+    typer.echo(f"{file}: {found.rows:,} {_named(found.contract)}, {found.valid:,} valid, {found.invalid:,} invalid")
 
 
-def _print_json(found: Validation) -> None:
+def _named(contract: str | None) -> str:
+    if contract is None:
+        return "rows"
+    return f"rows of {contract}" if "/" in contract else f"{contract}s"
+
+
+def _summary(found: Validation) -> dict[str, Any]:
     findings = [
         {"reason": reason, "error": error, "rows": finding.count, "first": finding.first}
         for (reason, error), finding in found.findings.items()
     ]
     counts = {"contract": found.contract, "rows": found.rows, "valid": found.valid, "invalid": found.invalid}
-    print_json({**counts, "findings": findings})
+    return {**counts, "findings": findings}

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
-from codec.encode import WIRE
 from connectors.files.errors import FileError
 from connectors.files.reader import Reading, Remark, read
 from connectors.files.times import TimeUnit
+from contracts.event import NEEDED_BY_TICKS, WIRE
 from transports.outgoing import UNCHECKED, outgoing, with_disorder
-
-_REQUIRED: Final = ("provider", "symbol", "kind", "src_ts", "c", "v")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,9 @@ class EventFiles:
             FileError: a file cannot be read, lacks a column, or a row of it holds what no event can.
         """
         newest: int | None = None
-        for frame in read(self.paths, Reading(WIRE, _REQUIRED, unit=self.unit, zone=self.zone, remark=self.remark)):
+        for frame in read(
+            self.paths, Reading(WIRE, NEEDED_BY_TICKS, unit=self.unit, zone=self.zone, remark=self.remark)
+        ):
             self._refuse_flaws(frame)
             chunk, newest = with_disorder(outgoing(frame.drop("file", "row", "flaw", "cell"), UNCHECKED), newest)
             yield chunk

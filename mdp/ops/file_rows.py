@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from codec.encode import WIRE
 from connectors.files.reader import Reading, Remark, read
 from connectors.files.times import TimeUnit
+from contracts.columns import polars_schema
+from contracts.message import MessageType
 from contracts.timestamps import format_timestamps
 
-# What an event or a signal can have.
-_FIELDS: Final = pl.Schema(
-    [
-        ("ver", pl.Int64()),
-        *WIRE.items(),
-        ("signal_id", pl.String()),
-        ("ts", pl.Int64()),
-        ("name", pl.String()),
-        ("value", pl.Float64()),
-        ("score", pl.Float64()),
-        ("adapter", pl.String()),
-        ("meta", pl.String()),  # JSON
-    ]
-)
-_TIMES: Final = ("src_ts", "ingest_ts", "ts")
+_IN_CELLS: Final = ("text", "time", "number", "integer", "object")  # what a row of columns can hold of a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +26,44 @@ class Rows:
     errors: list[tuple[int, str]]
 
 
-def read_rows(path: Path, unit: TimeUnit | None, zone: str | None, remark: Remark) -> Iterator[Rows]:
+class Columns:
+    """What columns a file of such messages can have.
+
+    Args:
+        types: of the messages; a file has columns of any of them.
+    """
+
+    def __init__(self, types: Sequence[MessageType]) -> None:
+        kinds = {field.name: field.kind for kind in types for field in kind.fields if field.kind in _IN_CELLS}
+        columns = {name: dtype for kind in types for name, dtype in polars_schema(kind.struct).items() if name in kinds}
+        self.schema: Final = pl.Schema(columns)
+        self.times: Final = [name for name, kind in kinds.items() if kind == "time"]
+        self.objects: Final = [name for name, kind in kinds.items() if kind == "object"]  # whose cells are JSON
+
+
+def read_rows(path: Path, columns: Columns, unit: TimeUnit | None, zone: str | None, remark: Remark) -> Iterator[Rows]:
     """Yields the rows of a file; a line of JSON as it is, a row of columns as the JSON that would be sent.
 
     Raises:
         FileError: the file cannot be read, or holds no rows.
     """
-    for frame in read([path], Reading(_FIELDS, times=_TIMES, unit=unit, zone=zone, remark=remark)):
+    reading = Reading(columns.schema, times=columns.times, unit=unit, zone=zone, remark=remark)
+    for frame in read([path], reading):
         good = frame.filter(pl.col("flaw").is_null())
         wrong = frame.filter(pl.col("flaw").is_not_null())
-        texts = good["raw"] if good["raw"].null_count() == 0 else _texts(good)
+        texts = good["raw"] if good["raw"].null_count() == 0 else _texts(good, columns)
         yield Rows(list(zip(good["row"], texts, strict=True)), list(wrong.select("row", "flaw").iter_rows()))
 
 
-def _texts(rows: pl.DataFrame) -> pl.Series:
-    filled = [name for name in _FIELDS if name != "meta" and rows[name].null_count() < rows.height]
-    plain = rows.select(filled).with_columns(format_timestamps(rows[name]) for name in _TIMES if name in filled)
-    if "ver" not in filled:  # files with columns are of the one version there is
+def _texts(rows: pl.DataFrame, columns: Columns) -> pl.Series:
+    filled = [name for name in columns.schema if rows[name].null_count() < rows.height]
+    plain = rows.select(name for name in filled if name not in columns.objects)
+    plain = plain.with_columns(format_timestamps(rows[name]) for name in columns.times if name in filled)
+    if "ver" in columns.schema and "ver" not in filled:  # files with columns are of the one version there is
         plain = plain.with_columns(ver=pl.lit(1))
     texts = plain.select(pl.struct(pl.all()).struct.json_encode()).to_series()
-    if rows["meta"].null_count() < rows.height:
-        # It is JSON already, and put in as it stands.
-        parts = (texts.str.strip_suffix("}"), pl.lit(',"meta":'), rows["meta"].fill_null("null"), pl.lit("}"))
-        texts = pl.select(pl.concat_str(*parts)).to_series()
+    for name in columns.objects:
+        if name in filled:  # it is JSON already, and put in as it stands
+            parts = (texts.str.strip_suffix("}"), pl.lit(f',"{name}":'), rows[name].fill_null("null"), pl.lit("}"))
+            texts = pl.select(pl.concat_str(*parts)).to_series()
     return texts.cast(pl.Binary)

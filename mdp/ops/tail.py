@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from codec import arrow_events
-from codec.encode import WIRE
+from contracts.event import WIRE
 from contracts.record import ARROW, CONTENT_TYPE_NAMES, MSGPACK, Record, header, is_arrow
 from contracts.timestamps import format_timestamps
 from transports.kafka.config import KafkaConfig

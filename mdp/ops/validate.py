@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
-import msgspec
-
-from codec.decode import UNDECODABLE, Decoder
+from codec.decode import Decoder
 from connectors.files.reader import Remark
 from connectors.files.times import TimeUnit
-from contracts.event import CONTRACT
-from contracts.signal import decode_signal
-from mdp.ops.file_records import as_fetch
-from mdp.ops.file_rows import Rows, read_rows
-
-Contract = Literal["event", "signal"]
-Problem = tuple[int, str, str]  # number of the row, reason, error
+from contracts.event_rules import CONTRACT
+from mdp.ops.file_rows import Columns, read_rows
+from mdp.ops.judges import Problem, contract_of, problems, types_of
 
 _EXAMPLES: Final = 3
 _POSITION: Final = re.compile(r" \(byte \d+\)")
@@ -44,11 +37,12 @@ class Validation:
     """What a file holds.
 
     Attributes:
-        contract: what its rows were taken for; None without rows.
+        contract: what its rows were taken for: event, signal, bar, envelope, or the id of a message type; None without
+            rows.
         findings: by (reason, error), in the order in which they turned up.
     """
 
-    contract: Contract | None = None
+    contract: str | None = None
     rows: int = 0
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
 
@@ -64,7 +58,7 @@ class Validation:
 def validate(
     path: Path,
     decoder: Decoder,
-    contract: Contract | None,
+    contract: str | None,
     on_progress: Callable[[Validation], None],
     *,
     unit: TimeUnit | None = None,
@@ -77,45 +71,19 @@ def validate(
 
     Raises:
         FileError: the file cannot be read.
+        ContractError: there is no such contract.
     """
     validation = Validation(contract)
-    for rows in read_rows(path, unit, zone, remark):
-        validation.contract = validation.contract or _contract_of(rows)
-        problems = _signal_problems(rows) if validation.contract == "signal" else _event_problems(rows, decoder)
+    for rows in read_rows(path, Columns(types_of(contract)), unit, zone, remark):
+        validation.contract = validation.contract or contract_of(rows)
+        found = problems(validation.contract, rows, decoder)
         validation.rows += len(rows.texts) + len(rows.errors)
-        _note(validation, [*((number, CONTRACT, error) for number, error in rows.errors), *problems])
+        _note(validation, [*((number, CONTRACT, error) for number, error in rows.errors), *found])
         on_progress(validation)
     return validation
 
 
-def _note(validation: Validation, problems: Iterable[Problem]) -> None:
-    for number, reason, error in sorted(problems):
+def _note(validation: Validation, found: Iterable[Problem]) -> None:
+    for number, reason, error in sorted(found):
         general = _POSITION.sub("", error)  # so that the same mistake at another byte is the same mistake
         validation.findings.setdefault((reason, general), Finding()).add(number)
-
-
-def _contract_of(rows: Rows) -> Contract:
-    for _, text in rows.texts:
-        try:
-            first: Any = msgspec.json.decode(text)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            continue
-        is_signal = isinstance(first, dict) and ("signal_id" in first or {"name", "value", "ts"} <= first.keys())
-        return "signal" if is_signal else "event"
-    return "event"
-
-
-def _event_problems(rows: Rows, decoder: Decoder) -> list[Problem]:
-    batch = decoder.decode(as_fetch("file", rows.texts, time.time_ns() // 1_000_000))
-    return list(batch.rejects.select("offset", "reason", "error").iter_rows())
-
-
-def _signal_problems(rows: Rows) -> list[Problem]:
-    problems: list[Problem] = []
-    for number, text in rows.texts:
-        try:
-            decode_signal(text)
-        except (ValueError, RecursionError) as error:
-            reason = CONTRACT if isinstance(error, msgspec.ValidationError) else UNDECODABLE
-            problems.append((number, reason, str(error)))
-    return problems

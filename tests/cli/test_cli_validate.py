@@ -144,3 +144,89 @@ def test_a_file_that_holds_nothing_of_the_kind_is_told_in_one_line(
     result = mdp("validate", "--file", tmp_path / name)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert result.err.startswith("error: ")
+
+
+QUOTE = {"symbol": "NQZ5", "venue": "CME", "bid": 6701.25, "ask": 6701.5, "bid_size": 8, "ask_size": 6}
+ENVELOPE = {
+    "envelope_version": "1.0",
+    "event_id": "019a29c1-8f00-7abc-8def-0123456789ab",
+    "event_type": "quotes.tick",
+    "source_id": "ibkr",
+    "schema_ref": "utp://schemas/quotes/v2",
+    "event_time": "2025-10-28T07:14:29.312Z",
+    "ingest_time": "2025-10-28T07:14:29.987Z",
+    "payload": QUOTE,
+}
+
+
+def test_envelopes_are_checked_with_what_they_hold(mdp: Mdp, tmp_path: Path) -> None:
+    empty, unknown = {**ENVELOPE, "payload": {"symbol": "A"}}, {**ENVELOPE, "schema_ref": "utp://schemas/rumours/v1"}
+    counts, errors = findings(
+        mdp, write(tmp_path / "quotes.ndjson", ENVELOPE, empty, unknown, {**ENVELOPE, "payload": 1})
+    )
+    assert counts == {"contract": "envelope", "rows": 4, "valid": 1, "invalid": 3}
+    assert errors == {
+        "bid, ask and mid are missing: a quote has one of them at least": [2],
+        "schema_ref names a type that is not known: utp://schemas/rumours/v1": [3],
+        "payload is not an object": [4],
+    }
+
+
+def test_an_envelope_that_is_written_over_several_lines_is_one(mdp: Mdp, tmp_path: Path) -> None:
+    file = tmp_path / "quote.json"
+    file.write_text(json.dumps(ENVELOPE, indent=2))
+    assert findings(mdp, file)[0] == {"contract": "envelope", "rows": 1, "valid": 1, "invalid": 0}
+
+
+def test_bars_are_told_by_their_looks(mdp: Mdp, tmp_path: Path) -> None:
+    bar = {
+        "ver": 1,
+        **{name: TICK[name] for name in ("provider", "symbol")},
+        "interval": "2s",
+        "window_start": "2025-10-24T14:02:00Z",
+        "window_end": "2025-10-24T14:02:02Z",
+        **dict.fromkeys(("open", "high", "low", "close", "vwap"), 1.5),
+        "volume": 2,
+        "trades": 1,
+        "revision": 0,
+    }
+    counts, errors = findings(mdp, write(tmp_path / "bars.ndjson", bar, {**bar, "trades": -1}))
+    assert (counts["contract"], counts["valid"]) == ("bar", 1)
+    assert errors == {"Expected `int` >= 0 - at `$.trades`": [2]}
+
+
+def test_a_file_is_checked_by_the_type_that_is_asked_for(mdp: Mdp, tmp_path: Path) -> None:
+    rows = ["symbol,price,size,side", "BTC-USD,114250.13,0.0042,buy", "BTC-USD,114250.1,-1,", "BTC-USD,1,1,hold"]
+    counts, errors = findings(mdp, write(tmp_path / "trades.csv", *rows), "--contract", "trades/v2")
+    assert counts == {"contract": "trades/v2", "rows": 3, "valid": 1, "invalid": 2}
+    assert errors == {"Expected `float` >= 0.0 - at `$.size`": [3], "Invalid enum value 'hold' - at `$.side`": [4]}
+
+
+def test_all_files_of_a_folder_are_checked_each_by_its_looks(mdp: Mdp, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    write(tmp_path / "a.ndjson", TICK)
+    write(tmp_path / "deep" / "b.jsonl", SIGNAL, {**SIGNAL, "score": "high"})
+    write(tmp_path / "c.json", ENVELOPE)
+    (tmp_path / "README.md").write_text("no messages")
+    result = mdp("validate", "--dir", tmp_path, "--json")
+    found = {Path(one["file"]).name: (one["contract"], one["valid"], one["invalid"]) for one in json.loads(result.out)}
+    assert result.code == 1
+    assert found == {"a.ndjson": ("event", 1, 0), "b.jsonl": ("signal", 1, 1), "c.json": ("envelope", 1, 0)}
+    assert "a.ndjson: 1 events, 1 valid, 0 invalid\n" in mdp("validate", "--dir", tmp_path).out
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ((), "name one of them"),
+        (("--file", "a.csv", "--dir", "."), "name one of them"),
+        (("--dir", "{folder}"), "holds no files to check"),
+        (("--file", "{folder}/t.ndjson", "--contract", "trade/v2"), "did you mean trades/v2?"),
+    ],
+)
+def test_what_cannot_be_checked_is_one_line(mdp: Mdp, tmp_path: Path, options: tuple[str, ...], error: str) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    result = mdp("validate", *(option.format(folder=folder) for option in options))
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert error in result.err

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codec.decode import Decoder
-from codec.encode import CONTENT_TYPES, WIRE, Encoding, encode
+from codec.encode import CONTENT_TYPES, Encoding, encode
+from contracts.event import WIRE
 from contracts.frames import EVENTS
 from contracts.record import CONTENT_TYPE, Fetch, Records
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec.encode import WIRE
 from connectors.files.errors import FileError
 from connectors.files.merge import merged
 from connectors.files.reader import Reading, read
+from contracts.event import WIRE
 
 T0 = 1_761_314_521_234_567_000
 ROWS = pl.DataFrame(

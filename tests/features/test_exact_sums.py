@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts.event import MAX_PRICE, MAX_VOLUME
+from contracts.values import MAX_PRICE, MAX_VOLUME
 from features.bars.exact_sums import (
     SUM,
     UNIT_BITS,
