@@ -46,11 +46,12 @@ chaos: $(TOOLS)  ## Break a pipeline under load for 20 minutes, and compare with
 	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
-check: $(TOOLS)  ## Lint, check the format, the types and the direction of imports
+check: $(TOOLS)  ## Lint, check the format, the types, the direction of imports, and the released schemas
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/mdp contracts check
 
 programs:  ## Install, on Debian and as root, what some tests use: a browser, Prometheus, PgBouncer, a C compiler and more
 	@for program in cc chromium prometheus promtool prometheus-alertmanager pgbouncer psql; do \

@@ -9,13 +9,19 @@ from docs.reference.api import modules
 from docs.reference.commands import commands
 from docs.reference.configuration import tables
 from docs.reference.markdown import filled
+from docs.reference.messages import types
 
 DOCS = Path(__file__).resolve().parents[1]
 
 
 def pages() -> Mapping[str, str]:
     """The pages that hold what the code tells, by name, as they should be."""
-    parts = {"configuration.md": tables(), "cli.md": {"commands": commands()}, "api.md": modules()}
+    parts = {
+        "configuration.md": tables(),
+        "cli.md": {"commands": commands()},
+        "api.md": modules(),
+        "messages.md": {"types": types()},
+    }
     return {name: filled((DOCS / name).read_text(encoding="utf-8"), part) for name, part in parts.items()}
 
 

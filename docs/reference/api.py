@@ -17,6 +17,22 @@ from docs.reference.markdown import table
 PUBLIC: Final[Mapping[str, Sequence[str]]] = {
     "inference.evaluator": ("Evaluator", "EvaluatorFactory", "signals", "no_signals", "EVALUATED"),
     "contracts.frames": ("features_schema", "EVENTS", "BARS", "SIGNALS"),
+    "contracts.message": ("MessageType",),
+    "contracts.values": (
+        "about",
+        "Text",
+        "LongText",
+        "Url",
+        "Time",
+        "Price",
+        "Size",
+        "Number",
+        "Int64",
+        "Count",
+        "Count32",
+    ),
+    "contracts.registry": ("message_type", "open_envelope"),
+    "codec.messages": ("to_frame", "from_frame", "to_arrow", "from_arrow"),
     "contracts.duration": ("parse_duration", "format_duration"),
     "contracts.timestamps": ("parse_timestamp", "format_timestamp"),
     "contracts.errors": ("MdpError",),
@@ -68,7 +84,7 @@ def _described(module: str, name: str, value: Any) -> Iterator[str]:
         yield _signature(node)
         yield _prose(_docstring(node))
     else:
-        yield _python(ast.unparse(node))
+        yield _python(ast.get_source_segment(inspect.getsource(import_module(module)), node) or "")
 
 
 def _field(node: ast.AnnAssign) -> tuple[str, str]:

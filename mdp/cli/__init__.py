@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from mdp.cli import bench, demo, dlq, doctor, init, late, psql, serve, stack, store, stream, topics, validate
+from mdp.cli import bench, contracts, demo, dlq, doctor, init, late, psql, serve, stack, store, stream, topics, validate
 from mdp.cli.options import examples
 from mdp.runtime.errors import explain, print_traceback
 
@@ -53,6 +53,7 @@ psql.register(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(stream.app, name="stream")
+app.add_typer(contracts.app, name="contracts")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(late.app, name="late")
 validate.register(app)

@@ -24,7 +24,9 @@ from page_blocks import PROJECT
 from page_blocks import block as page_block
 
 from codec.decode import Decoder
+from contracts.envelope import ENVELOPE_V1
 from contracts.record import Fetch, Records
+from contracts.registry import open_envelope
 from flows.config_file import load
 from inference.config import InferenceConfig, InferenceConfigError, SklearnConfig
 from inference.engine import build
@@ -32,6 +34,8 @@ from inference.evaluator import EVALUATED
 from inference.model import ModelEvaluator
 from inference.model_file import load_model
 from inference.rules import load_rules
+from mdp.cli import main
+from tests.contracts.installed_types import installed
 
 PAGE = (PROJECT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECONDS = 60.0
@@ -169,6 +173,25 @@ def test_the_source_gives_the_bars_of_its_file_once_however_often_it_is_read(tmp
             ("SPY", 673.0, 2, "ticks.ndjson"),
             ("SPY", 674.0, 1, "ticks.ndjson"),
         ]
+
+
+def test_the_message_type_is_known_to_every_command_and_takes_less_than_thirty_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = partial(block, "A message type of your own")
+    assert len(section("python").splitlines()) < 30
+    group, name, target = re.findall(r'"([^"]+)"\]\n(\w+) = "([^"]+)"', section("toml"))[0]
+    (tmp_path / "liquidations.csv").write_text("symbol,side,price,size\nBTC-USD,sell,114250.1,0.52\nBTC-USD,hold,1,1\n")
+    monkeypatch.chdir(tmp_path)
+    said = []
+    with installed(tmp_path, monkeypatch, "my_messages", section("python"), f"[{group}]\n{name} = {target}\n"):
+        for line in section("sh").splitlines():
+            with pytest.raises(SystemExit):
+                main([*line.split()[1:], "--json"])
+            said.append(json.loads(capsys.readouterr().out))
+        envelope = {**ENVELOPE_V1.examples[0], "schema_ref": said[0]["$id"], "payload": said[0]["examples"][0]}
+        assert open_envelope(json.dumps(envelope).encode())[1].size == 0.52
+    assert (said[1]["contract"], said[1]["valid"], said[1]["invalid"]) == ("liquidations/v1", 1, 1)
 
 
 def test_the_kind_of_feature_agrees_with_its_oracle(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mdp.ops.topics import TopicsConfig
 from tests.harness import PACKAGES
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "cli.md", "api.md"])
+@pytest.mark.parametrize("name", ["configuration.md", "cli.md", "api.md", "messages.md"])
 def test_the_page_says_what_the_code_says(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "write it anew with `make docs`"
 
