@@ -21,12 +21,14 @@ STARTS = (1_700_000_000_000, -60)  # milliseconds; the second one is just before
 SPECIAL = (0.0, -0.0, 0.1, 0.2, 0.3, 1e-9, 2.1e-10, 1e-18, 1e12, -1e12, 1e15, -1e15, 999_999_999_999_999.9)
 
 # Few draws for each row, and everything else out of one number: drawing a log takes longer than anything else.
-_KINDS = st.sampled_from(["tick"] * 8 + ["bar", "heartbeat"])
-_FEEDS = st.sampled_from([("a", "X")] * 4 + [("a", "Y"), ("a", "Z|"), ("b", "X"), ("b", "Y")])
-_MOVES = st.tuples(
+_KINDS: st.SearchStrategy[str] = st.sampled_from(["tick"] * 8 + ["bar", "heartbeat"])
+_FEEDS: st.SearchStrategy[tuple[str, str]] = st.sampled_from(
+    [("a", "X")] * 4 + [("a", "Y"), ("a", "Z|"), ("b", "X"), ("b", "Y")]
+)
+_MOVES: st.SearchStrategy[tuple[int, int]] = st.tuples(
     st.sampled_from([0, 0, 0, 1, 2, 3, 5, 8, 12, 40]), st.sampled_from([0, 0, 0, 0, 1, 4, 9, 9, 14, 14, 18, 27, 60])
 )
-_NUMBERS = st.integers(0, 2**20)
+_NUMBERS: st.SearchStrategy[int] = st.integers(0, 2**20)
 
 
 def _row(kind: str, feed: tuple[str, str], move: tuple[int, int], event_id: int, number: int) -> Row:
@@ -60,7 +62,7 @@ def _price(chance: random.Random) -> float:
             return round(chance.uniform(90, 110), chance.randrange(1, 9))
 
 
-ROWS = st.builds(_row, _KINDS, _FEEDS, _MOVES, st.integers(0, 25), _NUMBERS)
+ROWS: st.SearchStrategy[Row] = st.builds(_row, _KINDS, _FEEDS, _MOVES, st.integers(0, 25), _NUMBERS)
 
 
 def as_log(drawn: Sequence[Row], start: int) -> list[Row]:

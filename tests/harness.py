@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import polars as pl
 import psycopg
 import yaml
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from psycopg import sql
@@ -127,6 +127,18 @@ def produce_on_time(kafka: str, topic: str, chunks: Iterable[pl.DataFrame], part
     assert producer.flush(60) == 0
 
 
+def partition_of(message: Message) -> int:
+    """Of a message that was consumed; others may have none."""
+    partition = message.partition()
+    assert partition is not None
+    return partition
+
+
+def headers_of(message: Message) -> list[tuple[str, bytes | None]]:
+    """Of a message that was consumed, in their order."""
+    return cast(list[tuple[str, bytes | None]], message.headers() or [])
+
+
 def records(kafka: str, topic: str) -> list[Record]:
     """The committed records of a topic, partition by partition, each in its order."""
     consumer = Consumer(
@@ -146,12 +158,12 @@ def records(kafka: str, topic: str) -> list[Record]:
         for message in consumer.consume(10_000, timeout=0.1):
             error = message.error()
             if error is None:
-                headers = tuple(pair for pair in message.headers() or () if pair[0] not in CHANGING_HEADERS)
-                record = Record(message.partition(), message.key(), message.value(), headers)
+                headers = tuple(pair for pair in headers_of(message) if pair[0] not in CHANGING_HEADERS)
+                record = Record(partition_of(message), message.key(), message.value(), headers)
                 found[record.partition].append(record)
             else:
                 assert error.code() == KafkaError._PARTITION_EOF, error
-                ended.add(message.partition())
+                ended.add(partition_of(message))
     consumer.close()
     return [record for partition in partitions for record in found[partition]]
 

@@ -123,13 +123,13 @@ def _iso(ts: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@dataclass
 class Database:
     """The tables after every write, by the rules of the sink: what is written again changes nothing."""
 
-    def __init__(self) -> None:
-        self.bars: dict[tuple[Any, ...], Row] = {}
-        self.features: dict[tuple[Any, ...], Row] = {}
-        self.signals: dict[tuple[Any, ...], Row] = {}
+    bars: dict[tuple[Any, ...], Row] = field(default_factory=dict)
+    features: dict[tuple[Any, ...], Row] = field(default_factory=dict)
+    signals: dict[tuple[Any, ...], Row] = field(default_factory=dict)
 
     def write(self, made: Made) -> None:
         for bar in made.bars:
@@ -141,11 +141,6 @@ class Database:
             stored.update({name: row[name] for name in row if stored[name] is None})
         for signal in made.signals:
             self.signals.setdefault(_key(signal, frames.SIGNAL_KEY), signal)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Database) and vars(self) == vars(other)
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 def _key(row: Row, names: Iterable[str]) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,4 +17,5 @@ class Result:
 
 Mdp = Callable[..., Result]
 Config = Callable[..., Path]
+Start = Callable[..., "subprocess.Popen[str]"]
 Topic = Callable[..., str]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli_result import Mdp, Result
 
 from mdp.cli import main
+from tests.cli.cli_result import Mdp, Result
 
 RULES = [{"name": "up", "condition": "ret_4s > 0", "signal": 1.0, "score": 0.5}]
 

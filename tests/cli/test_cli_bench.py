@@ -6,10 +6,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from cli_result import Config, Mdp
 from confluent_kafka.admin import AdminClient
 
 from mdp.local import LocalStack
+from tests.cli.cli_result import Config, Mdp
 from tests.harness import until
 
 STEPS = {"read", "windows", "rolling", "inference", "timescale", "other"}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from cli_result import Mdp
 
 from contracts.registry import OWN
 from contracts.schema_files import RELEASED
+from tests.cli.cli_result import Mdp
 from tests.contracts.installed_types import installed
 
 HALTS = '''

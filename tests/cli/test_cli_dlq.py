@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cli_result import Config, Mdp, Topic
 from confluent_kafka import Producer
+
+from contracts.record import Headers
+from tests.cli.cli_result import Config, Mdp, Topic
 
 T0 = datetime(2025, 10, 24, 14, 0, tzinfo=UTC)
 EVENT = b'{"ver": 1, "symbol": "SPY", "v": -1}'
 
 
-def refused(
-    number: int, *, reason: str = "contract", error: str = "v is negative", topic: str = "ticks"
-) -> list[tuple[str, bytes]]:
+def refused(number: int, *, reason: str = "contract", error: str = "v is negative", topic: str = "ticks") -> Headers:
     """The headers of what was refused in the `number`-th minute."""
     headers = {
         "source_topic": topic,

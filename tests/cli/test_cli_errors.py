@@ -1,12 +1,11 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from cli_result import Config, Mdp, Result, Topic
 
 from mdp.cli import main
 from mdp.ops import tail
+from tests.cli.cli_result import Config, Mdp, Result, Start, Topic
 
 
 def is_one_line(result: Result, *words: str) -> bool:
@@ -76,7 +75,7 @@ def test_an_adapter_that_nobody_installed_is_named(mdp: Mdp, config: Config) -> 
     assert is_one_line(result, "crystal_ball"), result
 
 
-def test_a_broker_out_of_reach_is_told_by_every_command(start: Callable[..., object], config: Config) -> None:
+def test_a_broker_out_of_reach_is_told_by_every_command(start: Start, config: Config) -> None:
     path = config(brokers="127.0.0.1:1")
     commands = ["stream run", "stream tail", "stream produce --provider synthetic --count 1", "topics apply"]
     processes = [start(*command.split(), "--config", path) for command in commands]

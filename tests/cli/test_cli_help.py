@@ -3,7 +3,8 @@ import sys
 from importlib.metadata import version
 
 import pytest
-from cli_result import Mdp
+
+from tests.cli.cli_result import Mdp
 
 COMMANDS = [
     "up",

@@ -1,9 +1,9 @@
 import json
 
 import pytest
-from cli_result import Config, Mdp, Topic
 
 from sinks.schema.migrate import migrate
+from tests.cli.cli_result import Config, Mdp, Topic
 
 
 def test_where_nothing_came_too_late_nothing_is_done(

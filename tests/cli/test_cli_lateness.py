@@ -1,16 +1,16 @@
 import json
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
-from cli_result import Config, Mdp, Topic
 from confluent_kafka import Producer
 
 from codec.encode import encode
 from mdp.local import LocalStack
+from tests.cli.cli_result import Config, Mdp, Topic
 from tests.harness import Deployments
 from tests.market import PARTITIONS, START, market_topic
 
@@ -27,7 +27,7 @@ def send(kafka: str, topic: str, events: pl.DataFrame) -> None:
     assert producer.flush(60) == 0
 
 
-def events_with(delays: np.ndarray[Any, np.dtype[np.float64]], partitions: int) -> pl.DataFrame:
+def events_with(delays: npt.NDArray[np.float64], partitions: int) -> pl.DataFrame:
     """A thousand events a second, in the order in which they arrive."""
     src_ts = START + np.arange(len(delays)) * MS
     return pl.DataFrame(

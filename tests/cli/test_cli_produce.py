@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cli_result import Config, Mdp, Topic
+
+from tests.cli.cli_result import Config, Mdp, Topic
 
 TICK = '{"ver":1,"provider":"p","symbol":"SPY","kind":"tick","src_ts":"2025-10-24T14:02:01Z","c":1.5,"v":2}'
 MARKET = ("--provider", "synthetic", "--seed", "7", "--symbols", "5")

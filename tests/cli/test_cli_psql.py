@@ -7,22 +7,20 @@ import re
 import shlex
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
-from cli_result import Config, Mdp
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from mdp.local import LocalStack, client_program, placement
+from tests.cli.cli_result import Config, Mdp, Start
 
 PASSWORD = "p@/w% #'\"é"
 WHO = "SELECT current_user, current_database()"
-
-Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from cli_result import Config, Mdp, Topic
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from codec.encode import encode
-from contracts.record import ARROW
+from contracts.record import ARROW, Headers
+from tests.cli.cli_result import Config, Mdp, Topic
 
 MINUTE = 60_000_000_000
 T0 = 1_761_314_520_000_000_000  # 2025-10-24T14:02:00Z
@@ -54,7 +54,7 @@ def facts(messages: list[Message]) -> list[tuple[object, ...]]:
     return [(message.value(), message.key(), message.headers()) for message in messages]
 
 
-def send(kafka: str, topic: str, *records: tuple[int, bytes | None, list[tuple[str, bytes]] | None]) -> None:
+def send(kafka: str, topic: str, *records: tuple[int, bytes | None, Headers | None]) -> None:
     producer = Producer({"bootstrap.servers": kafka})
     for number, (partition, value, headers) in enumerate(records):
         producer.produce(topic, value, b"k%d" % number, partition, headers=headers)
@@ -66,7 +66,7 @@ def test_events_of_the_range_keep_bytes_headers_partition_and_order(
 ) -> None:
     source, target = topic(partitions=2), topic(partitions=2)
     heartbeat = b'{"ver": 1, "kind": "heartbeat", "provider": "p", "src_ts": "2025-10-24T14:04:00Z"}'
-    traced = [("trace", b"7"), ("trace", b"8")]
+    traced: Headers = [("trace", b"7"), ("trace", b"8")]
     records = [
         (0, tick(0), None),
         (0, tick(2, seq=2), traced),
@@ -101,7 +101,7 @@ def test_of_an_arrow_batch_go_those_rows_that_are_in_the_range(
     mdp: Mdp, config: Config, kafka: str, topic: Topic, arrow: Callable[..., bytes]
 ) -> None:
     source, target = topic(), topic()
-    headers = [("content-type", ARROW.encode())]
+    headers: Headers = [("content-type", ARROW.encode())]
     send(kafka, source, *((0, arrow(*minutes), headers) for minutes in [(1, 2), (0, 1, 2, 3), (3, 4)]))
     path = config(brokers=kafka, topic=source)
     result = mdp("stream", "replay", *SPAN, "--to-topic", target, "--json", "--config", path)
@@ -109,7 +109,7 @@ def test_of_an_arrow_batch_go_those_rows_that_are_in_the_range(
     assert (counts["records"], counts["events"], counts["outside"]) == (2, 4, 4)
     whole, part = contents(kafka, target, 0)
     assert (whole.value(), whole.headers()) == (arrow(1, 2), headers)
-    times = pl.read_ipc_stream(io.BytesIO(part.value()))["src_ts"]
+    times = pl.read_ipc_stream(io.BytesIO(part.value() or b""))["src_ts"]
     assert times.cast(pl.Int64).to_list() == [T0 + MINUTE, T0 + 2 * MINUTE]
 
 
@@ -143,7 +143,9 @@ def test_a_file_gives_its_events_of_the_range(
         "outside": 3,
         "unreadable": 1 if ending == "ndjson" else 0,
     }
-    found = [json.loads(message.value()) for partition in range(3) for message in contents(kafka, target, partition)]
+    found = [
+        json.loads(message.value() or b"") for partition in range(3) for message in contents(kafka, target, partition)
+    ]
     assert [event["src_ts"][14:19] for event in found] == ["03:00", "04:00"]
 
 

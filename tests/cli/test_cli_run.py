@@ -3,12 +3,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cli_result import Config, Mdp
 
 from flows.config_file import load
 from flows.settings import Settings
 from flows.spec import FLOWS, FlowSpec
 from mdp.runtime import worker
+from tests.cli.cli_result import Config, Mdp
 
 Asked = list[tuple[FlowSpec, Settings, int]]
 
@@ -19,7 +19,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     calls: Asked = []
 
     def run(
-        flow: str, config: Path | None, overrides: Sequence[str], workers: int, *, reset_state: bool, quiet: bool
+        flow: FlowSpec, config: Path | None, overrides: Sequence[str], workers: int, *, reset_state: bool, quiet: bool
     ) -> int:
         assert not reset_state
         assert not quiet

@@ -9,13 +9,13 @@ import polars as pl
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from cli_result import Config, Mdp
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from contracts.batch import MicroBatch
 from contracts.frames import BARS, SIGNALS
 from sinks.queries import export
 from sinks.timescale import TimescaleWriter
+from tests.cli.cli_result import Config, Mdp
 
 TIMES = "%Y-%m-%dT%H:%M:%S%.6fZ"
 SECOND = 1_000_000_000

@@ -5,8 +5,10 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from cli_result import Config, Mdp, Topic
 from confluent_kafka import Producer
+
+from contracts.record import Headers
+from tests.cli.cli_result import Config, Mdp, Topic
 
 TICK = {"ver": 1, "provider": "p", "symbol": "SPY", "kind": "tick", "src_ts": "2025-10-24T14:02:01Z", "c": 1.5, "v": 2}
 SIGNAL = {
@@ -26,7 +28,7 @@ BAR = {
     "vwap": None,
     "trades": 3,
 }
-REFUSED = [
+REFUSED: Headers = [
     ("source_topic", b"ticks"),
     ("source_partition", b"3"),
     ("source_offset", b"42"),
@@ -35,7 +37,7 @@ REFUSED = [
 ]
 
 
-def produce(kafka: str, topic: str, *records: tuple[int, int, object], headers: object = None) -> None:
+def produce(kafka: str, topic: str, *records: tuple[int, int, object], headers: Headers | None = None) -> None:
     """Records of (partition, timestamp in ms, value)."""
     producer = Producer({"bootstrap.servers": kafka})
     for partition, timestamp, value in records:

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli_result import Config, Mdp
 
 from mdp.ops import topics
+from tests.cli.cli_result import Config, Mdp
 from transports.kafka.config import KafkaConfig
 from transports.kafka.topic_admin import TopicAdmin
 
@@ -110,6 +110,6 @@ def test_a_mistake_in_the_file_is_told_in_one_line(
 
 def test_the_projects_own_file_holds_all_topics_of_its_own_config() -> None:
     own = topics.load(topics.find_file(Path("nowhere/streaming.yaml")))
-    defaults = topics.KafkaConfig.model_fields
+    defaults = KafkaConfig.model_fields
     assert {defaults[key].default for key in KEYS} <= own.keys()
     assert all(topic.config["message.timestamp.type"] == "LogAppendTime" for topic in own.values())

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from cli_result import Mdp
+
+from tests.cli.cli_result import Mdp
 
 TICK = {"ver": 1, "provider": "p", "symbol": "SPY", "kind": "tick", "src_ts": "2025-10-24T14:02:01Z", "c": 1.5, "v": 2}
 SIGNAL = {

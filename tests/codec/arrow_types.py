@@ -19,6 +19,7 @@ HOUR = 3_600 * 10**9
 MOST_ROWS = 6
 
 Maker = Callable[[list[Any]], pa.Array]
+TypeMaker = Callable[[random.Random, int], pa.DataType]  # whose depth is at most so much
 
 _UNITS = ["s", "ms", "us", "ns"]
 _LEAVES: list[pa.DataType] = [
@@ -139,11 +140,12 @@ def _any_type(chance: random.Random, depth: int) -> pa.DataType:
     return chance.choice(_NESTED)(chance, depth - 1)
 
 
-_NESTED: list[Callable[[random.Random, int], pa.DataType]] = [
-    *(
-        lambda chance, depth, make=make: make(_any_type(chance, depth))  # type: ignore[misc]
-        for make in (pa.list_, pa.large_list, pa.list_view, pa.large_list_view)
-    ),
+def _of_any_type(make: Callable[[pa.DataType], pa.DataType]) -> TypeMaker:
+    return lambda chance, depth: make(_any_type(chance, depth))
+
+
+_NESTED: list[TypeMaker] = [
+    *map(_of_any_type, (pa.list_, pa.large_list, pa.list_view, pa.large_list_view)),
     lambda chance, depth: pa.list_(_any_type(chance, depth), chance.randrange(3)),
     lambda chance, depth: pa.struct({name: _any_type(chance, depth) for name in "ab"[: chance.randrange(3)]}),
     lambda chance, depth: pa.map_(chance.choice(_TEXTS), _any_type(chance, depth)),

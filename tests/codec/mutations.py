@@ -23,7 +23,16 @@ VALUES: list[Any] = [
     *([], {}, [1, 2], {"c": 1}, [[[[]]]]),
 ]
 NAMES = [*BAR, "seq", "ver", "ingest_ts", "unknown", "", "C"]
-TYPES = [JSON, MSGPACK, ARROW, "text/plain", "", "application/json; charset=utf-8", "APPLICATION/MSGPACK", b"\xff\xfe"]
+TYPES: list[str | bytes] = [
+    JSON,
+    MSGPACK,
+    ARROW,
+    "text/plain",
+    "",
+    "application/json; charset=utf-8",
+    "APPLICATION/MSGPACK",
+    b"\xff\xfe",
+]
 
 Event = dict[str, Any]
 Mutation = Callable[[random.Random], tuple[bytes | None, str | bytes | None]]

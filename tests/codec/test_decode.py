@@ -216,16 +216,22 @@ def test_an_empty_fetch_makes_an_empty_batch() -> None:
     assert batch.events.schema == EVENTS
 
 
-_leaf = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=5)
-_anything = _leaf | st.lists(_leaf, max_size=2) | st.dictionaries(st.text(max_size=3), _leaf, max_size=2)
-_changes = st.dictionaries(st.sampled_from([*BAR, "seq", "ver"]), _anything, max_size=3)
-_bytes = st.builds(
+_leaf: st.SearchStrategy[object] = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=5)
+)
+_anything: st.SearchStrategy[object] = (
+    _leaf | st.lists(_leaf, max_size=2) | st.dictionaries(st.text(max_size=3), _leaf, max_size=2)
+)
+_changes: st.SearchStrategy[dict[str, object]] = st.dictionaries(
+    st.sampled_from([*BAR, "seq", "ver"]), _anything, max_size=3
+)
+_bytes: st.SearchStrategy[bytes] = st.builds(
     lambda data, place, junk: data[: place % (len(data) + 1)] + junk + data[place % (len(data) + 1) + len(junk) :],
     st.sampled_from([msgspec.json.encode(BAR), msgspec.msgpack.encode(BAR)]),
     st.integers(0, 400),
     st.binary(max_size=4),
 )
-_types = st.sampled_from([None, JSON, MSGPACK, ARROW, "x"])
+_types: st.SearchStrategy[str | None] = st.sampled_from([None, JSON, MSGPACK, ARROW, "x"])
 
 
 def _encoded(change: dict[str, Any], is_json: bool) -> bytes:
@@ -233,7 +239,9 @@ def _encoded(change: dict[str, Any], is_json: bool) -> bytes:
     return msgspec.json.encode(event) if is_json else msgspec.msgpack.encode(event)
 
 
-_payloads = st.none() | _bytes | st.binary(max_size=30) | st.builds(_encoded, _changes, st.booleans())
+_payloads: st.SearchStrategy[bytes | None] = (
+    st.none() | _bytes | st.binary(max_size=30) | st.builds(_encoded, _changes, st.booleans())
+)
 
 
 @given(st.lists(st.builds(Stored, _payloads, _types), max_size=12))

@@ -2,6 +2,8 @@ import io
 import json
 import math
 import struct
+from collections.abc import Callable
+from typing import cast
 
 import msgspec
 import polars as pl
@@ -14,7 +16,7 @@ from codec.decode import Decoder
 from codec.encode import CONTENT_TYPES, Encoding, encode
 from contracts.event import WIRE
 from contracts.frames import EVENTS
-from contracts.record import CONTENT_TYPE, Fetch, Records
+from contracts.record import CONTENT_TYPE, Fetch, Headers, Records
 
 T0 = 1_761_314_521_234_567_000  # 2025-10-24T14:02:01.234567Z
 SECOND = 1_000_000_000
@@ -75,7 +77,7 @@ class Delivered:
     def timestamp(self) -> tuple[int, int]:
         return 2, T0 // 1_000_000 + 3_600_000
 
-    def headers(self) -> list[tuple[str, bytes | None]]:
+    def headers(self) -> Headers:
         return [(CONTENT_TYPE, CONTENT_TYPES[self._encoding].encode())]
 
 
@@ -107,9 +109,9 @@ def test_the_pipeline_reads_back_what_was_encoded(encoding: Encoding) -> None:
 
 
 @pytest.mark.parametrize(("encoding", "decode"), [("json", msgspec.json.decode), ("msgpack", msgspec.msgpack.decode)])
-def test_nulls_are_left_out_row_by_row(encoding: Encoding, decode: object) -> None:
+def test_nulls_are_left_out_row_by_row(encoding: Encoding, decode: Callable[[bytes], dict[str, object]]) -> None:
     events = ticks(2).with_columns(o=pl.Series([None, 1.5]), seq=pl.Series([7, None], dtype=pl.Int64))
-    first, second = (decode(value) for value in encode(events, encoding))  # type: ignore[operator]
+    first, second = (decode(value) for value in encode(events, encoding))
     assert "o" not in first
     assert first["seq"] == 7
     assert second["o"] == 1.5
@@ -165,4 +167,4 @@ def test_no_events_make_no_records(encoding: Encoding) -> None:
 
 def test_an_unknown_encoding_is_refused_with_the_choices() -> None:
     with pytest.raises(ValueError, match="'avro' is not an encoding: choose from json, msgpack, arrow"):
-        encode(ticks(1), "avro")  # type: ignore[arg-type]
+        encode(ticks(1), cast(Encoding, "avro"))

@@ -25,12 +25,13 @@ def oracle(text: str | None) -> int | None:
     match = GRAMMAR.fullmatch(text or "")
     if match is None:
         return None
-    *date, fraction, sign, hours, minutes = match.groups(default="0")
+    *fields, fraction, sign, hours, minutes = match.groups(default="0")
+    year, month, day, hour, minute, second = map(int, fields)
     try:
         zone = timezone((-1 if sign == "-" else 1) * timedelta(hours=int(hours), minutes=int(minutes)))
         if int(minutes) > 59:
             return None
-        local = datetime(*map(int, date), tzinfo=UTC)  # type: ignore[misc,arg-type]
+        local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
     since = local - EPOCH
@@ -42,11 +43,11 @@ def parsed(texts: list[str | None]) -> list[int | None]:
     return parse_timestamps(pl.Series(texts, dtype=pl.String)).to_list()
 
 
-digits = st.text("0123456789", min_size=0, max_size=10)
-zones = st.sampled_from(
+digits: st.SearchStrategy[str] = st.text("0123456789", min_size=0, max_size=10)
+zones: st.SearchStrategy[str] = st.sampled_from(
     ["Z"] * 4 + ["", "z", "+00:00", "-00:00", "+05:30", "-23:59", "+24:00", "+01:60", "+0100", "+01"]
 )
-plausible = st.builds(
+plausible: st.SearchStrategy[str] = st.builds(
     lambda year, month, day, hour, minute, second, fraction, zone: (
         f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}"
     ),
@@ -59,7 +60,7 @@ plausible = st.builds(
     st.just("") | digits.map(lambda text: f".{text}"),
     zones,
 )
-mangled = st.builds(
+mangled: st.SearchStrategy[str] = st.builds(
     lambda text, place, letter: text[: place % len(text)] + letter + text[place % len(text) + 1 :],
     plausible,
     st.integers(0, 40),
@@ -114,7 +115,9 @@ def test_a_slice_and_a_column_of_many_chunks_are_read_like_any_other() -> None:
 @pytest.mark.parametrize("texts", [[], [None], [None, None], ["", ""]])
 def test_a_column_without_a_single_text_is_read_too(texts: list[str | None]) -> None:
     times = parse_timestamps(pl.Series("t", texts, dtype=pl.String))
-    assert (times.name, times.dtype, times.to_list()) == ("t", pl.Int64, [None] * len(texts))
+    assert times.name == "t"
+    assert times.dtype == pl.Int64
+    assert times.to_list() == [None] * len(texts)
 
 
 def test_a_text_of_a_megabyte_is_no_time() -> None:

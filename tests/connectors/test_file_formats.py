@@ -176,6 +176,6 @@ def test_files_are_merged_by_time_and_each_keeps_its_order(files: list[list[int 
     assert sorted(found.rows(), key=str) == sorted(pl.concat(whole, how="vertical_relaxed").rows(), key=str)
     for number, one in enumerate(whole):
         assert found.filter(file=number)["row"].to_list() == one["row"].to_list()
-    in_order = [times for times in files if None not in times and times == sorted(times)]  # type: ignore[type-var]
+    in_order = [times for times in files if times == sorted(time for time in times if time is not None)]
     if len(in_order) == len(files):
         assert found["src_ts"].to_list() == sorted(found["src_ts"])

@@ -93,7 +93,7 @@ def test_a_number_of_symbols_starts_with_known_tickers_and_goes_on_with_distinct
 @pytest.mark.parametrize("symbols", [0, [], ["SPY", "SPY"], [""], ["S\n"], ["X" * 49]])
 def test_symbols_that_no_market_has_are_refused(symbols: object) -> None:
     with pytest.raises(ValidationError):
-        SyntheticConfig(symbols=symbols)  # type: ignore[arg-type]
+        SyntheticConfig.model_validate({"symbols": symbols})
 
 
 def test_the_account_of_a_clean_run_names_its_first_and_last_time() -> None:

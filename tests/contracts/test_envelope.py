@@ -58,6 +58,8 @@ def changed(**changes: Any) -> bytes:
 
 def test_the_envelope_that_the_contract_shows_is_read_and_written() -> None:
     envelope, quote = open_envelope(changed())
+    assert envelope.watermark is not None
+    assert envelope.meta is not None
     assert (envelope.source_id, envelope.watermark.offset, envelope.meta.retry) == ("ibkr", 987654321, 0)
     assert (quote.symbol, quote.bid, quote.ask_size) == ("NQZ5", 6701.25, 6.0)
     assert json.loads(ENVELOPE_V1.encode(envelope)) == SHOWN

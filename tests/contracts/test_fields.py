@@ -38,21 +38,20 @@ class Everything(msgspec.Struct, kw_only=True):
 
 
 def test_a_declaration_gives_columns_of_frames() -> None:
-    assert polars_schema(Everything) == pl.Schema(
-        {
-            "text": pl.String,
-            "at": pl.Int64,
-            "price": pl.Float64,
-            "number": pl.Int64,
-            "short": pl.Int64,
-            "is_on": pl.Boolean,
-            "side": pl.String,
-            "details": pl.String,
-            "words": pl.List(pl.String),
-            "pairs": pl.List(pl.Array(pl.Float64, 2)),
-            "inner": pl.Struct({"a": pl.String, "b": pl.Int64}),
-        }
-    )
+    columns: dict[str, pl.DataType | type[pl.DataType]] = {
+        "text": pl.String,
+        "at": pl.Int64,
+        "price": pl.Float64,
+        "number": pl.Int64,
+        "short": pl.Int64,
+        "is_on": pl.Boolean,
+        "side": pl.String,
+        "details": pl.String,
+        "words": pl.List(pl.String),
+        "pairs": pl.List(pl.Array(pl.Float64, 2)),
+        "inner": pl.Struct({"a": pl.String, "b": pl.Int64}),
+    }
+    assert polars_schema(Everything) == pl.Schema(columns)
 
 
 def test_a_declaration_gives_columns_of_arrow() -> None:

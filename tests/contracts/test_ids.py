@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from contracts import frames
 from contracts.ids import are_plain, joined_id, joined_ids, plainly_joined_id, with_event_ids
 
-texts = st.text(st.sampled_from("ab|\\.*$"), max_size=4)
+texts: st.SearchStrategy[str] = st.text(st.sampled_from("ab|\\.*$"), max_size=4)
 
 
 def joined(rows: list[tuple[str, str, str]]) -> list[str]:

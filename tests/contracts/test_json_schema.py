@@ -135,7 +135,7 @@ def test_what_json_schema_cannot_say_is_found_by_the_pipeline(event: dict[str, A
     assert (EVENTS.is_valid(event), pipeline_accepts(event)) == (True, False)
 
 
-VALUES = st.one_of(
+VALUES: st.SearchStrategy[object] = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), st.text()
 ) | st.sampled_from(["tick", "bar", "heartbeat", "1m", "2025-10-24T14:02:01Z"])
 

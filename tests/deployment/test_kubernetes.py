@@ -3,8 +3,14 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from compose_file import variables
-from kubernetes_files import (
+from typer.testing import CliRunner
+
+from flows.config_file import load
+from flows.settings import Settings
+from mdp.cli import app
+from mdp.runtime.distributed import addresses_of
+from tests.deployment.compose_file import variables
+from tests.deployment.kubernetes_files import (
     FOLDER,
     PROJECT,
     Object,
@@ -18,12 +24,6 @@ from kubernetes_files import (
     pod,
     workloads,
 )
-from typer.testing import CliRunner
-
-from flows.config_file import load
-from flows.settings import Settings
-from mdp.cli import app
-from mdp.runtime.distributed import addresses_of
 
 VERSIONS = ("1.29", "1.34")  # the oldest that labels pods with their index for sure by then, and a new one
 WORKER = named("StatefulSet", "mdp-worker")
@@ -47,11 +47,11 @@ def settings_of(container: Object, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("one", objects(), ids=name_of)
-def test_an_object_keeps_to_the_schema_of_kubernetes(one: Object, version: str):
+def test_an_object_keeps_to_the_schema_of_kubernetes(one: Object, version: str) -> None:
     kubernetes_validate.validate(one, version, strict=True)
 
 
-def test_the_kustomization_names_every_file_and_none_that_there_is_not():
+def test_the_kustomization_names_every_file_and_none_that_there_is_not() -> None:
     resources = kustomization()["resources"]
     assert all((FOLDER / name).exists() for name in resources)
     listed = {name for name in resources if (FOLDER / name).is_file()}
@@ -59,14 +59,14 @@ def test_the_kustomization_names_every_file_and_none_that_there_is_not():
     assert all(file.is_file() for files in generated().values() for file in files.values())
 
 
-def test_every_image_is_given_a_version():
+def test_every_image_is_given_a_version() -> None:
     given = {image["name"]: image["newTag"] for image in kustomization()["images"]}
     assert {container["image"] for _, container in containers()} == given.keys()
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", tag) for tag in given.values())
 
 
 @each_container
-def test_what_a_pod_refers_to_is_there(workload: Object, container: Object):
+def test_what_a_pod_refers_to_is_there(workload: Object, container: Object) -> None:
     spec = pod(workload)
     claims = {claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])}
     volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
@@ -82,7 +82,7 @@ def test_what_a_pod_refers_to_is_there(workload: Object, container: Object):
 
 
 @each_container
-def test_a_pod_is_not_root_and_may_write_to_its_volumes_only(workload: Object, container: Object):
+def test_a_pod_is_not_root_and_may_write_to_its_volumes_only(workload: Object, container: Object) -> None:
     spec = pod(workload)["securityContext"]
     assert (spec["runAsNonRoot"], spec["runAsUser"]) == (True, 10001)
     assert spec["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -95,7 +95,7 @@ def test_a_pod_is_not_root_and_may_write_to_its_volumes_only(workload: Object, c
 
 
 @each_container
-def test_a_pod_runs_a_command_that_there_is(workload: Object, container: Object):
+def test_a_pod_runs_a_command_that_there_is(workload: Object, container: Object) -> None:
     del workload
     line = arguments(container)
     assert not any("$(" in argument for argument in line)
@@ -106,7 +106,7 @@ def test_a_pod_runs_a_command_that_there_is(workload: Object, container: Object)
 @each_container
 def test_a_pod_is_given_every_variable_of_the_config(
     workload: Object, container: Object, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     del workload
     config = generated()["mdp-configs"]["streaming.yaml"].read_text(encoding="utf-8")
     assert variables(config) <= named("Secret", "mdp")["stringData"].keys()
@@ -115,7 +115,7 @@ def test_a_pod_is_given_every_variable_of_the_config(
     assert settings.store.url.get_secret_value() != "embedded"
 
 
-def test_files_of_the_config_are_where_the_image_has_them():
+def test_files_of_the_config_are_where_the_image_has_them() -> None:
     text = (PROJECT / "Dockerfile").read_text(encoding="utf-8")
     assert "COPY configs /app/configs" in text
     assert "WORKDIR /app" in text
@@ -127,7 +127,7 @@ def test_files_of_the_config_are_where_the_image_has_them():
     assert rules.file.name in generated()["mdp-configs"]
 
 
-def test_there_is_an_address_for_each_process_and_it_is_that_of_its_pod():
+def test_there_is_an_address_for_each_process_and_it_is_that_of_its_pod() -> None:
     service = named("Service", WORKER["spec"]["serviceName"])
     ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
     [addresses] = [one["value"] for one in CONTAINER["env"] if one["name"] == "ADDRESSES"]
@@ -136,7 +136,7 @@ def test_there_is_an_address_for_each_process_and_it_is_that_of_its_pod():
     assert {port["name"]: port["containerPort"] for port in CONTAINER["ports"]} == ports
 
 
-def test_the_processes_find_each_other_before_they_are_ready_and_start_and_change_together():
+def test_the_processes_find_each_other_before_they_are_ready_and_start_and_change_together() -> None:
     service = named("Service", WORKER["spec"]["serviceName"])["spec"]
     assert (service["clusterIP"], service["publishNotReadyAddresses"]) == ("None", True)
     assert WORKER["spec"]["podManagementPolicy"] == "Parallel"
@@ -145,7 +145,9 @@ def test_the_processes_find_each_other_before_they_are_ready_and_start_and_chang
     assert process["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['apps.kubernetes.io/pod-index']"
 
 
-def test_every_pod_shows_its_metrics_on_the_same_port_and_keeps_state_on_a_volume(monkeypatch: pytest.MonkeyPatch):
+def test_every_pod_shows_its_metrics_on_the_same_port_and_keeps_state_on_a_volume(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     telemetry = settings_of(CONTAINER, monkeypatch).telemetry
     ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
     assert (telemetry.metrics_host, telemetry.metrics_port) == ("0.0.0.0", ports["metrics"])
@@ -160,13 +162,13 @@ def test_every_pod_shows_its_metrics_on_the_same_port_and_keeps_state_on_a_volum
     assert "persistentVolumeClaimRetentionPolicy" not in WORKER["spec"], "no pods is a stop, and keeps the state"
 
 
-def test_a_stop_is_given_the_time_that_it_takes():
+def test_a_stop_is_given_the_time_that_it_takes() -> None:
     from flows.stop import _STOP_SECONDS
 
     assert pod(WORKER)["terminationGracePeriodSeconds"] > _STOP_SECONDS
 
 
-def test_selectors_find_the_pods_that_they_are_for():
+def test_selectors_find_the_pods_that_they_are_for() -> None:
     labels = [workload["spec"]["template"]["metadata"]["labels"] for workload in workloads()]
 
     def found(selector: dict[str, Any]) -> int:
@@ -182,7 +184,7 @@ def test_selectors_find_the_pods_that_they_are_for():
         assert found(one["spec"]["podSelector"]["matchLabels"]) == 1
 
 
-def test_only_workers_reach_the_port_on_which_workers_talk():
+def test_only_workers_reach_the_port_on_which_workers_talk() -> None:
     [policy] = of_kind("NetworkPolicy")
     inside, outside = policy["spec"]["ingress"]
     assert inside["ports"] == [{"port": "cluster"}]
@@ -192,7 +194,7 @@ def test_only_workers_reach_the_port_on_which_workers_talk():
     assert shown["port"] == ports["metrics"] <= shown["endPort"] < ports["cluster"]
 
 
-def test_the_page_asks_for_a_token_and_looks_at_the_workers(monkeypatch: pytest.MonkeyPatch):
+def test_the_page_asks_for_a_token_and_looks_at_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     [container] = pod(named("Deployment", "mdp-page"))["containers"]
     assert "MDP_SERVE_TOKEN" in named("Secret", "mdp")["stringData"]
     assert settings_of(container, monkeypatch).telemetry.metrics_host == "mdp-worker"
@@ -200,7 +202,7 @@ def test_the_page_asks_for_a_token_and_looks_at_the_workers(monkeypatch: pytest.
     assert f"--port={port['port']}" in container["args"]
 
 
-def test_no_file_holds_a_secret():
+def test_no_file_holds_a_secret() -> None:
     secrets = named("Secret", "mdp")["stringData"]
     assert "secret.example.yaml" not in kustomization()["resources"]
     assert all(secrets[name].startswith("choose-") for name in ("PGPASSWORD", "MDP_SERVE_TOKEN"))

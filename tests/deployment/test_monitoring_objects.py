@@ -10,9 +10,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from kubernetes_files import FOLDER, PROJECT, Object, kustomization, named, pod
 
 from contracts.duration import parse_duration
+from tests.deployment.kubernetes_files import FOLDER, PROJECT, Object, kustomization, named, pod
 
 MONITORING = FOLDER / "monitoring"
 SCHEMAS = Path(__file__).parent / "crds"
@@ -50,18 +50,18 @@ def built(folder: Path) -> list[Object]:
 
 
 @pytest.mark.parametrize("one", OBJECTS, ids=lambda one: f"{one['kind']}-{one['metadata']['name']}")
-def test_an_object_keeps_to_the_schema_of_its_kind(one: Object):
+def test_an_object_keeps_to_the_schema_of_its_kind(one: Object) -> None:
     schema = json.loads((SCHEMAS / f"{one['kind'].lower()}.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(closed(schema)).validate(one)  # unchecked: some of its patterns are Go's
 
 
-def test_rules_are_those_that_prometheus_reads():
+def test_rules_are_those_that_prometheus_reads() -> None:
     groups = {one["metadata"]["name"]: one["spec"] for one in OBJECTS if one["kind"] == "PrometheusRule"}
     read = {f"mdp-{file.stem}": yaml.safe_load(file.read_text(encoding="utf-8")) for file in RULES.iterdir()}
     assert groups == read
 
 
-def test_every_dashboard_has_a_map_that_can_be_applied():
+def test_every_dashboard_has_a_map_that_can_be_applied() -> None:
     grafana = kustomization(PROJECT / "configs" / "grafana")
     files = [PROJECT / "configs" / "grafana" / file for one in grafana["configMapGenerator"] for file in one["files"]]
     assert sorted(files) == sorted(BOARDS.iterdir())
@@ -69,7 +69,7 @@ def test_every_dashboard_has_a_map_that_can_be_applied():
     assert all(len(json.dumps(file.read_text(encoding="utf-8"))) < MOST_APPLIED_BYTES / 2 for file in files)
 
 
-def test_the_workers_are_scraped():
+def test_the_workers_are_scraped() -> None:
     template = WORKER["spec"]["template"]
     assert MONITOR["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
     [container] = pod(WORKER)["containers"]
@@ -80,7 +80,7 @@ def test_the_workers_are_scraped():
 @pytest.mark.parametrize(
     ("namespace", "job"), [("mdp", "mdp"), ("mdp-test", "mdp-test"), ("trading", "mdp"), ("my-mdp", "mdp")]
 )
-def test_the_job_is_one_that_the_rules_look_at_whatever_the_namespace(namespace: str, job: str):
+def test_the_job_is_one_that_the_rules_look_at_whatever_the_namespace(namespace: str, job: str) -> None:
     [relabel] = [one for one in ENDPOINT["relabelings"] if one["targetLabel"] == "job"]
     assert relabel["sourceLabels"] == ["__meta_kubernetes_namespace"]
     label = WORKER["spec"]["template"]["metadata"]["labels"][MONITOR["spec"]["jobLabel"]]
@@ -90,7 +90,7 @@ def test_the_job_is_one_that_the_rules_look_at_whatever_the_namespace(namespace:
     assert all(re.fullmatch(pattern, job) for pattern in re.findall(r'job=~"([^"]+)"', texts))
 
 
-def test_kustomize_builds_it_with_every_dashboard_as_it_is():
+def test_kustomize_builds_it_with_every_dashboard_as_it_is() -> None:
     objects = built(MONITORING)
     assert {one["metadata"]["namespace"] for one in objects} == {kustomization()["namespace"]}
     maps = [one for one in objects if one["kind"] == "ConfigMap"]
@@ -103,7 +103,7 @@ def test_kustomize_builds_it_with_every_dashboard_as_it_is():
     }
 
 
-def test_the_overlay_of_the_docs_is_the_pipeline_and_what_watches_it(tmp_path: Path):
+def test_the_overlay_of_the_docs_is_the_pipeline_and_what_watches_it(tmp_path: Path) -> None:
     text = (PROJECT / "docs" / "deploying.md").read_text(encoding="utf-8")
     [block] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "kubernetes/monitoring" in block]
     shutil.copytree(PROJECT / "configs", tmp_path / "mdp" / "configs")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from kubernetes_files import Object, arguments, generated, named, pod
 
+from tests.deployment.kubernetes_files import Object, arguments, generated, named, pod
 from tests.harness import SECONDS, kill, until
 
 WORKER = named("StatefulSet", "mdp-worker")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import typer.main
-from page_blocks import PAGES, PROJECT, blocks, commands, outside
 
 from mdp.cli import app
 from mdp.ops.topics import load as load_topics
+from tests.docs.page_blocks import PAGES, PROJECT, blocks, commands, outside
 
 ROOT = typer.main.get_command(app)
 LANGUAGES = {"sh", "text", "python", "yaml", "toml", "json", "ini", "sql", "promql", "diff"}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -20,12 +20,10 @@ import psycopg
 import pytest
 import yaml
 from confluent_kafka import Consumer
-from page_blocks import PROJECT
-from page_blocks import block as page_block
 
 from codec.decode import Decoder
 from contracts.envelope import ENVELOPE_V1
-from contracts.record import Fetch, Records
+from contracts.record import Fetch, Record, Records
 from contracts.registry import open_envelope
 from flows.config_file import load
 from inference.config import InferenceConfig, InferenceConfigError, SklearnConfig
@@ -36,6 +34,8 @@ from inference.model_file import load_model
 from inference.rules import load_rules
 from mdp.cli import main
 from tests.contracts.installed_types import installed
+from tests.docs.page_blocks import PROJECT
+from tests.docs.page_blocks import block as page_block
 
 PAGE = (PROJECT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECONDS = 60.0
@@ -112,8 +112,8 @@ def test_the_model_learns_what_came_after_and_nothing_of_others(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     parts = [
-        stored_features(*key, timedelta(seconds=seconds), minutes=20, seed=seed)
-        for seed, (*key, seconds) in enumerate(
+        stored_features(provider, symbol, timedelta(seconds=seconds), minutes=20, seed=seed)
+        for seed, (provider, symbol, seconds) in enumerate(
             [("acme", "SPY", 2), ("acme", "QQQ", 2), ("feed", "SPY", 2), ("acme", "SPY", 10)]
         )
     ]
@@ -141,7 +141,7 @@ def test_what_the_producer_sends_is_accepted(kafka: str, topic: Callable[..., st
     records = consumer.consume(len(names["ticks"]), timeout=SECONDS)
     consumer.close()
     decoder = Decoder(window_ns=2_000_000_000, max_future_ns=5_000_000_000)
-    fetch = Fetch(topic=name, partition=0, next_offset=5, records=Records.of(records))  # type: ignore[arg-type]
+    fetch = Fetch(topic=name, partition=0, next_offset=5, records=Records.of(cast(list[Record], records)))
     batch = decoder.decode(fetch)
     assert batch.rejects.is_empty()
     assert batch.events["event_id"].n_unique() == len(names["ticks"])

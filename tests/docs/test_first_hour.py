@@ -13,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from page_blocks import PROJECT, Block, blocks
+
+from tests.docs.page_blocks import PROJECT, Block, blocks
 
 QUICKSTART, TUTORIAL, EXTENDING = (
     [*blocks((PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8"))]

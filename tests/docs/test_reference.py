@@ -6,7 +6,6 @@ import ast
 import re
 
 import pytest
-from page_blocks import blocks
 from pydantic import BaseModel
 
 from docs.reference.__main__ import DOCS, pages
@@ -15,6 +14,7 @@ from docs.reference.commands import commands
 from docs.reference.configuration import keys, tables
 from docs.reference.markdown import filled, table
 from mdp.ops.topics import TopicsConfig
+from tests.docs.page_blocks import blocks
 from tests.harness import PACKAGES
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from doctor_site import KEYS, Send, topics_tree, write
 
 from flows.config_file import load
 from mdp.doctor.site import Site
 from mdp.ops import topics
 from sinks.schema.migrate import migrate
+from tests.doctor.doctor_site import KEYS, Send, topics_tree, write
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from doctor_site import said
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
@@ -10,6 +9,7 @@ from mdp.doctor import database as checks
 from mdp.doctor.site import Site
 from sinks.queries.diagnosis import LATEST, TABLES
 from sinks.schema.tables import MIGRATIONS
+from tests.doctor.doctor_site import said
 
 
 def change(site: Site, statement: str) -> None:
@@ -80,7 +80,7 @@ def test_tables_and_columns_that_are_gone_are_named(site: Site) -> None:
 @pytest.fixture
 def role(site: Site) -> Iterator[str]:
     """A role that may do what a worker does, and owns nothing."""
-    name = "worker_" + conninfo_to_dict(site.settings.store.url.get_secret_value())["dbname"]
+    name = f"worker_{conninfo_to_dict(site.settings.store.url.get_secret_value())['dbname']}"
     url = site.settings.store.url.get_secret_value()
     change(site, f"CREATE ROLE {name} NOLOGIN")
     change(site, f"GRANT ALL ON SCHEMA public TO {name}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}")

@@ -1,16 +1,17 @@
 import json
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doctor_site import Send, tick
 
 from flows.config_file import load
 from mdp.cli import main
 from mdp.doctor.examination import LANES, Lane, examine
-from mdp.doctor.findings import ok
+from mdp.doctor.findings import Finding, ok
 from mdp.doctor.site import Site
+from tests.doctor.doctor_site import Send, tick
 
 NOTES = {"workers", "TimescaleDB"}  # no port is given, and this PostgreSQL is a plain one
 
@@ -44,7 +45,7 @@ def test_every_check_is_explained() -> None:
 
 
 def test_a_check_that_fails_costs_no_other(site: Site) -> None:
-    def broken(_: Site):
+    def broken(_: Site) -> Iterator[Finding]:
         raise RuntimeError("of its own")
         yield
 

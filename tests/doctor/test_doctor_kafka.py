@@ -3,13 +3,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from doctor_site import PARTITIONS, Send, said, tick, topics_tree, write
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 
 from flows.config_file import load
 from mdp.doctor import clocks, kafka
 from mdp.doctor.site import Site
 from mdp.ops.topics import find_file
+from tests.doctor.doctor_site import PARTITIONS, Send, said, tick, topics_tree, write
 
 
 @pytest.fixture(autouse=True)

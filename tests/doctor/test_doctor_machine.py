@@ -6,7 +6,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from doctor_site import said, write
 
 from flows.config_file import load
 from mdp.doctor import machine
@@ -14,6 +13,7 @@ from mdp.doctor.site import FLOW, Site
 from mdp.local import ports
 from mdp.runtime.saved_state import SavedState
 from telemetry.server import serve
+from tests.doctor.doctor_site import said, write
 
 
 @pytest.fixture

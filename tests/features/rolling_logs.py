@@ -10,15 +10,15 @@ import polars as pl
 from hypothesis import strategies as st
 
 from contracts import frames
-from features.rolling.feature_config import FeatureConfig
+from features.rolling.feature_config import FeatureConfig, Kind
 from tests.oracle_features import Bar, features_at
 
 WINDOW = 2_000_000_000
-KINDS = ("vwap", "return", "volatility", "momentum", "rsi", "skewness", "kurtosis")
+KINDS: tuple[Kind, ...] = ("vwap", "return", "volatility", "momentum", "rsi", "skewness", "kurtosis")
 
 
-def feature(kind: str, windows: int) -> FeatureConfig:
-    return FeatureConfig(name=f"{kind}_{windows}", kind=kind, horizon=f"{2 * windows}s")  # type: ignore[arg-type]
+def feature(kind: Kind, windows: int) -> FeatureConfig:
+    return FeatureConfig(name=f"{kind}_{windows}", kind=kind, horizon=f"{2 * windows}s")
 
 
 def row(
@@ -78,8 +78,10 @@ def bits(made: pl.DataFrame) -> dict[str, tuple[list[bool], bytes | list[Any]]]:
     }
 
 
-symbols = st.sampled_from(["A", "AB", "ABC", "B", "C"])  # those of one close
-configs = st.lists(st.builds(feature, st.sampled_from(KINDS), st.integers(5, 7)), min_size=1, max_size=7, unique=True)
+symbols: st.SearchStrategy[str] = st.sampled_from(["A", "AB", "ABC", "B", "C"])  # those of one close
+configs: st.SearchStrategy[list[FeatureConfig]] = st.lists(
+    st.builds(feature, st.sampled_from(KINDS), st.integers(5, 7)), min_size=1, max_size=7, unique=True
+)
 
 
 @st.composite
@@ -103,7 +105,7 @@ def logs(draw: st.DrawFn, amendable: int, steps: int = 40) -> list[dict[str, Any
     return rows
 
 
-numbers = st.integers(0, 300)
+numbers: st.SearchStrategy[int] = st.integers(0, 300)
 
 
 def _bar(slot: int, provider: str, symbol: str, revision: int, offset: int, number: int) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from tests.event_logs import CONFIG, ROWS, Row, as_log, cut
 from tests.oracle_windows import OracleBar
 
 WINDOW_NS = 10_000_000
-PRICES = st.floats(-1e15, 1e15) | st.floats(1e-12, 1.0)
-SIZES = st.just(0.0) | st.floats(1e-18, 1e18) | st.floats(1e-18, 1e-6)
+PRICES: st.SearchStrategy[float] = st.floats(-1e15, 1e15) | st.floats(1e-12, 1.0)
+SIZES: st.SearchStrategy[float] = st.just(0.0) | st.floats(1e-18, 1e18) | st.floats(1e-18, 1e-6)
 
 
 def events(rows: list[Row]) -> pl.DataFrame:
@@ -55,7 +55,7 @@ def test_the_pieces_of_a_log_add_up_to_the_whole(rows: list[Row], places: list[i
     log = as_log([row | {"kind": "tick" if row["kind"] == "heartbeat" else row["kind"]} for row in rows], -60)
     providers, symbols = Providers(new_key()), Symbols(new_key())
     whole = gather(log, providers, symbols)
-    pieces = [gather(piece, providers, symbols) for piece in cut(log, places) if piece]
+    pieces = [gather(list(piece), providers, symbols) for piece in cut(log, places) if piece]
     assert reduce(merged, reversed(pieces)).tobytes() == whole.tobytes()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import starmap
@@ -28,24 +29,30 @@ from tests.oracle_windows import size_as_written
 LEAST_SIZE, LEAST_PRODUCT = 1e-18, 1e-20
 UNIT = Fraction(1, 2**UNIT_BITS)
 
-PRICES = st.floats(-MAX_PRICE, MAX_PRICE)
-SIZES = st.floats(0.0, MAX_VOLUME)
+PRICES: st.SearchStrategy[float] = st.floats(-MAX_PRICE, MAX_PRICE)
+SIZES: st.SearchStrategy[float] = st.floats(0.0, MAX_VOLUME)
 # Drawn by their exponent, as floats between two bounds are mostly large.
-SMALL = st.builds(lambda digits, power: digits * 10.0**power, st.floats(-10.0, 10.0), st.integers(-40, 10))
-DECIMAL_TEXTS = st.builds(lambda digits, places: f"{digits}e-{places}", st.integers(0, 10**15 - 1), st.integers(0, 22))
-DECIMALS = DECIMAL_TEXTS.map(float)
-TRADES = st.lists(st.tuples(PRICES | SMALL, SIZES | SMALL.map(abs)), max_size=30)
+SMALL: st.SearchStrategy[float] = st.builds(
+    lambda digits, power: digits * 10.0**power, st.floats(-10.0, 10.0), st.integers(-40, 10)
+)
+DECIMAL_TEXTS: st.SearchStrategy[str] = st.builds(
+    lambda digits, places: f"{digits}e-{places}", st.integers(0, 10**15 - 1), st.integers(0, 22)
+)
+DECIMALS: st.SearchStrategy[float] = DECIMAL_TEXTS.map(float)
+TRADES: st.SearchStrategy[list[tuple[float, float]]] = st.lists(
+    st.tuples(PRICES | SMALL, SIZES | SMALL.map(abs)), max_size=30
+)
 
 
 def product_sum(trades: Sequence[tuple[float, float]]) -> Words:
-    total = np.zeros((), SUM)
+    total: Words = np.zeros((), SUM)
     for price, size in trades:
         add_product(total, price, size)
     return total
 
 
 def size_sum(sizes: Sequence[float]) -> Words:
-    total = np.zeros((), SUM)
+    total: Words = np.zeros((), SUM)
     for size in sizes:
         add_size(total, size)
     return total
@@ -102,9 +109,9 @@ def test_the_bits_of_a_sum_of_sizes_depend_neither_on_the_order_nor_on_the_cut(s
 
 @given(TRADES, st.randoms(), st.integers(0, 30))
 def test_its_bits_depend_neither_on_the_order_nor_on_the_cut(
-    trades: list[tuple[float, float]], chance: object, place: int
+    trades: list[tuple[float, float]], chance: random.Random, place: int
 ) -> None:
-    shuffled = sorted(trades, key=lambda _: chance.random())  # type: ignore[attr-defined]
+    shuffled = sorted(trades, key=lambda _: chance.random())
     total, rest = starmap(product_sum, [(shuffled[place:],), (shuffled[:place],)])
     add_sum(total, rest)
     assert total.tolist() == product_sum(trades).tolist()

@@ -117,4 +117,5 @@ def windows_of_one_place(count: int) -> npt.NDArray[np.int64]:
     size = len(table(count))
     windows = np.arange(2 * count * size)
     mixed = (windows.astype(np.uint64) * np.uint64(ODD * ODD & WORD)).astype(np.int64)
-    return windows[(mixed ^ (mixed >> 32)) & (size - 1) == 0][:count]
+    agreeing: npt.NDArray[np.int64] = windows[(mixed ^ (mixed >> 32)) & (size - 1) == 0]
+    return agreeing[:count]

@@ -119,7 +119,7 @@ def test_only_the_first_of_equal_ids_in_a_batch_is_fresh(batch: list[tuple[int, 
     assert fresh.tolist() == expected
 
 
-names = st.text(st.sampled_from("ab|\0"), max_size=3)
+names: st.SearchStrategy[str] = st.text(st.sampled_from("ab|\0"), max_size=3)
 
 
 @given(st.lists(st.tuples(names, names, names, st.integers(-1, 1)), min_size=1, max_size=30))

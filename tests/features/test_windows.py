@@ -132,7 +132,8 @@ def leaps(log: Sequence[Row]) -> dict[str, int]:
     """The longest way of each provider's newest time from one event to the next, if none may be so far ahead."""
     oracle, longest = WindowOracle(CONFIG), dict[str, int]()
     for row in log:
-        provider, before = row["provider"], oracle.newest.get(row["provider"], row["src_ts"])
+        provider, time = str(row["provider"]), int(row["src_ts"])
+        before = oracle.newest.get(provider, time)
         oracle.take(row)
         leap = oracle.newest.get(provider, before) - before
         if row["kind"] != "heartbeat" and leap > CONFIG.max_future_ms * MS:

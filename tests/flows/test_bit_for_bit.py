@@ -19,14 +19,13 @@ from features.rolling.rolling import RollingFeatures
 from inference.conditions import compile_condition
 from inference.engine import Inference
 from inference.rules import Rule, RulesEvaluator
-from tests.features.rolling_logs import bits
+from tests.features.rolling_logs import KINDS, bits
 from tests.flows.pipeline_records import StoredRecord, fetch
 
 MS = 1_000_000
 T0 = 1_761_314_400_000 * MS
 CONFIG = WindowConfig(window_ms=100, allow_late_ms=50, amend_ms=400)
-KINDS = ("vwap", "return", "volatility", "momentum", "rsi", "skewness", "kurtosis")
-FEATURES = [FeatureConfig(name=f"{kind}_1s", kind=kind, horizon="1s") for kind in KINDS]  # type: ignore[arg-type]
+FEATURES = [FeatureConfig(name=f"{kind}_1s", kind=kind, horizon="1s") for kind in KINDS]
 CONDITIONS = {
     "up": ("return_1s > 0.001", False),
     "turns": ("momentum_1s > 0", True),

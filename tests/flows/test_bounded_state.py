@@ -17,6 +17,7 @@ from features.rolling.rolling import RollingFeatures
 from inference.conditions import compile_condition
 from inference.engine import Inference
 from inference.rules import Rule, RulesEvaluator
+from tests.features.rolling_logs import KINDS
 
 WINDOW = 300_000_000_000
 T0 = 1_761_314_400_000_000_000 // WINDOW * WINDOW
@@ -24,8 +25,7 @@ SYMBOLS = 50_000
 AT_ONCE = 600  # symbols that trade in a window; each for some windows, and then not for the rest of the day
 HOUR = 12  # windows
 CONFIG = WindowConfig(window_ms=300_000)
-KINDS = ("vwap", "return", "volatility", "momentum", "rsi", "skewness", "kurtosis")
-FEATURES = [FeatureConfig(name=f"{kind}_50m", kind=kind, horizon="50m") for kind in KINDS]  # type: ignore[arg-type]
+FEATURES = [FeatureConfig(name=f"{kind}_50m", kind=kind, horizon="50m") for kind in KINDS]
 SPAN = 20 * WINDOW
 
 

@@ -22,22 +22,19 @@ from features.bars.windows import END_OF_RUN_ROW, Windows
 from features.rolling.feature_config import FeatureConfig
 from features.rolling.rolling import RollingFeatures
 from inference.engine import Inference
-from inference.rules import RulesEvaluator, load_rules
+from inference.rules import Rule, RulesEvaluator, load_rules
 from tests.event_logs import CONFIG, MS, ROWS, Row, cut, logs
 from tests.flows.pipeline_records import FAULTS, StoredRecord, as_records, fetch
 from tests.oracle import Database, Made, Oracle, OracleRule, parsed_meta
 
 FEATURES = [
-    FeatureConfig(name=name, kind=kind, horizon=horizon)
-    for name, kind, horizon in (
-        ("mean_price", "vwap", "30ms"),
-        ("ret", "return", "20ms"),
-        ("vol", "volatility", "50ms"),
-        ("mom", "momentum", "20ms"),
-        ("strength", "rsi", "30ms"),
-        ("skew", "skewness", "60ms"),
-        ("kurt", "kurtosis", "60ms"),
-    )
+    FeatureConfig(name="mean_price", kind="vwap", horizon="30ms"),
+    FeatureConfig(name="ret", kind="return", horizon="20ms"),
+    FeatureConfig(name="vol", kind="volatility", horizon="50ms"),
+    FeatureConfig(name="mom", kind="momentum", horizon="20ms"),
+    FeatureConfig(name="strength", kind="rsi", horizon="30ms"),
+    FeatureConfig(name="skew", kind="skewness", horizon="60ms"),
+    FeatureConfig(name="kurt", kind="kurtosis", horizon="60ms"),
 ]
 SPAN_NS = 60 * MS
 RULES = [
@@ -55,9 +52,11 @@ RULES = [
     OracleRule("untraded", "vwap IS NULL", lambda row: row["vwap"] is None, emit="edge", score=1.0),
 ]
 
-_FAULTS = st.sampled_from([None] * 80 + list(FAULTS))
-_AHEAD = st.sampled_from([None] * 40 + [-20, -21])  # behind by less than nothing: at the bound, and beyond it
-_ENCODINGS = st.sampled_from(["json", "json", "json", "msgpack", "arrow", "arrow"])
+_FAULTS: st.SearchStrategy[str | None] = st.sampled_from([None] * 80 + list(FAULTS))
+_AHEAD: st.SearchStrategy[int | None] = st.sampled_from(
+    [None] * 40 + [-20, -21]
+)  # behind by less than nothing: at the bound, and beyond it
+_ENCODINGS: st.SearchStrategy[str] = st.sampled_from(["json", "json", "json", "msgpack", "arrow", "arrow"])
 
 
 def _with_trouble(row: Row, fault: str | None, ahead: int | None, encoding: str) -> Row:
@@ -66,14 +65,14 @@ def _with_trouble(row: Row, fault: str | None, ahead: int | None, encoding: str)
     return {**row, "fault": broken, "behind": behind, "encoding": encoding}
 
 
-_ROWS = st.builds(_with_trouble, ROWS, _FAULTS, _AHEAD, _ENCODINGS)
+_ROWS: st.SearchStrategy[Row] = st.builds(_with_trouble, ROWS, _FAULTS, _AHEAD, _ENCODINGS)
 LOGS = logs(40, _ROWS).map(as_records)
 LONG_LOGS = logs(40, _ROWS, least=20).map(as_records)
-PLACES = st.integers(0, 40)
+PLACES: st.SearchStrategy[int] = st.integers(0, 40)
 
 
 @cache
-def rules() -> Any:
+def rules() -> tuple[Rule, ...]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "rules.yaml")
         file.write_text(yaml.safe_dump([rule.config() for rule in RULES]))
@@ -91,8 +90,9 @@ class Chain:
             Inference([RulesEvaluator(rules(), SPAN_NS)]),
         )
         if state is not None:
-            for machine, saved in zip((self.windows, *self.rest), pickle.loads(state), strict=True):
-                machine.restore(saved)
+            restores = [machine.restore for machine in (self.windows, *self.rest)]
+            for restore, saved in zip(restores, pickle.loads(state), strict=True):
+                restore(saved)
 
     def step(self, records: Sequence[StoredRecord]) -> MicroBatch:
         return self._onwards(self.windows.step(self.decoder.decode(fetch(records))))
@@ -107,7 +107,7 @@ class Chain:
             batch = machine.step(batch)
         return batch
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> list[object]:
         return [machine.snapshot() for machine in (self.windows, *self.rest)]
 
 

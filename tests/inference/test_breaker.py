@@ -1,15 +1,17 @@
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from inference_frames import SECOND, WINDOW, features
 
 from inference.breaker import Breaker
 from inference.config import BreakerConfig
 from inference.evaluator import Evaluator, signals
+from tests.inference.inference_frames import SECOND, WINDOW, features
 
 FAILURES = 3
 COOLDOWN_WINDOWS = 4
@@ -56,6 +58,9 @@ class Told:
 
     def closed(self, adapter: str) -> None:
         self.all.append(f"{adapter} closed")
+
+    def timer(self, adapter: str) -> Callable[[], AbstractContextManager[object]]:
+        return nullcontext
 
 
 def guarded(evaluator: Evaluator | None = None) -> tuple[Breaker, Told]:
@@ -139,7 +144,7 @@ def test_an_open_breaker_is_told_of_again_after_a_restart() -> None:
 def test_an_answer_that_is_no_frame_of_signals_is_a_failure(answer: pl.DataFrame | None) -> None:
     class Careless(Counting):
         def evaluate(self, features: pl.DataFrame) -> pl.DataFrame:
-            return answer  # type: ignore[return-value]
+            return cast(pl.DataFrame, answer)
 
     breaker, told = guarded(Careless())
     assert breaker.evaluate(windows([True])).is_empty()

@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 import skops.io
 import yaml
-from inference_frames import SECOND, WINDOW, batch, features
 from pydantic import ValidationError
 from sklearn.linear_model import LinearRegression
 
 from contracts import frames
 from inference import engine
 from inference.config import InferenceConfig, InferenceConfigError, select_adapter
+from tests.inference.inference_frames import SECOND, WINDOW, batch, features
 
 NAMES = ("momentum", "volatility", "rsi")
 SPAN = 60 * SECOND

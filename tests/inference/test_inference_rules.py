@@ -1,5 +1,6 @@
 import itertools
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,11 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inference_frames import SECOND, WINDOW, features
 
 from inference.config import InferenceConfigError
 from inference.evaluator import EVALUATED
 from inference.rules import Rule, RulesEvaluator, load_rules
+from tests.inference.inference_frames import SECOND, WINDOW, features
 
 NAMES = ("momentum", "volatility", "rsi")
 SPAN = 10 * SECOND
@@ -91,7 +92,11 @@ def test_a_rule_for_some_symbols_leaves_the_others_alone(tmp_path: Path) -> None
 
 def test_an_edge_is_reported_once_per_symbol_and_provider(tmp_path: Path) -> None:
     rules = evaluator(tmp_path, rule("turn", "rsi > 70", emit="edge"), rule("hold", "rsi > 70"))
-    rsi = {("p", "A"): [80, 80, None, 90, 60, 71], ("p", "B"): [60, 80, 80, 80, 80, 80], ("q", "A"): [80] * 6}
+    rsi: dict[tuple[str, str], list[float | None]] = {
+        ("p", "A"): [80, 80, None, 90, 60, 71],
+        ("p", "B"): [60, 80, 80, 80, 80, 80],
+        ("q", "A"): [80] * 6,
+    }
     frame = features(
         [
             {"provider": provider, "symbol": symbol, "rsi": values[at], "ts": at * WINDOW, "offset": at}
@@ -131,13 +136,17 @@ def test_restoring_under_changed_rules_keeps_what_is_known(tmp_path: Path) -> No
     assert new.evaluate(features([{"rsi": 80.0, "ts": 2 * WINDOW}]))["name"].to_list() == ["new"]
 
 
-SYMBOLS = st.sampled_from(["A", "B", "C"])
-STEPS = st.lists(
+SYMBOLS: st.SearchStrategy[str] = st.sampled_from(["A", "B", "C"])
+STEPS: st.SearchStrategy[list[tuple[str, str, int, float | None]]] = st.lists(
     st.tuples(st.sampled_from(["p", "q"]), SYMBOLS, st.integers(0, 6), st.sampled_from([None, 10.0, 71.0, 80.0])),
     min_size=1,
     max_size=40,
 )
-CONDITIONS = {"high": lambda rsi: rsi > 70, "very": lambda rsi: rsi > 75, "low": lambda rsi: not rsi > 20}
+CONDITIONS: dict[str, Callable[[float], bool]] = {
+    "high": lambda rsi: rsi > 70,
+    "very": lambda rsi: rsi > 75,
+    "low": lambda rsi: not rsi > 20,
+}
 
 
 def oracle(rows: list[dict[str, Any]]) -> list[tuple[int, str]]:

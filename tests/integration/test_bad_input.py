@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from codec.encode import encode
-from contracts.record import ARROW, MSGPACK
+from contracts.record import ARROW, MSGPACK, Headers
 from mdp.local import LocalStack
 from tests.harness import Deployment, Deployments, assert_same, create_topic
 
@@ -83,7 +83,8 @@ def bad_json() -> Iterator[bytes | None]:
         whole + b"}",
     )
     yield from (as_json(**{name: None}) for name in ("provider", "symbol", "kind", "src_ts", "c", "v"))
-    yield from (as_json(**{name: value}) for name in ("symbol", "provider") for value in ("", 7, ["A"], {}, "nul\0"))
+    no_names: list[object] = ["", 7, ["A"], {}, "nul\0"]
+    yield from (as_json(**{name: value}) for name in ("symbol", "provider") for value in no_names)
     yield from (as_json(symbol="X" * 10_240), as_json(symbol="é" * 129), as_json(event_id=""), as_json(ver=2))
     yield from (as_json(**{name: value}) for name in ("c", "v") for value in ("1", True, [1], 2e18, -2e18))
     yield from (as_json(c=value) for value in (float("nan"), float("inf"), float("-inf")))
@@ -190,7 +191,9 @@ def after(stack: LocalStack, deploy: Deployments, log: list[tuple[Sent, bool]]) 
     events = create_topic(kafka, "hostile", 1, max_message_bytes="4000000")
     producer = Producer({"bootstrap.servers": kafka, "message.max.bytes": 4_000_000})
     for record, _ in log:
-        headers = None if record.content_type is None else [("content-type", record.content_type.encode())]
+        headers: Headers | None = (
+            None if record.content_type is None else [("content-type", record.content_type.encode())]
+        )
         producer.produce(events, record.value, record.key, 0, headers=headers)
     assert producer.flush(60) == 0
     rules = [{"name": "seen", "condition": "close > 0", "signal": 1.0, "score": 1.0}]

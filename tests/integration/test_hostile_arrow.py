@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 
 from codec.refused import rows_in
 from codec.stubs import Body
+from contracts.record import Headers
 from tests.codec.arrow_types import Typed, records
 from tests.codec.bombs import BOMBS
 from tests.codec.stored_records import Stored, as_arrow
@@ -59,7 +60,7 @@ def after(deploy: Deployments, log: Log) -> Deployment:
     events = create_topic(deploy.stack.kafka.bootstrap, "arrow", 1, max_message_bytes="4200000")
     producer = Producer({"bootstrap.servers": deploy.stack.kafka.bootstrap, "message.max.bytes": 4_200_000})
     for record in log.sent:
-        headers = None if record.content_type is None else [("content-type", record.content_type)]
+        headers: Headers | None = None if record.content_type is None else [("content-type", record.content_type)]
         producer.produce(events, record.payload, b"key", 0, headers=headers)
     assert producer.flush(60) == 0
     deployment = deploy(events, partitions=1, name="arrow")

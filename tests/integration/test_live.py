@@ -25,17 +25,18 @@ def send(deployment: Deployment, *windows: int) -> None:
         for tick in range(4):
             at = START + timedelta(seconds=2 * window, milliseconds=400 * tick)
             for partition in range(deployment.partitions):
+                symbol = f"S{partition}"
                 event = {
                     "ver": 1,
                     "provider": "feed",
-                    "symbol": f"S{partition}",
+                    "symbol": symbol,
                     "kind": "tick",
                     "src_ts": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                     "c": 100.0 + (window * tick) % 7,
                     "v": 1.0,
                     "seq": 4 * window + tick,
                 }
-                producer.produce(deployment.events, json.dumps(event), event["symbol"], partition)
+                producer.produce(deployment.events, json.dumps(event), symbol, partition)
     assert producer.flush(30) == 0
 
 

@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import yaml
-from promql import CONFIGS
 
 from mdp.local import ports
 from tests.harness import until
+from tests.monitoring.promql import CONFIGS
 
 PROMETHEUS_PORTS = range(16_000, 17_000)
 ALERTMANAGER_PORTS = range(17_000, 18_000)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from monitoring_servers import AlertmanagerServer
-from promql import CONFIGS, PROJECT, rules, yaml_blocks
 
 from tests.harness import until
+from tests.monitoring.monitoring_servers import AlertmanagerServer
+from tests.monitoring.promql import CONFIGS, PROJECT, rules, yaml_blocks
 
 CONFIG = CONFIGS / "alertmanager" / "alertmanager.yml"
 [EXAMPLE] = yaml_blocks(PROJECT / "docs" / "operations.md", "receivers")
@@ -36,12 +36,12 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return file
 
 
-def test_alertmanager_takes_the_config(config: Path, debian_program: Callable[[str], str]):
+def test_alertmanager_takes_the_config(config: Path, debian_program: Callable[[str], str]) -> None:
     amtool(debian_program, "check-config", str(config))
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_what_is_critical_wakes_somebody(name: str, config: Path, debian_program: Callable[[str], str]):
+def test_what_is_critical_wakes_somebody(name: str, config: Path, debian_program: Callable[[str], str]) -> None:
     severity = ALERTS[name]["labels"]["severity"]
     labels = [f"alertname={name}", f"severity={severity}", "job=mdp"]
     receiver = {"critical": "wake", "warning": "inform"}[severity]
@@ -52,7 +52,7 @@ def test_what_is_critical_wakes_somebody(name: str, config: Path, debian_program
 
 def test_what_follows_from_an_outage_is_held_back_in_its_deployment(
     tmp_path: Path, debian_program: Callable[[str], str]
-):
+) -> None:
     with AlertmanagerServer(debian_program("prometheus-alertmanager"), tmp_path) as server:
         lags = {"alertname": "MdpConsumerLag", "severity": "warning", "topic": "mdp.events"}
         server.send(
@@ -70,7 +70,7 @@ def test_what_follows_from_an_outage_is_held_back_in_its_deployment(
             assert [one["status"]["state"] for one in server.alerts(name)] == ["active"]
 
 
-def test_what_holds_back_others_and_is_held_back_are_alerts():
+def test_what_holds_back_others_and_is_held_back_are_alerts() -> None:
     named = [
         name
         for rule in yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["inhibit_rules"]

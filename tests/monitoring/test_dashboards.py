@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from promql import BOARDS, CONFIGS, MARKET, board_queries, panels, unknown_parts
 
 from dashboards.files import derived
+from tests.monitoring.promql import BOARDS, CONFIGS, MARKET, board_queries, panels, unknown_parts
 
 PROVISIONING = CONFIGS / "grafana" / "provisioning"
 boards = pytest.mark.parametrize("board", BOARDS, ids=lambda file: file.stem)
@@ -30,20 +30,20 @@ def source(kind: str) -> dict[str, Any]:
     return found
 
 
-def test_the_files_are_what_make_dashboards_writes():
+def test_the_files_are_what_make_dashboards_writes() -> None:
     expected = derived()
     assert set(BOARDS) <= expected.keys()
     assert {file: file.read_text(encoding="utf-8") for file in expected} == expected
 
 
 @boards
-def test_every_query_asks_for_what_there_is(board: Path):
+def test_every_query_asks_for_what_there_is(board: Path) -> None:
     wrong = {title: found for title, query in board_queries(board) if (found := unknown_parts(query))}
     assert not wrong
 
 
 @boards
-def test_every_query_can_be_parsed(board: Path, debian_program: Callable[[str], str], tmp_path: Path):
+def test_every_query_can_be_parsed(board: Path, debian_program: Callable[[str], str], tmp_path: Path) -> None:
     rules = [{"record": f"query_{number}", "expr": query} for number, (_, query) in enumerate(board_queries(board))]
     file = tmp_path / "queries.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": board.stem, "rules": rules}]}), encoding="utf-8")
@@ -53,7 +53,7 @@ def test_every_query_can_be_parsed(board: Path, debian_program: Callable[[str], 
 
 
 @boards
-def test_a_panel_says_what_it_shows_and_in_which_unit(board: Path):
+def test_a_panel_says_what_it_shows_and_in_which_unit(board: Path) -> None:
     for panel in panels(board):
         assert panel["title"]
         assert panel["description"].endswith(".")
@@ -63,7 +63,7 @@ def test_a_panel_says_what_it_shows_and_in_which_unit(board: Path):
 
 
 @boards
-def test_panels_have_numbers_of_their_own_and_lie_side_by_side(board: Path):
+def test_panels_have_numbers_of_their_own_and_lie_side_by_side(board: Path) -> None:
     assert len(panels(board)) == 8
     assert len({panel["id"] for panel in panels(board)}) == 8
     areas = [panel["gridPos"] for panel in panels(board)]
@@ -77,7 +77,7 @@ def test_panels_have_numbers_of_their_own_and_lie_side_by_side(board: Path):
 
 
 @boards
-def test_deployment_topic_and_partition_can_be_chosen(board: Path):
+def test_deployment_topic_and_partition_can_be_chosen(board: Path) -> None:
     variables = {each["name"]: each for each in json.loads(board.read_text(encoding="utf-8"))["templating"]["list"]}
     assert list(variables) == ["datasource", "job", "topic", "partition"]
     for name in ("job", "topic", "partition"):
@@ -86,7 +86,7 @@ def test_deployment_topic_and_partition_can_be_chosen(board: Path):
 
 
 @pytest.mark.parametrize("board", [*BOARDS, MARKET], ids=lambda file: file.stem)
-def test_a_dashboard_asks_the_source_that_is_provisioned_unless_another_is_chosen(board: Path):
+def test_a_dashboard_asks_the_source_that_is_provisioned_unless_another_is_chosen(board: Path) -> None:
     variables = json.loads(board.read_text(encoding="utf-8"))["templating"]["list"]
     [choice] = [each for each in variables if each["type"] == "datasource"]
     assert choice["current"]["value"] == source(choice["query"])["uid"]
@@ -94,7 +94,7 @@ def test_a_dashboard_asks_the_source_that_is_provisioned_unless_another_is_chose
     assert asked == {f"${{{choice['name']}}}"}
 
 
-def test_grafana_finds_prometheus_and_the_dashboards():
+def test_grafana_finds_prometheus_and_the_dashboards() -> None:
     assert source("prometheus")["url"] == "http://prometheus:9090"
     prometheus = yaml.safe_load((CONFIGS / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
     assert source("prometheus")["jsonData"]["timeInterval"] == prometheus["global"]["scrape_interval"]

@@ -12,10 +12,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from promql import CONFIGS, MARKET, panels
 from psycopg.conninfo import make_conninfo
 
 from sinks.schema.migrate import migrate
+from tests.monitoring.promql import CONFIGS, MARKET, panels
 from tests.sinks.conftest import database  # noqa: F401 - on either server
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -79,7 +79,7 @@ def asked(reader: str, title: str, bars: str = "bars_ohlcv", symbol: str = "A'1"
     return rows
 
 
-def test_candles_are_the_bars_in_order_and_signals_lie_on_them(reader: str):
+def test_candles_are_the_bars_in_order_and_signals_lie_on_them(reader: str) -> None:
     candles = asked(reader, "Candles")
     assert [row["time"] for row in candles] == [START + timedelta(seconds=2 * n) for n in range(300)]
     assert [candles[7][name] for name in ("open", "high", "low", "close", "volume", "vwap")] == [7, 9, 6, 8, 10, 7]
@@ -90,7 +90,7 @@ def test_candles_are_the_bars_in_order_and_signals_lie_on_them(reader: str):
 
 
 @pytest.mark.parametrize(("bars", "seconds"), [("bars_1m", 60), ("bars_5m", 300), ("bars_1h", 3_600)])
-def test_longer_candles_have_the_signals_of_their_windows(reader: str, bars: str, seconds: int):
+def test_longer_candles_have_the_signals_of_their_windows(reader: str, bars: str, seconds: int) -> None:
     candles = {row["time"]: row for row in asked(reader, "Candles", bars)}
     if bars == "bars_1h":
         assert not candles, "it began before the time shown"
@@ -101,18 +101,18 @@ def test_longer_candles_have_the_signals_of_their_windows(reader: str, bars: str
     assert sum(row["value"] for row in asked(reader, "Trades", bars)) == 900
 
 
-def test_signals_are_those_of_the_symbol_and_counts_those_of_all(reader: str):
+def test_signals_are_those_of_the_symbol_and_counts_those_of_all(reader: str) -> None:
     assert [(row["name"], row["price"]) for row in asked(reader, "Signals")] == [("down", 7), ("up", 7), ("up", 7)]
     counts = [(row["time"] - START, row["metric"], row["value"]) for row in asked(reader, "Signals by name")]
     assert counts == [(timedelta(0), "up", 2), (timedelta(minutes=1), "down", 1), (timedelta(minutes=1), "up", 1)]
 
 
-def test_features_are_the_newest_each_by_its_name(reader: str):
+def test_features_are_the_newest_each_by_its_name(reader: str) -> None:
     rows = [(row["feature"], row["value"]) for row in asked(reader, "Features")]
     assert rows == [("rsi", 5), ("vwap_1m", None)]
 
 
-def test_the_choices_are_the_series_that_have_bars(reader: str):
+def test_the_choices_are_the_series_that_have_bars(reader: str) -> None:
     variables = {each["name"]: each for each in json.loads(MARKET.read_text(encoding="utf-8"))["templating"]["list"]}
     made: dict[str, str] = {}
     with psycopg.connect(reader) as connection:
@@ -124,13 +124,13 @@ def test_the_choices_are_the_series_that_have_bars(reader: str):
             connection.execute(f"SELECT FROM {relation}".encode())
 
 
-def test_the_role_changes_nothing(reader: str):
+def test_the_role_changes_nothing(reader: str) -> None:
     for statement in ("DELETE FROM bars_ohlcv", "CREATE TABLE mine (a int)", "UPDATE progress SET late = 0"):
         with psycopg.connect(reader) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement.encode())
 
 
-def test_every_panel_says_what_it_shows_and_asks_the_chosen_database():
+def test_every_panel_says_what_it_shows_and_asks_the_chosen_database() -> None:
     for panel in panels(MARKET):
         assert panel["description"].endswith(".")
         asked = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]

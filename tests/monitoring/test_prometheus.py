@@ -5,16 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from monitoring_servers import AlertmanagerServer, PrometheusServer
 from prometheus_client.metrics import MetricWrapperBase
-from promql import BOARDS, board_queries, rules
 
 import telemetry.metrics
 from mdp.local import ports
 from tests.harness import Deployment, Deployments, kill, until
+from tests.monitoring.monitoring_servers import AlertmanagerServer, PrometheusServer
+from tests.monitoring.promql import BOARDS, board_queries, rules
 
 RUNBOOKS = "https://wiki.example/mdp/operations"
 WELL = 60.0  # seconds within which everything shows
@@ -75,13 +76,13 @@ def prometheus(
         yield server
 
 
-def test_both_workers_are_up_and_all_rules_can_be_evaluated(prometheus: PrometheusServer):
+def test_both_workers_are_up_and_all_rules_can_be_evaluated(prometheus: PrometheusServer) -> None:
     until(lambda: prometheus.values('up{job="mdp"}') == [1, 1], "both workers", WELL)
     until(lambda: {rule["health"] for rule in all_rules(prometheus)} == {"ok"}, "all rules", WELL)
     assert len(all_rules(prometheus)) == len(rules("recording.yml")) + len(rules("alerts.yml"))
 
 
-def test_metrics_have_the_types_that_they_are_declared_with(prometheus: PrometheusServer):
+def test_metrics_have_the_types_that_they_are_declared_with(prometheus: PrometheusServer) -> None:
     until(lambda: prometheus.values('up{job="mdp"}') == [1, 1], "both workers", WELL)
     served = prometheus.get("metadata")
     for metric in vars(telemetry.metrics).values():
@@ -93,22 +94,22 @@ def test_metrics_have_the_types_that_they_are_declared_with(prometheus: Promethe
 
 
 @pytest.mark.parametrize("name", [rule["record"] for rule in rules("recording.yml")])
-def test_a_recording_rule_gives_values(name: str, prometheus: PrometheusServer):
+def test_a_recording_rule_gives_values(name: str, prometheus: PrometheusServer) -> None:
     until(lambda: prometheus.values(name), name, WELL)
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda file: file.stem)
-def test_every_panel_shows_something_but_those_of_faults(board: Path, prometheus: PrometheusServer):
+def test_every_panel_shows_something_but_those_of_faults(board: Path, prometheus: PrometheusServer) -> None:
     for title, query in board_queries(board):
         if (board.stem, title) in QUIET:
             prometheus.values(query)  # which can be answered
         else:
-            until(lambda query=query: prometheus.values(query), f"{title}: {query}", WELL)
+            until(partial(prometheus.values, query), f"{title}: {query}", WELL)
 
 
 def test_what_is_counted_is_what_is_there(
     cluster: tuple[Deployment, subprocess.Popen[bytes], list[str]], prometheus: PrometheusServer
-):
+) -> None:
     until(lambda: prometheus.values("job:stream_partition_events_late:ratio_rate5m > 0"), "late events", WELL)
     until(lambda: prometheus.values("job:dlq_records:ratio_rate5m > 0.005 < 0.05"), "refused events", WELL)
     [refused] = prometheus.values("sum(dlq_records_total)")
@@ -119,7 +120,7 @@ def test_a_feed_that_stops_sets_off_an_alert_until_it_sends_again(
     cluster: tuple[Deployment, subprocess.Popen[bytes], list[str]],
     prometheus: PrometheusServer,
     alertmanager: AlertmanagerServer,
-):
+) -> None:
     deployment, _, _ = cluster
     silent = 'ALERTS{alertname="MdpFeedSilent", alertstate="firing", job="mdp", provider="synthetic"}'
     until(lambda: prometheus.values("job_topic_provider:stream_events_ingested:rate1m > 0"), "events", WELL)
@@ -142,7 +143,7 @@ def test_a_feed_that_stops_sets_off_an_alert_until_it_sends_again(
 
 def test_a_cluster_that_is_killed_is_about_to_set_off_an_alert(
     cluster: tuple[Deployment, subprocess.Popen[bytes], list[str]], prometheus: PrometheusServer
-):
+) -> None:
     until(lambda: prometheus.values('up{job="mdp"}') == [1, 1], "both workers", WELL)
     kill(cluster[1])
     pending = 'ALERTS{alertname="MdpWorkerDown", alertstate="pending", job="mdp"}'

@@ -10,9 +10,19 @@ from typing import Any
 
 import pytest
 import yaml
-from promql import BOARDS, CONFIGS, PROJECT, RULES, board_queries, metric_names, rules, unknown_parts, yaml_blocks
 
 from flows.config_file import load
+from tests.monitoring.promql import (
+    BOARDS,
+    CONFIGS,
+    PROJECT,
+    RULES,
+    board_queries,
+    metric_names,
+    rules,
+    unknown_parts,
+    yaml_blocks,
+)
 
 CASES = sorted((Path(__file__).parent / "rules").glob("*.yml"))
 OPERATIONS = PROJECT / "docs" / "operations.md"
@@ -30,7 +40,7 @@ def alert_cases() -> list[dict[str, Any]]:
     return [case for test in tests for case in test.get("alert_rule_test", [])]
 
 
-def test_prometheus_takes_the_config_and_finds_all_rules(debian_program: Callable[[str], str]):
+def test_prometheus_takes_the_config_and_finds_all_rules(debian_program: Callable[[str], str]) -> None:
     promtool(debian_program, "check", "config", "--lint-fatal", str(CONFIGS / "prometheus" / "prometheus.yml"))
     config = yaml.safe_load((CONFIGS / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
     found = {file for pattern in config["rule_files"] for file in (CONFIGS / "prometheus").glob(pattern)}
@@ -38,17 +48,17 @@ def test_prometheus_takes_the_config_and_finds_all_rules(debian_program: Callabl
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda file: file.stem)
-def test_rules_do_what_their_cases_say(case: Path, debian_program: Callable[[str], str]):
+def test_rules_do_what_their_cases_say(case: Path, debian_program: Callable[[str], str]) -> None:
     promtool(debian_program, "test", "rules", str(case))
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(name: str):
+def test_an_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(name: str) -> None:
     assert {bool(case["exp_alerts"]) for case in alert_cases() if case["alertname"] == name} == {True, False}
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_says_how_bad_it_is_and_where_it_is_told_what_to_do(name: str):
+def test_an_alert_says_how_bad_it_is_and_where_it_is_told_what_to_do(name: str) -> None:
     alert = ALERTS[name]
     assert set(alert["labels"]) == {"severity"}
     assert alert["labels"]["severity"] in {"critical", "warning"}
@@ -58,17 +68,17 @@ def test_an_alert_says_how_bad_it_is_and_where_it_is_told_what_to_do(name: str):
     assert f"\n### {name}\n" in OPERATIONS.read_text(encoding="utf-8")
 
 
-def test_the_list_of_alerts_in_the_docs_is_that_of_the_rules():
+def test_the_list_of_alerts_in_the_docs_is_that_of_the_rules() -> None:
     rows = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \|", OPERATIONS.read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == [(name, name.lower(), alert["labels"]["severity"]) for name, alert in ALERTS.items()]
 
 
 @pytest.mark.parametrize("name", [*ALERTS, *RECORDED])
-def test_a_rule_asks_for_what_workers_serve(name: str):
+def test_a_rule_asks_for_what_workers_serve(name: str) -> None:
     assert not unknown_parts(ALERTS[name]["expr"] if name in ALERTS else RECORDED[name])
 
 
-def test_every_recorded_series_is_asked_for():
+def test_every_recorded_series_is_asked_for() -> None:
     queries = [alert["expr"] for alert in ALERTS.values()] + list(RECORDED.values())
     queries += [query for board in BOARDS for _, query in board_queries(board)]
     assert RECORDED.keys() <= set.union(*map(metric_names, queries))
@@ -76,7 +86,7 @@ def test_every_recorded_series_is_asked_for():
 
 def test_the_config_for_kubernetes_finds_the_workers_by_their_labels(
     debian_program: Callable[[str], str], tmp_path: Path
-):
+) -> None:
     [config] = yaml_blocks(OPERATIONS, "scrape_configs")
     [job] = config["scrape_configs"]
     assert [each["role"] for each in job.pop("kubernetes_sd_configs")] == [
@@ -97,7 +107,7 @@ def test_the_config_for_kubernetes_finds_the_workers_by_their_labels(
     assert ";".join(values[name] for name in keep["source_labels"]) == keep["regex"]
 
 
-def test_the_ports_of_a_cluster_of_two_are_scraped():
+def test_the_ports_of_a_cluster_of_two_are_scraped() -> None:
     config = yaml.safe_load((CONFIGS / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
     [job] = config["scrape_configs"]
     first = load(CONFIGS / "streaming.yaml").telemetry.metrics_port

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +15,9 @@ from polars.testing.parametric import column, dataframes
 from native.copy_binary import copy_binary
 from sinks.copy import copy_into
 
-_TIMES = st.datetimes(datetime(1678, 1, 1), datetime(2262, 1, 1))
-_TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
-_COLUMNS = {
+_TIMES: st.SearchStrategy[datetime] = st.datetimes(datetime(1678, 1, 1), datetime(2262, 1, 1))
+_TEXTS: st.SearchStrategy[str] = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+_COLUMNS: dict[str, tuple[pl.DataType | type[pl.DataType], str, st.SearchStrategy[object] | None]] = {
     "small": (pl.Int32, "integer", None),
     "large": (pl.Int64, "bigint", None),
     "number": (pl.Float64, "double precision", None),
@@ -30,7 +31,7 @@ _FRAMES = dataframes(
 
 
 @pytest.fixture
-def table(database: str) -> Any:
+def table(database: str) -> Iterator[psycopg.Cursor]:
     with psycopg.connect(database, options="-c timezone=UTC") as connection, connection.cursor() as cursor:
         columns = ", ".join(f"{name} {kind}" for name, (_, kind, _) in _COLUMNS.items())
         cursor.execute(f"CREATE TEMP TABLE target ({columns}, place serial)".encode())

@@ -100,12 +100,12 @@ def test_what_is_not_plainly_a_tick_is_left_to_others(payload: str) -> None:
     assert taken(payload, TEXT) == [False, True]
 
 
-def both_ways(payload: bytes) -> tuple[Any, Any]:
+def both_ways(payload: bytes) -> list[list[tuple[Any, ...]]]:
     """The event as it is decoded, and as it is when it cannot be taken for plain, which a space before it sees to."""
-    return tuple(decode(Stored(text)).events.drop("record").rows() for text in (payload, b" " + payload))
+    return [decode(Stored(text)).events.drop("record").rows() for text in (payload, b" " + payload)]
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: object, other: object) -> bool:
     """Equal to the last bit: -0.0 is not 0.0."""
     return repr(one) == repr(other)
 
@@ -120,7 +120,7 @@ def test_whatever_is_taken_in_is_what_the_general_decoder_finds(chance: random.R
 
 
 JSON_NUMBER = r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?"
-NUMBERS = st.floats(-1e15, 1e15).map(repr) | st.from_regex(JSON_NUMBER, fullmatch=True)
+NUMBERS: st.SearchStrategy[str] = st.floats(-1e15, 1e15).map(repr) | st.from_regex(JSON_NUMBER, fullmatch=True)
 
 
 @given(NUMBERS, NUMBERS)

@@ -12,7 +12,7 @@ from contracts.partition_keys import Words, siphash13
 from native.jit import compiled
 from native.keyed_hash import Key, absorb, begin, begin_two, hash_of, new_key, two_hashes_of
 
-MESSAGES = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5)
+MESSAGES: st.SearchStrategy[list[int]] = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5)
 NO_KEY = np.zeros(2, np.uint64)
 REFERENCE_KEY = np.arange(16, dtype=np.uint8).view(np.uint64)
 

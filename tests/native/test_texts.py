@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 import pytest
@@ -27,11 +29,11 @@ ALIKE = [
         ),
     )
 ]
-TEXTS = st.one_of(st.none(), st.sampled_from(ALIKE), st.text(max_size=20))
-COLUMNS = st.lists(st.lists(TEXTS, max_size=40), max_size=8)
+TEXTS: st.SearchStrategy[str | None] = st.one_of(st.none(), st.sampled_from(ALIKE), st.text(max_size=20))
+COLUMNS: st.SearchStrategy[list[list[str | None]]] = st.lists(st.lists(TEXTS, max_size=40), max_size=8)
 
 
-def column(texts: list[str | None]) -> pl.Series:
+def column(texts: Sequence[str | None]) -> pl.Series:
     return pl.Series(texts, dtype=pl.String)
 
 

@@ -11,7 +11,9 @@ from transports.kafka.partitioner import Partitioner
 from transports.outgoing import UNCHECKED, outgoing
 
 NOW_MS = 1_000
-FEEDS = st.tuples(st.sampled_from("ab"), st.sampled_from("XYZ"), st.integers(0, NOW_MS + 40))
+FEEDS: st.SearchStrategy[tuple[str, str, int]] = st.tuples(
+    st.sampled_from("ab"), st.sampled_from("XYZ"), st.integers(0, NOW_MS + 40)
+)
 NOTHING = pl.DataFrame(schema={"partition": pl.Int64, "provider": pl.String, "newest": pl.Int64})
 
 

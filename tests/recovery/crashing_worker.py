@@ -12,43 +12,23 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from bytewax._bytewax import cluster_main
 from confluent_kafka import Producer
 
-import sinks.timescale
 from flows.chain import Chain
 from flows.spec import MARKET
 from mdp.runtime import worker
+from sinks import progress
 from sinks.background import BackgroundWriter
 from sinks.timescale import TimescaleWriter
+from transports.kafka import claims
 from transports.kafka.claims import Takeover
 from transports.kafka.partition import KafkaPartition
 from transports.kafka.transactional_writer import TransactionalWriter
 
 EPOCH = timedelta(milliseconds=100)
-
-
-class DyingProducer(Producer):  # type: ignore[misc]
-    """Comes to the points around the commit of a Kafka transaction with records."""
-
-    die: Callable[[], None]
-    before: bool
-    has_records: bool = False
-
-    def produce(self, *arguments: Any, **more: Any) -> None:
-        self.has_records = True
-        super().produce(*arguments, **more)
-
-    def commit_transaction(self, *arguments: Any) -> None:
-        if not self.has_records:
-            super().commit_transaction(*arguments)
-            return
-        if self.before:
-            self.flush(30)  # the records are in the log, and the transaction is open
-            self.die()
-        super().commit_transaction(*arguments)
-        if not self.before:
-            self.die()
+PATCH = pytest.MonkeyPatch()
 
 
 def dies(number: int) -> Callable[[], None]:
@@ -63,7 +43,7 @@ def dies(number: int) -> Callable[[], None]:
 
 
 def around(
-    owner: Any, name: str, *, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None
+    owner: object, name: str, *, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None
 ) -> None:
     original = getattr(owner, name)
 
@@ -75,12 +55,31 @@ def around(
             after()
         return result
 
-    setattr(owner, name, wrapped)
+    PATCH.setattr(owner, name, wrapped)
 
 
 def kafka(die: Callable[[], None], *, before: bool) -> None:
-    DyingProducer.die, DyingProducer.before = staticmethod(die), before  # type: ignore[assignment]
-    sys.modules[Takeover.__module__].Producer = DyingProducer  # type: ignore[attr-defined]
+    """The points around the commit of a Kafka transaction with records."""
+
+    class DyingProducer(Producer):
+        has_records = False
+
+        def produce(self, *arguments: Any, **more: Any) -> None:
+            self.has_records = True
+            super().produce(*arguments, **more)
+
+        def commit_transaction(self, *arguments: Any) -> None:
+            if not self.has_records:
+                super().commit_transaction(*arguments)
+                return
+            if before:
+                self.flush(30)  # the records are in the log, and the transaction is open
+                die()
+            super().commit_transaction(*arguments)
+            if not before:
+                die()
+
+    PATCH.setattr(claims, "Producer", DyingProducer)
 
 
 def first_poll_of_an_epoch(die: Callable[[], None]) -> None:
@@ -92,7 +91,7 @@ def first_poll_of_an_epoch(die: Callable[[], None]) -> None:
 
 POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "a flush to the database begins": lambda die: around(TimescaleWriter, "write", before=die),
-    "rows are copied and not committed": lambda die: around(sinks.timescale.progress, "advance", after=die),
+    "rows are copied and not committed": lambda die: around(progress, "advance", after=die),
     "rows are committed": lambda die: around(TimescaleWriter, "write", after=die),
     "records are sent and not committed": lambda die: kafka(die, before=True),
     "records are committed": lambda die: kafka(die, before=False),
@@ -119,7 +118,9 @@ TAKEOVER = {
 def main() -> None:
     point, number, *settings = sys.argv[1:]
     POINTS[point](dies(int(number)))
-    worker.cluster_main = lambda *arguments, **more: cluster_main(*arguments, **{**more, "epoch_interval": EPOCH})  # type: ignore[assignment]
+    PATCH.setattr(
+        worker, "cluster_main", lambda *given, **more: cluster_main(*given, **more | {"epoch_interval": EPOCH})
+    )
     sys.exit(worker.run(MARKET, None, settings, 1))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from contracts.batch import MicroBatch
 from features.bars.windows import Windows
 from mdp.runtime import fork_server
@@ -24,7 +26,7 @@ def step(windows: Windows, batch: MicroBatch) -> MicroBatch:
 
 
 def main() -> None:
-    Windows.step = step  # type: ignore[method-assign]
+    pytest.MonkeyPatch().setattr(Windows, "step", step)
     fork_server.main()
 
 

@@ -31,9 +31,12 @@ def test_a_slow_database_holds_the_flow_back(deploy: Deployments) -> None:
             families = text_string_to_metric_families(answer.read().decode())
             return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
+    def comes_to(offsets: float) -> None:
+        until(lambda: flow.progress > offsets, "some progress")
+
     worker = flow.start(f"telemetry.metrics_port={port}", f"micro_batch.max_batch_size={BATCH}", "run.until_end=true")
     for share in (0.1, 0.2, 0.3):
-        until(lambda share=share: flow.progress > share * 100_000, "some progress")  # type: ignore[misc]
+        comes_to(share * 100_000)
         written = flow.progress
         assert metrics("stream_partition_events") - written < WAITING * BATCH + PARTITIONS * BATCH
         assert metrics("process_resident_memory_bytes") < MOST_MEMORY

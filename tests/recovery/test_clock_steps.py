@@ -1,6 +1,7 @@
 """The time of day jumps under a running flow: nothing waits for the clock to come to where it was, results stay."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +19,7 @@ HOUR = 3_600.0
 
 
 @pytest.fixture
-def clock(tmp_path: Path, debian_program) -> SteppedClock:
+def clock(tmp_path: Path, debian_program: Callable[[str], str]) -> SteppedClock:
     debian_program("cc")
     return SteppedClock(tmp_path)
 

@@ -8,8 +8,9 @@ import pytest
 
 from flows import stop
 from mdp.local import ports
-from mdp.runtime.cluster import AWAY, USER_ERROR
+from mdp.runtime.cluster import USER_ERROR
 from mdp.runtime.distributed import AddressError, addresses_of
+from mdp.runtime.processes import AWAY
 from tests.harness import SECONDS, Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 

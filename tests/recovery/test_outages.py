@@ -18,6 +18,8 @@ HALF = MARKET.height // 2
 BUSY = "micro_batch.flush_timeout_ms=3600000"  # so no heartbeats
 MOST_MEMORY = 600 * 2**20
 
+Start = tuple[Callable[[], "subprocess.Popen[bytes]"], Callable[[], set[str]]]
+
 
 @pytest.fixture(autouse=True)
 def _whole_stack(stack: LocalStack) -> Iterator[None]:
@@ -36,7 +38,7 @@ def flow(deploy: Deployments) -> Deployment:
 
 
 @pytest.fixture
-def start(flow: Deployment) -> tuple[Callable[[], subprocess.Popen[bytes]], Callable[[], set[str]]]:
+def start(flow: Deployment) -> Start:
     """Starts a live worker; and tells what it waits for, by its metrics."""
     (port,) = ports.choose(range(20_000, 21_000), 1)
 
@@ -69,7 +71,7 @@ def memory(process: subprocess.Popen[bytes]) -> int:
         return next(int(line.split()[1]) * 1_024 for line in status if line.startswith("VmHWM"))
 
 
-def test_services_that_go_away_under_load_are_waited_for(deploy: Deployments, flow: Deployment, start) -> None:
+def test_services_that_go_away_under_load_are_waited_for(deploy: Deployments, flow: Deployment, start: Start) -> None:
     worker, waits_for = start
     process, stack = worker(), deploy.stack
     until(lambda: flow.progress > 0, "some progress")
@@ -89,7 +91,7 @@ def test_services_that_go_away_under_load_are_waited_for(deploy: Deployments, fl
 
 
 def test_a_flow_that_has_run_before_waits_for_services_when_it_starts(
-    deploy: Deployments, flow: Deployment, start
+    deploy: Deployments, flow: Deployment, start: Start
 ) -> None:
     worker, _ = start
     first = worker()
@@ -114,7 +116,9 @@ def test_a_flow_that_has_run_before_waits_for_services_when_it_starts(
     assert_as_if_undisturbed(deploy, flow)
 
 
-def test_a_stop_does_not_wait_for_a_database_that_does_not_answer(deploy: Deployments, flow: Deployment, start) -> None:
+def test_a_stop_does_not_wait_for_a_database_that_does_not_answer(
+    deploy: Deployments, flow: Deployment, start: Start
+) -> None:
     worker, waits_for = start
     process = worker()
     until(lambda: flow.progress > 0, "some progress")

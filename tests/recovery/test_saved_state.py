@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import sys
 from contextlib import closing
+from functools import partial
 
 import polars as pl
 import pytest
@@ -124,7 +125,7 @@ def test_a_crash_before_the_first_snapshot_leaves_out_nothing_wherever_the_flow_
     settings = [f"{key}={value}" for key, value in latest.items()]
     flow = deploy(events, partitions=PARTITIONS)
     worker = flow.start(*settings)
-    until(lambda: send_junk(flow) or has_read_every_partition(flow), "its place at the end of the topic")
+    until(partial(has_read_junk, flow), "its place at the end of the topic")
     produce_on_time(kafka, events, chunks(8_000, symbols=20), PARTITIONS)
     until(lambda: flow.query("SELECT true FROM bars_ohlcv LIMIT 1"), "some bars")
     kill(worker)
@@ -142,6 +143,12 @@ def send_junk(flow: Deployment) -> None:
     assert producer.flush(30) == 0
 
 
+def has_read_junk(flow: Deployment) -> bool:
+    """Sends some to every partition, and says whether anything has been read of each."""
+    send_junk(flow)
+    return has_read_every_partition(flow)
+
+
 def has_read_every_partition(flow: Deployment) -> bool:
     if flow.query("SELECT to_regclass('progress')") == [(None,)]:
         return False
@@ -156,7 +163,7 @@ class TestRecordsThatWereDeletedBeforeTheyWereRead:
         market = list(chunks(1_000, symbols=5))
         produce_on_time(flow.kafka, flow.events, market, 1)
         flow.run()
-        produce_on_time(flow.kafka, flow.events, chunks(1_000, symbols=5, start=market[-1]["arrival"].max()), 1)
+        produce_on_time(flow.kafka, flow.events, chunks(1_000, symbols=5, start=max(market[-1]["arrival"])), 1)
         place = TopicPartition(flow.events, 0, flow.progress + 400)
         admin = AdminClient({"bootstrap.servers": flow.kafka})  # which its futures do not keep alive
         admin.delete_records([place])[place].result(30)

@@ -44,7 +44,7 @@ class Backup:
 
     def __init__(self, flow: Deployment) -> None:
         self._owner = flow.stack.postgres.conninfo()
-        self._original = conninfo_to_dict(flow.database)["dbname"]
+        self._original = str(conninfo_to_dict(flow.database)["dbname"])
         self._copy = f"{self._original}_copy"
         self._close()
         self._execute("CREATE DATABASE {copy} TEMPLATE {original}")

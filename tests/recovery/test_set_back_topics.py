@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import uuid
 from collections import defaultdict
 
@@ -9,7 +10,16 @@ import polars as pl
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
-from tests.harness import Deployment, Deployments, assert_same, produce_on_time, recreate_topic, until
+from tests.harness import (
+    Deployment,
+    Deployments,
+    assert_same,
+    headers_of,
+    partition_of,
+    produce_on_time,
+    recreate_topic,
+    until,
+)
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 
 MARKET = pl.concat(list(chunks(10_000, symbols=10, rate=50.0)))  # long enough for many signals
@@ -37,16 +47,19 @@ def messages(kafka: str, topic: str) -> list[Message]:
         for message in consumer.consume(1_000, timeout=0.1):
             error = message.error()
             if error is None:
-                found[message.partition()].append(message)
+                found[partition_of(message)].append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
-                ended.add(message.partition())
+                ended.add(partition_of(message))
     consumer.close()
     return [message for partition in range(PARTITIONS) for message in found[partition]]
 
 
 def whole(messages: list[Message], end: int) -> list[Message]:
     """The first of them, without the begin of a transaction whose end would be missing."""
-    cause = lambda message: dict(message.headers())["source_offset"]  # noqa: E731
+
+    def cause(message: Message) -> bytes | None:
+        return dict(headers_of(message))["source_offset"]
+
     while 0 < end < len(messages) and cause(messages[end - 1]) == cause(messages[end]):
         end -= 1
     return messages[:end]
@@ -64,14 +77,14 @@ def keep_the_first(flow: Deployment, topic: str, share: float) -> None:
     assert producer.flush(30) == 0
 
 
-def live(flow: Deployment, workers: int = 1):
+def live(flow: Deployment, workers: int = 1) -> subprocess.Popen[bytes]:
     process = flow.start(BUSY, workers=workers)
     until(lambda: flow.has_caught_up() or process.poll() is not None, "all of the log")
     assert process.poll() is None, flow.said.read_text()[-5_000:]
     return process
 
 
-def stop(flow: Deployment, process) -> None:
+def stop(flow: Deployment, process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     flow.ends_well(process)
 

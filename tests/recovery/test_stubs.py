@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from contracts.record import Headers
 from tests.harness import Deployment, Deployments, Record, create_topic, records
 
 START = 1_761_314_400_000  # milliseconds; a whole window
@@ -109,7 +110,7 @@ def test_a_row_of_an_arrow_record_that_is_too_large_alone_leaves_with_its_record
     flow = deploy(partitions=1, name="arrow")
     options = {"compression.type": "zstd", "message.max.bytes": 10_000_000}
     producer = Producer({"bootstrap.servers": flow.kafka, **options})
-    headers = [("content-type", b"application/vnd.apache.arrow.stream")]
+    headers: Headers = [("content-type", b"application/vnd.apache.arrow.stream")]
     producer.produce(flow.events, value, None, 0, headers=headers)
     assert producer.flush(30) == 0
     flow.run()

@@ -11,7 +11,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from chaos.pipeline import workers_of
 from flows import stop
-from mdp.runtime.cluster import AWAY, USER_ERROR, Restarts, verdict
+from mdp.runtime.cluster import USER_ERROR, Restarts, verdict
+from mdp.runtime.processes import AWAY
 from tests.harness import SECONDS, Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from certificates import Certificates
-from secure_kafka import SecureKafka
-from secure_postgres import SecurePostgres
 
 from flows import secrets
 from mdp.cli import main
 from tests.cli.cli_result import Mdp, Result
+from tests.security.certificates import Certificates
+from tests.security.secure_kafka import SecureKafka
+from tests.security.secure_postgres import SecurePostgres
 
 KAFKA_PASSWORD = "kafka-9f3b7c'\"\\1d"
 DATABASE_PASSWORD = "database/51 e0%c2"

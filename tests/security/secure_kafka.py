@@ -6,13 +6,13 @@ import os
 import signal
 from pathlib import Path
 
-from certificates import Certificates
 from confluent_kafka.admin import AdminClient
 
 from mdp.local import jars, java, ports
 from mdp.local.process import ServerProcess, run_as
 from mdp.local.records import write_private
 from tests.harness import until
+from tests.security.certificates import Certificates
 
 BROKER_PASSWORD = "of-the-broker-itself"
 CLUSTER = "Abcdefghijklmnopqrstuv"

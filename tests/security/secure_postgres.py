@@ -17,13 +17,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from certificates import Certificates
 from psycopg.conninfo import make_conninfo
 
 from mdp.local import jars, placement, ports
 from mdp.local.process import ServerProcess, run_as
 from mdp.local.records import write_private
 from tests.harness import until
+from tests.security.certificates import Certificates
 
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
 SETTINGS = "ssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\nfsync = off\n"
@@ -76,7 +76,14 @@ class SecurePostgres:
         self._unpack()
         data = self.home / "data"
         self._write("password", self.password)
-        initdb = [self.home / "bin" / "initdb", "-D", data, "-U", self.user, f"--pwfile={self.home / 'password'}"]
+        initdb = [
+            str(self.home / "bin" / "initdb"),
+            "-D",
+            str(data),
+            "-U",
+            self.user,
+            f"--pwfile={self.home / 'password'}",
+        ]
         choices = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
         run_as(self.run_by, [*initdb, *choices], self.home, ENVIRONMENT, "the data cannot be created")
         (self.home / "password").unlink()

@@ -21,7 +21,7 @@ from codec.output_records import (
     SOURCE_TOPIC_ID,
 )
 from contracts.record import Headers
-from flows.settings import Settings
+from flows.settings import BusSection, Settings
 from flows.spec import MARKET
 from mdp.cli.entries import json_line, line, time_text
 from mdp.ops.dlq.marks import MARK, MARK_HEADERS
@@ -120,7 +120,7 @@ def _is_shown(record: DlqRecord) -> bool:
 
 
 def test_late_events_can_be_repaired_whatever_the_headers_of_others_are(kafka_outputs: KafkaOutputs) -> None:
-    settings = Settings(bus={"kafka": kafka_outputs.config})
+    settings = Settings(bus=BusSection(kafka=kafka_outputs.config))
     config, flow, window = kafka_outputs.config, MARKET.id(settings).encode(), settings.micro_batch
     event = b'{"ver":1,"provider":"p","symbol":"S","kind":"tick","src_ts":"2025-10-24T14:00:00Z","c":1,"v":1,"seq":1}'
     genuine = [(name, flow if name == FLOW else value) for name, value in kafka_outputs.identity.headers(1, (3, 0))]

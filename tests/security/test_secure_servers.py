@@ -14,14 +14,14 @@ from urllib.parse import quote
 import psycopg
 import pytest
 import yaml
-from certificates import Certificates
-from secure_kafka import SecureKafka
-from secure_postgres import SecurePostgres
 
 from flows.config_file import load
 from mdp.runtime.errors import explain
 from tests.cli.cli_result import Mdp
 from tests.harness import PROJECT, SECONDS, until
+from tests.security.certificates import Certificates
+from tests.security.secure_kafka import SecureKafka
+from tests.security.secure_postgres import SecurePostgres
 
 TOPICS = ("mdp.events", "mdp.signals", "mdp.bars", "mdp.events.dlq", "mdp.events.late", "mdp.replay")
 MDP = [sys.executable, "-c", "from mdp.cli import main; main()"]

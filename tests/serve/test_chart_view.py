@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from mdp.local import LocalStack
 from tests.harness import empty_database
@@ -34,6 +34,12 @@ def database(stack: LocalStack) -> Iterator[str]:
         market = [bars("SPY", "2025-10-24T00:00Z", DAYS * 43_200, 2, "100 + 5 * sin(n / 500.0)")]
         store_rows(conninfo, *market, FEATURES, SIGNALS, features=("rsi", "momentum"))
         yield conninfo
+
+
+def box(shown: Locator) -> FloatRect:
+    found = shown.bounding_box()
+    assert found is not None, "it is not visible"
+    return found
 
 
 def length(page: Page, name: str) -> None:
@@ -127,10 +133,8 @@ def test_the_panes_show_the_span_of_the_chart(visit: Open) -> None:
     """And the pointer is at the same bar in all of them."""
     page = visit("provider=feed&symbol=SPY&interval=2s&features=rsi,momentum")
     expect(page.locator(".pane")).to_have_count(2)
-    chart, *panes = [place.bounding_box() for place in (page.locator("#chart"), *page.locator(".pane").all())]
-    assert chart is not None
+    chart, *panes = map(box, (page.locator("#chart"), *page.locator(".pane").all()))
     for pane in panes:
-        assert pane is not None
         assert (pane["x"], pane["width"]) == (chart["x"], chart["width"])
     page.mouse.move(chart["x"] + 150, chart["y"] + 60)
     text = page.locator("#legend span").first.inner_text()
@@ -138,7 +142,7 @@ def test_the_panes_show_the_span_of_the_chart(visit: Open) -> None:
     minute, second = (int(part) for part in text.split(":")[1:])
     number = (DAYS * 43_200 - 1) - ((59 - minute) * 60 + 58 - second) // 2
     expect(page.locator(".pane[data-feature=rsi] .value")).to_have_text(str(number % 100))
-    page.mouse.move(panes[1]["x"] + 150, panes[1]["y"] + 60)  # type: ignore[index]
+    page.mouse.move(panes[1]["x"] + 150, panes[1]["y"] + 60)
     expect(page.locator("#legend span").first).to_have_text(text)
     expect(page.locator(".pane[data-feature=rsi] .value")).to_have_text(str(number % 100))
     page.mouse.move(0, 0)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image
@@ -18,7 +19,7 @@ from tests.serve.live_market import HOSTILE, SECONDS, TOO_LATE, Ticks, live_mark
 from tests.serve.serving import serving
 from tests.serve.visiting import LATEST, LISTED, PHONE, SOON_MS, Open, visits
 
-PICTURES = [
+PICTURES: list[tuple[str, ViewportSize, Literal["light", "dark"], str]] = [
     ("desktop", ViewportSize(width=1280, height=920), "light", "rsi"),
     ("dark", ViewportSize(width=1280, height=920), "dark", "rsi"),
     ("phone", PHONE, "light", ""),
@@ -287,7 +288,7 @@ def test_a_live_market_moves_and_makes_the_pictures_of_the_docs(browser: Browser
     with live_market(deploy, port) as flow, serving(flow) as address:
         flow.start()
         for name, size, colours, features in PICTURES:
-            page = browser.new_context(viewport=size, color_scheme=colours).new_page()  # type: ignore[arg-type]
+            page = browser.new_context(viewport=size, color_scheme=colours).new_page()
             page.goto(f"{address}/?provider=synthetic&interval=1s&symbol=NVDA&order=gain&features={features}")
             expect(page.locator("#signals tr").first).to_be_visible(timeout=20_000)
             expect(page.locator("#figure-lag")).not_to_have_text(UNKNOWN, timeout=10_000)

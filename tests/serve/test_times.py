@@ -64,7 +64,9 @@ def test_marks_of_the_axis_say_what_the_clock_says_there(visit: Open, zone: str,
 def test_volume_has_the_colour_of_its_bar(visit: Open) -> None:
     page = visit()
     picture = Image.open(io.BytesIO(page.locator("#chart").screenshot())).convert("RGB")
-    drawn = {colour for _, colour in picture.getcolors(picture.width * picture.height)}
+    colours = picture.getcolors(picture.width * picture.height)
+    assert colours is not None
+    drawn = {colour for _, colour in colours}
     for way in ("up", "down"):
         text = page.evaluate(
             "(way) => getComputedStyle(document.documentElement).getPropertyValue(`--volume-${way}`)", way

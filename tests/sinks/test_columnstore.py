@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import psycopg
 import pytest
-from database_rows import SECOND, T0, bar, batch, select
 
 from contracts import frames
 from contracts.batch import MicroBatch
@@ -21,6 +20,7 @@ from sinks.queries.live import LiveReader, Series
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.sinks.conftest import TIMESCALE, empty_timescale, needs_timescale
+from tests.sinks.database_rows import SECOND, T0, bar, batch, select
 
 pytestmark = needs_timescale
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from database_rows import SECOND, T0, bar, batch, feature, select, signal
 
 from sinks.connection import StoreLimit
 from sinks.queries import stored
@@ -17,6 +16,7 @@ from sinks.schema.hypertables import ChunkLength
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.sinks.conftest import needs_timescale
+from tests.sinks.database_rows import SECOND, T0, bar, batch, feature, select, signal
 
 DAY = 86_400 * SECOND
 DAYS = 40  # as many chunks of each table as three transactions write to
@@ -39,7 +39,7 @@ def test_a_flush_over_many_days_is_written_whole_whoever_cuts_it(database: str) 
     days = [T0 + k * DAY for k in range(DAYS)]
     flush = batch(
         bars=scattered(),
-        features=[feature("A", k, rsi=1.0, ts=at) for k, at in enumerate(days)],  # type: ignore[arg-type]
+        features=[feature("A", k, rsi=1.0) | {"ts": at} for k, at in enumerate(days)],
         signals=[signal("A", k, ts=at) for k, at in enumerate(days)],
         names=("rsi",),
         next_offset=DAYS,

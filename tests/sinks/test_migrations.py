@@ -5,19 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from database_rows import T0, bar, batch, feature, select
 from psycopg.conninfo import make_conninfo
 
 from contracts.condition_words import CONDITION_WORDS
 from features.rolling.feature_config import RESERVED
 from sinks.connection import StoreLimit, StoreUnavailable
 from sinks.queries import stored
-from sinks.schema.migrate import SchemaError, migrate
+from sinks.schema.migrate import migrate
+from sinks.schema.step import SchemaError
 from sinks.timescale import TimescaleWriter
 from tests.sinks.conftest import needs_timescale
+from tests.sinks.database_rows import T0, bar, batch, feature, select
 
 MINUTE = 60_000_000_000
 
@@ -98,7 +100,7 @@ def test_a_failed_migration_leaves_nothing_behind(database: str) -> None:
 @contextmanager
 def owner_of_a_schema(database: str, login: str) -> Iterator[str]:
     """The conninfo of one who works as a role that owns a schema, and is no superuser."""
-    role = "plain_" + psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    role = f"plain_{psycopg.conninfo.conninfo_to_dict(database)['dbname']}"
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {role} {login}".encode())
         connection.execute(f"CREATE SCHEMA own AUTHORIZATION {role}".encode())
@@ -139,13 +141,16 @@ def write_bars(database: str, *rows: dict[str, object]) -> None:
 
 def test_a_rollup_takes_first_open_last_close_and_the_vwap_of_the_volume(database: str) -> None:
     start = T0 // (60 * MINUTE) * (60 * MINUTE)
-    at = lambda k: {"window_start": start + k * 2_000_000_000, "window_end": start + (k + 1) * 2_000_000_000}  # noqa: E731
+
+    def at(k: int, **values: float | None) -> dict[str, Any]:
+        return bar(window_start=start + k * 2_000_000_000, window_end=start + (k + 1) * 2_000_000_000) | values
+
     write_bars(
         database,
-        bar(**at(1), open=2.0, high=9.0, low=2.0, close=3.0, volume=3.0, vwap=2.0, trades=2),
-        bar(**at(0), open=1.0, high=4.0, low=-1.0, close=2.0, volume=1.0, vwap=6.0, trades=1),
-        bar(**at(29), open=5.0, high=6.0, low=5.0, close=5.5, volume=0.0, vwap=None, trades=4),
-        bar(**at(30), open=7.0, high=7.0, low=7.0, close=7.0, volume=0.0, vwap=None, trades=1),
+        at(1, open=2.0, high=9.0, low=2.0, close=3.0, volume=3.0, vwap=2.0, trades=2),
+        at(0, open=1.0, high=4.0, low=-1.0, close=2.0, volume=1.0, vwap=6.0, trades=1),
+        at(29, open=5.0, high=6.0, low=5.0, close=5.5, volume=0.0, vwap=None, trades=4),
+        at(30, open=7.0, high=7.0, low=7.0, close=7.0, volume=0.0, vwap=None, trades=1),
     )
     columns = "bucket, open, high, low, close, volume, vwap, trades"
     first, second = (datetime.fromtimestamp((start + k * MINUTE) // 10**9, UTC) for k in (0, 1))

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from database_rows import bar, batch, feature, select, signal
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mdp.local import placement, ports
@@ -23,6 +22,7 @@ from sinks.schema.job_runs import start_run
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.harness import until
+from tests.sinks.database_rows import bar, batch, feature, select, signal
 
 pytestmark = pytest.mark.parametrize("database", ["PostgreSQL"], indirect=True)
 

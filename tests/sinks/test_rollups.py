@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from database_rows import SECOND, T0, bar, batch, select
 
 from mdp.local import LocalStack
 from sinks.schema.migrate import migrate
@@ -17,6 +16,7 @@ from sinks.schema.tables import ROLLUPS
 from sinks.timescale import TimescaleWriter
 from tests.harness import empty_database
 from tests.sinks.conftest import empty_timescale, needs_timescale
+from tests.sinks.database_rows import SECOND, T0, bar, batch, select
 
 HOUR = 3600 * SECOND
 START = T0 // HOUR * HOUR
@@ -33,7 +33,7 @@ def awkward_bars() -> list[dict[str, object]]:
         prices = {"open": low, "high": low + spread, "low": low, "close": low + spread, "vwap": low + spread / 3}
         at = {"window_start": START + k * 2 * SECOND, "window_end": START + (k + 1) * 2 * SECOND}
         volume = 10.0 ** chance.uniform(-9, 9)
-        bars.append(bar(chance.choice("AB"), k, **at, **prices, volume=volume))  # type: ignore[arg-type]
+        bars.append(bar(chance.choice("AB"), k, volume=volume) | at | prices)
     chance.shuffle(bars)
     return bars
 
@@ -100,7 +100,7 @@ def test_one_of_an_earlier_version_is_made_anew_unless_it_holds_what_was_dropped
     migrate(database, ())
     days = [{"window_start": START + k * 24 * HOUR, "window_end": START + k * 24 * HOUR + 2 * SECOND} for k in range(2)]
     with closing(TimescaleWriter(database, flow="f", features=())) as writer:
-        writer.write([batch(bars=[bar(**day) for day in days])])  # type: ignore[arg-type]
+        writer.write([batch(bars=[bar() | day for day in days])])
     with psycopg.connect(database, autocommit=True) as owner:
         owner.execute("CALL refresh_continuous_aggregate('bars_1h', NULL, NULL)")
     outdate()

@@ -7,7 +7,6 @@ from contextlib import closing
 
 import polars as pl
 import psycopg
-from database_rows import bar, batch, feature, get_ahead, select, signal
 
 from contracts.frames import BARS
 from sinks import late_repairs
@@ -15,6 +14,7 @@ from sinks.late_repairs import POSITION
 from sinks.queries import stored
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
+from tests.sinks.database_rows import bar, batch, feature, get_ahead, select, signal
 
 TOO_LONG = "".join(random.Random(1).choices("0123456789abcdef", k=20_000))  # for an index, and so for a key
 

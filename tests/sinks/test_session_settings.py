@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from database_rows import T0, bar, batch, feature, select, signal
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -17,8 +16,10 @@ from sinks.connection import SETTINGS, StoreUnavailable, session
 from sinks.queries import stored
 from sinks.queries.live import LiveReader, Series
 from sinks.schema.job_runs import finish_run, start_run
-from sinks.schema.migrate import SchemaError, migrate
+from sinks.schema.migrate import migrate
+from sinks.schema.step import SchemaError
 from sinks.timescale import TimescaleWriter
+from tests.sinks.database_rows import T0, bar, batch, feature, select, signal
 
 RUN = uuid.UUID(int=5)
 HOSTILE = {
@@ -47,8 +48,8 @@ def set_defaults(database: str, **settings: str) -> None:
         for setting, value in settings.items():
             change = sql.SQL("ALTER DATABASE {} SET {} = {}")
             # A list of schemas is a list, and no schema of that name.
-            text = sql.SQL(value) if setting == "search_path" else sql.Literal(value)  # type: ignore[arg-type]
-            owner.execute(change.format(name, sql.Identifier(setting), text))
+            parts = value.split(", ") if setting == "search_path" else [value]
+            owner.execute(change.format(name, sql.Identifier(setting), sql.SQL(", ").join(map(sql.Literal, parts))))
 
 
 def test_hostile_defaults_change_nothing_of_what_is_written_and_read(database: str) -> None:

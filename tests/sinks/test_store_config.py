@@ -9,11 +9,16 @@ from pydantic import ValidationError
 from sinks.store_config import StoreConfig
 
 
+def configured(url: str) -> StoreConfig:
+    """As a config file has it."""
+    return StoreConfig.model_validate({"url": url})
+
+
 @pytest.mark.parametrize(
     "url", ["embedded", "embedded/replayed", "postgresql://u:p@h:5432/db", "host=h dbname=db user=u"]
 )
 def test_urls_and_connection_strings_are_taken(url: str) -> None:
-    assert StoreConfig(url=url).url.get_secret_value() == url
+    assert configured(url).url.get_secret_value() == url
 
 
 @pytest.mark.parametrize(
@@ -22,7 +27,7 @@ def test_urls_and_connection_strings_are_taken(url: str) -> None:
 )
 def test_what_libpq_cannot_read_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(ValidationError, match="postgresql://user:password@host") as caught:
-        StoreConfig(url=url)
+        configured(url)
     assert "hunter2" not in str(caught.value)
 
 
@@ -44,14 +49,14 @@ def test_what_libpq_cannot_read_is_refused_without_showing_it(url: str) -> None:
 )
 def test_what_a_password_may_not_hold_as_it_is_is_said_with_what_to_write_instead(url: str, words: str) -> None:
     with pytest.raises(ValidationError, match=words) as caught:
-        StoreConfig(url=url)
+        configured(url)
     assert "write @ as %40, / as %2F and % as %25" in str(caught.value)
     assert not any(part in str(caught.value) for part in ("hunt", "er2", "ter2"))
 
 
 @pytest.mark.parametrize("password", ["p#w", "p:w", "p?w", "p&w=1", "p[w]", "p%40w", "p%2Fw%25", "p%0Aw", "pé"])
 def test_what_a_password_may_hold_is_part_of_it(password: str) -> None:
-    url = StoreConfig(url=f"postgresql://u:{password}@h:5432/db").url.get_secret_value()
+    url = configured(f"postgresql://u:{password}@h:5432/db").url.get_secret_value()
     found = conninfo_to_dict(url)
     assert (found["password"], found["host"], found["dbname"]) == (unquote(password), "h", "db")
 
@@ -64,11 +69,11 @@ def test_what_a_password_may_hold_is_part_of_it(password: str) -> None:
     ],
 )
 def test_what_only_looks_like_a_password_that_is_cut_short_is_taken(url: str) -> None:
-    assert StoreConfig(url=url).url.get_secret_value() == url
+    assert configured(url).url.get_secret_value() == url
 
 
 def test_a_password_is_never_printed() -> None:
-    config = StoreConfig(url="postgresql://u:hunter2@h/db")
+    config = configured("postgresql://u:hunter2@h/db")
     assert "hunter2" not in repr(config) + config.model_dump_json()
 
 

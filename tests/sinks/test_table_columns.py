@@ -1,7 +1,6 @@
 """The tables have the columns that the declarations of their messages say."""
 
 import pytest
-from database_rows import select
 
 from contracts.bar import BAR_V1
 from contracts.columns import table_columns
@@ -9,6 +8,7 @@ from contracts.message import MessageType
 from contracts.signal import SIGNAL_V1
 from sinks.merge import CAUSE
 from sinks.schema.migrate import migrate
+from tests.sinks.database_rows import select
 
 
 @pytest.mark.parametrize("kind", [BAR_V1, SIGNAL_V1], ids=lambda kind: kind.id)

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 import polars as pl
 import psycopg
 import pytest
-from database_rows import T0, bar, batch, feature, select, signal
 
 from contracts.batch import Outcomes
 from sinks.queries import stored
-from sinks.schema.job_runs import finish_run, start_run
+from sinks.schema.job_runs import Ending, finish_run, start_run
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
+from tests.sinks.database_rows import T0, bar, batch, feature, select, signal
 
 START = datetime.fromtimestamp(T0 // 10**9, UTC)
 RUN = UUID(int=7)
@@ -99,4 +100,4 @@ def test_a_run_cannot_end_in_a_status_nobody_knows(database: str) -> None:
     migrate(database, ())
     start_run(database, RUN, "stream", {})
     with pytest.raises(psycopg.errors.CheckViolation):
-        finish_run(database, RUN, "exploded", {})  # type: ignore[arg-type]
+        finish_run(database, RUN, cast(Ending, "exploded"), {})

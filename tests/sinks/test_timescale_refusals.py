@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from database_rows import bar, batch, feature, get_ahead, select, signal
 
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
+from tests.sinks.database_rows import bar, batch, feature, get_ahead, select, signal
 
 INCOMPRESSIBLE = "".join(chr(33 + i * i * 7919 % 9_001) for i in range(9_000))  # longer than an index row may be
 

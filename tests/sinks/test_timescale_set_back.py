@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from database_rows import bar, batch, select
 
 from contracts.progress import Reached, SetBack
 from sinks.beginnings import Beginnings
 from sinks.schema.migrate import migrate
 from sinks.set_back import is_marked
 from sinks.timescale import TimescaleWriter
+from tests.sinks.database_rows import bar, batch, select
 
 P = "SELECT partition, first_offset, next_offset, again_from FROM progress ORDER BY partition"
 

@@ -4,10 +4,10 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import psycopg
 import pytest
-from database_rows import T0, bar, batch, everything, feature, get_ahead, select, signal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +15,7 @@ from contracts.batch import MicroBatch, Outcomes
 from sinks.connection import StoreUnavailable
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
+from tests.sinks.database_rows import T0, bar, batch, everything, feature, get_ahead, select, signal
 
 NAMES = ("rsi", "vwap")
 HOSTILE = [
@@ -43,8 +44,8 @@ def writer(database: str, request: pytest.FixtureRequest) -> Iterator[Open]:
     migrate(database, NAMES)
     made: list[TimescaleWriter] = []
 
-    def make(**changes: object) -> TimescaleWriter:
-        made.append(TimescaleWriter(database, **({"flow": "f", "features": NAMES} | changes)))
+    def make(flow: str = "f", features: Sequence[str] = NAMES, **more: Any) -> TimescaleWriter:
+        made.append(TimescaleWriter(database, flow=flow, features=features, **more))
         if request.param == "ahead":
             get_ahead(database, made[-1])
         return made[-1]
@@ -156,15 +157,15 @@ def test_writing_the_same_batches_again_touches_no_row(database: str, writer: Op
 def test_a_bar_gives_way_only_to_a_later_one(
     database: str, writer: Open, stored: dict[str, int], new: dict[str, int], kept: str
 ) -> None:
-    writer().write([batch(bars=[bar(close=1.0, **stored)])])
-    writer().write([batch(bars=[bar(close=2.0, **new)])])
+    writer().write([batch(bars=[bar(close=1.0) | stored])])
+    writer().write([batch(bars=[bar(close=2.0) | new])])
     close, offset = {"stored": (1.0, stored["offset"]), "new": (2.0, new["offset"])}[kept]
     assert select(database, "SELECT close, source_offset FROM bars_ohlcv") == [(close, offset)]
 
 
 @pytest.mark.parametrize("other", [{"partition": 1}, {"topic": "elsewhere"}])
 def test_a_bar_of_another_source_is_reported_and_not_overwritten(
-    database: str, writer: Open, other: dict[str, object]
+    database: str, writer: Open, other: dict[str, Any]
 ) -> None:
     writer().write([batch(bars=[bar(close=1.0), bar(k=1)])])
     result = writer().write([batch(bars=[bar(close=2.0, revision=9, offset=99), bar(k=2)], **other)])
@@ -265,7 +266,10 @@ def test_overwrite_takes_bars_over_from_another_partition(database: str, writer:
 
 def test_progress_only_moves_forward(database: str, writer: Open) -> None:
     query = "SELECT partition, next_offset, accepted, heartbeat FROM progress ORDER BY partition"
-    at = lambda offset, n, p=0: batch(next_offset=offset, partition=p, outcomes=Outcomes(accepted=n, heartbeat=n + 1))  # noqa: E731
+
+    def at(offset: int, n: int, p: int = 0) -> MicroBatch:
+        return batch(next_offset=offset, partition=p, outcomes=Outcomes(accepted=n, heartbeat=n + 1))
+
     writer().write([at(5, 5), at(10, 10), at(3, 3, 1)])
     assert select(database, query) == [(0, 10, 10, 11), (1, 3, 3, 4)]
     writer().write([at(7, 99), at(4, 4, 1)])
@@ -334,7 +338,7 @@ def log(steps: Sequence[tuple[int, int, int, float | None]]) -> list[MicroBatch]
     ]
 
 
-STEPS = st.lists(
+STEPS: st.SearchStrategy[list[tuple[int, int, int, float | None]]] = st.lists(
     st.tuples(st.integers(0, 1), st.integers(0, 2), st.just(0), st.sampled_from([None, 1.0, 2.0])),
     min_size=1,
     max_size=12,

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from endpoints import Endpoints, free_ports
 
 from mdp.local import ports
 from telemetry import health
@@ -20,6 +19,7 @@ from telemetry.outage import Outage
 from telemetry.partition_lag import Reading
 from telemetry.server import serve
 from tests.harness import until
+from tests.telemetry.endpoints import Endpoints, free_ports
 
 HOUR_MS = 3_600_000
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -28,8 +29,8 @@ def bars(offsets: Sequence[int], ends_ms: Sequence[int], revisions: Sequence[int
 
 
 def test_what_closed_windows_is_timed_when_it_is_committed() -> None:
-    fetched = {"topic": "t", "partition": 0, "next_offset": 1, "read_at": time.monotonic_ns()}
-    batches = [MicroBatch(**fetched), MicroBatch(**fetched, bars=bars([0], [0], [0]))]
+    fetched = MicroBatch(topic="t", partition=0, next_offset=1, read_at=time.monotonic_ns())
+    batches = [fetched, replace(fetched, bars=bars([0], [0], [0]))]
     seen: list[Sequence[MicroBatch]] = []
     before = noted("stream_latency_seconds", "count", until="test-sink")
     written("test-sink", seen.append)(batches)

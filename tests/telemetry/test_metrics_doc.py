@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from prometheus_client.metrics import MetricWrapperBase
-from test_worker_endpoints import OF_THE_SOURCE_DOCUMENT, OURS
 
 from telemetry import metrics
+from tests.telemetry.test_worker_endpoints import OF_THE_SOURCE_DOCUMENT, OURS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(\w+)` \| (counter|gauge|histogram) \| ([\w, ]*)\|", re.MULTILINE)

@@ -10,7 +10,8 @@ from telemetry.step_cpu import counted
 
 
 def spent(step: str) -> float:
-    return next(s.value for s in STEP_CPU.labels(step).collect()[0].samples if s.name.endswith("_total"))
+    (family,) = STEP_CPU.labels(step).collect()
+    return next(sample.value for sample in family.samples if sample.name.endswith("_total"))
 
 
 def test_a_step_counts_its_own_work_and_that_of_polars_and_no_waiting() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import pytest
-from endpoints import Endpoints, free_ports
 
 from mdp.local import LocalStack
 from tests.harness import Deployment, Deployments, until
 from tests.market import FEATURES, PARTITIONS, RULES, market_topic
+from tests.telemetry.endpoints import Endpoints, free_ports
 
 SECONDS = 5.0  # in which a service that has gone must be noticed
 EVENTS = 30_000
@@ -144,10 +145,14 @@ def test_a_service_that_is_gone_is_why_an_idle_worker_is_not_ready_until_it_is_b
     for service, server in (("the database", whole_stack.postgres), ("Kafka", whole_stack.kafka)):
         assert endpoints.is_ready
         server.kill()
-        until(lambda service=service: any(service in why for why in endpoints.obstacles()), service, SECONDS)  # type: ignore[misc]
+        until(partial(_is_missed, endpoints, service), service, SECONDS)
         assert endpoints.judged("/health") == (200, {"alive": True, "reasons": []})
         server.start()
         until(lambda: endpoints.is_ready, f"{service} within reach")
+
+
+def _is_missed(endpoints: Endpoints, service: str) -> bool:
+    return any(service in why for why in endpoints.obstacles())
 
 
 def test_log_lines_are_json_and_one_for_each_incident(running: Running, whole_stack: LocalStack) -> None:
@@ -163,7 +168,7 @@ def test_log_lines_are_json_and_one_for_each_incident(running: Running, whole_st
     assert back["seconds"] > 0
 
 
-def _lines(flow: Deployment) -> list[dict[str, object]]:
+def _lines(flow: Deployment) -> list[dict[str, Any]]:
     return [json.loads(line) for line in flow.said.read_text().splitlines() if line]
 
 

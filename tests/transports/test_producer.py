@@ -1,6 +1,6 @@
 import io
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -8,11 +8,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from codec.encode import Encoding, encode
 from connectors.synthetic.market import SyntheticConfig, SyntheticMarket
 from contracts.timestamps import format_timestamps
+from tests.harness import headers_of, partition_of
 from transports.kafka.producer import ProduceError, produce
 from transports.outgoing import UNCHECKED, Sent, outgoing
 
@@ -31,7 +33,7 @@ def consumed(kafka: str, topic: str, partitions: int = 4) -> dict[int, list[Mess
         messages = consumer.consume(min(missing, 10_000), timeout=10)
         assert messages, "the topic holds fewer records than its end offsets say"
         for message in messages:
-            found[message.partition()].append(message)
+            found[partition_of(message)].append(message)
         missing -= len(messages)
     consumer.close()
     return found
@@ -54,10 +56,10 @@ def test_every_json_record_is_acknowledged_keyed_and_in_order(kafka: str, topic:
     assert sent == sum((Sent.of(chunk) for chunk in chunks), Sent())
     assert sum(map(len, records.values())) == sent.total
     expected = pl.concat(chunks)
-    values = dict.fromkeys(expected["symbol"].unique(), ())
+    values: dict[str, tuple[bytes | None, ...]] = dict.fromkeys(expected["symbol"].unique(), ())
     for partition in records.values():
         for message in partition:
-            values[message.key().decode()] += (message.value(),)
+            values[key_of(message)] += (message.value(),)
         assert {message.headers() for message in partition} == {None}
     for (symbol,), rows in expected.group_by("symbol"):
         raw = rows["raw"].to_list()
@@ -75,18 +77,24 @@ def test_a_symbol_lives_on_the_partition_that_kafkas_own_partitioner_gives_it(
     for symbol in SyntheticConfig(symbols=100).names():
         reference.produce(theirs, key=symbol)
     assert reference.flush(30) == 0
-    expected = {p: {message.key().decode() for message in ms} for p, ms in consumed(kafka, theirs).items()}
+    expected = {p: {key_of(message) for message in ms} for p, ms in consumed(kafka, theirs).items()}
     assert {p: symbols_in(messages, encoding) for p, messages in consumed(kafka, ours).items()} == expected
+
+
+def key_of(message: Message) -> str:
+    key = message.key()
+    assert key is not None
+    return key.decode()
 
 
 def symbols_in(messages: list[Message], encoding: Encoding) -> set[str]:
     if encoding != "arrow":
-        return {message.key().decode() for message in messages}
+        return {key_of(message) for message in messages}
     return {symbol for message in messages for symbol in arrow(message)["symbol"].to_pylist()}
 
 
 def arrow(message: Message) -> pa.Table:
-    return pa.ipc.open_stream(io.BytesIO(message.value())).read_all()
+    return pa.ipc.open_stream(io.BytesIO(message.value() or b"")).read_all()
 
 
 def test_msgpack_records_say_what_they_are_and_broken_ones_do_not(kafka: str, topic: Topic) -> None:
@@ -96,7 +104,7 @@ def test_msgpack_records_say_what_they_are_and_broken_ones_do_not(kafka: str, to
     typed = [message for message in records if message.headers() == [("content-type", b"application/msgpack")]]
     assert len(records) == sent.total
     assert len(typed) == sent.good == 200
-    assert {msgspec.msgpack.decode(message.value())["provider"] for message in typed} == {"synthetic"}
+    assert {msgspec.msgpack.decode(message.value() or b"")["provider"] for message in typed} == {"synthetic"}
 
 
 def test_arrow_records_carry_a_partitions_events_in_order(kafka: str, topic: Topic) -> None:
@@ -104,7 +112,7 @@ def test_arrow_records_carry_a_partitions_events_in_order(kafka: str, topic: Top
     chunks = market(20_000, symbols=20, out_of_order=0.1, malformed=0.001)
     sent = produce(chunks, {"bootstrap.servers": kafka}, name, "arrow")
     streams = [m for ms in consumed(kafka, name).values() for m in ms if m.headers() is not None]
-    assert {message.headers()[0] for message in streams} == {("content-type", b"application/vnd.apache.arrow.stream")}
+    assert {headers_of(message)[0] for message in streams} == {("content-type", b"application/vnd.apache.arrow.stream")}
     tables = [arrow(message) for message in streams]
     assert max(table.num_rows for table in tables) == 1_000
     assert sum(table.num_rows for table in tables) == sent.good
@@ -144,7 +152,7 @@ def test_events_carry_the_time_they_happened_not_the_record(kafka: str, topic: T
     (chunk,) = market(1)
     produce([chunk], {"bootstrap.servers": kafka}, name)
     (message,) = consumed(kafka, name, partitions=1)[0]
-    assert msgspec.json.decode(message.value())["src_ts"] == format_timestamps(chunk["src_ts"]).item()
+    assert msgspec.json.decode(message.value() or b"")["src_ts"] == format_timestamps(chunk["src_ts"]).item()
     assert message.timestamp()[1] > START // 1_000_000
 
 
@@ -171,7 +179,7 @@ def test_a_topic_that_does_not_exist_is_named(kafka: str) -> None:
 def test_what_was_sent_before_a_source_failed_is_delivered(kafka: str, topic: Topic) -> None:
     name = topic(partitions=1)
 
-    def failing() -> Any:
+    def failing() -> Iterator[pl.DataFrame]:
         yield from market(10)
         raise ValueError("row 11 is broken")
 

@@ -22,7 +22,8 @@ Topic = Callable[..., str]
 
 def narrow(kafka: str, **more: str) -> KafkaConfig:
     """A client that has room for few records."""
-    return KafkaConfig(brokers=kafka, options={"queue.buffering.max.messages": str(ROOM), **more})
+    options = {"queue.buffering.max.messages": str(ROOM), **more}
+    return KafkaConfig.model_validate({"brokers": kafka, "options": options})
 
 
 def count(config: KafkaConfig, topic: str) -> int:

@@ -1,19 +1,23 @@
 """A confluent-kafka whose memory is not as it is known is noticed by another process, and read in another way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from flows.config_file import load
 from mdp.doctor import machine
+from mdp.doctor.site import Site
 from native import librdkafka
-from tests.harness import Deployments, assert_same
+from tests.harness import PROJECT, Deployments, assert_same
 from tests.market import FEATURES, PARTITIONS, RULES, market_topic
 from transports.kafka import queue_probe
 
+CONFIG = PROJECT / "configs" / "streaming.yaml"
+
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str | None]:
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str | None]]:
     """Asks whether memory can be read, where what tries it is this program; nothing is known from before."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     program = tmp_path / "program.py"
@@ -43,7 +47,7 @@ def test_a_crash_of_the_probe_or_what_it_raises_is_the_reason_and_success_is_rem
 
 def test_the_doctor_says_why_records_are_read_as_objects(asked: Callable[[str], str | None]) -> None:
     asked("raise ValueError('no client')")
-    *_, finding = machine.versions(None)  # type: ignore[arg-type]
+    *_, finding = machine.versions(Site(load(CONFIG), CONFIG, workers=1, sample=1))
     assert finding.level == "note"
     assert "ValueError: no client" in finding.text
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from contracts.binary import BinaryColumn
-from contracts.record import Records
+from contracts.record import Record, Records
 from tests.harness import until
 from transports.kafka.object_queue import Notice, ObjectQueue
 from transports.kafka.queues import PartitionQueue
@@ -96,7 +97,7 @@ def content_types(records: Records) -> list[str]:
 def test_every_part_of_a_record_is_as_its_object_has_it(kind: Kind, kafka: str, topic: Callable[..., str]) -> None:
     name = topic(partitions=1)
     write(kafka, name)
-    expected = Records.of(one_by_one(kafka, name))  # type: ignore[arg-type]
+    expected = Records.of(cast(list[Record], one_by_one(kafka, name)))
     for most, most_bytes in ((1, 10**9), (4, 10**9), (100, 10**9), (100, 20), (100, 0), (3, 300_000)):
         with queue(kind, kafka, name) as one:
             found, _ = read(one, most, most_bytes)
@@ -127,7 +128,12 @@ def test_an_offset_that_the_log_does_not_have_is_told_and_reading_goes_on_elsewh
     one = kind(made, name, 0)
     one.start_at(1_000)
     news: list[Notice] = []
-    until(lambda: news.extend(one.read(10, 10**9)[1]) or news, "the news")
+
+    def has_news() -> bool:
+        news.extend(one.read(10, 10**9)[1])
+        return bool(news)
+
+    until(has_news, "the news")
     assert news[0].error.code() == KafkaError._AUTO_OFFSET_RESET
     assert "offset not available" in news[0].error.str()
     one.start_at(3)

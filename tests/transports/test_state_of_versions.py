@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -10,6 +11,7 @@ from contracts.partition_keys import part_name
 from telemetry.outage import Outage
 from tests.transports.first_reading import FirstReading
 from transports.kafka.config import KafkaConfig
+from transports.kafka.partition import Saved
 from transports.kafka.source import KafkaSource
 from transports.kafka.topic_identity import TopicIdentity
 from transports.kafka.topics import SourceError
@@ -26,4 +28,4 @@ def test_it_is_refused_in_one_line(kafka: str, topic: Callable[..., str], saved:
         config, name, decode, 30_000, identity, threading.Event(), FirstReading(), 0, outage, state_format=FORMAT
     )
     with pytest.raises(SourceError, match=r"is of another version of mdp: .* --reset-state"):
-        source.build_part("events", part_name(0), saved)  # type: ignore[arg-type]
+        source.build_part("events", part_name(0), cast(Saved, saved))
