@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from codec.event_rows import places, with_interval_lengths, with_times
-from codec.refused import count_rows, refused_record, refused_rows
+from codec.refused import Sources, count_rows, refused_record, refused_rows
 from codec.ticks import TickReader
 from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch, Outcomes
 from contracts.binary import NONE, BinaryColumn, Chained
@@ -56,12 +56,14 @@ class Decoder:
     def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
         """One micro-batch out of at least one fetch; each is read before the next is asked for."""
         payloads: list[BinaryColumn] = []
+        traces: list[BinaryColumn] = []
         ticks = TickReader(self.max_future_ns)
         others: list[pl.DataFrame] = []
         rejects: list[pl.DataFrame] = []
         start = 0
         for fetch in fetches:
             payloads.append(fetch.records.values)
+            traces.append(fetch.records.traces)
             rest = ticks.read(fetch.records, start)
             if rest:
                 good, bad = self._read(fetch.records, rest)
@@ -76,6 +78,7 @@ class Decoder:
             read_at=fetch.read_at,
             events=_in_order([ticks.frame(), *others]),
             payloads=Chained(payloads),
+            traces=Chained(traces),
             rejects=refused,
             outcomes=Outcomes(rejected=count_rows(refused)),
         )
@@ -105,7 +108,8 @@ class Decoder:
         if events.height == parsed.height:
             return events, NO_REFUSED
         refused = parsed.filter(~is_accepted)
-        return events, refused_rows(refused, records.values, explain(refused, self.window_ns), records.keys)
+        sources = Sources(records.values, records.traces, records.keys)
+        return events, refused_rows(refused, sources, explain(refused, self.window_ns), refused["record_ts"])
 
 
 def fitting(records: Records, room: Room) -> int:

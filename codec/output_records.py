@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,8 +12,11 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
+from codec.output_headers import PIPELINE, Sender, bar_key, of_message, of_schema, refused_key, signal_key
 from contracts.batch import MicroBatch
-from contracts.record import CONTENT_TYPE, JSON, Headers, RecordHeaders, header_texts
+from contracts.ids import joined_text
+from contracts.record import Headers, RecordHeaders, header_texts
+from contracts.schema_names import BAR, SIGNAL, SchemaName
 from contracts.timestamps import format_timestamp
 
 FLOW: Final = "flow"
@@ -48,6 +51,7 @@ class Identity:
             run does not take that part's end for its own; what either has written is left out.
         topic: the one that is read.
         topic_id: tells it from another of its name, in another cluster say, from which records were mirrored.
+        sender: the process, as what it sends names it.
     """
 
     owner: str
@@ -55,6 +59,7 @@ class Identity:
     progress_id: str
     topic: str
     topic_id: str
+    sender: Sender
 
     @property
     def claims_group(self) -> str:
@@ -72,14 +77,8 @@ class Identity:
 
     def headers(self, partition: int, cause: Cause) -> Headers:
         """Where a record comes from."""
-        return [
-            (FLOW, self.progress_id.encode()),
-            (SOURCE_TOPIC, self.topic.encode()),
-            (SOURCE_TOPIC_ID, self.topic_id.encode()),
-            (SOURCE_PARTITION, b"%d" % partition),
-            (SOURCE_OFFSET, b"%d" % cause[0]),
-            (SOURCE_ROW, b"%d" % cause[1]),
-        ]
+        common = _common_origin(self.progress_id, self.topic, self.topic_id, partition)
+        return [*common, (SOURCE_OFFSET, b"%d" % cause[0]), (SOURCE_ROW, b"%d" % cause[1])]
 
     def cause_of(self, partition: int, headers: RecordHeaders) -> Cause | None:
         """The cause of a record of this flow; None for another's, and for rows that the database refused."""
@@ -91,6 +90,13 @@ class Identity:
         if found.get(SOURCE_TOPIC_ID, self.topic_id.encode()) != self.topic_id.encode():
             return None
         return source[2:]
+
+
+@lru_cache(maxsize=1_024)
+def _common_origin(flow: str, topic: str, topic_id: str, partition: int) -> Headers:
+    """What all records have that a flow writes for a partition."""
+    texts = {FLOW: flow, SOURCE_TOPIC: topic, SOURCE_TOPIC_ID: topic_id, SOURCE_PARTITION: str(partition)}
+    return [(name, text.encode()) for name, text in texts.items()]
 
 
 def source_of(headers: RecordHeaders) -> tuple[str, int, int, int] | None:
@@ -124,34 +130,56 @@ def signal_records(batch: MicroBatch) -> Iterator[OutRecord]:
     """Signal v1, one record each, keyed by symbol."""
     columns = batch.signals.to_dict(as_series=False)
     columns["meta"] = [msgspec.Raw(meta.encode()) for meta in columns["meta"]]  # it is JSON already
-    return _json_records(columns, times=["ts"])
+    ordered_by = map(signal_key, columns["adapter"], columns["symbol"], columns["interval"])
+    own = zip(columns["ts"], columns["signal_id"], ordered_by, columns["provider"], strict=True)
+    return _json_records(columns, ["ts"], SIGNAL, own)
 
 
 def bar_records(batch: MicroBatch) -> Iterator[OutRecord]:
     """Bars, one record each, keyed by symbol."""
     columns = batch.bars.to_dict(as_series=False)
     columns["partition"] = [batch.partition] * batch.bars.height
-    return _json_records(columns, times=["window_start", "window_end"])
+    names = "provider", "symbol", "interval", "window_start", "revision"
+    ids = map(_bar_id, *(columns[name] for name in names))
+    own = zip(columns["window_end"], ids, map(bar_key, columns["symbol"]), columns["provider"], strict=True)
+    return _json_records(columns, ["window_start", "window_end"], BAR, own)
 
 
-def _json_records(columns: dict[str, list[Any]], times: Sequence[str]) -> Iterator[OutRecord]:
-    """Of a few rows each time, so they are put together one by one: a query takes longer than a hundred of them."""
+def _bar_id(provider: str, symbol: str, interval: str, window_start: int, revision: int) -> str:
+    """A bar goes out again with each revision: another message."""
+    return joined_text(provider, symbol, interval, _time(window_start), str(revision))
+
+
+def _json_records(
+    columns: dict[str, list[Any]], times: Sequence[str], schema: SchemaName, own: Iterable[tuple[int, str, bytes, str]]
+) -> Iterator[OutRecord]:
+    """Of a few rows each time, so they are put together one by one: a query takes longer than a hundred of them.
+
+    `own` are of each row, in this order, its time, and what `of_message` takes.
+    """
     columns |= {name: list(map(_time, columns[name])) for name in times}
-    causes = zip(columns.pop("offset"), columns.pop("row"), strict=True)
-    for cause, symbol, row in zip(causes, columns["symbol"], zip(*columns.values(), strict=True), strict=True):
+    causes, common = zip(columns.pop("offset"), columns.pop("row"), strict=True), of_schema(schema)
+    for cause, symbol, row, message in zip(
+        causes, columns["symbol"], zip(*columns.values(), strict=True), own, strict=True
+    ):
         value = _encode({"ver": 1, **dict(zip(columns, row, strict=True))})
-        yield OutRecord(cause, symbol.encode(), value, [(CONTENT_TYPE, JSON.encode())])
+        yield OutRecord(cause, symbol.encode(), value, common + of_message(schema, *message))
 
 
-def refused_records(rows: pl.DataFrame) -> Iterator[OutRecord]:
-    """Rows of a REFUSED frame with their original bytes, or the beginning of these, and why they did not pass."""
-    failed_at = datetime.now(UTC).isoformat().encode()
-    for offset, row, reason, error, content_type, key, value, its_rows, stub in rows.iter_rows():
+def refused_records(rows: pl.DataFrame, topic: str, partition: int, schema: SchemaName) -> Iterator[OutRecord]:
+    """Rows of a REFUSED frame with their original bytes, or the beginning of these, and why they did not pass.
+
+    `schema` is what the records of that partition should have been.
+    """
+    failed_at, place = datetime.now(UTC).isoformat().encode(), f"{topic}[{partition}]"
+    for offset, row, reason, error, content_type, key, value, its_rows, stub, time, trace in rows.iter_rows():
+        dedupe_key = f"{place}@{offset}.{row}|{reason}"
         headers: Headers = [
-            (CONTENT_TYPE, content_type.encode()),
+            *of_schema(schema, content_type),
             (DLQ_REASON, reason.encode()),
             (DLQ_ERROR, error.encode()),
             (FAILED_AT, failed_at),
+            *of_message(schema, time or 0, dedupe_key, refused_key(key, place), PIPELINE, trace=trace),
         ]
         if its_rows is not None:
             headers.append((SOURCE_ROWS, its_rows))

@@ -41,17 +41,30 @@ class _Leaving(NamedTuple):
     rows: bytes | None = None
 
 
-def refused_rows(
-    rows: pl.DataFrame, payloads: _Payloads, why: pl.DataFrame, keys: _Payloads | None = None
-) -> pl.DataFrame:
-    """A REFUSED frame of `rows` (record, offset, row, symbol), with `why` (reason, error) for each.
+class Sources(NamedTuple):
+    """The records that rows are of, by their index.
 
-    `payloads` and `keys` are those of the records, by their index; without keys, the symbols of rows stand for them.
+    Attributes:
+        payloads: their values.
+        traces: their headers `traceparent`; empty if nothing is known of them.
+        keys: without them, the symbols of rows stand for them.
     """
-    leaving = list(_leaving(rows, payloads, keys))
+
+    payloads: _Payloads
+    traces: _Payloads = ()
+    keys: _Payloads | None = None
+
+    def trace(self, record: int) -> bytes | None:
+        return self.traces[record] if len(self.traces) else None
+
+
+def refused_rows(rows: pl.DataFrame, sources: Sources, why: pl.DataFrame, times: pl.Series) -> pl.DataFrame:
+    """A REFUSED frame of `rows` (record, offset, row, symbol), with `why` (reason, error) and the time of each."""
+    keys = sources.keys
+    leaving = list(_leaving(rows, sources.payloads, keys))
     places = [one.first + number for one in leaving for number in range(len(one.bodies))]
     bodies = [body for one in leaving for body in one.bodies]
-    rows, why = rows[places], why[places]
+    rows, why, times = rows[places], why[places], times[places]
     return pl.DataFrame(
         {
             "offset": rows["offset"],
@@ -63,6 +76,8 @@ def refused_rows(
             "value": [body.value for body in bodies],
             "rows": [one.rows for one in leaving for _ in one.bodies],
             "stub": [body.stub for body in bodies],
+            "time": times,
+            "trace": [sources.trace(record) for record in rows["record"]],
         },
         schema=REFUSED,
     )
@@ -74,6 +89,7 @@ def refused_record(records: Records, at: int, reason: str, error: str) -> tuple[
     return (
         *(int(records.offsets[at]), 0, reason, error, records.content_type(at)),
         *(body.key, body.value, None, body.stub),
+        *(records.time(at), records.traces[at]),
     )
 
 

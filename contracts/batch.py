@@ -88,6 +88,7 @@ class MicroBatch:
     outcomes: Outcomes = Outcomes()
     events: pl.DataFrame = field(default_factory=lambda: NO_EVENTS)
     payloads: Sequence[bytes | None] = ()
+    traces: Sequence[bytes | None] = ()  # of the records, as their headers have them
     rejects: pl.DataFrame = field(default_factory=lambda: NO_REFUSED)
     late: pl.DataFrame = field(default_factory=lambda: NO_REFUSED)
     heartbeats: pl.DataFrame = field(default_factory=lambda: NO_HEARTBEATS)

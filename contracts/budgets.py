@@ -48,3 +48,9 @@ WHOLE_BYTES: Final = 1_500_000
 
 # How much of the key and of the value of a larger one leaves: enough to see what it is.
 STUB_BYTES: Final = 65_536
+
+# Payloads of messages: above the first they are packed by gzip, above the second they lie outside of their record,
+# where they may take as much as what they become, and what gzip adds to what it cannot pack.
+GZIP_ABOVE_BYTES: Final = 128 * 1024
+BLOB_ABOVE_BYTES: Final = 1024 * 1024
+BLOB_BYTES: Final = RECORD_BYTES + 1024 * 1024

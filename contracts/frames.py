@@ -26,7 +26,8 @@ EVENTS: Final = joined(
 
 # Rows of the log that go to the DLQ or the late topic, as they came. Where a record leaves once for several of its
 # rows, the cause is the first of them, and `rows` holds them all (codec.refused.row_set); else it is null. Of what
-# is too large only the beginning is there, and `stub` says of what (codec.stubs.Stub).
+# is too large only the beginning is there, and `stub` says of what (codec.stubs.Stub). `time` is that of the event
+# where it is one, else of the record; `trace` is the record's header traceparent.
 REFUSED: Final = pl.Schema(
     {
         **CAUSE,
@@ -37,6 +38,8 @@ REFUSED: Final = pl.Schema(
         "value": pl.Binary,
         "rows": pl.Binary,
         "stub": pl.Binary,
+        "time": pl.Int64,
+        "trace": pl.Binary,
     }
 )
 

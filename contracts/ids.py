@@ -28,6 +28,11 @@ def joined_ids(*parts: pl.Series) -> pl.Series:
     return named.select(joined_id([pl.col(name) for name in named.columns])).to_series()
 
 
+def joined_text(*parts: str) -> str:
+    """What `joined_id` makes of texts, for one."""
+    return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+
+
 def are_plain(*texts: pl.Series) -> bool:
     r"""Whether no text has a `\` or `|` to escape."""
     together = ["".join(filter(None, column.to_list())) for column in texts]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.binary import BinaryColumn
+from contracts.trace_context import TRACEPARENT, TRACEPARENT_BYTES
 
 _MAX_MILLISECONDS: Final = 2**63 // 1_000_000 - 86_400_000 * 366
 
@@ -51,6 +52,7 @@ class Records:
     Attributes:
         content_types: None where a value can be told to be JSON by itself, and where nothing is said.
         times_ms: the records' own timestamps; -1 where there is none.
+        traces: the header `traceparent`, where there is one of the length that it has to have.
     """
 
     values: BinaryColumn
@@ -58,13 +60,14 @@ class Records:
     content_types: BinaryColumn
     offsets: _Ints
     times_ms: _Ints
+    traces: BinaryColumn
 
     @classmethod
     def of_values(cls, values: Sequence[bytes | None], offsets: Sequence[int], times_ms: Sequence[int]) -> Records:
         """Without keys, and of no other content type than they can be told to be of by themselves."""
         nothing = BinaryColumn.of([None] * len(values))
         places = np.array(offsets, np.int64), np.array(times_ms, np.int64)
-        return cls(BinaryColumn.of(values), nothing, nothing, *places)
+        return cls(BinaryColumn.of(values), nothing, nothing, *places, nothing)
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Records:
@@ -77,6 +80,7 @@ class Records:
             BinaryColumn.of(types),
             np.array([record.offset() for record in records], np.int64),
             np.array([record.timestamp()[1] for record in records], np.int64),
+            BinaryColumn.of(map(_trace, records)),
         )
 
     def __len__(self) -> int:
@@ -89,12 +93,14 @@ class Records:
             BinaryColumn.joined([self.content_types, more.content_types]),
             np.concatenate([self.offsets, more.offsets]),
             np.concatenate([self.times_ms, more.times_ms]),
+            BinaryColumn.joined([self.traces, more.traces]),
         )
 
     @property
     def size(self) -> int:
         """Bytes of what the records hold."""
-        return self.values.data.nbytes + self.keys.data.nbytes + self.content_types.data.nbytes
+        columns = self.values, self.keys, self.content_types, self.traces
+        return sum(column.data.nbytes for column in columns)
 
     def first(self, count: int) -> Records:
         return self._between(slice(count))
@@ -110,11 +116,16 @@ class Records:
             self.content_types.between(span),
             self.offsets[span],
             self.times_ms[span],
+            self.traces.between(span),
         )
 
     def times(self) -> _Ints:
         """Nanoseconds. A CreateTime is the producer's word and may be anything: it is bounded."""
         return np.clip(self.times_ms, -1, _MAX_MILLISECONDS) * 1_000_000
+
+    def time(self, index: int) -> int:
+        """That of one of them."""
+        return min(max(int(self.times_ms[index]), -1), _MAX_MILLISECONDS) * 1_000_000
 
     def content_type(self, index: int) -> str:
         told = self.content_types[index]
@@ -142,6 +153,11 @@ def _content_type(record: Record, value: bytes | None) -> bytes | None:
     return None if told is None else told.encode()[:MAX_CONTENT_TYPE_BYTES]
 
 
+def _trace(record: Record) -> bytes | None:
+    told = header_bytes(record.headers(), TRACEPARENT)
+    return told if told is not None and len(told) == TRACEPARENT_BYTES else None
+
+
 def is_arrow(payload: Buffer | None) -> bool:
     """Whether the bytes claim to be an Arrow IPC stream."""
     return payload is not None and payload[:4] == _CONTINUATION
@@ -153,6 +169,11 @@ def header(record: Record, *names: str) -> str | None:
         if key in names and value is not None:
             return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return None
+
+
+def header_pairs(headers: RecordHeaders) -> Headers:
+    """All headers in their order, in whichever form the client has them."""
+    return list(headers.items()) if isinstance(headers, dict) else list(headers or ())
 
 
 def header_texts(headers: RecordHeaders) -> dict[str, str]:

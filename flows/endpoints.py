@@ -11,6 +11,7 @@ from codec.output_records import Identity
 from contracts.batch import Confirm, taken_as_read
 from contracts.partition_keys import part_name
 from contracts.progress import Loss, Source
+from flows.sender import sender
 from flows.settings import Settings
 from flows.spec import FlowSpec
 from flows.state_shape import FORMAT
@@ -101,7 +102,8 @@ def timescale(settings: Settings, spec: FlowSpec, confirm: Confirm = taken_as_re
             partitions=partitions,
             overwrite=settings.run.overwrite,
         )
-        return StoreWriter(writer, settings.bus.kafka, confirm, lambda: create_tables(settings))
+        own = sender(spec.progress_id(settings))
+        return StoreWriter(writer, settings.bus.kafka, own, confirm, lambda: create_tables(settings))
 
     return TimescaleSink(open_writer, lambda: _parts(settings, spec))
 
@@ -117,9 +119,11 @@ def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
             progress_id=spec.progress_id(settings),
             topic=source.topic,
             topic_id=source.identity.id,
+            sender=sender(spec.progress_id(settings)),
         )
 
-    topics = {} if run.is_backtest else outputs(config, signals="signals" in spec.writes, bars="bars" in spec.writes)
+    signals, bars = "signals" in spec.writes, "bars" in spec.writes
+    topics = {} if run.is_backtest else outputs(config, signals=signals, bars=bars, reads=spec.schema)
 
     def mark(lost: Mapping[Source, Loss]) -> None:
         url = settings.store.url.get_secret_value()

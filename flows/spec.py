@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from contracts.schema_names import BAR, EVENT, SchemaName
+
 if TYPE_CHECKING:  # commands know the flows without waiting for all that settings load
     from flows.settings import Settings
 
@@ -33,6 +35,11 @@ class FlowSpec:
     def closes_windows(self) -> bool:
         """Whether bars are made here; heartbeats then let a quiet market's last windows close."""
         return "windows" in self.steps
+
+    @property
+    def schema(self) -> SchemaName:
+        """What the records of its topic are."""
+        return EVENT if self.reads == "topic" else BAR
 
     def owner(self, settings: Settings) -> str:
         """Names the flow of a deployment in saved state and transactions; one worker or cluster at a time has it."""

@@ -25,6 +25,7 @@ from numba import types
 
 from contracts.binary import NONE, PADDING, BinaryColumn, starts_of
 from contracts.record import CONTENT_TYPE_NAMES, MAX_CONTENT_TYPE_BYTES, Records
+from contracts.trace_context import TRACEPARENT, TRACEPARENT_BYTES
 from native.jit import compiled
 from native.librdkafka import LIBRARY, client_of, function
 from native.memory import byte, eight_bytes, four_bytes, gather
@@ -34,9 +35,11 @@ Messages = _Ints  # their addresses
 
 _PAYLOAD, _LENGTH, _KEY, _KEY_LENGTH, _OFFSET = 24, 32, 40, 48, 56  # in the struct, in bytes
 _OPEN: Final = ord("{")
-_NAMES: Final = tuple(ctypes.create_string_buffer(name.encode()) for name in CONTENT_TYPE_NAMES)
+_NAMES: Final = [ctypes.create_string_buffer(name.encode()) for name in (*CONTENT_TYPE_NAMES, TRACEPARENT)]
+_NAME_PLACES: Final = tuple(map(ctypes.addressof, _NAMES))
 _PLACE: Final = np.dtype(
-    [(name, np.int64) for name in ("value", "value_len", "key", "key_len", "type", "type_len", "offset", "time_ms")]
+    [(part + end, np.int64) for part in ("value", "key", "type", "trace") for end in ("", "_len")]
+    + [(name, np.int64) for name in ("offset", "time_ms")]
 )
 
 _pointer = ctypes.c_void_p
@@ -90,14 +93,14 @@ def error_of(message: int) -> tuple[int, str | None, int]:
 def records_of(messages: Messages) -> Records:
     """A copy of what they hold."""
     places, answers = np.empty(len(messages), _PLACE), np.empty(4, np.int64)
-    name, other_name = map(ctypes.addressof, _NAMES)
-    _find(messages, name, other_name, answers, places)
+    _find(messages, _NAME_PLACES, answers, places)
     return Records(
         values=_copied(places["value"], places["value_len"]),
         keys=_copied(places["key"], places["key_len"]),
         content_types=_copied(places["type"], places["type_len"]),
         offsets=np.ascontiguousarray(places["offset"]),
         times_ms=np.ascontiguousarray(places["time_ms"]),
+        traces=_copied(places["trace"], places["trace_len"]),
     )
 
 
@@ -132,35 +135,40 @@ def fitting(messages: Messages, most: int, most_bytes: int) -> int:
 
 
 @compiled
-def _find(messages: Messages, name: int, other_name: int, answers: _Ints, places: npt.NDArray[Any]) -> None:
-    """Where the parts of each record lie; headers are looked at only where the value could be other than JSON."""
+def _find(messages: Messages, names: tuple[int, ...], answers: _Ints, places: npt.NDArray[Any]) -> None:
+    """Where the parts of each record lie. To ask for headers costs what they are, and nothing where there are none."""
     for row in range(len(messages)):
         message, place = messages[row], places[row]
         place.value, place.value_len = eight_bytes(message + _PAYLOAD), eight_bytes(message + _LENGTH)
         place.key, place.key_len = eight_bytes(message + _KEY), eight_bytes(message + _KEY_LENGTH)
-        place.type_len = NONE
+        is_json = place.value == 0 or (place.value_len > 0 and byte(place.value) == _OPEN)  # whatever a header says
+        known = _known_headers(message, names, answers)
+        place.type, place.type_len = 0 if is_json else known[0], NONE if is_json else known[1]
+        place.trace, place.trace_len = known[2], known[3]
         if place.value == 0:
             place.value_len = NONE
-        elif place.value_len == 0 or byte(place.value) != _OPEN:
-            place.type, place.type_len = _content_type(message, name, other_name, answers)
         if place.key == 0:
             place.key_len = NONE
         place.offset, place.time_ms = eight_bytes(message + _OFFSET), _timestamp(message, 0)
 
 
 @compiled
-def _content_type(message: int, name: int, other_name: int, answers: _Ints) -> tuple[int, int]:
-    """(where it lies, its length, which is NONE where there is none), by the rule of `contracts.record.header`.
+def _known_headers(message: int, names: tuple[int, ...], answers: _Ints) -> tuple[int, int, int, int]:
+    """Content type and traceparent: where each lies, and its length, which is NONE where there is none.
 
-    `answers` has room for four pointers: to all headers, and to the name and the value of one, and for its length.
+    By the rules of `contracts.record`: the last of a name counts. `answers` has room for four pointers: to all headers,
+    and to the name and the value of one, and for its length.
     """
-    room, index, value, length = answers.ctypes.data, 0, 0, NONE
+    room, index, kind, kind_len, trace, trace_len = answers.ctypes.data, 0, 0, NONE, 0, NONE
     if _headers(message, room) == 0:
         while _header(answers[0], index, room + 8, room + 16, room + 24) == 0:
-            if answers[2] != 0 and (_is_equal(answers[1], name) or _is_equal(answers[1], other_name)):
-                value, length = answers[2], min(answers[3], MAX_CONTENT_TYPE_BYTES)
+            name, value, length = answers[1], answers[2], answers[3]
+            if value != 0 and (_is_equal(name, names[0]) or _is_equal(name, names[1])):
+                kind, kind_len = value, min(length, MAX_CONTENT_TYPE_BYTES)
+            elif _is_equal(name, names[2]):
+                trace, trace_len = value, length if value != 0 and length == TRACEPARENT_BYTES else NONE
             index += 1
-    return value, length
+    return kind, kind_len, trace, trace_len
 
 
 @compiled

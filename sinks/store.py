@@ -9,8 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from typing import Final
 
+from codec.output_headers import PIPELINE, Sender, of_message, of_schema
 from codec.output_records import (
     DLQ_ERROR,
     DLQ_REASON,
@@ -24,10 +26,12 @@ from codec.output_records import (
 from contracts.batch import Confirm, MicroBatch
 from contracts.errors import MdpError
 from contracts.progress import Reached, Source
-from contracts.record import CONTENT_TYPE, JSON, Headers
+from contracts.record import Headers
+from contracts.schema_names import STORE_ROW
 from sinks.connection import StoreUnavailable, with_tables
 from sinks.timescale import TimescaleWriter
 from sinks.write_result import RefusedRow
+from telemetry.bus import note_produced
 from telemetry.metrics import DLQ_RECORDS, ERRORS
 from telemetry.outage import wait_out
 from transports.kafka.config import KafkaConfig
@@ -49,6 +53,7 @@ class StoreWriter:
 
     writer: TimescaleWriter
     kafka: KafkaConfig
+    sender: Sender
     confirm: Confirm
     create_tables: Callable[[], object]
     _held: list[MicroBatch] = field(default_factory=list, init=False)
@@ -92,13 +97,18 @@ class StoreWriter:
 
     def _send_to_dlq(self, rows: Sequence[RefusedRow]) -> None:
         """Rows that the database refuses are rare."""
-        records = [OutgoingRecord(row.partition, None, row.row.encode(), _headers(row)) for row in rows]
+        flush = self.sender.headers(time.time_ns())
+        records = [OutgoingRecord(row.partition, None, row.row.encode(), _headers(row) + flush) for row in rows]
         append(self.kafka, self.kafka.dlq_topic, records)
+        note_produced(self.kafka.dlq_topic, self.sender.producer, (record.headers for record in records), "dlq")
 
 
 def _headers(row: RefusedRow) -> Headers:
+    place = f"{row.topic}[{row.partition}]"
+    own = sha256(row.key.encode()).hexdigest()  # which may be of any length
+    dedupe_key = f"{place}@{row.offset}.{row.source_row}|{row.table}|{own}"
     return [
-        (CONTENT_TYPE, JSON.encode()),
+        *of_schema(STORE_ROW),
         (SOURCE_TOPIC, row.topic.encode()),
         (SOURCE_PARTITION, b"%d" % row.partition),
         (SOURCE_OFFSET, b"%d" % row.offset),
@@ -106,4 +116,5 @@ def _headers(row: RefusedRow) -> Headers:
         (DLQ_REASON, STORE.encode()),
         (DLQ_ERROR, f"{row.table}: {row.error}".encode()),
         (FAILED_AT, datetime.now(UTC).isoformat().encode()),
+        *of_message(STORE_ROW, row.time, dedupe_key, place.encode(), PIPELINE),
     ]

@@ -117,4 +117,5 @@ def _refused(target: Target, row: pl.DataFrame, error: Exception) -> RefusedRow:
         partition=cause["partition"],
         offset=cause["source_offset"],
         source_row=cause["source_row"],
+        time=row[TIME_COLUMN[target.table]].cast(pl.Datetime("ns")).to_physical().item() or 0,
     )

@@ -17,6 +17,7 @@ class RefusedRow:
     partition: int
     offset: int
     source_row: int
+    time: int  # of its key, in nanoseconds since the epoch
 
 
 @dataclass(slots=True)

@@ -118,6 +118,22 @@ LAST_FLUSH: Final = Gauge("store_last_flush_timestamp_seconds", "Wall clock of t
 QUEUE_DEPTH: Final = Gauge("sink_queue_depth", "Micro-batches handed to a sink and not written yet", ["sink"])
 DLQ_RECORDS: Final = Counter("dlq_records_total", "Records committed to the DLQ topic", ["reason"])
 
+# What a bus counts, by the names of its contract.
+CONSUMED: Final = Counter("bus_consumed_total", "Records that were read", ["topic", "consumer"])
+PRODUCED: Final = Counter("bus_produced_total", "Records that output topics have taken", ["topic", "producer"])
+BATCH_BYTES: Final = Histogram(
+    "bus_batch_size_bytes",
+    "Values of the records that were read at once",
+    ["topic"],
+    buckets=_ladder(1_000, 16_000_000, 4),
+)
+DELIVERY_LATENCY: Final = Histogram(
+    "bus_delivery_latency_ms",
+    "Milliseconds from the Kafka timestamp of the newest record of those that were read at once to its being read",
+    ["topic"],
+    buckets=_ladder(1, 60_000, 2),
+)
+
 # How long it takes.
 WINDOW_LATENCY: Final = Histogram(
     "microbatch_window_latency_ms",

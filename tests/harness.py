@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tomllib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,7 @@ WORKER = (
     "import sys; from flows.spec import FLOWS; from mdp.runtime.worker import run; "
     "sys.exit(run(FLOWS[sys.argv[1]], None, sys.argv[3:], int(sys.argv[2])))"
 )
-CHANGING_HEADERS = ("flow", "failed_at")  # who wrote it, and when
+CHANGING_HEADERS = ("flow", "producer", "run_id", "failed_at", "produced_at")  # who wrote it, and when
 
 # Everything but what depends on when, and by whom, a row was written.
 TABLES = {
@@ -139,8 +139,8 @@ def headers_of(message: Message) -> list[tuple[str, bytes | None]]:
     return cast(list[tuple[str, bytes | None]], message.headers() or [])
 
 
-def records(kafka: str, topic: str) -> list[Record]:
-    """The committed records of a topic, partition by partition, each in its order."""
+def records(kafka: str, topic: str, without: Collection[str] = CHANGING_HEADERS) -> list[Record]:
+    """The committed records of a topic, partition by partition, each in its order; some headers are left out."""
     consumer = Consumer(
         {
             "bootstrap.servers": kafka,
@@ -158,7 +158,7 @@ def records(kafka: str, topic: str) -> list[Record]:
         for message in consumer.consume(10_000, timeout=0.1):
             error = message.error()
             if error is None:
-                headers = tuple(pair for pair in headers_of(message) if pair[0] not in CHANGING_HEADERS)
+                headers = tuple(pair for pair in headers_of(message) if pair[0] not in without)
                 record = Record(partition_of(message), message.key(), message.value(), headers)
                 found[record.partition].append(record)
             else:

@@ -16,7 +16,7 @@ from typing import Final, TypedDict
 import numpy as np
 import polars as pl
 
-from codec.refused import refused_rows
+from codec.refused import Sources, refused_rows
 from contracts.batch import NO_BARS, NO_EVENTS, NO_HEARTBEATS, MicroBatch, Outcomes, Quiet
 from contracts.frames import HEARTBEATS
 from features.bars.accumulate import Contributions, fixed
@@ -103,7 +103,7 @@ class Windows:
         """Takes in the events of a batch; answers with its bars, late rows, and the heartbeats that are due."""
         self._position = (batch.topic, batch.partition, batch.next_offset)
         self._outcomes += batch.outcomes
-        result = replace(batch, events=NO_EVENTS, payloads=(), outcomes=self._outcomes)
+        result = replace(batch, events=NO_EVENTS, payloads=(), traces=(), outcomes=self._outcomes)
         if batch.events.height:
             rows = self._judged(batch.events)
             self._outcomes += _counted(rows)
@@ -280,7 +280,7 @@ def _late(rows: Rows, batch: MicroBatch) -> pl.DataFrame:
         return batch.late
     late = rows.events[chosen]
     why = late.with_columns(reason=pl.lit(LATE), error=pl.lit("its window can no longer change"))
-    return refused_rows(late, batch.payloads, why)
+    return refused_rows(late, Sources(batch.payloads, batch.traces), why, late["src_ts"])
 
 
 def _counted(rows: Rows) -> Outcomes:

@@ -69,6 +69,10 @@ def produce(
     encoding: Annotated[
         Literal["json", "msgpack", "arrow"], typer.Option("--encoding", help="Lines of NDJSON stay what they are.")
     ] = "json",
+    headers: Annotated[
+        bool,
+        typer.Option("--headers", help="Give each record the headers of a message, as those of Arrow have anyway."),
+    ] = False,
     topic: Annotated[str | None, typer.Option("--topic", show_default="bus.kafka.topic", help="Where to.")] = None,
     as_json: AsJson = False,
     config: Config = None,
@@ -100,7 +104,7 @@ def produce(
     settings = settings_of(config, overrides, *changes)
     target = topic or settings.bus.kafka.topic
     files = event_files(paths, time_unit, zone) if paths else None
-    load = Load(files=files, rate=rate, count=count, seconds=seconds)
+    load = Load(files=files, rate=rate, count=count, seconds=seconds, headers=headers)
     if files is not None:
         _announce(survey(settings, load, target), target, is_sure=yes, quiet=as_json)
     else:

@@ -16,6 +16,7 @@ import polars as pl
 from codec.encode import Encoding
 from connectors import pacing
 from connectors.synthetic.market import SyntheticMarket
+from flows.sender import sender
 from flows.settings import Settings
 from mdp.ops.file_events import EventFiles
 from mdp.ops.survey import Survey, last_events, newest_of
@@ -41,6 +42,7 @@ class Load:
         count: how many events, not counting what faults add; None: all of the file, or the market for ever.
         seconds: when to stop; None: never.
         before: what the market continues; None: it begins as if there were none.
+        headers: whether each event has those of a message.
     """
 
     files: EventFiles | None = None
@@ -48,6 +50,7 @@ class Load:
     count: int | None = None
     seconds: float | None = None
     before: Before | None = None
+    headers: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -108,7 +111,9 @@ def send(
         timer.start()
     try:
         chunks = _chunks(settings, load, pacing.WallClock(stop))
-        return produce(chunks, settings.bus.kafka.client(), topic, encoding, on_progress)
+        # An Arrow record holds a thousand events: for these, headers cost nothing.
+        own = sender(f"{settings.name}-produce") if load.headers or encoding == "arrow" else None
+        return produce(chunks, settings.bus.kafka.client(), topic, encoding, on_progress, sender=own)
     finally:
         if timer is not None:
             timer.cancel()

@@ -10,6 +10,7 @@ import polars as pl
 
 from codec.arrow_rows import take_rows
 from codec.decode import Decoder
+from codec.event_headers import part_headers
 from contracts.batch import MicroBatch
 from contracts.errors import MdpError
 from contracts.record import Fetch, Record, Records
@@ -113,11 +114,19 @@ def _send_inside(messages: Sequence[Message], decoder: Decoder, span: Span, prod
     sent = 0
     for record, rows, whole in chosen.select("record", "rows", pl.col("whole").list.all()).iter_rows():
         if rows:
-            payload = batch.payloads[record]
-            producer.send(messages[record], payload if whole else take_rows(payload or b"", rows))
+            _send(producer, messages[record], batch.payloads[record], None if whole else rows)
             sent += 1
     producer.poll()
     return _account(batch, inside, sent)
+
+
+def _send(producer: RawProducer, message: Message, payload: bytes | None, rows: Sequence[int] | None) -> None:
+    """A record as it is, or with some of its rows."""
+    if rows is None:
+        producer.send(message, payload, message.headers())
+        return
+    part = take_rows(payload or b"", rows)
+    producer.send(message, part, part_headers(message.headers(), part))
 
 
 def _account(batch: MicroBatch, inside: pl.DataFrame, sent: int) -> Replayed:

@@ -50,9 +50,16 @@ class LogFormat(logging.Formatter):
 
     def _shown(self, _: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
         """JSON escapes by itself what a terminal would take for a command."""
-        plain = {name: masked(value) if isinstance(value, str) else value for name, value in event.items()}
+        plain = {name: _plain(value) for name, value in event.items()}
         if self._form == "console":
             plain["event"] = printable(plain["event"])
             if "exception" in plain:  # its message may be a feed's
                 plain["exception"] = "\n".join(map(printable, plain["exception"].splitlines()))
         return {**plain, **self._fields}
+
+
+def _plain(value: Any) -> Any:
+    """Bytes are what records hold, and that is not shown."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return masked(value) if isinstance(value, str) else value

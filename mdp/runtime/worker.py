@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import sys
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
@@ -20,6 +19,7 @@ from bytewax.dataflow import Dataflow
 from flows import stop
 from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
 from flows.secrets import masked, masked_tree
+from flows.sender import begin_run
 from flows.settings import Settings
 from flows.spec import FlowSpec
 from mdp.runtime import clock_steps, status_line
@@ -93,7 +93,7 @@ def configure(config: Path | None, overrides: Sequence[str], process: int | None
 
 def recorded(flow: FlowSpec, settings: Settings, processes: Callable[[], int]) -> int:
     """Runs the processes of a flow to their exit code, and keeps a record of the run in `job_runs`."""
-    conninfo, run_id = settings.store.url.get_secret_value(), uuid.uuid4()
+    conninfo, run_id = settings.store.url.get_secret_value(), begin_run()
     start_run(conninfo, run_id, flow.id(settings), masked_tree(settings.model_dump(mode="json")))
     ending: Ending = "failed"
     error: str | None = None

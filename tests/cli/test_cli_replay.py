@@ -11,9 +11,11 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from codec.encode import encode
 from contracts.record import ARROW, Headers
 from tests.cli.cli_result import Config, Mdp, Topic
+from tests.harness import headers_of
 
 MINUTE = 60_000_000_000
 T0 = 1_761_314_520_000_000_000  # 2025-10-24T14:02:00Z
+TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SPAN = ("--from", "2025-10-24T14:03:00Z", "--to", "2025-10-24T14:05:00Z")
 
 
@@ -66,7 +68,7 @@ def test_events_of_the_range_keep_bytes_headers_partition_and_order(
 ) -> None:
     source, target = topic(partitions=2), topic(partitions=2)
     heartbeat = b'{"ver": 1, "kind": "heartbeat", "provider": "p", "src_ts": "2025-10-24T14:04:00Z"}'
-    traced: Headers = [("trace", b"7"), ("trace", b"8")]
+    traced: Headers = [("trace", b"7"), ("trace", b"8"), ("traceparent", TRACE)]
     records = [
         (0, tick(0), None),
         (0, tick(2, seq=2), traced),
@@ -101,7 +103,8 @@ def test_of_an_arrow_batch_go_those_rows_that_are_in_the_range(
     mdp: Mdp, config: Config, kafka: str, topic: Topic, arrow: Callable[..., bytes]
 ) -> None:
     source, target = topic(), topic()
-    headers: Headers = [("content-type", ARROW.encode())]
+    own_id = b"019a1686-c390-708e-b055-916ffe0f63cd"
+    headers: Headers = [("content-type", ARROW.encode()), ("traceparent", TRACE), ("message_id", own_id)]
     send(kafka, source, *((0, arrow(*minutes), headers) for minutes in [(1, 2), (0, 1, 2, 3), (3, 4)]))
     path = config(brokers=kafka, topic=source)
     result = mdp("stream", "replay", *SPAN, "--to-topic", target, "--json", "--config", path)
@@ -111,6 +114,11 @@ def test_of_an_arrow_batch_go_those_rows_that_are_in_the_range(
     assert (whole.value(), whole.headers()) == (arrow(1, 2), headers)
     times = pl.read_ipc_stream(io.BytesIO(part.value() or b""))["src_ts"]
     assert times.cast(pl.Int64).to_list() == [T0 + MINUTE, T0 + 2 * MINUTE]
+    found = dict(headers_of(part))  # another message of the same time, in the same trace
+    assert (found["content-type"], found["traceparent"]) == (ARROW.encode(), TRACE)
+    part_id = found["message_id"] or b""
+    assert part_id[:13] == own_id[:13]
+    assert part_id != own_id
 
 
 def test_a_long_log_is_replayed_whole(mdp: Mdp, config: Config, kafka: str, topic: Topic) -> None:

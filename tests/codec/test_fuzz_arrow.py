@@ -15,6 +15,7 @@ import pyarrow as pa
 from codec.arrow_rows import take_rows
 from codec.output_records import SOURCE_ROWS, refused_records
 from codec.refused import count_rows, rows_in
+from contracts.schema_names import EVENT
 from features.bars.window_config import WindowConfig
 from features.bars.windows import Windows
 from tests.codec.arrow_types import Typed, records
@@ -41,7 +42,7 @@ def outcome(typed: list[Typed]) -> Counter[str]:
     assert outcomes.rejected == count_rows(made.rejects)
     assert outcomes.late == count_rows(made.late)
     refused = pl.concat([made.rejects, made.late])
-    written = list(refused_records(refused))
+    written = list(refused_records(refused, batch.topic, batch.partition, EVENT))
     assert [(record.value, dict(record.headers).get(SOURCE_ROWS)) for record in written] == refused.select(
         "value", "rows"
     ).rows()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import frames
-from contracts.ids import are_plain, joined_id, joined_ids, plainly_joined_id, with_event_ids
+from contracts.ids import are_plain, joined_id, joined_ids, joined_text, plainly_joined_id, with_event_ids
 
 texts: st.SearchStrategy[str] = st.text(st.sampled_from("ab|\\.*$"), max_size=4)
 
@@ -52,6 +52,7 @@ def test_plain_parts_need_no_escape_and_no_others_count_as_plain(rows: list[tupl
 def test_columns_joined_at_once_are_joined_alike(rows: list[tuple[str, str, str]]) -> None:
     columns = [pl.Series("same name", column, pl.String) for column in zip(*rows, strict=True)]
     assert joined_ids(*columns).to_list() == joined(rows)
+    assert [joined_text(*row) for row in rows] == joined(rows)
 
 
 def test_an_event_without_an_id_gets_one_that_tells_its_parts() -> None:

@@ -47,6 +47,10 @@ OURS = {
     "stream_waiting": ("gauge", {"service"}),
     "store_last_flush_timestamp_seconds": ("gauge", set()),
     "dlq_records_total": ("counter", {"reason"}),
+    "bus_consumed_total": ("counter", {"topic", "consumer"}),
+    "bus_produced_total": ("counter", {"topic", "producer"}),
+    "bus_batch_size_bytes": ("histogram", {"topic"}),
+    "bus_delivery_latency_ms": ("histogram", {"topic"}),
 }
 
 
@@ -119,6 +123,9 @@ def test_the_numbers_are_those_of_the_log_and_the_database(running: Running) -> 
     backlog = ("stream_consumer_lag_offsets", "stream_consumer_lag_ms", "sink_queue_depth")
     until(lambda: not any(map(total, backlog)), "the end of the backlog")  # heartbeats may still come
     assert total("signals_emitted") == len(flow.records("signals"))
+    for kind in ("signals", "dlq", "late"):
+        assert total("bus_produced", topic=flow.topics[kind]) == len(flow.records(kind))
+    until(lambda: total("bus_consumed", topic=flow.events) == flow.progress, "progress up to what was read")
     ((windows,),) = flow.query("SELECT count(*) FROM (SELECT DISTINCT partition, window_end FROM bars_ohlcv) AS w")
     assert 0 < total("microbatch_window_latency_ms") <= windows
     assert (

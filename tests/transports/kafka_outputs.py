@@ -9,6 +9,7 @@ from types import MappingProxyType
 import polars as pl
 from confluent_kafka import Producer
 
+from codec.output_headers import Sender
 from codec.output_records import Identity
 from contracts import frames
 from contracts.batch import MicroBatch, taken_as_read
@@ -25,7 +26,7 @@ EVENTS = 5  # in each partition of the source, as what is written has to be caus
 
 
 def identity_of(owner: str, topic: str) -> Identity:
-    return Identity(owner, owner, owner, topic, f"id of {topic}")
+    return Identity(owner, owner, owner, topic, f"id of {topic}", Sender(f"{owner}@here", "run"))
 
 
 @dataclass(frozen=True)

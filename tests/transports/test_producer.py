@@ -1,5 +1,6 @@
 import io
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,8 +12,10 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from codec.encode import Encoding, encode
+from codec.encode import CONTENT_TYPES, Encoding, encode
+from codec.output_headers import Sender
 from connectors.synthetic.market import SyntheticConfig, SyntheticMarket
+from contracts.headers import decode_headers
 from contracts.timestamps import format_timestamps
 from tests.harness import headers_of, partition_of
 from transports.kafka.producer import ProduceError, produce
@@ -119,6 +122,30 @@ def test_arrow_records_carry_a_partitions_events_in_order(kafka: str, topic: Top
     events = pl.concat(chunks).filter(pl.col("raw").is_null())
     seen = pl.concat([pl.DataFrame(pl.from_arrow(table.select(["symbol", "event_id"]))) for table in tables])
     assert ids_by_symbol(seen) == ids_by_symbol(events)
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack", "arrow"])
+def test_with_a_sender_each_record_of_events_has_the_headers_of_a_message(
+    kafka: str, topic: Topic, encoding: Encoding
+) -> None:
+    """Those of an event that is sent twice are the same but for when and by whom."""
+    name = topic(partitions=4)
+    chunks = market(2_500, symbols=20, malformed=0.01)
+    for run in ("first", "second"):
+        produce(chunks, {"bootstrap.servers": kafka}, name, encoding, sender=Sender("producer@here", run))
+    records = [message for messages in consumed(kafka, name).values() for message in messages]
+    messages = [(message, decode_headers(message.headers())) for message in records if message.headers()]
+    assert len(messages) < len(records)  # what is broken goes out as it is
+    ids = Counter(headers.message_id for _, headers in messages)
+    assert set(ids.values()) == {2}
+    assert {headers.run_id for _, headers in messages} == {"first", "second"}
+    for message, headers in messages:
+        assert headers.content_type == CONTENT_TYPES[encoding]
+        assert (headers.schema_fqdn, headers.source) == ("utp.events.v1", "synthetic")
+        assert headers_of(message)[0] == ("content-type", headers.content_type.encode())
+        if encoding != "arrow":
+            event = (msgspec.json if encoding == "json" else msgspec.msgpack).decode(message.value())
+            assert (headers.partition_key, headers.dedupe_key) == (event["symbol"], event["event_id"])
 
 
 def test_raw_lines_go_out_as_they_are_whatever_the_encoding(kafka: str, topic: Topic) -> None:

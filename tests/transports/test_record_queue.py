@@ -19,6 +19,8 @@ from transports.kafka.record_queue import RecordQueue
 Headers = list[tuple[str, str | bytes | None]]
 Kind = Callable[[Consumer, str, int], PartitionQueue]
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 ODD: list[tuple[bytes | None, bytes | None, Headers]] = [
     (b'{"kind": "tick"}', b"SPY", [("content-type", "text/plain")]),
     (None, None, []),
@@ -31,6 +33,13 @@ ODD: list[tuple[bytes | None, bytes | None, Headers]] = [
     (b"\x82", None, [("content-type", "text/plain"), ("content_type", "application/msgpack"), ("content", "x")]),
     (b"\x83", None, [("content_type", "application/msgpack"), ("content-type", None), ("content-type-2", "x")]),
     (b"x" * 500_000, b"y" * 10_000, [("content-type", b"\xff\xfe")]),
+    (b'{"kind": "tick"}', b"SPY", [("traceparent", TRACE)]),
+    (None, None, [("traceparent", TRACE)]),
+    (b"\x84", None, [("content-type", "application/msgpack"), ("traceparent", "x" * 55), ("other", None)]),
+    (b"{}", None, [("traceparent", TRACE), ("traceparent", TRACE[:-1])]),
+    (b"{}", None, [("traceparent", TRACE + "0"), ("traceparent", TRACE), ("traceparents", "x" * 55)]),
+    (b"{}", None, [("traceparent", TRACE), ("traceparent", None)]),
+    (b"{}", None, [("traceparent", b"\xff" * 55)]),
 ]
 
 
@@ -104,8 +113,20 @@ def test_every_part_of_a_record_is_as_its_object_has_it(kind: Kind, kafka: str, 
         assert contents(found.values) == contents(expected.values) == [value for value, _, _ in ODD]
         assert contents(found.keys) == contents(expected.keys) == [key for _, key, _ in ODD]
         assert content_types(found) == content_types(expected)
+        assert contents(found.traces) == contents(expected.traces)
         assert found.offsets.tolist() == expected.offsets.tolist() == list(range(len(ODD)))
         assert found.times_ms.tolist() == expected.times_ms.tolist()
+
+
+def test_a_traceparent_counts_if_it_is_as_long_as_it_has_to_be(
+    kind: Kind, kafka: str, topic: Callable[..., str]
+) -> None:
+    name = topic(partitions=1)
+    write(kafka, name)
+    with queue(kind, kafka, name, offset=11) as one:
+        records, _ = read(one, 100)
+    trace, other = TRACE.encode(), b"x" * 55
+    assert contents(records.traces) == [trace, trace, other, None, trace, None, b"\xff" * 55]
 
 
 def test_the_end_of_a_partition_comes_after_its_records_and_says_where_it_is(

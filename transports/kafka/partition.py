@@ -19,6 +19,7 @@ from contracts.budgets import Room
 from contracts.partition_keys import partition_key
 from contracts.record import Fetch, Records
 from telemetry import whereabouts
+from telemetry.bus import Consumption
 from telemetry.partition_lag import Reading
 from telemetry.step_cpu import counted
 from transports.kafka.adaptive_queue import AdaptiveQueue
@@ -92,6 +93,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         self._in_doubt = False  # whether the topic is still the one it was
         self._counted_read = counted("read", self._read)
         group = source.config.consumer_group
+        self._consumption = Consumption(source.topic, group)
         self._reading = Reading(source.topic, partition, group, lambda: self._read_to, self._known_end)
 
     def next_batch(self) -> Iterable[tuple[str, MicroBatch]]:
@@ -231,6 +233,8 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
     def _fetch(self, records: Records) -> Fetch:
         self._last_appended = _appended(records, -1)
         self._whereabouts.give(self._partition, int(records.offsets[0]), self._next)
+        nbytes = int(records.values.lengths.clip(min=0).sum())
+        self._consumption.note(len(records), nbytes, time.time() * 1e3 - self._last_appended[1])
         return Fetch(
             topic=self._source.topic,
             partition=self._partition,

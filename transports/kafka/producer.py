@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any, Final
 
 import polars as pl
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from codec.encode import CONTENT_TYPES, Encoding, encode
+from codec.event_headers import event_headers
+from codec.output_headers import Sender
 from contracts.errors import MdpError
-from contracts.record import CONTENT_TYPE
+from contracts.record import CONTENT_TYPE, Headers
 from transports.kafka import brokers
 from transports.kafka.partitioner import Partitioner
 from transports.kafka.producing import Failures, backpressured
 from transports.outgoing import Sent
 
 _FLUSH_SECONDS: Final = 1.0
+_ARROW_ROWS: Final = 1_000  # of a record
 
 _CONFIG: Final[dict[str, Any]] = {
     "enable.idempotence": True,
@@ -46,6 +51,8 @@ def produce(
     topic: str,
     encoding: Encoding = "json",
     on_progress: Callable[[Sent], None] | None = None,
+    *,
+    sender: Sender | None = None,
 ) -> Sent:
     """Send OUTGOING frames to `topic` and return the account of what Kafka acknowledged: all of it.
 
@@ -55,11 +62,13 @@ def produce(
         topic: an existing topic.
         encoding: of the events; rows with `raw` bytes go out as they are.
         on_progress: called after every chunk with what has been handed over so far.
+        sender: as whom events are sent, in the headers of their records; without one these have no such headers, which
+            cost several times what all else does where each event is a record. Rows with `raw` bytes have none anyway.
 
     Raises:
         ProduceError: the topic does not exist, no broker answers, or records were not acknowledged.
     """
-    delivery = _Delivery(producer_config, topic)
+    delivery = _Delivery(producer_config, topic, sender)
     sent = Sent()
     try:
         for chunk in chunks:
@@ -75,9 +84,10 @@ def produce(
 class _Delivery:
     """A producer that knows what became of its records."""
 
-    def __init__(self, producer_config: Mapping[str, Any], topic: str) -> None:
+    def __init__(self, producer_config: Mapping[str, Any], topic: str, sender: Sender | None) -> None:
         self._client = producer_config
         self._topic = topic
+        self._sender = sender
         self._partitioner = Partitioner(self._partitions())
         self._failures = Failures()
         self._producer = Producer(
@@ -103,34 +113,48 @@ class _Delivery:
         self._check()
 
     def _send_json(self, rows: pl.DataFrame) -> None:
-        """Events and raw records as they come, without a content type: a header would double the cost of a record."""
+        """Events and raw records as they come. JSON says itself what it is: a header would double what it costs."""
         is_event = rows["raw"].is_null()
-        values = encode(rows.filter(is_event), "json")
-        if not is_event.all():
-            encoded = iter(values)
-            values = [next(encoded) if raw is None else raw for raw in rows["raw"]]
-        self._enqueue(rows["symbol"], values)
+        events = rows.filter(is_event)
+        values = encode(events, "json")
+        headers: Iterable[Headers | None] = repeat(None)
+        if self._sender is not None:
+            headers = self._headers(events, values, "json")
+        if is_event.all():
+            self._enqueue(rows["symbol"], values, headers)
+            return
+        encoded = zip(values, headers, strict=False)
+        mixed = [next(encoded) if raw is None else (raw, None) for raw in rows["raw"]]
+        self._enqueue(rows["symbol"], [value for value, _ in mixed], [its_headers for _, its_headers in mixed])
 
     def _send_encoded(self, events: pl.DataFrame, encoding: Encoding) -> None:
-        headers = [(CONTENT_TYPE, CONTENT_TYPES[encoding])]
         if encoding != "arrow":
-            self._enqueue(events["symbol"], encode(events, encoding), headers=headers)
+            values = encode(events, encoding)
+            self._enqueue(events["symbol"], values, self._headers(events, values, encoding))
             return
         target = self._partitioner.assign(events["symbol"]).alias("partition")
         for rows in events.with_columns(target).partition_by("partition"):
-            values = encode(rows, encoding)
+            values = encode(rows, encoding, _ARROW_ROWS)
             # The symbol of the first row stands for all: they share its partition.
             symbols = pl.Series(rows["symbol"].head(1).to_list() * len(values), dtype=pl.String)
-            self._enqueue(symbols, values, headers=headers)
+            self._enqueue(symbols, values, self._headers(rows.gather_every(_ARROW_ROWS), values, encoding))
 
-    def _enqueue(self, symbols: pl.Series, values: list[bytes], **properties: Any) -> None:
+    def _headers(self, firsts: pl.DataFrame, values: Sequence[bytes], encoding: Encoding) -> Sequence[Headers]:
+        """Of each record, given the first event in it."""
+        content_type = CONTENT_TYPES[encoding]
+        if self._sender is None:
+            return [[(CONTENT_TYPE, content_type.encode())]] * len(values)
+        flush = self._sender.headers(time.time_ns())
+        return event_headers(firsts, values, content_type, flush, many=encoding == "arrow")
+
+    def _enqueue(self, symbols: pl.Series, values: Sequence[bytes], headers: Iterable[Headers | None]) -> None:
         """Queue records with these symbols as keys."""
         keys = symbols.cast(pl.Binary).to_list()
         partitions = self._partitioner.assign(symbols).to_list()
-        produce_record = partial(self._produce, self._topic, **properties)
-        for value, key, partition in zip(values, keys, partitions, strict=True):
+        produce_record = partial(self._produce, self._topic)
+        for value, key, partition, its_headers in zip(values, keys, partitions, headers, strict=False):
             try:
-                produce_record(value, key, partition)
+                produce_record(value, key, partition, headers=its_headers)
             except KafkaException as error:
                 raise ProduceError(f"Kafka takes no record of {len(value)} bytes: {error.args[0].str()}") from error
 

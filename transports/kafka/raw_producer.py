@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from confluent_kafka import KafkaException, Message, Producer
 
+from contracts.record import RecordHeaders
 from transports.kafka.config import KafkaConfig
 from transports.kafka.producer import ProduceError
 from transports.kafka.producing import Failures, backpressured
@@ -52,10 +53,10 @@ class RawProducer:
             self._check()
         self._check()
 
-    def send(self, message: Message, value: bytes | None) -> None:
-        """Enqueue `value` for the partition of `message`, with its key and headers; waits while the queue is full."""
+    def send(self, message: Message, value: bytes | None, headers: RecordHeaders) -> None:
+        """Enqueue `value` for the partition of `message`, with its key; waits while the queue is full."""
         try:
-            self._produce(self._topic, value, message.key(), message.partition() or 0, headers=message.headers())
+            self._produce(self._topic, value, message.key(), message.partition() or 0, headers=headers)
         except KafkaException as error:
             raise ProduceError(f"topic {self._topic} takes no such record: {error.args[0].str()}") from None
 

@@ -15,6 +15,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from codec.output_records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
 from contracts.batch import Confirm, MicroBatch
 from contracts.progress import Loss, SetBack, Source
+from contracts.schema_names import EVENT, SchemaName
+from telemetry.bus import note_produced
 from telemetry.metrics import DLQ_RECORDS
 from telemetry.outage import wait_out
 from transports.kafka.claims import Takeover
@@ -40,11 +42,11 @@ Records = Callable[[MicroBatch], Iterator[OutRecord]]
 Mark = Callable[[Mapping[Source, Loss]], None]
 
 
-def outputs(config: KafkaConfig, *, signals: bool, bars: bool) -> dict[str, Records]:
-    """Output topics of a flow, and what of a batch goes to each."""
+def outputs(config: KafkaConfig, *, signals: bool, bars: bool, reads: SchemaName = EVENT) -> dict[str, Records]:
+    """Output topics of a flow, and what of a batch goes to each; `reads` is what it is fed with."""
     topics: dict[str, Records] = {
-        config.dlq_topic: lambda batch: refused_records(batch.rejects),
-        config.late_topic: lambda batch: refused_records(batch.late),
+        config.dlq_topic: lambda batch: refused_records(batch.rejects, batch.topic, batch.partition, reads),
+        config.late_topic: lambda batch: refused_records(batch.late, batch.topic, batch.partition, reads),
     }
     if signals:
         topics[config.signals_topic] = signal_records
@@ -150,10 +152,18 @@ class TransactionalWriter:
         self._acknowledged = self._acknowledged | {
             place: Written(delivered.last[place], self._written[place]) for place in new
         }
+        read_at = {batch.partition: batch.read_at for batch in batches}
         for place, records in new.items():
-            if place.topic == self._config.dlq_topic:
-                for record in records:
-                    DLQ_RECORDS.labels(record.header(DLQ_REASON)).inc()
+            self._note(place, records, read_at[place.partition])
+
+    def _note(self, place: Place, records: Sequence[OutRecord], read_at: int) -> None:
+        """Counts what has been written because of what was read at that time, monotonic nanoseconds."""
+        is_dlq = place.topic == self._config.dlq_topic
+        latency_ms = (time.monotonic_ns() - read_at) / 1e6 if read_at else None
+        headers = (record.headers for record in records)
+        note_produced(place.topic, self._identity.sender.producer, headers, "dlq" if is_dlq else "ok", latency_ms)
+        for record in records if is_dlq else ():
+            DLQ_RECORDS.labels(record.header(DLQ_REASON)).inc()
 
     def _opened(self) -> Producer:
         """Kafka forgets old claims, and then whoever comes next does not know whom to fence: so they are renewed."""
@@ -173,10 +183,11 @@ class TransactionalWriter:
 
     def _commit(self, producer: Producer, new: Mapping[Place, Sequence[OutRecord]]) -> Deliveries:
         produce, identity, delivered = backpressured(producer), self._identity, Deliveries()
+        flush = identity.sender.headers(time.time_ns())
         producer.begin_transaction()
         for place, records in new.items():
             for number, record in enumerate(records):
-                headers = [*record.headers, *identity.headers(place.partition, record.cause)]
+                headers = [*record.headers, *identity.headers(place.partition, record.cause), *flush]
                 is_reported = number in (0, len(records) - 1)  # of each one it would cost as much as producing it
                 note = delivered.note if is_reported else None
                 produce(place.topic, record.value, record.key, place.partition, on_delivery=note, headers=headers)

@@ -12,15 +12,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from contracts.record import CONTENT_TYPE, JSON, Headers
+from codec.output_headers import PIPELINE, of_message, of_schema
+from contracts.record import Headers
+from contracts.schema_names import DLQ_MARK
 from transports.kafka.topic_reader import Message
 
 MARK: Final = "dlq_mark"
-RETRY_COUNT: Final = "retry_count"
 REDRIVEN_FROM: Final = "redriven_from"
 _REDRIVEN: Final = b"redriven"
 
-MARK_HEADERS: Final[Headers] = [(CONTENT_TYPE, JSON.encode()), (MARK, _REDRIVEN)]
+MARK_HEADERS: Final[Headers] = [*of_schema(DLQ_MARK), (MARK, _REDRIVEN)]
 
 
 class Origin(NamedTuple):
@@ -41,6 +42,12 @@ class Mark(msgspec.Struct, frozen=True):
     origin: Origin
     redriven_to: Origin
     retry_count: int
+
+    def headers(self, failed_at: int, trace: bytes | None) -> Headers:
+        """Of its record, in the trace of the event that was refused at that time."""
+        place = f"{self.origin.topic}[{self.origin.partition}]".encode()
+        key = f"{self.origin}#{self.retry_count}"
+        return MARK_HEADERS + of_message(DLQ_MARK, failed_at, key, place, PIPELINE, trace=trace)
 
 
 _decoder: Final = msgspec.json.Decoder(Mark)

@@ -10,12 +10,15 @@ import msgspec
 import polars as pl
 
 from codec.arrow_rows import take_rows
+from codec.output_headers import PIPELINE, of_message, of_schema, refused_key
 from codec.output_records import STORE
 from codec.refused import rows_in
 from connectors import pacing
-from contracts.record import CONTENT_TYPE, JSON, Headers
+from contracts.headers import RETRY_COUNT
+from contracts.record import JSON, Headers
+from contracts.schema_names import EVENT
 from mdp.ops.dlq.fixes import Fix, as_json
-from mdp.ops.dlq.marks import REDRIVEN_FROM, RETRY_COUNT, Marks, Origin
+from mdp.ops.dlq.marks import REDRIVEN_FROM, Marks, Origin
 from mdp.ops.dlq.records import DlqRecord, as_bytes
 from mdp.ops.originals import OriginalLost, Originals
 from transports.kafka.partitioner import Partitioner
@@ -141,12 +144,11 @@ class Plan:
         return replace(record, key=as_bytes(message.key()), payload=message.value())
 
     def _fixed(self, record: DlqRecord, origin: Origin, partitioner: Partitioner) -> Outgoing | None:
-        headers = _headers(record, origin)
         try:
             payload = _refused_part(record)
             if self.fix is None:
-                kind: Headers = [(CONTENT_TYPE, (record.content_type or JSON).encode())]
-                return Outgoing(record, origin, origin.partition, record.key, payload, kind + headers)
+                headers = _headers(record, origin, record.key, record.content_type or JSON)
+                return Outgoing(record, origin, origin.partition, record.key, payload, headers)
             before = as_json(payload, record.content_type)
             after = self.fix(before)
         except Exception as error:  # whatever is in the record, and whatever the fix makes of it
@@ -157,9 +159,10 @@ class Plan:
             return None
         symbol = _symbol(after)
         if symbol is None or symbol == _symbol(before):  # it stays where its producer had put it
+            headers = _headers(record, origin, record.key, JSON)
             return Outgoing(record, origin, origin.partition, record.key, after, headers)
-        partition = int(partitioner.assign(pl.Series([symbol]))[0])
-        return Outgoing(record, origin, partition, symbol.encode(), after, headers)
+        key, partition = symbol.encode(), int(partitioner.assign(pl.Series([symbol]))[0])
+        return Outgoing(record, origin, partition, key, after, _headers(record, origin, key, JSON))
 
 
 def _refused_part(record: DlqRecord) -> bytes | None:
@@ -169,8 +172,14 @@ def _refused_part(record: DlqRecord) -> bytes | None:
     return take_rows(record.payload, rows_in(record.rows))
 
 
-def _headers(record: DlqRecord, origin: Origin) -> Headers:
-    return [(RETRY_COUNT, b"%d" % (record.retries + 1)), (REDRIVEN_FROM, str(origin).encode())]
+def _headers(record: DlqRecord, origin: Origin, key: bytes | None, content_type: str) -> Headers:
+    """All but who sends it: each retry is a message of its own, in the trace of the event."""
+    place, retries = f"{origin.topic}[{origin.partition}]", record.retries + 1
+    message = of_message(
+        EVENT, record.failed_at, f"{origin}#{retries}", refused_key(key, place), PIPELINE, trace=record.trace
+    )
+    again: Headers = [(RETRY_COUNT, b"%d" % retries), (REDRIVEN_FROM, str(origin).encode())]
+    return of_schema(EVENT, content_type) + again + message
 
 
 class _Symbol(msgspec.Struct):

@@ -12,6 +12,7 @@ from typing import Final
 from codec.output_records import DLQ_ERROR, DLQ_REASON, FAILED_AT, SOURCE_ROWS, STUB, source_of
 from codec.stubs import Stub, read_stub
 from contracts.record import CONTENT_TYPE, header_bytes, header_texts
+from contracts.trace_context import TRACEPARENT
 from mdp.ops.dlq.marks import Marks, Origin, mark_of
 from transports.kafka.topic_reader import Message, TopicReader
 from transports.kafka.topics import SourceError
@@ -34,6 +35,7 @@ class DlqRecord:
         rows: which rows of the payload did not pass, as a `row_set`; None where it holds nothing else.
         retries: how often it had been redriven before it was refused.
         redriven: whether it has been sent to the events topic again since.
+        trace: the header `traceparent`.
     """
 
     partition: int
@@ -49,6 +51,7 @@ class DlqRecord:
     stub: Stub | None
     retries: int
     redriven: bool
+    trace: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,7 @@ def record(message: Message, marks: Marks) -> DlqRecord | None:
         stub=read_stub(header_bytes(headers, STUB)),
         retries=0 if origin is None else marks.retries(origin),
         redriven=origin in marks.redriven,
+        trace=header_bytes(headers, TRACEPARENT),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ import msgspec
 
 from connectors import pacing
 from contracts.errors import MdpError
+from flows.sender import sender
 from mdp.ops.dlq.fixes import Fix
-from mdp.ops.dlq.marks import MARK_HEADERS, Mark, Marks, Origin
+from mdp.ops.dlq.marks import Mark, Marks, Origin
 from mdp.ops.dlq.plan import Account, Outgoing, Plan, slices
 from mdp.ops.dlq.records import Chosen, Dlq
 from mdp.ops.originals import Originals
+from telemetry.bus import note_produced
 from transports.kafka.config import KafkaConfig
 from transports.kafka.delivering import OutgoingRecord
 from transports.kafka.errors import Fenced, Forbidden, KafkaUnavailable, RecordTooLarge
@@ -119,14 +122,16 @@ class Redriver:
 
     def __init__(self, config: KafkaConfig) -> None:
         self._topic, self._dlq = config.topic, config.dlq_topic
+        self._sender = sender(f"redrive-{self._dlq}")
         with _as_redrive_errors():
             self._transactions = Transactions(config, f"redrive-{self._dlq}")
 
     def send(self, events: Sequence[Outgoing]) -> list[Mark]:
         """Commit the events and their marks."""
+        flush = self._sender.headers(time.time_ns())
         with _as_redrive_errors(), self._transactions.begun():
             offsets = self._transactions.append(
-                self._topic, [OutgoingRecord(one.partition, one.key, one.value, one.headers) for one in events]
+                self._topic, [OutgoingRecord(one.partition, one.key, one.value, one.headers + flush) for one in events]
             )
             marks = [
                 Mark(one.origin, Origin(self._topic, one.partition, offset, 0), one.retry_count)
@@ -135,10 +140,16 @@ class Redriver:
             self._transactions.append(
                 self._dlq,
                 [
-                    OutgoingRecord(one.record.partition, None, msgspec.json.encode(mark), MARK_HEADERS)
+                    OutgoingRecord(
+                        one.record.partition,
+                        None,
+                        msgspec.json.encode(mark),
+                        mark.headers(one.record.failed_at, one.record.trace) + flush,
+                    )
                     for one, mark in zip(events, marks, strict=True)
                 ],
             )
+        note_produced(self._topic, self._sender.producer, (one.headers for one in events), "retry")
         return marks
 
 
