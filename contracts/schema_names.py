@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-ROOT: Final = "utp://schemas/"
-_PREFIX: Final = "utp."
+from contracts.bar import BAR_V1
+from contracts.event import EVENT_V1
+from contracts.message import SCHEMAS, MessageType
+from contracts.signal import SIGNAL_V1
+
+CANONICAL: Final = "utp."  # what the names of canonical types begin with
 
 
 class SchemaName(NamedTuple):
@@ -24,9 +28,9 @@ def fqdn_of(schema_ref: str) -> str:
     Raises:
         ValueError: it is no reference.
     """
-    if not schema_ref.startswith(ROOT):
-        raise ValueError(f"{schema_ref!r} does not begin with {ROOT}")
-    return _PREFIX + schema_ref.removeprefix(ROOT).replace("/", ".")
+    if not schema_ref.startswith(SCHEMAS):
+        raise ValueError(f"{schema_ref!r} does not begin with {SCHEMAS}")
+    return CANONICAL + schema_ref.removeprefix(SCHEMAS).replace("/", ".")
 
 
 def schema_ref_of(fqdn: str) -> str:
@@ -35,13 +39,18 @@ def schema_ref_of(fqdn: str) -> str:
     Raises:
         ValueError: it is none of a canonical type.
     """
-    if not fqdn.startswith(_PREFIX):
-        raise ValueError(f"{fqdn!r} does not begin with {_PREFIX}")
-    return ROOT + fqdn.removeprefix(_PREFIX).replace(".", "/")
+    if not fqdn.startswith(CANONICAL):
+        raise ValueError(f"{fqdn!r} does not begin with {CANONICAL}")
+    return SCHEMAS + fqdn.removeprefix(CANONICAL).replace(".", "/")
 
 
-EVENT: Final = SchemaName(fqdn_of("utp://schemas/events/v1"), "1.0.0")
+def name_of(kind: MessageType) -> SchemaName:
+    """What headers call a type."""
+    return SchemaName(fqdn_of(kind.schema_ref), kind.version)
+
+
+EVENT: Final = name_of(EVENT_V1)
 STORE_ROW: Final = SchemaName("mdp.store_row.v1", "1.0.0")  # of a table, as JSON
 DLQ_MARK: Final = SchemaName("mdp.dlq_mark.v1", "1.0.0")  # that an event was sent again
-BAR: Final = SchemaName(fqdn_of("utp://schemas/bars/v1"), "1.0.0")
-SIGNAL: Final = SchemaName(fqdn_of("utp://schemas/signals/v1"), "1.0.0")
+BAR: Final = name_of(BAR_V1)
+SIGNAL: Final = name_of(SIGNAL_V1)

@@ -9,12 +9,17 @@ from typing import Any, Final
 import msgspec
 
 from codec.decode import UNDECODABLE, Decoder
+from codec.encoding import PayloadCodec
 from contracts.bar import BAR_V1
 from contracts.envelope import ENVELOPE_V1
 from contracts.event import EVENT_V1
 from contracts.event_rules import CONTRACT
-from contracts.message import MessageType
-from contracts.registry import message_type, open_envelope
+from contracts.golden import read_golden
+from contracts.headers import HeaderError
+from contracts.message import SCHEMAS, MessageType
+from contracts.record import JSON
+from contracts.registry import message_type, message_types, open_envelope
+from contracts.schema_names import CANONICAL, schema_ref_of
 from contracts.signal import SIGNAL_V1
 from mdp.ops.file_records import as_fetch
 from mdp.ops.file_rows import Rows
@@ -23,6 +28,7 @@ EVENT: Final = "event"
 SIGNAL: Final = "signal"
 BAR: Final = "bar"
 ENVELOPE: Final = "envelope"
+GOLDEN: Final = "golden envelope"
 
 Problem = tuple[int, str, str]  # number of the row, reason, error
 
@@ -40,7 +46,7 @@ def type_of(contract: str) -> MessageType:
 
 def types_of(contract: str | None) -> Sequence[MessageType]:
     """What a file may have columns of, where it has columns: without a contract those of events and of signals."""
-    if contract is None or contract in (EVENT, SIGNAL):
+    if contract is None or contract in (EVENT, SIGNAL, GOLDEN):
         return EVENT_V1, SIGNAL_V1
     return (type_of(contract),)
 
@@ -57,6 +63,8 @@ def contract_of(rows: Rows) -> str:
 
 
 def _looks_like(names: Any) -> str:
+    if {"topic", "headers"} <= names:
+        return GOLDEN
     if "envelope_version" in names or {"schema_ref", "payload"} <= names:
         return ENVELOPE
     if "signal_id" in names or {"name", "value", "ts"} <= names:
@@ -70,12 +78,34 @@ def problems(contract: str, rows: Rows, decoder: Decoder) -> list[Problem]:
     Raises:
         ContractError: there is no such contract.
     """
-    if type_of(contract) is EVENT_V1:
+    if contract in _CARRIERS:
+        read = _CARRIERS[contract]
+    elif type_of(contract) is EVENT_V1:
         batch = decoder.decode(as_fetch("file", rows.texts, time.time_ns() // 1_000_000))
         return list(batch.rejects.select("offset", "reason", "error").iter_rows())
-    read: Callable[[bytes], Any] = open_envelope if contract == ENVELOPE else type_of(contract).decode
+    else:
+        read = type_of(contract).decode
     found = ((number, _error(read, text)) for number, text in rows.texts)
     return [(number, *error) for number, error in found if error is not None]
+
+
+def _open_golden(data: bytes) -> None:
+    """Raises ValueError: the record is not what its headers say, or breaks its contract."""
+    golden = read_golden(data)
+    headers = golden.message_headers()
+    if headers.blob_ref is not None or headers.content_type != JSON or not headers.schema_fqdn.startswith(CANONICAL):
+        return  # the payload lies elsewhere, or is of somebody else's type
+    payload, ref = PayloadCodec().decode(golden.value, headers), schema_ref_of(headers.schema_fqdn)
+    kind = message_types().get(ref.removeprefix(SCHEMAS))
+    if kind is None:
+        raise msgspec.ValidationError(f"schema_fqdn names a type that is not known: {headers.schema_fqdn}")
+    if kind.event_type is None:
+        kind.decode(payload)
+    elif open_envelope(payload)[0].schema_ref != ref:
+        raise msgspec.ValidationError(f"the payload's schema_ref is another than {ref}, which its headers name")
+
+
+_CARRIERS: Final[dict[str, Callable[[bytes], Any]]] = {ENVELOPE: open_envelope, GOLDEN: _open_golden}
 
 
 def _error(read: Callable[[bytes], Any], text: bytes) -> tuple[str, str] | None:
@@ -83,5 +113,5 @@ def _error(read: Callable[[bytes], Any], text: bytes) -> tuple[str, str] | None:
     try:
         read(text)
     except ValueError as error:
-        return CONTRACT if isinstance(error, msgspec.ValidationError) else UNDECODABLE, str(error)
+        return CONTRACT if isinstance(error, msgspec.ValidationError | HeaderError) else UNDECODABLE, str(error)
     return None

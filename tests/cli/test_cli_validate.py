@@ -4,6 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from contracts.golden import FOLDER
 from tests.cli.cli_result import Mdp
 
 TICK = {"ver": 1, "provider": "p", "symbol": "SPY", "kind": "tick", "src_ts": "2025-10-24T14:02:01Z", "c": 1.5, "v": 2}
@@ -214,6 +215,45 @@ def test_all_files_of_a_folder_are_checked_each_by_its_looks(mdp: Mdp, tmp_path:
     assert result.code == 1
     assert found == {"a.ndjson": ("event", 1, 0), "b.jsonl": ("signal", 1, 1), "c.json": ("envelope", 1, 0)}
     assert "a.ndjson: 1 events, 1 valid, 0 invalid\n" in mdp("validate", "--dir", tmp_path).out
+
+
+def test_the_golden_envelopes_are_what_they_say(mdp: Mdp) -> None:
+    result = mdp("validate", "--dir", FOLDER, "--json")
+    found = json.loads(result.out)
+    assert (result.code, result.err) == (0, "")
+    assert {(one["contract"], one["valid"], one["invalid"]) for one in found} == {("golden envelope", 1, 0)}
+    assert len(found) == len(list(FOLDER.rglob("*.json"))) >= 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"payload_json": {**ENVELOPE, "payload": {"symbol": "A"}}}, "bid, ask and mid are missing"),
+        (
+            {
+                "payload_json": {
+                    **ENVELOPE,
+                    "schema_ref": "utp://schemas/trades/v2",
+                    "payload": {"symbol": "A", "price": 1, "size": 1},
+                }
+            },
+            "the payload's schema_ref is another than utp://schemas/quotes/v2, which its headers name",
+        ),
+        ({"schema_fqdn": "utp.rumours.v1"}, "schema_fqdn names a type that is not known: utp.rumours.v1"),
+        ({"producer": ""}, "header producer: missing"),
+    ],
+)
+def test_a_golden_envelope_that_is_not_what_it_says_is_told(
+    mdp: Mdp, tmp_path: Path, changes: dict[str, object], error: str
+) -> None:
+    golden = json.loads((FOLDER / "quotes-v2" / "typical.json").read_text())
+    golden["headers"] |= {name: value for name, value in changes.items() if name in golden["headers"]}
+    golden |= {name: value for name, value in changes.items() if name in golden}
+    file = tmp_path / "golden.json"
+    file.write_text(json.dumps(golden, indent=2))
+    counts, errors = findings(mdp, file)
+    assert (counts["contract"], counts["invalid"]) == ("golden envelope", 1)
+    assert any(error in one for one in errors), errors
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from codec.encoding import PayloadCodec
 from contracts.envelope import ENVELOPE_V1, payload_of
 from contracts.golden import FOLDER, Golden, GoldenError, read_golden
 from contracts.headers import HeaderError, decode_headers, encode_headers
+from contracts.message import SCHEMAS
 from contracts.message_ids import message_id
 from contracts.registry import message_type
-from contracts.schema_names import ROOT, schema_ref_of
+from contracts.schema_names import schema_ref_of
 from contracts.timestamps import parse_timestamp
 
 FIXTURE = Path(__file__).resolve().parents[1] / "data" / "bus_fixture.json"
@@ -63,7 +64,7 @@ def test_headers_say_the_type_of_the_folder_and_go_there_and_back(file: Path) ->
     headers = golden.message_headers()
     assert decode_headers(encode_headers(headers)) == headers
     assert sorted(encode_headers(headers)) == sorted(golden.pairs)
-    assert schema_ref_of(headers.schema_fqdn).removeprefix(ROOT).replace("/", "-") == file.parent.name
+    assert schema_ref_of(headers.schema_fqdn).removeprefix(SCHEMAS).replace("/", "-") == file.parent.name
     major = headers.schema_version.partition(".")[0]
     assert headers.schema_fqdn.endswith(f".v{major}")
 
