@@ -29,6 +29,7 @@ class RulesConfig(BaseModel):
 
     enabled: bool = Field(default=True, description="Whether they are used.")
     file: Path = Field(description="The [rules](#configsrulesyaml).")
+    version: str = Field(default="", description="Your name for this state of the rules, for `inference.lineage`.")
 
 
 class SklearnConfig(BaseModel):
@@ -59,6 +60,7 @@ class SklearnConfig(BaseModel):
         "does. Null: every prediction is a signal. Finite.",
     )
     name: str = Field(default="", description="Name of the signals; empty: the model file's name without its ending.")
+    version: str = Field(default="", description="Your name for this state of the model, for `inference.lineage`.")
 
 
 class EntryPointConfig(BaseModel):
@@ -119,6 +121,18 @@ class InferenceConfig(BaseModel):
 
     adapters: AdaptersConfig = AdaptersConfig()
     breaker: BreakerConfig = BreakerConfig()
+    lineage: bool = Field(
+        default=False,
+        description="Whether the meta of each signal says what made it: a rules file or a model, with its version and "
+        "SHA-256, and the feature values that were looked at; see [semantics.md](semantics.md#signals).",
+    )
+
+    @property
+    def files(self) -> list[Path]:
+        """What the enabled adapters are read from."""
+        rules, sklearn = self.adapters.rules, self.adapters.sklearn
+        files = [] if rules is None or not rules.enabled else [rules.file]
+        return [*files, Path(sklearn.model_path)] if sklearn.enabled else files
 
 
 def select_adapter(config: InferenceConfig, adapter: str) -> InferenceConfig:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import polars as pl
@@ -17,6 +19,7 @@ from contracts.timestamps import format_timestamp, format_timestamps
 from inference.breaker import Breaker, Incidents, Unwatched
 from inference.config import InferenceConfig, InferenceConfigError
 from inference.evaluator import ENTRY_POINTS, Evaluator, EvaluatorFactory
+from inference.lineage import Lineage
 from inference.model import ModelEvaluator
 from inference.model_file import load_model
 from inference.rules import RulesEvaluator, load_rules
@@ -32,8 +35,13 @@ _model = functools.cache(load_model)
 class Inference:
     """All evaluators of one Kafka partition."""
 
-    def __init__(self, evaluators: Sequence[Evaluator], incidents: Incidents = _UNWATCHED) -> None:
-        self._evaluators = tuple(evaluators)
+    def __init__(
+        self,
+        evaluators: Sequence[Evaluator],
+        incidents: Incidents = _UNWATCHED,
+        lineages: Mapping[str, Lineage] = MappingProxyType({}),
+    ) -> None:
+        self._evaluators, self._lineages = tuple(evaluators), lineages
         self._timers = [incidents.timer(evaluator.name) for evaluator in evaluators]
 
     def step(self, batch: MicroBatch) -> MicroBatch:
@@ -53,7 +61,9 @@ class Inference:
             with timer():
                 signals = evaluator.evaluate(features)
             if signals.height:
-                parts.append(_complete(evaluator.name, signals))
+                lineage = self._lineages.get(evaluator.name)
+                told = signals if lineage is None else lineage.told(features, signals)
+                parts.append(_complete(evaluator.name, told))
         if len(parts) > 1:
             return _in_row_order(features, pl.concat(parts))
         return parts[0] if parts else NO_SIGNALS
@@ -121,11 +131,33 @@ def build(
         if installed.enabled:
             foreign.append(_installed(adapter, installed.options, names, span_ns))
     evaluators += [Breaker(evaluator, config.breaker, incidents) for evaluator in foreign]
-    return Inference(evaluators, incidents)
+    return Inference(evaluators, incidents, _lineages(config, names) if config.lineage else {})
+
+
+def _lineages(config: InferenceConfig, names: tuple[str, ...]) -> dict[str, Lineage]:
+    """By the name of the evaluator. What an installed one looks at, is not known."""
+    adapters = config.adapters
+    found: dict[str, Lineage] = {}
+    if adapters.rules is not None and adapters.rules.enabled:
+        rules = _rules(adapters.rules.file, names)
+        inputs = {rule.name: rule.inputs for rule in rules}
+        found["rules"] = Lineage.of_file(adapters.rules.file, adapters.rules.version, inputs)
+    if adapters.sklearn.enabled:
+        model, file = _model(adapters.sklearn, names), Path(adapters.sklearn.model_path)
+        found["sklearn"] = Lineage.of_file(file, adapters.sklearn.version, {model.name: model.inputs})
+    for adapter, installed in adapters.installed.items():
+        if installed.enabled:
+            entry_point = _entry_points()[adapter]
+            found[adapter] = Lineage(entry_point.value, entry_point.dist.version if entry_point.dist else "")
+    return found
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {entry_point.name: entry_point for entry_point in entry_points(group=ENTRY_POINTS)}
 
 
 def _installed(adapter: str, options: Mapping[str, Any], features: tuple[str, ...], span_ns: int) -> Evaluator:
-    found = {entry_point.name: entry_point for entry_point in entry_points(group=ENTRY_POINTS)}
+    found = _entry_points()
     if adapter not in found:
         known = ", ".join(("rules", "sklearn", *sorted(found)))
         raise InferenceConfigError(f"inference.adapters.{adapter}: no such adapter is installed; there are {known}")

@@ -64,6 +64,7 @@ class Rule:
     value: float
     score: float
     on_edge: bool
+    inputs: tuple[str, ...] = ()  # the columns that the condition looks at
 
 
 def load_rules(file: Path, features: Sequence[str]) -> tuple[Rule, ...]:
@@ -103,9 +104,10 @@ def _rule(file: Path, number: int, entry: Any, names: Sequence[str]) -> Rule:
         holds = compile_condition(config.condition, names)
     except ConditionError as error:
         raise InferenceConfigError(f"{file}: rule {config.name!r}: {error}") from error
+    inputs = tuple(known for known in names if known in holds.meta.root_names())
     if config.symbols is not None:
         holds &= pl.col("symbol").is_in(config.symbols)
-    return Rule(config.name, holds, config.signal, config.score, on_edge=config.emit == "edge")
+    return Rule(config.name, holds, config.signal, config.score, config.emit == "edge", inputs)
 
 
 def _problem(error: ValidationError) -> str:
