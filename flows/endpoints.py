@@ -36,7 +36,7 @@ from transports.kafka.transactional_writer import outputs
 def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
     """The partitions of a topic, from where the run is to begin, decoded."""
     kafka, run, window, topic = settings.bus.kafka, settings.run, settings.micro_batch, spec.topic(settings)
-    outage, url = Outage("Kafka"), settings.store.url.get_secret_value()
+    outage, url = Outage("Kafka"), settings.results_url
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
     ends = None if run.bounded else EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
@@ -80,6 +80,8 @@ def heartbeats(settings: Settings, confirm: Confirm) -> HeartbeatSink:
 def create_tables(settings: Settings) -> list[str]:
     """Brings the schema up to date, with a column for each feature; what was done, one line each."""
     store = settings.store
+    if settings.run.name is not None:
+        return migrate(settings.results_url, settings.features.names, plain=True)
     return migrate(
         store.url.get_secret_value(),
         settings.features.names,
@@ -91,7 +93,7 @@ def create_tables(settings: Settings) -> list[str]:
 
 def timescale(settings: Settings, spec: FlowSpec, confirm: Confirm = taken_as_read) -> TimescaleSink:
     """Bars, features and signals to the database."""
-    url, names = settings.store.url.get_secret_value(), settings.features.names
+    url, names = settings.results_url, settings.features.names
 
     def open_writer(partitions: int) -> StoreWriter:
         create_tables(settings)
@@ -100,7 +102,7 @@ def timescale(settings: Settings, spec: FlowSpec, confirm: Confirm = taken_as_re
             flow=spec.progress_id(settings),
             features=names,
             partitions=partitions,
-            overwrite=settings.run.overwrite,
+            overwrite=settings.run.overwrite and settings.run.name is None,
         )
         own = sender(spec.progress_id(settings))
         return StoreWriter(writer, settings.bus.kafka, own, confirm, lambda: create_tables(settings))
@@ -126,8 +128,8 @@ def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
     topics = {} if run.is_backtest else outputs(config, signals=signals, bars=bars, reads=spec.schema)
 
     def mark(lost: Mapping[Source, Loss]) -> None:
-        url = settings.store.url.get_secret_value()
-        wait_out(lambda: set_back.mark(url, spec.progress_id(settings), lost), StoreUnavailable, "the database")
+        progress_id = spec.progress_id(settings)
+        wait_out(lambda: set_back.mark(settings.results_url, progress_id, lost), StoreUnavailable, "the database")
 
     return KafkaSink(config, identity, topics, source.identity.confirm, mark, lambda: _parts(settings, spec))
 

@@ -10,6 +10,7 @@ from connectors.synthetic.market import SyntheticConfig
 from features.bars.window_config import WindowConfig
 from features.rolling.feature_config import FeatureConfig, check_features
 from inference.config import InferenceConfig
+from sinks.runs.names import tables_of
 from sinks.store_config import StoreConfig
 from telemetry.config import TelemetryConfig
 from transports.kafka.config import KafkaConfig
@@ -74,7 +75,16 @@ class RunSection(_Section):
     )
     overwrite: bool = Field(
         default=False,
-        description="`--overwrite`: replace rows of the database that differ: a deliberate recomputation.",
+        description="`--overwrite`: replace what is stored: rows that differ, a finished run of the same name, or with "
+        "`--into live` all that the live tables hold of the range.",
+    )
+    name: str | None = Field(
+        default=None,
+        description="`--run`: the run whose tables the results of a range go to, up to 48 of a-z, 0-9 and `_`; null "
+        "takes one named by the time.",
+    )
+    into: Literal["live"] | None = Field(
+        default=None, description="`--into`: `live` has the results of a range go to the tables of the live flow."
     )
 
     @property
@@ -89,12 +99,22 @@ class RunSection(_Section):
 
     @property
     def is_backtest(self) -> bool:
-        """Whether the run is about a part of the log that ends: it writes tables only.
+        """Whether the run is about a part of the log that ends: it writes tables only, its own unless told otherwise.
 
         An output topic says by its last record how far the log has come, and has one writer per partition: a part of
         the log in it would make the whole run leave out what lies before, and take the topic away from a live run.
         """
         return self.is_span and self.bounded
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the live tables have nothing to do with it."""
+        return self.name is not None and self.into is None
+
+    @property
+    def replaces_live(self) -> bool:
+        """Whether what it has computed is to take the place of what the live tables hold of the range."""
+        return self.into == "live" and self.overwrite
 
 
 class Settings(_Section):
@@ -122,6 +142,17 @@ class Settings(_Section):
         return self
 
     @property
+    def of_live_tables(self) -> Settings:
+        """The same for whoever has to do with the live tables, whatever the run writes."""
+        return self.model_copy(update={"run": self.run.model_copy(update={"name": None})})
+
+    @property
+    def results_url(self) -> str:
+        """Of the database with the tables that the run writes: those of a run of its own, or the live ones."""
+        url = self.store.url.get_secret_value()
+        return url if self.run.name is None else tables_of(url, self.run.name)
+
+    @property
     def span_ns(self) -> int:
         """The longest look back of any feature, in nanoseconds: after it, a quiet symbol is forgotten."""
         window = self.micro_batch.window_ns
@@ -134,6 +165,10 @@ class Settings(_Section):
         Their features look back one span. Whether a rule on an edge held before them is told by a symbol's last window,
         which may lie a span back and has features of its own.
         """
+        return 2 * self.span_ns + self.waits_ns
+
+    @property
+    def waits_ns(self) -> int:
+        """How long after a time a window that holds it may still change, on a feed that is not behind."""
         window = self.micro_batch
-        waits = window.window_ms + window.allow_late_ms + window.amend_ms + window.max_future_ms
-        return 2 * self.span_ns + waits * 1_000_000
+        return (window.window_ms + window.allow_late_ms + window.amend_ms + window.max_future_ms) * 1_000_000

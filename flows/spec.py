@@ -41,6 +41,11 @@ class FlowSpec:
         """What the records of its topic are."""
         return EVENT if self.reads == "topic" else BAR
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables of results that it writes."""
+        return tuple(table for table, step in _MADE_BY.items() if step in self.steps)
+
     def owner(self, settings: Settings) -> str:
         """Names the flow of a deployment in saved state and transactions; one worker or cluster at a time has it."""
         return f"{settings.name}-{self.name}"
@@ -50,8 +55,8 @@ class FlowSpec:
         return f"{self.owner(settings)}-{settings.micro_batch.interval}"
 
     def progress_id(self, settings: Settings) -> str:
-        """Names the progress of a run through the log; a run of a part of the log has its own."""
-        return self.id(settings) + (_SPAN if settings.run.is_span else "")
+        """Names the progress of a run through the log; a part of the log has its own beside that of the live flow."""
+        return self.id(settings) + (_SPAN if settings.run.is_span and settings.run.name is None else "")
 
     def progress_ids(self, settings: Settings) -> tuple[str, str]:
         """All names under which runs of the flow make progress."""
@@ -64,6 +69,7 @@ class FlowSpec:
 
 
 _SPAN: Final = "-span"
+_MADE_BY: Final[Mapping[str, str]] = {"bars_ohlcv": "windows", "features": "rolling", "signals": "inference"}
 
 MARKET: Final = FlowSpec("market", "topic", ("windows", "rolling", "inference"), frozenset({"signals"}))
 MICRO_BATCH: Final = FlowSpec("micro_batch", "topic", ("windows",), frozenset({"bars"}))

@@ -13,9 +13,9 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel, sql
-from psycopg.conninfo import conninfo_to_dict
 
 from contracts.errors import MdpError
+from sinks.conninfo import schema_apart
 
 _T = TypeVar("_T")
 
@@ -32,8 +32,9 @@ _REACH_SECONDS: Final = 2
 STATEMENT_TIMEOUT_MS: Final = 60_000
 LOCK_TIMEOUT_MS: Final = 15_000
 
-# The isolation level is said as the transaction begins; `search_path` is left to whoever has chosen a schema by it, and
-# settled where objects are made (`settle_schema`). That all changes are refused is not overruled: it may be meant so.
+# The isolation level is said as the transaction begins. `search_path` is set where the conninfo names a schema, such as
+# that of a run; else it is left to whoever has chosen one by it, and settled where objects are made (`settle_schema`).
+# That all changes are refused is not overruled: it may be meant so.
 SETTINGS: Final = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -120,6 +121,16 @@ class StoreLimit(MdpError):  # noqa: N818 - says what is wrong
         return f"the database: {super().line}"
 
 
+class _Connection(psycopg.Connection):
+    """A connection.
+
+    Attributes:
+        schema: where its transactions look for tables, if not where the role does.
+    """
+
+    schema: str | None = None
+
+
 def connect(conninfo: str, *, read_only: bool = False) -> psycopg.Connection:
     """A connection for use with `transaction`. What `conninfo` says itself goes before the defaults here.
 
@@ -127,8 +138,10 @@ def connect(conninfo: str, *, read_only: bool = False) -> psycopg.Connection:
         StoreUnavailable: no connection could be made.
     """
     with passing_errors():
-        options = {**DEFAULTS, **conninfo_to_dict(conninfo)}
-        connection = psycopg.connect(**options, autocommit=True, prepare_threshold=None)
+        given, schema = schema_apart(conninfo)
+        options: dict[str, Any] = {**DEFAULTS, **given}
+        connection = _Connection.connect(**options, autocommit=True, prepare_threshold=None)
+        connection.schema = schema
         connection.isolation_level = IsolationLevel.READ_COMMITTED
         connection.read_only = read_only or None
         return connection
@@ -145,7 +158,8 @@ def transaction(
     """
     try:
         with connection.transaction():
-            connection.execute(_settings(statement_timeout_ms))
+            schema = connection.schema if isinstance(connection, _Connection) else None
+            connection.execute(_settings(statement_timeout_ms, schema))
             yield connection
     except psycopg.errors.ReadOnlySqlTransaction as error:
         is_standby = connection.info.parameter_status("in_hot_standby") == "on"
@@ -170,8 +184,10 @@ def session(
 
 
 @cache
-def _settings(statement_timeout_ms: int) -> bytes:
+def _settings(statement_timeout_ms: int, schema: str | None) -> bytes:
     settings = {**SETTINGS, "statement_timeout": str(statement_timeout_ms)}
+    if schema is not None:
+        settings["search_path"] = schema
     calls = [sql.SQL("set_config({}, {}, true)").format(*pair) for pair in settings.items()]
     return sql.SQL("SELECT {}, {}").format(sql.SQL(", ").join(calls), sql.SQL(_WHERE_NEEDED)).as_bytes()
 
@@ -198,7 +214,7 @@ def reach(conninfo: str) -> None:
     Raises:
         StoreUnavailable: that is not possible.
     """
-    options = {**DEFAULTS, **conninfo_to_dict(conninfo), "connect_timeout": _REACH_SECONDS}
+    options: dict[str, Any] = {**DEFAULTS, **schema_apart(conninfo)[0], "connect_timeout": _REACH_SECONDS}
     with passing_errors(), psycopg.connect(**options) as connection:
         connection.execute("SELECT 1")
 

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
+
+_SCHEMA: Final = re.compile(r" ?-c search_path=([a-z0-9_]+)$")
 
 
 def with_passfile(url: str, passfile: str, database: str | None = None) -> str:
     """`url` and the file that holds its password; another database of the same server, if it is named."""
     named = {} if database is None else {"dbname": database}
     return make_conninfo(url, passfile=passfile, **named)
+
+
+def in_schema(conninfo: str, schema: str) -> str:
+    """The same database, its tables in `schema` and nowhere else; a name of small letters, digits and `_`."""
+    options = parameters_of(conninfo).get("options", "")
+    return make_conninfo(conninfo, options=f"{options} -c search_path={schema}".strip())
+
+
+def schema_apart(conninfo: str) -> tuple[dict[str, str], str | None]:
+    """The parameters without the schema that stands at the end of their options, and that schema.
+
+    A pooler lets no option of a session through, so whoever connects sets it with each transaction.
+    """
+    parameters = parameters_of(conninfo)
+    found = _SCHEMA.search(parameters.get("options", ""))
+    if found is None:
+        return parameters, None
+    options = parameters.pop("options")[: found.start()]
+    return ({**parameters, "options": options} if options else parameters), found[1]
 
 
 def parameters_of(conninfo: str) -> dict[str, str]:

@@ -36,6 +36,8 @@ def _listed(path: str, command: Any) -> Iterator[tuple[str, _Command]]:
     if not isinstance(command, TyperGroup):
         yield path, command
         return
+    if command.invoke_without_command:
+        yield path, command
     for name, inner in command.commands.items():
         yield from _listed(f"{path} {name}", inner)
 
@@ -50,10 +52,14 @@ def _sections(path: str, command: Any, level: int) -> Iterator[str]:
         return
     yield f"{'#' * level} {path}"
     yield _prose(command)
-    if isinstance(command, TyperGroup):
-        for name, inner in command.commands.items():
-            yield from _sections(f"{path} {name}", inner, level + 1)
-        return
+    if not isinstance(command, TyperGroup) or command.invoke_without_command:
+        yield from _options(command)
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _sections(f"{path} {name}", inner, level + 1)
+
+
+def _options(command: _Command) -> Iterator[str]:
+    """Examples of a command, what it takes, and how."""
     if command.epilog:
         yield _examples(command.epilog)
     arguments = [_argument(one) for one in command.params if isinstance(one, TyperArgument) and not one.hidden]

@@ -10,7 +10,23 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from mdp.cli import bench, contracts, demo, dlq, doctor, init, late, psql, serve, stack, store, stream, topics, validate
+from mdp.cli import (
+    bench,
+    contracts,
+    demo,
+    dlq,
+    doctor,
+    init,
+    late,
+    psql,
+    runs,
+    serve,
+    stack,
+    store,
+    stream,
+    topics,
+    validate,
+)
 from mdp.cli.options import examples
 from mdp.runtime.errors import explain, print_traceback
 
@@ -53,6 +69,7 @@ psql.register(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(stream.app, name="stream")
+app.add_typer(runs.app, name="runs")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(late.app, name="late")
@@ -62,7 +79,7 @@ bench.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 done, 1 something to look at, 2 an error of one line, 130 interrupted.
+    """Run a command and exit: 0 done, 1 something to look at, 2 an error of one line, 3 nothing there, 130 interrupted.
 
     In Python's development mode (-X dev) errors keep their tracebacks.
     """

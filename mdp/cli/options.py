@@ -57,6 +57,10 @@ Zone = Annotated[
         "--zone", metavar="ZONE", help="Zone of days (else UTC) and of times that name none, such as America/New_York."
     ),
 ]
+OfRun = Annotated[
+    str | None,
+    typer.Option("--run", metavar="NAME", show_default="the live tables", help="Of this run, as `mdp runs` lists it."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -96,8 +100,17 @@ def known_zone(zone: str | None) -> str | None:
         raise typer.BadParameter(str(error), param_hint="--zone") from None
 
 
-def settings_of(config: Path | None, overrides: list[str] | None, *more: str) -> Settings:
-    """The settings with `--set` applied, then `more` overrides, and real addresses for the local stack's."""
+def settings_of(config: Path | None, overrides: list[str] | None, *more: str, run: str | None = None) -> Settings:
+    """The settings with `--set` applied, then `more` overrides, and real addresses for the local stack's.
+
+    With a `run`, which there must be, their results are those of that run.
+    """
     from flows.config_file import connected, load
 
-    return connected(load(config, [*(overrides or []), *more]))
+    settings = connected(load(config, [*(overrides or []), *more]))
+    if run is None:
+        return settings
+    from sinks.runs.registry import find
+
+    found = find(settings.store.url.get_secret_value(), run)
+    return settings.model_copy(update={"run": settings.run.model_copy(update={"name": found.name})})

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mdp.cli.options import Config, Set, examples, settings_of
+from mdp.cli.options import Config, OfRun, Set, examples, settings_of
 
 Arguments = Annotated[
     list[str] | None, typer.Argument(metavar="PSQL_OPTIONS", help="What psql is to be told, after two dashes.")
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=examples("mdp psql", "mdp psql -- -c 'SELECT count(*) FROM signals'"))(psql)
 
 
-def psql(arguments: Arguments = None, config: Config = None, overrides: Set = None) -> None:
+def psql(arguments: Arguments = None, run: OfRun = None, config: Config = None, overrides: Set = None) -> None:
     """Look into the database with psql, which needs neither address nor password.
 
     It takes the psql of this machine, or the one that comes with the local
@@ -31,7 +31,7 @@ def psql(arguments: Arguments = None, config: Config = None, overrides: Set = No
     from mdp.local import client_program
     from sinks.conninfo import environment_of
 
-    variables = environment_of(settings_of(config, overrides).store.url.get_secret_value())
+    variables = environment_of(settings_of(config, overrides, run=run).results_url)
     program = client_program("psql")
     if program is None:
         raise MdpError("there is no psql on this machine", f"install it, or give another client {_shown(variables)}")

@@ -47,11 +47,8 @@ def replay(
     """Send the events of a time range again, into another topic.
 
     Records of the events topic keep their bytes, headers, partition and order;
-    heartbeats come along. To work on the copy, give it a database of its own,
-    as bars keep to the topic they came from, and an end, so that no signals
-    leave: `mdp stream run --to now --set bus.kafka.topic=mdp.replay --set
-    store.url=embedded/replayed`, after `mdp store migrate --set
-    store.url=embedded/replayed`.
+    heartbeats come along. To work on the copy, give it a run of its own:
+    `mdp stream run --to now --set bus.kafka.topic=mdp.replay --run replayed`.
     """
     from codec.decode import Decoder
     from mdp.cli.files import event_files

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,8 +16,24 @@ from mdp.cli.options import Config, From, Set, To, Zone, examples, parse_window,
 UntilEnd = Annotated[
     bool, typer.Option("--until-end", help="Stop at the end that the topic has now, with the open windows written.")
 ]
+RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--run", metavar="NAME", show_default="named by the time", help="The run that the results of a range go to."
+    ),
+]
+Into = Annotated[
+    Literal["live"] | None,
+    typer.Option(
+        "--into", help="The results of a range go into the live tables: what they lack, or with --overwrite all of it."
+    ),
+]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace rows of the database that differ: a deliberate recomputation.")
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace what is stored: rows that differ; a finished --run; or with --into live all rows of the range.",
+    ),
 ]
 ResetState = Annotated[
     bool, typer.Option("--reset-state", help="Throw away the saved state, and read the log anew; outputs stay.")
@@ -64,7 +82,8 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "mdp stream run",
             "mdp stream run --until-end --workers 2",
-            "mdp stream run --from 2025-10-24T14:00:00Z --to 2025-10-24T15:00:00Z --overwrite --adapter rules",
+            "mdp stream run --from 2025-10-24T14:00:00Z --to 2025-10-24T15:00:00Z --run calmer --adapter rules",
+            "mdp stream run --from 2025-10-24 --to 2025-10-25 --into live --overwrite",
         )
     )(run)
     app.command("micro-batch", epilog=examples("mdp stream micro-batch --window 2s"))(micro_batch)
@@ -83,6 +102,8 @@ def run(
     process: Process = None,
     addresses: Addresses = None,
     adapter: Adapter = None,
+    run_name: RunName = None,
+    into: Into = None,
     overwrite: Overwrite = False,
     name: Name = None,
     reset_state: ResetState = False,
@@ -92,9 +113,11 @@ def run(
 
     It runs until Ctrl-C, and continues where it stopped. With --from or --to
     it writes only the windows in between, and reads the log from early enough
-    to know them.
+    to know them. Such a range, if it ends, goes to tables of a run of its own,
+    which `mdp runs` lists and compares.
     """
-    changes = _run_changes(span_of(start, end, zone), until_end=until_end, overwrite=overwrite, name=name)
+    target = _target(run_name, into, overwrite=overwrite)
+    changes = [*_run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
     _start(
         MARKET,
         config,
@@ -118,13 +141,16 @@ def micro_batch(
     workers: Workers = 1,
     process: Process = None,
     addresses: Addresses = None,
+    run_name: RunName = None,
+    into: Into = None,
     overwrite: Overwrite = False,
     name: Name = None,
     reset_state: ResetState = False,
     quiet: Quiet = False,
 ) -> None:
     """Turn events into bars, in the database and on the bars topic: the first half of `run`."""
-    changes = _run_changes(span_of(start, end, zone), until_end=until_end, overwrite=overwrite, name=name)
+    target = _target(run_name, into, overwrite=overwrite)
+    changes = [*_run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
     if window is not None:
         changes.append(f"micro_batch.window_ms={window}")
     _start(
@@ -150,13 +176,16 @@ def infer(
     process: Process = None,
     addresses: Addresses = None,
     adapter: Adapter = None,
+    run_name: RunName = None,
+    into: Into = None,
     overwrite: Overwrite = False,
     name: Name = None,
     reset_state: ResetState = False,
     quiet: Quiet = False,
 ) -> None:
     """Turn the bars topic into features and signals: the second half of `run`."""
-    changes = _run_changes(span_of(start, end, zone), until_end=until_end, overwrite=overwrite, name=name)
+    target = _target(run_name, into, overwrite=overwrite)
+    changes = [*_run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
     _start(
         INFER,
         config,
@@ -168,17 +197,29 @@ def infer(
     )
 
 
-def _run_changes(
-    span: tuple[int | None, int | None], *, until_end: bool, overwrite: bool, name: str | None
-) -> list[str]:
+def _run_changes(span: tuple[int | None, int | None], *, until_end: bool, name: str | None) -> list[str]:
     start, end = span
     values = {
         "run.from_ns": start,
         "run.to_ns": end,
         "run.until_end": "true" if until_end else None,
-        "run.overwrite": "true" if overwrite else None,
         "name": name,
     }
+    return _set(values)
+
+
+def _target(name: str | None, into: str | None, *, overwrite: bool) -> list[str]:
+    """Where the results go. A name stands in quotes: it may look like a number."""
+    return _set(
+        {
+            "run.name": None if name is None else json.dumps(name),
+            "run.into": into,
+            "run.overwrite": "true" if overwrite else None,
+        }
+    )
+
+
+def _set(values: Mapping[str, object]) -> list[str]:
     return [f"{key}={value}" for key, value in values.items() if value is not None]
 
 

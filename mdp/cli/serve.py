@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from mdp.cli.options import Config, Set, examples, settings_of
+from mdp.cli.options import Config, OfRun, Set, examples, settings_of
 from mdp.serve import PORT
 
 TOKEN: Final = "MDP_SERVE_TOKEN"  # noqa: S105 - the name of an environment variable
@@ -26,13 +26,17 @@ TokenFile = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application itself."""
-    app.command(epilog=examples("mdp serve", "mdp serve --host 0.0.0.0 --token-file page.token"))(serve)
+    app.command(
+        epilog=examples("mdp serve", "mdp serve --run calmer", "mdp serve --host 0.0.0.0 --token-file page.token")
+    )(serve)
 
 
 def serve(
+    *,
     host: Host = "127.0.0.1",
     port: Port = PORT,
     token_file: TokenFile = None,
+    run: OfRun = None,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
@@ -41,7 +45,7 @@ def serve(
     It reads the database, and the metrics of the workers where these can be
     reached, and writes nothing. Ctrl-C ends it.
     """
-    settings = settings_of(config, overrides)
+    settings = settings_of(config, overrides, run=run)
     token = _token(token_file)
     from mdp.serve.server import PageServer
 

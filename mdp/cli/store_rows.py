@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from mdp.cli.options import Config, From, Set, To, Zone, examples, settings_of, span_of
+from mdp.cli.options import Config, From, OfRun, Set, To, Zone, examples, settings_of, span_of
 from mdp.cli.output import Format, print_frame, progress, remark
 
 if TYPE_CHECKING:
@@ -54,9 +54,13 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog=examples("mdp store features --symbol SPY --limit 10", "mdp store features --parquet features.parquet")
     )(features)
-    app.command(epilog=examples("mdp store signals --symbol SPY --format json", "mdp store signals --from now-1h"))(
-        signals
-    )
+    app.command(
+        epilog=examples(
+            "mdp store signals --symbol SPY --format json",
+            "mdp store signals --from now-1h",
+            "mdp store signals --run calmer --format csv",
+        )
+    )(signals)
 
 
 def symbols(
@@ -64,13 +68,14 @@ def symbols(
     provider: Provider = None,
     interval: Interval = None,
     form: Form = "table",
+    run: OfRun = None,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
     """List the symbols, with their providers and intervals, and what there is of each."""
     from sinks.queries import stored
 
-    found = stored.symbols(settings_of(config, overrides).store.url.get_secret_value(), provider, interval)
+    found = stored.symbols(_url(config, overrides, run), provider, interval)
     print_frame(found, form)
     if found.is_empty():
         remark("no symbols")
@@ -88,13 +93,14 @@ def bars(
     limit: Limit = None,
     form: Form = "table",
     parquet: Parquet = None,
+    run: OfRun = None,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
     """Print the last bars, oldest first, or write all of them into a Parquet file."""
     table = "bars_ohlcv" if rollup is None else f"bars_{rollup}"
     series, span = (symbol, provider, interval), span_of(start, end, zone)
-    _show(_selection(table, series, span), _url(config, overrides), limit, form, parquet)
+    _show(_selection(table, series, span), _url(config, overrides, run), limit, form, parquet)
 
 
 def features(
@@ -108,12 +114,13 @@ def features(
     limit: Limit = None,
     form: Form = "table",
     parquet: Parquet = None,
+    run: OfRun = None,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
     """Print the last features, oldest first, or write all of them into a Parquet file."""
     series, span = (symbol, provider, interval), span_of(start, end, zone)
-    _show(_selection("features", series, span), _url(config, overrides), limit, form, parquet)
+    _show(_selection("features", series, span), _url(config, overrides, run), limit, form, parquet)
 
 
 def signals(
@@ -127,16 +134,17 @@ def signals(
     limit: Limit = None,
     form: Form = "table",
     parquet: Parquet = None,
+    run: OfRun = None,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
     """Print the last signals, oldest first, or write all of them into a Parquet file."""
     series, span = (symbol, provider, interval), span_of(start, end, zone)
-    _show(_selection("signals", series, span), _url(config, overrides), limit, form, parquet)
+    _show(_selection("signals", series, span), _url(config, overrides, run), limit, form, parquet)
 
 
-def _url(config: Path | None, overrides: list[str] | None) -> str:
-    return settings_of(config, overrides).store.url.get_secret_value()
+def _url(config: Path | None, overrides: list[str] | None, run: str | None) -> str:
+    return settings_of(config, overrides, run=run).results_url
 
 
 def _selection(

@@ -64,7 +64,7 @@ def run(config: Path | None, overrides: Sequence[str], options: Options, say: Ca
     market = [
         f"producers.synthetic.symbols={options.symbols}",
         f"producers.synthetic.tick_rate={options.rate / options.symbols}",
-        *("run.from_ns=null", "run.to_ns=null", "run.until_end=false"),
+        *("run.from_ns=null", "run.to_ns=null", "run.until_end=false", "run.name=null", "run.into=null"),
     ]
     load(config, [*overrides, *market])  # a mistake is told before anything is started
     with private(options.partitions, say) as ground, TemporaryDirectory(prefix="mdp-bench-") as folder:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from flows.spec import MARKET
-from mdp.runtime.errors import explain, print_traceback
-from mdp.runtime.worker import one_line, run
+from mdp.runtime.errors import explain, one_line, print_traceback
+from mdp.runtime.worker import run
 from telemetry.metrics import LATENCY, PARTITION_EVENTS, STEP_CPU
 from transports.kafka.source import KafkaSource
 

@@ -67,7 +67,8 @@ def main() -> NoReturn:
     """`python -m mdp.demo.worker CONFIG OVERRIDES`, with a pipe as its standard input."""
     from flows import stop  # noqa: PLC0415 - the demo itself has no need of Bytewax
     from flows.spec import MARKET  # noqa: PLC0415
-    from mdp.runtime.worker import one_line, run  # noqa: PLC0415
+    from mdp.runtime.errors import one_line  # noqa: PLC0415
+    from mdp.runtime.worker import run  # noqa: PLC0415
 
     config, overrides = sys.argv[1:]
     stop.with_parent()

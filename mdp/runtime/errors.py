@@ -27,6 +27,12 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
+def one_line(failure: BaseException) -> str:
+    """What went wrong at the bottom of a chain of exceptions, in one line."""
+    *_, bottom = causes(failure)
+    return " ".join(masked(str(bottom)).split()) or type(bottom).__name__
+
+
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Python does with a fault of the program, but without secrets."""
     sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))

@@ -39,11 +39,11 @@ def check(settings: Settings, flow: FlowSpec, dataflow: Callable[[Settings], Dat
 
 
 def _check_database(settings: Settings, flow: FlowSpec, read: str, *, wait: bool) -> None:
-    """`read` is the id of the topic that the flow reads."""
-    flow_id, topic = flow.id(settings), flow.topic(settings)
+    """The live tables, which hold what every run has to know; `read` is the id of the topic that the flow reads."""
+    flow_id, topic, run = flow.id(settings), flow.topic(settings), settings.run
     try:
-        create_tables(settings)
-        is_known = is_the_same(settings.store.url.get_secret_value(), flow_id, topic, read)
+        create_tables(settings.of_live_tables)
+        is_known = run.is_apart or is_the_same(settings.store.url.get_secret_value(), flow_id, topic, read)
     except StoreUnavailable as error:
         if wait and not error.is_refusal:
             raise

@@ -18,11 +18,12 @@ from bytewax.dataflow import Dataflow
 
 from flows import stop
 from flows.config_file import CONFIG, OVERRIDES, ConfigError, config_path, connected, load
-from flows.secrets import masked, masked_tree
+from flows.secrets import masked_tree
 from flows.sender import begin_run
 from flows.settings import Settings
 from flows.spec import FlowSpec
-from mdp.runtime import clock_steps, status_line
+from mdp.runtime import clock_steps, ranges, status_line
+from mdp.runtime.errors import one_line
 from mdp.runtime.log_format import LogFormat
 from mdp.runtime.preflight import check
 from mdp.runtime.probes import probes
@@ -73,7 +74,8 @@ def run(
         if reset_state:
             raise ConfigError("a run with --from or --to keeps no state: leave out --reset-state")
         check(settings, flow, dataflow(flow), wait=False)
-        return _run_and_tell(flow, settings, workers, quiet=quiet)
+        run_and_tell = partial(_run_and_tell, flow, settings, workers, quiet=quiet)
+        return ranges.run(flow, settings, run_and_tell) if settings.run.is_backtest else run_and_tell()
     with saved.locked():
         if not reset_state:
             saved.check()
@@ -88,11 +90,14 @@ def configure(config: Path | None, overrides: Sequence[str], process: int | None
     os.environ[OVERRIDES] = json.dumps(list(overrides))
     settings = connected(load())
     start_logging(settings, process)
-    return settings
+    named = ranges.named(settings)
+    os.environ[OVERRIDES] = json.dumps([*overrides, *named])
+    return connected(load()) if named else settings
 
 
 def recorded(flow: FlowSpec, settings: Settings, processes: Callable[[], int]) -> int:
     """Runs the processes of a flow to their exit code, and keeps a record of the run in `job_runs`."""
+    # Beside the live tables, whatever tables it writes.
     conninfo, run_id = settings.store.url.get_secret_value(), begin_run()
     start_run(conninfo, run_id, flow.id(settings), masked_tree(settings.model_dump(mode="json")))
     ending: Ending = "failed"
@@ -105,7 +110,7 @@ def recorded(flow: FlowSpec, settings: Settings, processes: Callable[[], int]) -
         raise
     finally:
         try:
-            counts = progress_of(conninfo, flow.progress_id(settings))
+            counts = progress_of(settings.results_url, flow.progress_id(settings))
             finish_run(conninfo, run_id, ending, counts, error)
             log.info("%s; so far %s", ending, ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items()))
         except StoreUnavailable as away:  # must not hide how the run ended
@@ -178,10 +183,3 @@ def start_logging(settings: Settings, process: int | None = None) -> None:
         form = "console" if is_terminal else "json"
     handler.setFormatter(LogFormat(form, colors=is_terminal, worker=process))
     logging.basicConfig(level=telemetry.log_level, handlers=[handler])
-
-
-def one_line(failure: BaseException) -> str:
-    """What went wrong at the bottom of a chain of exceptions, in one line."""
-    while failure.__cause__ is not None:
-        failure = failure.__cause__
-    return " ".join(masked(str(failure)).split()) or type(failure).__name__

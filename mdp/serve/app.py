@@ -59,7 +59,7 @@ def application(settings: Settings, hub: Hub, keeper: Keeper, *, loopback: bool)
 
 class _Pages:
     def __init__(self, settings: Settings, hub: Hub, keeper: Keeper) -> None:
-        self._conninfo = settings.store.url.get_secret_value()
+        self._conninfo = settings.results_url
         self._hub, self._keeper = hub, keeper
 
     def index(self, request: Request) -> Response:

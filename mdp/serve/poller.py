@@ -46,18 +46,23 @@ class Poller:
 
     def __init__(self, settings: Settings, hub: Hub) -> None:
         self._hub = hub
-        self._reader = LiveReader(settings.store.url.get_secret_value())
+        self._reader = LiveReader(settings.results_url)
         self._charts = ChartReader(self._reader)
         self._market = Market(MarketReader(self._reader))
         self._metrics = WorkerMetrics.of(settings)
         self._counts = Counts([flow.id(settings) for flow in FLOWS.values() if flow.closes_windows])
         self._position: Any = None
+        self._run = settings.run.name
         self._asked = Asked()
         self._looked_at = self._whole_due = 0.0
 
     async def run(self) -> None:
-        """Look for ever."""
-        await asyncio.gather(self._follow_database(), self._follow_workers())
+        """Look for ever. Workers have nothing to do with the tables of a run."""
+        if self._run is None:
+            await asyncio.gather(self._follow_database(), self._follow_workers())
+        else:
+            self._hub.tell("run", self._run)
+            await self._follow_database()
 
     def close(self) -> None:
         """Let go of the connection, once the event loop has ended and no thread uses it any more."""

@@ -19,6 +19,7 @@ _NEEDED: Final = {
     "schema_version": ("SELECT",),
     **dict.fromkeys(TABLES, ("SELECT", "INSERT", "UPDATE")),
     "late_repairs": ("SELECT", "INSERT", "DELETE"),
+    "runs": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 
 

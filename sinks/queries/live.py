@@ -24,13 +24,14 @@ from sinks.connection import (
     connect,
     first_line,
     is_out_of_locks,
+    settle_schema,
     transaction,
 )
 from sinks.merge import CAUSE
 from sinks.newest import Depths
 from sinks.progress import COUNTS
 from sinks.queries.series import of_table
-from sinks.schema.hypertables import Edition, edition_of
+from sinks.schema.hypertables import Edition, edition_of, is_hypertable
 
 _TIMEOUT_MS: Final = 10_000
 _MOST_OF_SERIES: Final = 1_000  # signals that are looked through for those of a name
@@ -208,10 +209,13 @@ class LiveReader:
 
     @property
     def edition(self) -> Edition:
-        """What the database offers."""
+        """What the database offers for these tables: those of a run are ordinary ones, whatever else there is."""
         if self._edition is None:
             with self._asking() as connection:
-                self._edition = edition_of(connection)
+                settle_schema(connection)
+                found = edition_of(connection)
+                is_plain = found is Edition.PLAIN or not is_hypertable(connection, "bars_ohlcv")
+                self._edition = Edition.PLAIN if is_plain else found
         return self._edition
 
     def close(self) -> None:

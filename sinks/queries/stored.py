@@ -71,7 +71,7 @@ SELECT * FROM (
     start, end = (None if at is None else at.timestamp() * 1000 for at in (selection.start, selection.end))
     with session(conninfo, read_only=True) as connection:
         for floor in Depths.of(connection).floors(selection.table, end):
-            found = _read(connection, query_of, {**selection.parameters, "limit": limit, "floor": floor})
+            found = read(connection, query_of, {**selection.parameters, "limit": limit, "floor": floor})
             if found.height >= limit or (start is not None and floor is not None and floor <= start):
                 break
         return found
@@ -159,10 +159,11 @@ def job_runs(conninfo: str, limit: int = 20) -> pl.DataFrame:
 
 def _frame(conninfo: str, query: sql.SQL | sql.Composed, parameters: dict[str, Any]) -> pl.DataFrame:
     with session(conninfo, read_only=True) as connection:
-        return _read(connection, query, parameters)
+        return read(connection, query, parameters)
 
 
-def _read(connection: psycopg.Connection, query: sql.SQL | sql.Composed, parameters: dict[str, Any]) -> pl.DataFrame:
+def read(connection: psycopg.Connection, query: sql.SQL | sql.Composed, parameters: dict[str, Any]) -> pl.DataFrame:
+    """What a query answers, in a transaction of the connection; `jsonb` is JSON text."""
     connection.adapters.register_loader("jsonb", TextLoader)
     cursor = connection.execute(query, parameters)
     schema = {column.name: _TYPES[column.type_code] for column in cursor.description or ()}

@@ -34,6 +34,7 @@ def migrate(
     retention: str | None = None,
     compress_after: str = "7d",
     chunk: ChunkLength = _A_DAY,
+    plain: bool = False,
 ) -> list[str]:
     """Creates or upgrades tables, feature columns, rollups and, on TimescaleDB, hypertables and policies.
 
@@ -43,6 +44,7 @@ def migrate(
         retention: age at which TimescaleDB drops rows; None keeps all and takes a retention policy away.
         compress_after: age at which TimescaleDB moves rows to its columnstore.
         chunk: the time that TimescaleDB keeps together.
+        plain: ordinary tables, whatever the database has: for those of a run, which must not grow old by themselves.
 
     Returns:
         What was done, one line each; empty when everything was in place.
@@ -56,7 +58,7 @@ def migrate(
     done: list[str] = []
     with _alone(conninfo), passing_errors(), connect(conninfo) as connection:
         with step(connection):
-            edition = hypertables.enable_extension(connection, conninfo, done)
+            edition = Edition.PLAIN if plain else hypertables.enable_extension(connection, conninfo, done)
         with step(connection):
             _apply_versions(connection, done)
             _add_feature_columns(connection, features, done)

@@ -123,6 +123,26 @@ _BEGINNINGS: Final = """
 ALTER TABLE progress ADD COLUMN first_offset bigint NOT NULL DEFAULT 0, ADD COLUMN again_from bigint;
 """
 
+# Whose tables are in a schema of their own, by the same migrations.
+_RUNS: Final = """
+CREATE TABLE runs (
+    name text PRIMARY KEY,
+    flow text NOT NULL,
+    topic text NOT NULL,
+    "interval" text NOT NULL,
+    range_start timestamptz,
+    range_end timestamptz,
+    status text NOT NULL CHECK (status IN ('running', 'finished', 'stopped', 'failed')),
+    started_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz,
+    version text NOT NULL,
+    fingerprint text NOT NULL,
+    config jsonb NOT NULL,
+    counts jsonb,
+    error text
+);
+"""
+
 MIGRATIONS: Final = (
     Migration(1, "bars, features and signals", _RESULTS),
     Migration(2, "job runs and progress", _OPERATIONS),
@@ -130,6 +150,7 @@ MIGRATIONS: Final = (
     Migration(4, "topics that flows have read", _FLOW_TOPICS),
     Migration(5, "series that have rows", _SERIES),
     Migration(6, "where flows have begun, and from where they have to read again", _BEGINNINGS),
+    Migration(7, "runs of a range", _RUNS),
 )
 
 TIME_COLUMN: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts"}

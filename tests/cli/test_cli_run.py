@@ -46,6 +46,16 @@ def test_options_of_a_run_become_settings(mdp: Mdp, config: Config, asked: Asked
     assert (run.overwrite, run.until_end) == (True, False)
 
 
+def test_where_the_results_of_a_range_go_becomes_settings(mdp: Mdp, config: Config, asked: Asked) -> None:
+    path = config()
+    for flow in ("run", "micro-batch", "infer"):
+        mdp("stream", flow, "--to", "2025-10-24", "--run", "2025_10", "--config", path)
+        mdp("stream", flow, "--to", "2025-10-24", "--into", "live", "--overwrite", "--config", path)
+    runs = [settings.run for _, settings, _ in asked]
+    assert [(run.name, run.into, run.overwrite) for run in runs] == [("2025_10", None, False), (None, "live", True)] * 3
+    assert "'live'" in mdp("stream", "run", "--to", "2025-10-24", "--into", "lives", "--config", path).err
+
+
 def test_a_run_may_be_of_days_in_a_zone_and_of_times_before_now(mdp: Mdp, config: Config, asked: Asked) -> None:
     path, before = config(), time.time_ns()
     mdp("stream", "run", "--from", "2025-10-24", "--to", "-1h", "--zone", "America/New_York", "--config", path)

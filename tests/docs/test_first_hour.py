@@ -105,7 +105,7 @@ def test_the_quickstart_prints_what_it_shows_and_a_model_can_be_fitted_to_what_i
         [block for block in QUICKSTART if block.text != INSTALLED and block.title != "Tidy up"], exactly=False
     )
     reader.follows([block for block in EXTENDING if block.title == "A scikit-learn model"], exactly=False)
-    assert "sklearn" in reader.runs("mdp store signals --symbol SPY --format csv")
+    assert "sklearn" in reader.runs("mdp store signals --run model --symbol SPY --format csv")
 
 
 @pytest.mark.slow

@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 import skops.io
 import yaml
-from inference_frames import SECOND, batch, features
 from sklearn.linear_model import LinearRegression
 
 from inference.config import InferenceConfig
 from inference.engine import build
 from inference.lineage import Lineage
+from tests.inference.inference_frames import SECOND, batch, features
 
 NAMES = ("momentum", "volatility", "rsi")
 RULES = [

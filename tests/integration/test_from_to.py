@@ -8,7 +8,7 @@ from tests.market import FEATURES, PARTITIONS, RULES, START, chunks, market_topi
 
 SECOND = 1_000_000_000
 FROM, TO = START + 100 * SECOND, START + 150 * SECOND
-PART = (f"run.from_ns={FROM}", f"run.to_ns={TO}")
+PART = (f"run.from_ns={FROM}", f"run.to_ns={TO}", "run.name=part")
 INSIDE = (f"> to_timestamp({FROM // SECOND})", f"<= to_timestamp({TO // SECOND})")
 
 # Wilder's averages in rsi reach back to a symbol's first bar, so what depends on rsi depends on where the log begins.
@@ -22,10 +22,10 @@ FIELDS = {
 }
 
 
-def rows_inside(deployment: Deployment) -> dict[str, list[str]]:
+def rows_inside(deployment: Deployment, schema: str = "public") -> dict[str, list[str]]:
     return {
         table: deployment.copied(
-            f"SELECT {fields} FROM {table} WHERE {end} {INSIDE[0]} AND {end} {INSIDE[1]}"
+            f"SELECT {fields} FROM {schema}.{table} WHERE {end} {INSIDE[0]} AND {end} {INSIDE[1]}"
             + (" AND name <> 'overbought'" if table == "signals" else "")
             + f" ORDER BY provider, symbol, {end}, 1"
         )
@@ -43,27 +43,28 @@ def part(deploy: Deployments, reference: Deployment) -> Deployment:
 def test_the_windows_inside_equal_the_whole_runs(part: Deployment, reference: Deployment) -> None:
     expected = rows_inside(reference)
     assert min(map(len, expected.values())) > 500
-    assert_same(rows_inside(part), expected)
+    assert_same(rows_inside(part, "run_part"), expected)
 
 
 def test_nothing_outside_is_written(part: Deployment) -> None:
-    inside = rows_inside(part)
-    assert part.query("SELECT count(*) FROM bars_ohlcv") == [(len(inside["bars_ohlcv"]),)]
-    assert part.query("SELECT count(*) FROM features") == [(len(inside["features"]),)]
-    assert part.query("SELECT count(*) FROM signals WHERE name <> 'overbought'") == [(len(inside["signals"]),)]
+    inside = rows_inside(part, "run_part")
+    assert part.query("SELECT count(*) FROM run_part.bars_ohlcv") == [(len(inside["bars_ohlcv"]),)]
+    assert part.query("SELECT count(*) FROM run_part.features") == [(len(inside["features"]),)]
+    assert part.query("SELECT count(*) FROM run_part.signals WHERE name <> 'overbought'") == [(len(inside["signals"]),)]
+    assert not any(part.tables().values())
 
 
 def test_the_log_is_read_from_shortly_before(part: Deployment, reference: Deployment) -> None:
-    read, whole = accepted(part), accepted(reference)
+    read, whole = accepted(part, "run_part"), accepted(reference)
     assert 0.5 * whole < read < 0.85 * whole
 
 
-def accepted(deployment: Deployment) -> int:
-    return int(deployment.query("SELECT sum(accepted) FROM progress")[0][0])
+def accepted(deployment: Deployment, schema: str = "public") -> int:
+    return int(deployment.query(f"SELECT sum(accepted) FROM {schema}.progress")[0][0])
 
 
 def test_the_whole_run_after_it_leaves_nothing_out(part: Deployment, reference: Deployment) -> None:
-    assert not part.home.exists()  # where state would be saved
+    assert not (part.home / "recovery").exists()
     assert not any(part.output().values())
     part.run()
     assert_same({"bars": part.tables()["bars_ohlcv"]}, {"bars": reference.tables()["bars_ohlcv"]})

@@ -16,9 +16,8 @@ from contracts.errors import MdpError
 from flows.config_file import ConfigError, load
 from flows.secrets import SecretsError
 from mdp.cli import main
-from mdp.runtime.errors import explain, print_traceback
+from mdp.runtime.errors import explain, one_line, print_traceback
 from mdp.runtime.log_format import LogFormat
-from mdp.runtime.worker import one_line
 from tests.cli.cli_result import Mdp
 
 SECRET = "hunter2-and-more"

@@ -18,11 +18,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from mdp.local import placement, ports
 from sinks.queries import stored
 from sinks.queries.live import LiveReader, Series
+from sinks.runs.names import tables_of
 from sinks.schema.job_runs import start_run
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.harness import until
 from tests.sinks.database_rows import bar, batch, feature, select, signal
+from tests.sinks.run_tables import made
 
 pytestmark = pytest.mark.parametrize("database", ["PostgreSQL"], indirect=True)
 
@@ -104,3 +106,14 @@ def test_writers_of_other_features_do_not_take_each_others_staging_tables(pooled
             for k in range(4):
                 row = feature(len(names) * "F" + names[0], k, **dict.fromkeys(names, 0.5))
                 assert writer.write([batch(features=[row], names=names)]).changed["features"] == 1
+
+
+def test_each_run_writes_and_reads_its_own_tables(pooled: str) -> None:
+    migrate(pooled, ["rsi"])
+    made(pooled, "first")
+    for k in range(3):
+        for name in ("second", "third"):
+            made(pooled, f"{name}_{k}", batch(bars=[bar(name)]))
+            assert stored.symbols(tables_of(pooled, f"{name}_{k}"))["symbol"].to_list() == [name]
+    assert stored.totals(tables_of(pooled, "first"))["bars_ohlcv"] == 0
+    assert stored.totals(pooled)["bars_ohlcv"] == 0

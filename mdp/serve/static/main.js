@@ -42,6 +42,7 @@ const stream = new Stream(
     chart: begun,
     figures: show,
     workers: show,
+    run: (run) => status.tell({ run }),
     trouble,
     recent: (rows) => recent.show(rows),
     bars: take,

@@ -10,10 +10,12 @@ const TICK_MS = 1_000;
 // What the visitor is told of a connected page: a state for the style sheet, and a text.
 //   age: seconds since the last write; undefined before the first one
 //   lag_ms: how far the workers are behind; null or undefined where they do not answer
+//   run: the name of the run that is shown; undefined for the live tables
 //   window: milliseconds of the bars shown. Bars that come whole may be as far apart as they are long, so workers that
 //     answer are given half as much again.
-export function freshness({ age, lag_ms, trouble, window = 0 }) {
+export function freshness({ age, lag_ms, run, trouble, window = 0 }) {
   if (trouble) return ["stale", "no database"];
+  if (run) return ["run", `run ${run}`];
   if (age === undefined) return ["stale", "no data yet"];
   const isAnswering = lag_ms !== null && lag_ms !== undefined;
   const longest = isAnswering ? Math.max(QUIET_S, (1.5 * window) / 1000) : QUIET_S;

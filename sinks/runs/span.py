@@ -1,0 +1,74 @@
+"""The range of time that a run is about, as bounds of rows: a window belongs to it only if all of it lies inside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from psycopg import sql
+
+from contracts.duration import parse_duration
+from sinks.schema.tables import TIME_COLUMN
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
+class Span(NamedTuple):
+    """Windows that begin at `start` or later and end by `end`, both aware; None is no bound."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @classmethod
+    def between(cls, start_ns: int | None, end_ns: int | None) -> Span:
+        """Of nanoseconds since the epoch. Windows are whole milliseconds, so what is cut off below matters to none."""
+        start = None if start_ns is None else _EPOCH + timedelta(microseconds=-(-start_ns // 1_000))
+        return cls(start, None if end_ns is None else _EPOCH + timedelta(microseconds=end_ns // 1_000))
+
+    def common(self, other: Span) -> Span:
+        """What lies in both."""
+        starts = [start for start in (self.start, other.start) if start is not None]
+        ends = [end for end in (self.end, other.end) if end is not None]
+        return Span(max(starts, default=None), min(ends, default=None))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no time lies in it."""
+        return self.start is not None and self.end is not None and self.start >= self.end
+
+    def __str__(self) -> str:
+        start, end = ("…" if at is None else f"{at:%Y-%m-%dT%H:%M:%S.%f}".rstrip("0").rstrip(".") + "Z" for at in self)
+        return f"{start} to {end}"
+
+
+class Part(NamedTuple):
+    """The rows of one length of bars that lie in a span.
+
+    Attributes:
+        interval: the length as it stands in the rows, such as `2s`.
+    """
+
+    span: Span
+    interval: str
+
+    @property
+    def window(self) -> timedelta:
+        """The length as time."""
+        return timedelta(microseconds=parse_duration(self.interval) // 1_000)
+
+    def within(self, table: str, relation: str) -> sql.Composed:
+        """The condition on rows of `relation`, whose columns are those of `table`.
+
+        Bars stand at the start of their window, features and signals at its end. The bounds are values, so that
+        TimescaleDB leaves the chunks beyond them alone.
+        """
+        time, interval = (sql.Identifier(relation, column) for column in (TIME_COLUMN[table], "interval"))
+        at_start = table == "bars_ohlcv"
+        conditions = [sql.SQL("{} = {}").format(interval, self.interval)]
+        if self.span.start is not None:
+            first = self.span.start + (timedelta() if at_start else self.window)
+            conditions.append(sql.SQL("{} >= {}").format(time, first))
+        if self.span.end is not None:
+            last = self.span.end - (self.window if at_start else timedelta())
+            conditions.append(sql.SQL("{} <= {}").format(time, last))
+        return sql.SQL(" AND ").join(conditions)
