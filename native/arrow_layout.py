@@ -1,8 +1,8 @@
-"""What Arrow streams of one writer have in common: where they say how long their columns are, and where these lie.
+"""The layout that Arrow streams of one writer share: where they state the lengths of their columns and where these lie.
 
-A stream begins with its schema. Each batch after it is a message of FlatBuffers, which one writer makes the same for
-every batch of a schema, but for numbers: how many rows there are, and where in the body each buffer lies. So what
-PyArrow has verified once holds for all streams that differ in nothing but these numbers, which are left to be checked.
+A stream begins with its schema. Each batch after it is a FlatBuffers message. One writer encodes every batch of a
+schema in the same way; only numbers differ: the count of rows, and where in the body each buffer lies. So what PyArrow
+has verified once holds for all streams that differ only in these numbers, and only the numbers have to be checked.
 
 https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc
 """
@@ -28,9 +28,9 @@ ABSENT: Final = -1  # the place of a column that is not there
 PREFIX: Final = 8  # bytes before a message: a mark, and its length
 _TEXTS: Final = ROLES[:TIME]
 _OPTIONAL: Final = [name for name in ROLES if name not in NEEDED_BY_TICKS]
-_MAX_KNOWN: Final = 64  # layouts; whoever writes with more of them has the oldest ones learned anew
+_MAX_KNOWN: Final = 64  # layouts; beyond that the oldest are dropped, and learned again when they return
 
-_MAX_SCHEMA: Final = 1 << 16  # bytes that are worth remembering
+_MAX_SCHEMA: Final = 1 << 16  # bytes; a longer schema is not cached
 
 _RECORD_BATCH: Final = 3
 _VERSION, _TYPE, _HEADER, _BODY_LENGTH = range(4)  # fields of a message
@@ -42,19 +42,19 @@ _Bytes = npt.NDArray[np.uint8]
 
 
 class Layout(NamedTuple):
-    """Where a batch keeps what; places in it count from the prefix of its message on, in bytes.
+    """Byte offsets of the parts of a batch, counted from the prefix of its message.
 
     Attributes:
         start: where the first batch begins in the stream.
-        head: the message of a batch with its prefix; its body comes next.
-        is_fixed: 255 for each byte of it that is the same in all batches, 0 for those of numbers.
-        body_length, rows, nodes, buffers: places of the numbers: two for each column, its length and its nulls, and two
-            for each buffer, its start in the body and its length.
-        bits: of a value in each column; of an offset where it holds texts.
-        is_text: by column.
-        first_buffer: of each column.
-        column: which one has each of ROLES, or ABSENT.
-        unit_ns: of src_ts.
+        head: the message of a batch with its prefix; its body follows.
+        is_fixed: 255 for each byte of `head` that is the same in all batches, 0 for the bytes of numbers.
+        body_length, rows, nodes, buffers: offsets of the numbers: two for each column, its length and its null count,
+            and two for each buffer, its start in the body and its length.
+        bits: width of a value in each column; of an offset where the column holds strings.
+        is_text: whether each column holds strings.
+        first_buffer: index of the first buffer of each column.
+        column: index of the column of each of ROLES, or ABSENT.
+        unit_ns: nanoseconds in one unit of src_ts.
     """
 
     start: int
@@ -71,7 +71,7 @@ class Layout(NamedTuple):
     unit_ns: int
 
 
-_known: dict[bytes, Layout | None] = {}  # by the schema's message; None if it has none that is plain
+_known: dict[bytes, Layout | None] = {}  # by the schema's message; None if its layout is not plain
 
 
 def schema_of(payload: Buffer) -> bytes:
@@ -80,12 +80,12 @@ def schema_of(payload: Buffer) -> bytes:
 
 
 def layout_of(payload: Buffer) -> Layout | None:
-    """That of other streams with this one's schema, if some had a plain one; it may have changed since."""
+    """The layout learned from other streams with this schema, if it was plain; the writer may have changed since."""
     return _known.get(schema_of(payload))
 
 
 def learn(schema: bytes, payload: Buffer, fields: pa.Schema) -> None:
-    """Takes notice of the layout of a stream that PyArrow has found to be valid, and whose columns have right types."""
+    """Remember the layout of a stream that PyArrow has validated and whose columns have the right types."""
     if schema in _known or len(schema) > _MAX_SCHEMA:
         return
     if len(_known) >= _MAX_KNOWN:
@@ -97,7 +97,7 @@ def learn(schema: bytes, payload: Buffer, fields: pa.Schema) -> None:
 
 
 def forget(layout: Layout) -> None:
-    """For streams that are not laid out like that any more, so that theirs is learned."""
+    """Drop a layout that its streams no longer have, so that the new one is learned."""
     for schema, known in list(_known.items()):
         if known is layout:
             _known.pop(schema, None)
@@ -113,7 +113,7 @@ class _Columns:
 
 
 def _columns(types: Mapping[str, pa.DataType]) -> _Columns | None:
-    """None where some are not plain: those that are not read have to be valid too."""
+    """Return None if any column is not plain: columns that are not read must be valid too."""
     if not (_are_plain(types) and all(name in types or name in _OPTIONAL for name in ROLES)):
         return None
     is_text = np.array([_is_text(kind) for kind in types.values()])
@@ -148,7 +148,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _is_fixed(kind: pa.DataType) -> bool:
-    """Whether its values are so many bits each, any of them valid."""
+    """Whether its values have a fixed width, and every bit pattern is valid."""
     return bool(
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
@@ -164,7 +164,7 @@ def _is_little_endian(schema: bytes) -> bool:
 
 
 def _laid_out(data: bytes, start: int, columns: _Columns) -> Layout | None:
-    """The layout of a stream, given what comes after its schema; None where its first batch is not plain."""
+    """The layout of a stream, from the bytes after its schema; None if its first batch is not plain."""
     length = PREFIX + int.from_bytes(data[4:PREFIX], "little")
     found = _found(data) if PREFIX < length <= len(data) and length % 8 == 0 else None
     if found is None:
@@ -182,9 +182,9 @@ def _laid_out(data: bytes, start: int, columns: _Columns) -> Layout | None:
 
 
 def _found(data: bytes) -> tuple[list[slice], list[slice], tuple[int, int]] | None:
-    """(what says where numbers are, where they are, of how many columns and buffers), of a message that is a batch.
+    """Return (structure, numbers, counts of columns and buffers) of a message that is a batch, as slices of its bytes.
 
-    None where it has more to say, of compression for instance.
+    `structure` is the bytes that say where the numbers are. None if the batch has further fields, such as compression.
     """
     message = Table.root(data, PREFIX)
     fields = message.only(_BODY_LENGTH + 1)
@@ -205,7 +205,7 @@ def _found(data: bytes) -> tuple[list[slice], list[slice], tuple[int, int]] | No
 
 
 def _are_apart(length: int, structure: list[slice], numbers: list[slice]) -> bool:
-    """Whether no number lies in another one or in what says where numbers are, so that all may change."""
+    """Whether no number overlaps another number or the structure, so that each may change by itself."""
     taken = np.zeros(length, np.int64)
     for span in structure:
         taken[span] = 1

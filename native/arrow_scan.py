@@ -1,9 +1,10 @@
-"""Arrow records of nothing but plain ticks to columns, straight from their bytes: a tenth of what opening them costs.
+"""Arrow records of plain ticks to columns, straight from their bytes: at a tenth of the cost of opening them.
 
-Only a stream that is laid out like one that PyArrow has read (see `native.arrow_layout`), and each of whose rows is
-sure to be a tick that keeps the contract, is taken in: its texts ASCII, nothing null that is read. All else is left to
-others, right or wrong, so nothing here rejects a record. What a stream says of itself is believed only within its
-bytes; what PyArrow would find fault with in a column that nobody reads, is looked for there too.
+A stream is read here only if its layout is that of one that PyArrow has read (see `native.arrow_layout`) and every row
+is certain to be a tick that satisfies the contract: ASCII strings, no nulls in the columns that are read. Every other
+stream, valid or not, is left to the general decoder, so nothing here rejects a record. Lengths and offsets that a
+stream declares are checked against its bytes; columns that are not read are checked for the faults that PyArrow would
+report, too.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from native.jit import compiled
 from native.memory import byte, copy, eight_bytes, four_bytes
 
 NOT_PLAIN: Final = -1
-OTHER: Final = -2  # laid out in another way
-MAX_BYTES: Final = 2**31  # of all records: a text's place among them has 32 bits
+OTHER: Final = -2  # has another layout
+MAX_BYTES: Final = 2**31  # of all records: the offset of a string in them has 32 bits
 
-_END: Final = 0xFFFFFFFF  # of a stream: the mark before a message, and no length
-_INLINE: Final = 12  # bytes of a text that fit into a view
-_MASKS: Final = np.array([(1 << 8 * count) - 1 for count in range(8)] + [-1])  # of the first so many bytes of eight
+_END: Final = 0xFFFFFFFF  # of a stream: the continuation marker, and no length
+_INLINE: Final = 12  # bytes of a string that fit into a view
+_MASKS: Final = np.array([(1 << 8 * count) - 1 for count in range(8)] + [-1])  # of the first 0 to 8 bytes of a word
 _TICK: Final = int.from_bytes(b"tick", "little")
 _ONES, _HIGH_BITS = (int.from_bytes(bytes([each]) * 8, "little", signed=True) for each in (1, 0x80))
 
@@ -67,12 +68,12 @@ scanned(*(name for name in Ticks._fields if name not in ("record", "row")), "kin
 
 
 class _Streams(NamedTuple):
-    """Records; arrays of one length, but for the address of all the bytes that they are among.
+    """Records, as arrays of one length, and the address of the buffer that contains them all.
 
     Attributes:
         record: its index in the fetch.
         start, end: addresses.
-        latest: the last time that a tick may have.
+        latest: the last event time that a tick may have.
     """
 
     data: int
@@ -83,11 +84,11 @@ class _Streams(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """One that lies within its stream.
+    """A batch that lies within its stream.
 
     Attributes:
-        at, body: the addresses of its message and of what comes after.
-        rows: how many it has.
+        at, body: the addresses of its message and of its body.
+        rows: its row count.
     """
 
     at: int
@@ -97,14 +98,14 @@ class _Batch(NamedTuple):
 
 
 def row_counts(values: BinaryColumn, chosen: _Ints, layout: Layout) -> _Ints:
-    """How many rows each of the chosen records says it has within its bytes; or NOT_PLAIN, or OTHER."""
+    """The row count that each of the chosen records declares within its bytes; or NOT_PLAIN, or OTHER."""
     return _counted(values, chosen, chosen, layout)[1]
 
 
 def scan(values: BinaryColumn, chosen: _Ints, latest: _Ints, layout: Layout) -> tuple[Ticks, _Ints]:
-    """(the ticks of the chosen records, and for each record how many it has, or NOT_PLAIN, or OTHER).
+    """Return (the ticks of the chosen records; for each record its count of ticks, or NOT_PLAIN, or OTHER).
 
-    `latest` is the last time, in nanoseconds, that a tick of each chosen record may have.
+    `latest` is the last event time, in nanoseconds, that a tick of each chosen record may have.
     """
     streams, counts = _counted(values, chosen, latest, layout)
     ticks = Ticks.room(int(counts.sum(where=counts > 0)))
@@ -129,7 +130,7 @@ def _count(streams: _Streams, layout: Layout, counts: _Ints) -> None:
 
 @compiled
 def _fill(streams: _Streams, layout: Layout, counts: _Ints, ticks: Ticks) -> int:
-    """Writes down the ticks of the streams that have rows; those of one that is not plain are overwritten."""
+    """Write the ticks of the streams that have rows; those of a stream that is not plain are overwritten."""
     total = 0
     for stream in range(len(counts)):
         row, end = total, total + max(counts[stream], 0)
@@ -155,13 +156,13 @@ def _batch(at: int, layout: Layout) -> _Batch:
 
 @compiled
 def _rows(at: int, end: int, layout: Layout) -> int:
-    """How many rows the batches of a stream hold, if all of it lies within its bytes."""
+    """The row count of all batches of a stream, if all of it lies within its bytes."""
     rows, room = 0, RECORD_BYTES
     while at + PREFIX < end:
         if not _is_alike(at, end, layout):
             return OTHER if rows == 0 else NOT_PLAIN
         batch, length = _batch(at, layout), eight_bytes(at + layout.body_length)
-        # A batch without rows would bring the end of them no nearer.
+        # A batch without rows would not advance the loop over rows.
         if not (0 < batch.rows <= RECORD_ROWS - rows and 0 <= length <= end - batch.body and _fits(batch, length)):
             return NOT_PLAIN
         rows += batch.rows
@@ -174,7 +175,7 @@ def _rows(at: int, end: int, layout: Layout) -> int:
 
 @compiled
 def _is_alike(at: int, end: int, layout: Layout) -> bool:
-    """Whether the message there is one like all others but for its numbers."""
+    """Whether the message at `at` differs from the layout's in its numbers only."""
     length = len(layout.head)
     if end - at < length:
         return False
@@ -187,7 +188,7 @@ def _is_alike(at: int, end: int, layout: Layout) -> bool:
 
 @compiled
 def _fits(batch: _Batch, length: int) -> bool:
-    """Whether all columns have so many rows, and their buffers lie in the body and are long enough."""
+    """Whether all columns have the batch's row count, and their buffers lie in the body and are long enough."""
     for column in range(len(batch.layout.bits)):
         first, is_text = batch.layout.first_buffer[column], batch.layout.is_text[column]
         rows, nulls = _lengths(batch, column)
@@ -205,7 +206,7 @@ def _fits(batch: _Batch, length: int) -> bool:
 
 @compiled
 def _nbytes(batch: _Batch) -> int:
-    """Bytes of all buffers, those that lie in the same place counted each."""
+    """Bytes of all buffers; buffers that share memory count each."""
     nbytes = 0
     for buffer in range(2 * len(batch.layout.bits) + batch.layout.is_text.sum()):
         nbytes += _span(batch, buffer)[1]
@@ -214,33 +215,33 @@ def _nbytes(batch: _Batch) -> int:
 
 @compiled
 def _lengths(batch: _Batch, column: int) -> tuple[int, int]:
-    """(how many rows it has, how many nulls)."""
+    """Return (rows, nulls) of a column."""
     place = batch.at + batch.layout.nodes + 16 * column
     return eight_bytes(place), eight_bytes(place + 8)
 
 
 @compiled
 def _span(batch: _Batch, buffer: int) -> tuple[int, int]:
-    """(where it begins in the body, how long it is)."""
+    """Return (start in the body, length) of a buffer."""
     place = batch.at + batch.layout.buffers + 16 * buffer
     return eight_bytes(place), eight_bytes(place + 8)
 
 
 @compiled
 def _buffer(batch: _Batch, column: int, which: int) -> int:
-    """The address of a column's bits that say what is not null, its values or offsets, or its texts."""
+    """The address of one buffer of a column: its validity bitmap, its values or offsets, or its string data."""
     return batch.body + _span(batch, batch.layout.first_buffer[column] + which)[0]
 
 
 @compiled
 def _offset(offsets: int, place: int, bits: int) -> int:
-    """Negative ones of 32 bits come out too large for any buffer."""
+    """An offset; a negative one of 32 bits comes out too large for any buffer."""
     return eight_bytes(offsets + 8 * place) if bits == 64 else four_bytes(offsets + 4 * place)
 
 
 @compiled
 def _take(batch: _Batch, data: int, latest: int, ticks: Ticks, row: int) -> bool:
-    """Writes down the rows of a batch from `row` on; whether they are all plain, and so are the columns not read."""
+    """Write the rows of a batch from `row` on; return whether all are plain, and so are the columns not read."""
     column, end = batch.layout.column, row + batch.rows
     for each in range(len(batch.layout.bits)):
         if not _is_valid(batch, each):
@@ -262,7 +263,7 @@ def _take(batch: _Batch, data: int, latest: int, ticks: Ticks, row: int) -> bool
 
 @compiled
 def _is_valid(batch: _Batch, column: int) -> bool:
-    """Whether it has as many nulls as it says, and its texts are where they can be, and plain."""
+    """Whether a column has as many nulls as it declares, and its strings lie within their buffer and are plain."""
     nulls = _lengths(batch, column)[1]
     if nulls and _nulls(_buffer(batch, column, 0), batch.rows) != nulls:
         return False
@@ -271,7 +272,7 @@ def _is_valid(batch: _Batch, column: int) -> bool:
 
 @compiled
 def _nulls(validity: int, count: int) -> int:
-    """How many of the first so many bits are not set."""
+    """How many of the first `count` bits are not set."""
     nulls = 0
     for row in range(count):
         nulls += 1 - ((byte(validity + (row >> 3)) >> (row & 7)) & 1)
@@ -294,7 +295,7 @@ def _are_plain(batch: _Batch, column: int) -> bool:
 
 @compiled
 def _is_plain(at: int, end: int) -> bool:
-    """Whether all bytes are ASCII and none is zero."""
+    """Whether all bytes from `at` to `end` are ASCII and none is zero."""
     odd, rest = 0, (end - at) & 7
     for place in range(at, end - rest, 8):
         odd |= _odd(eight_bytes(place))
@@ -304,7 +305,7 @@ def _is_plain(at: int, end: int) -> bool:
 
 @compiled
 def _odd(eight: int) -> int:
-    """Has a high bit of a byte set if one is zero, or no ASCII (S. E. Anderson, Bit Twiddling Hacks)."""
+    """Nonzero if one of eight bytes is zero or not ASCII (S. E. Anderson, Bit Twiddling Hacks)."""
     return ((eight - _ONES) & ~eight) | eight
 
 
@@ -321,7 +322,7 @@ def _are_ticks(batch: _Batch, column: int) -> bool:
 
 @compiled
 def _take_texts(batch: _Batch, column: int, data: int, views: _Ints) -> bool:
-    """Writes a view of each text; whether each has a length that it may have."""
+    """Write a view of each string; return whether every length is allowed."""
     if column == ABSENT:
         return True
     offsets, bits, text = _buffer(batch, column, 1), batch.layout.bits[column], _buffer(batch, column, 2)
@@ -366,7 +367,7 @@ def _take_wholes(batch: _Batch, column: int, numbers: _Ints) -> bool:
 
 
 def _warm_up() -> None:
-    """Loads the compiled code now, rather than with the first event."""
+    """Load the compiled code at import, rather than with the first event."""
     none, nothing = np.zeros(0, np.int64), np.zeros(0, np.uint8)
     layout = Layout(0, nothing, nothing, 0, 0, 0, 0, none, np.zeros(0, np.bool_), none, none, 1)
     scan(BinaryColumn.of([]), none, none, layout)

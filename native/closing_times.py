@@ -1,4 +1,4 @@
-"""Which events may close a window, so that small fetches without one can wait for more."""
+"""Predicts which events may close a window, so that small fetches without one can wait for more records."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _NEVER: Final = -(2**63)
 
 
 class ClosingTimes:
-    """The end of the newest window of each provider of a partition, and its grace: what passes it may close windows.
+    """End plus grace of the newest window of each provider of a partition: an event past it may close windows.
 
-    It is a guess, at plain JSON ticks before anybody has judged them: a wrong one costs a wait, or a batch more, and
-    never changes a result. So providers are told apart by a short hash only, under a key, so that none can choose to be
-    taken for another. All else cannot wait.
+    It is an estimate from plain JSON ticks that are not validated yet: a wrong one costs a wait or one more batch, and
+    never changes a result. So a short keyed hash is enough to distinguish providers; the key keeps a sender from
+    choosing a collision. Records of any other kind do not wait.
     """
 
     def __init__(self, window_ns: int, allow_late_ns: int, max_future_ns: int) -> None:
         self._window_ns, self._allow_late_ns, self._max_future_ns = window_ns, allow_late_ns, max_future_ns
         self._key = new_key()
         self._next = np.full(_PLACES, _NEVER, np.int64)
-        self.ahead_ns = 0  # how far the soonest of them was ahead of the latest events, in their own time
+        self.ahead_ns = 0  # event time from the latest events to the soonest closing time
 
     def pass_one(self, records: Records) -> bool:
-        """Whether one of the events passes it; all of them count, as it moves on with each."""
+        """Whether any of the events passes the closing time of its provider; every event advances it."""
         found = scan(records, self._max_future_ns)
         passes, self.ahead_ns = _pass_one(found, (self._next, self._key), self._window_ns, self._allow_late_ns)
         return passes
@@ -62,12 +62,12 @@ def _pass_one(
 
 @compiled
 def _hash(at: int, length: int, key: Key) -> np.uint64:
-    """Of a text of a record, after which there is more."""
+    """Hash of a string inside a record: the bytes after it may be read."""
     state = absorb(begin(key), np.uint64(length))
     for place in range(0, length, 8):
-        spare = np.uint64(8 * max(place + 8 - length, 0))  # bits after the text
+        spare = np.uint64(8 * max(place + 8 - length, 0))  # bits after the string
         state = absorb(state, np.uint64(eight_bytes(at + place)) << spare)
     return hash_of(state)
 
 
-ClosingTimes(1, 0, 0).pass_one(Records.of([]))  # loads the compiled code now, rather than with the first record
+ClosingTimes(1, 0, 0).pass_one(Records.of([]))  # loads the compiled code at import, rather than with the first record

@@ -1,9 +1,9 @@
-"""Machine code that Numba has made, kept from one process to the next.
+"""Machine code compiled by Numba, kept from one process to the next.
 
-Numba's own cache looks at the date of the file that a function is in. It does not notice that a constant out of another
-file has changed, and a file that a crash has cut short ends every start. Here the name of a file is a digest of all
-that the code was made from, so that code of anything else is not found, and what cannot be read is made anew. Nothing
-that has to do with these files stops a process.
+Numba's own cache checks the modification time of the function's source file. It misses a changed constant imported from
+another file, and a cache file truncated by a crash ends every start. Here a cache file is named by a digest of all
+sources of the code, so that code compiled from other sources is not found, and an unreadable file is compiled again.
+No fault of these files stops a process.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _rebuild: Final[Callable[..., Any]] = CompileResult._rebuild
 
 
 class CodeCache(NullCache):
-    """Of one function: a file for each signature, in the first of the folders that has it or takes it."""
+    """The cache of one function: a file for each signature, in the first of the folders that has it or is writable."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         file = Path(function.__code__.co_filename).resolve()
@@ -48,7 +48,7 @@ class CodeCache(NullCache):
         self._source = digest_of(file), function.__code__.co_code
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """What was compiled for the signature; None if that is nowhere, or cannot be used."""
+        """Return what was compiled for the signature; None if it is not cached or cannot be used."""
         target_context.refresh()
         name = self._file_name(sig, target_context.codegen())
         for folder in folders():
@@ -57,12 +57,12 @@ class CodeCache(NullCache):
                 digest, pickled = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
                 if hashlib.sha256(pickled).digest() == digest:
                     return _rebuild(target_context, *pickle.loads(pickled))  # noqa: S301 - trusted as .pyc files are
-            except Exception:  # noqa: S112 - whatever it is, the code can be made anew
+            except Exception:  # noqa: S112 - the code is then compiled again
                 continue
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keeps what was compiled, where there is a place for it, unless it holds addresses of this process."""
+        """Save what was compiled in the first writable folder, unless it contains addresses of this process."""
         if data.library.has_dynamic_globals:
             return
         pickled = dumps(data._reduce())  # type: ignore[no-untyped-call]
@@ -78,18 +78,18 @@ class CodeCache(NullCache):
 
 
 def folders() -> list[Path]:
-    """Beside the sources, or else among the user's; only where NUMBA_CACHE_DIR says, if it says so."""
-    if (told := os.environ.get("NUMBA_CACHE_DIR")) is not None:
-        return [Path(told)]
+    """Folders for cache files: next to the sources, then in the user's cache; only NUMBA_CACHE_DIR if it is set."""
+    if (configured := os.environ.get("NUMBA_CACHE_DIR")) is not None:
+        return [Path(configured)]
     found = [_PROJECT / "native" / "__pycache__" / "compiled"]
-    with suppress(RuntimeError):  # nobody knows where the user is at home
+    with suppress(RuntimeError):  # the user has no home directory
         found.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mdp" / "compiled")
     return found
 
 
 @cache
 def digest_of(file: Path) -> str:
-    """Of a source file, and of all files of the project that it takes something from."""
+    """Digest of a source file and of all files of the project that it imports from."""
     sources, waiting = dict[Path, bytes](), [file]
     while waiting:
         if (source := waiting.pop()) not in sources:
@@ -119,7 +119,7 @@ def _imports_of(text: str) -> Iterator[Path]:
 
 
 def _written(folder: Path, name: str, content: bytes) -> bool:
-    """Whether the folder takes the file; whole, or not at all."""
+    """Write the file atomically; return whether the folder is writable."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
@@ -136,7 +136,7 @@ def _written(folder: Path, name: str, content: bytes) -> bool:
 
 
 def _remove_stale(folder: Path, function: str) -> None:
-    """What the function was compiled to by versions of long ago."""
+    """Remove the cache files of old versions of the function."""
     oldest = time.time() - _STALE_SECONDS
     with suppress(OSError):
         for file in folder.glob(f"{function}-*.bin"):

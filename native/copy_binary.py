@@ -1,7 +1,7 @@
-"""Frames as the binary format of PostgreSQL's COPY, so that neither side formats or parses a number.
+"""Frames in the binary format of PostgreSQL's COPY, so that neither side formats or parses a number.
 
-A signature; for each row how many fields it has, and of each field how many bytes it has, and these; at last a row of
--1 fields. Numbers are big-endian, a null has -1 bytes. After "COPY" in the manual of PostgreSQL.
+The format is a signature; for each row its count of fields, and each field's length in bytes followed by its bytes; at
+the end a row of -1 fields. Numbers are big-endian, a null has length -1. See "COPY" in the manual of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import pyarrow as pa
 from native.jit import compiled
 from native.memory import byte, copy, eight_bytes, four_bytes, put
 
-_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, and no extension of the header
+_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no header extension
 _END: Final = b"\xff\xff"
 _NULL: Final = -1
 _JSONB_VERSION: Final = 1
 _EPOCH_US: Final = round(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1e6)  # PostgreSQL counts from 2000
-_TEXT: Final = 0  # as a size: it has none of its own
+_TEXT: Final = 0  # as a size: of variable length
 _SIZES: Final = {pl.String: _TEXT, pl.Binary: _TEXT, pl.Int32: 4, pl.Int64: 8, pl.Float64: 8, pl.Datetime: 8}
 _COLUMN: Final = np.dtype([(name, np.int64) for name in ("size", "values", "ends", "valid", "first", "zero", "prefix")])
 
 
 def copy_binary(frame: pl.DataFrame) -> memoryview:
-    """The rows of `frame`.
+    """The rows of `frame`, encoded.
 
-    Int32, Int64, Float64 and String become integer, bigint, double precision and text; a Datetime of microseconds
-    becomes a timestamptz, and is in UTC; Binary is the text of a jsonb.
+    Int32, Int64, Float64 and String become integer, bigint, double precision and text; a Datetime in microseconds and
+    UTC becomes a timestamptz; Binary, the text of a JSON value, becomes a jsonb.
     """
     arrays = [column.to_arrow(compat_level=pl.CompatLevel.oldest()) for column in frame]
     columns = np.array([_column(array, dtype) for array, dtype in zip(arrays, frame.dtypes, strict=True)], _COLUMN)
@@ -43,7 +43,7 @@ def copy_binary(frame: pl.DataFrame) -> memoryview:
 
 
 def _column(array: pa.Array, dtype: pl.DataType) -> tuple[int, ...]:
-    """Where its values lie, the ends of its texts, and the bits that say what is not null, if there are any."""
+    """Addresses of its values, of the ends of its strings, and of its validity bitmap, where it has them."""
     valid, *ends, values = (buffer.address if buffer else 0 for buffer in array.buffers())
     zero = _EPOCH_US if dtype == pl.Datetime else 0
     return _SIZES[dtype.base_type()], values, *(ends or (0,)), valid, array.offset, zero, dtype == pl.Binary
@@ -51,18 +51,18 @@ def _column(array: pa.Array, dtype: pl.DataType) -> tuple[int, ...]:
 
 @compiled
 def _most(columns: npt.NDArray[Any], rows: int) -> int:
-    """How many bytes so many rows take where nothing is null."""
+    """The bytes that the rows take if nothing is null."""
     most = 2 * rows
     for column in columns:
         most += (4 + column.size + column.prefix) * rows
-        if column.size == _TEXT and rows:  # there may be no ends where there are no rows
+        if column.size == _TEXT and rows:  # without rows there may be no ends
             most += eight_bytes(column.ends + 8 * (column.first + rows)) - eight_bytes(column.ends + 8 * column.first)
     return int(most)
 
 
 @compiled
 def _write(columns: npt.NDArray[Any], rows: int, start: int) -> int:
-    """Writes from this address on; how many bytes it was."""
+    """Write the rows from address `start` on; return how many bytes were written."""
     at = start
     for row in range(rows):
         put(at, len(columns), 2)
@@ -99,4 +99,4 @@ def _write_text(column: Any, row: int, at: int) -> int:
 
 
 _most(np.zeros(0, _COLUMN), 0)
-_write(np.zeros(0, _COLUMN), 0, 0)  # loads the compiled code now, rather than when it is needed
+_write(np.zeros(0, _COLUMN), 0, 0)  # loads the compiled code at import, rather than at the first flush

@@ -1,4 +1,4 @@
-"""FlatBuffers, as far as messages of Arrow IPC need them: where a verified table keeps its fields.
+"""FlatBuffers, as far as Arrow IPC messages need them: where the fields of a verified table lie.
 
 https://flatbuffers.dev/internals/
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Table(NamedTuple):
-    """A table that has been verified: its fields are where its vtable says."""
+    """A verified table: its vtable gives the offsets of its fields."""
 
     data: bytes
     at: int
@@ -25,7 +25,7 @@ class Table(NamedTuple):
         return slice(start, start + struct.unpack_from("<H", self.data, start)[0])
 
     def field(self, slot: int) -> int | None:
-        """Where it is, if it is there."""
+        """The offset of a field; None if it is absent."""
         vtable = self.vtable
         entry = vtable.start + 4 + 2 * slot
         found: int = struct.unpack_from("<H", self.data, entry)[0] if entry < vtable.stop else 0
@@ -37,7 +37,7 @@ class Table(NamedTuple):
         return None if place is None else Table(self.data, target(self.data, place))
 
     def vector(self, slot: int) -> tuple[int, int] | None:
-        """(how many elements it has, where they begin) of the vector that a field refers to."""
+        """Return (length, offset of the first element) of the vector that a field refers to."""
         place = self.field(slot)
         if place is None:
             return None
@@ -45,17 +45,17 @@ class Table(NamedTuple):
         return int(struct.unpack_from("<I", self.data, start)[0]), start + 4
 
     def long(self, slot: int) -> int:
-        """A field of 64 bits; 0 where it is left out."""
+        """A field of 64 bits; 0 if it is absent."""
         place = self.field(slot)
         return 0 if place is None else int(struct.unpack_from("<q", self.data, place)[0])
 
     def flag(self, slot: int) -> bool:
-        """A field of one bit; false where it is left out."""
+        """A field of one bit; false if it is absent."""
         place = self.field(slot)
         return place is not None and self.data[place] != 0
 
     def only(self, count: int) -> list[int] | None:
-        """Where its first fields are, if all of them are there, and no other."""
+        """The offsets of the first `count` fields, if the table has exactly these."""
         slots = (self.vtable.stop - self.vtable.start - 4) // 2
         found = [self.field(slot) for slot in range(slots)]
         places = [place for place in found[:count] if place is not None]
@@ -63,6 +63,6 @@ class Table(NamedTuple):
 
 
 def target(data: bytes, at: int) -> int:
-    """Where an offset points to."""
+    """The position that the offset at `at` points to."""
     offset: int = struct.unpack_from("<I", data, at)[0]
     return at + offset

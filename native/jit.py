@@ -1,6 +1,6 @@
-"""Loops over single events or bytes, where a column cannot say it: compiled to machine code by Numba.
+"""Loops over single events or bytes that columnar operations cannot express: compiled to machine code by Numba.
 
-The compiled code is kept (`native.code_cache`), so only the first process after a change compiles.
+The compiled code is cached (`native.code_cache`), so only the first process after a change compiles.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from native.code_cache import CodeCache
 
 @contextmanager
 def _hidden(module: str) -> Iterator[None]:
-    """As if it were not installed."""
+    """Make imports of a module fail, as if it were not installed."""
     known = sys.modules.pop(module, None)
     sys.modules[module] = None  # type: ignore[assignment]
     yield
@@ -26,7 +26,7 @@ def _hidden(module: str) -> Iterator[None]:
         sys.modules[module] = known
 
 
-# At its first use Numba looks for SciPy's matrix multiplication, which takes longer than all else of it together.
+# When first used, Numba imports SciPy's matrix multiplication, which takes longer than the rest of its import.
 with _hidden("scipy.linalg.cython_blas"):
     import numba.np.arraymath
 
@@ -34,8 +34,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(function: _Function) -> _Function:
-    """Runs without the GIL, on arrays and numbers only."""
+    """Compile a function of arrays and numbers; it runs without the GIL."""
     dispatcher = numba.njit(function, nogil=True, error_model="numpy")
-    with suppress(OSError):  # without its source nobody knows which code is its own
+    with suppress(OSError):  # without its source there is no digest, and no cache
         dispatcher._cache = CodeCache(function)
     return cast(_Function, dispatcher)

@@ -1,9 +1,9 @@
-"""Plain JSON ticks to columns, byte by byte: 0.3 µs per event, where an object for each would take four times as long.
+"""Plain JSON ticks to columns, byte by byte: 0.3 µs per event, a quarter of the time with an object for each event.
 
-Only what is sure to be a tick that keeps the contract is taken in: an object without objects or lists inside, its
-texts printable ASCII without escapes, every required field there, none twice. All else is left to others, right or
-wrong, so nothing here rejects an event. A scan ends at any byte that does not fit, such as the zero byte after each
-payload: it needs no other limit.
+Only a record that is certain to be a tick that satisfies the contract is read: an object without nested objects or
+lists, its strings printable ASCII without escapes, every required field present, none repeated. Every other record,
+valid or not, is left to the general decoder, so nothing here rejects an event. A scan ends at any unexpected byte, such
+as the zero byte after each payload: it needs no other limit.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from native.memory import byte, eight_bytes, four_bytes, lowest_bit
 
 _NOTED: Final = ("provider", "symbol", "event_id", "c", "v")
 
-# What is found in a record; all but the first mean something where that holds. Texts are noted by their address, which
-# holds as long as the records; an event_id that is not there has no length. A number that is `long` has to be read from
-# its text, and is not judged yet.
+# The result of scanning a record; all fields but the first are valid only where the first is true. Strings are given by
+# their address, which is valid as long as the records; an absent event_id has length 0. A number that is `long` still
+# has to be parsed from its text and validated.
 SCANNED: Final = np.dtype(
     [
         ("is_tick", np.bool_),
@@ -45,15 +45,15 @@ SCANNED: Final = np.dtype(
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
 _Bytes = npt.NDArray[np.uint8]
-_Found = tuple[int, int, int, bool, bool]  # after a number, its digits, power of ten, whether negative, whole
+_Found = tuple[int, int, int, bool, bool]  # end of a number, its digits, power of ten, whether negative, whole
 
 _QUOTE, _COMMA, _COLON, _OPEN, _CLOSE, _MINUS, _PLUS, _POINT, _ZERO, _NINE, _T, _Z = map(ord, '",:{}-+.09TZ')
 _IS_SPACE: Final = np.array([chr(byte) in " \t\n\r" for byte in range(256)])
 _IS_EXPONENT: Final = np.array([chr(byte) in "eE" for byte in range(256)])
 _POWERS: Final = np.array([10.0**power for power in range(23)])  # all of them exact
-_EXACT: Final = 2**53  # whole numbers up to here are floats
-_ROOM: Final = 10**17  # a number below it has room for another digit
-_LONG: Final = 10_000  # a power of ten that says: too many digits
+_EXACT: Final = 2**53  # floats represent all whole numbers up to here
+_ROOM: Final = 10**17  # a number below it can take another digit
+_LONG: Final = 10_000  # as a power of ten: too many digits
 _WRONG: Final = -1
 _LOCAL: Final = len("YYYY-MM-DDTHH:MM:SS")
 _ZONE: Final = len("+HH:MM")
@@ -61,7 +61,7 @@ _MAX_SECONDS: Final = 2**63 // 1_000_000_000 - 1
 
 
 def _code(text: str) -> int:
-    """A text of at most eight bytes as `_key` reads it."""
+    """A string of at most eight bytes as `_key` reads it."""
     return int.from_bytes(text.encode(), "little")
 
 
@@ -80,7 +80,7 @@ _ONES, _HIGH_BITS, _SPACES, _QUOTES, _ESCAPES = _eight(1), _eight(0x80), _eight(
 
 
 def scan(records: Records, max_future_ns: int) -> npt.NDArray[Any]:
-    """SCANNED, of each record; a tick's time may lie so far ahead of its record's own."""
+    """SCANNED of each record; the event time of a tick may be at most `max_future_ns` after its record's timestamp."""
     found, values = np.zeros(len(records), SCANNED), records.values
     found["record"], found["offset"] = np.arange(len(records)), records.offsets
     _scan(values.data, values.starts, values.lengths, latest(records.times(), max_future_ns), found)
@@ -88,7 +88,7 @@ def scan(records: Records, max_future_ns: int) -> npt.NDArray[Any]:
 
 
 def parse_times(texts: BinaryColumn) -> tuple[_Ints, _Bools]:
-    """Nanoseconds since the epoch of each text, and whether it is a time in the grammar of `contracts.timestamps`."""
+    """Nanoseconds since the epoch of each string, and whether it is a time in the grammar of `contracts.timestamps`."""
     times, is_time = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
     _parse_times(texts.data, texts.starts, texts.lengths, times, is_time)
     return times, is_time
@@ -112,7 +112,7 @@ def _parse_times(data: _Bytes, starts: _Ints, lengths: _Ints, times: _Ints, is_t
 
 @compiled
 def _scan_tick(at: int, end: int, found: Any) -> bool:
-    """Reads the fields of an object into `found`; whether they are those of a tick, and nothing else is there."""
+    """Read the fields of an object into `found`; return whether they are exactly those of a tick."""
     met = 0
     if byte(at) != _OPEN:
         return False
@@ -137,7 +137,7 @@ def _scan_tick(at: int, end: int, found: Any) -> bool:
 
 @compiled
 def _value(at: int, field: int, found: Any) -> int:
-    """Reads the value of a field; the place after it, or _WRONG where it is not plain, or not what the field takes."""
+    """Read a field's value; return the position after it, or _WRONG if it is not plain or not of the field's type."""
     if byte(at) == _QUOTE:
         end = _text_end(at + 1)
         return end + 1 if byte(end) == _QUOTE and _take_text(at + 1, end - at - 1, field, found) else _WRONG
@@ -190,7 +190,7 @@ def _take_number(at: int, field: int, found: Any) -> int:
 
 @compiled
 def _number(at: int) -> _Found:
-    """A number of JSON; its power of ten is _LONG where its digits do not fit int64."""
+    """A JSON number; its power of ten is _LONG if its digits do not fit int64."""
     digits = power = 0
     is_long, is_whole = False, True
     is_negative = byte(at) == _MINUS
@@ -212,15 +212,15 @@ def _number(at: int) -> _Found:
     if _IS_EXPONENT[byte(at)]:
         is_whole = False
         at, exponent = _exponent(at + 1)
-        is_long = is_long or abs(exponent) == _LONG or power <= -_LONG  # what is out of reach must not add up to less
+        is_long = is_long or abs(exponent) == _LONG or power <= -_LONG  # two out of range must not sum to one in range
         power += exponent
-    is_negative &= digits > 0 or not is_whole  # to msgspec -0 is a whole number too, which has no sign
+    is_negative &= digits > 0 or not is_whole  # msgspec reads -0 as a whole number, which has no sign
     return at, digits, _LONG if is_long else power, is_negative, is_whole
 
 
 @compiled
 def _exponent(at: int) -> tuple[int, int]:
-    """(the place after it, its number; no more than _LONG)."""
+    """Return (position after it, its value, at most _LONG)."""
     number = 0
     is_negative = byte(at) == _MINUS
     start = at + (is_negative or byte(at) == _PLUS)
@@ -233,9 +233,10 @@ def _exponent(at: int) -> tuple[int, int]:
 
 @compiled
 def _float(digits: int, power: int, is_negative: bool) -> tuple[float, bool]:
-    """(the nearest float, whether it cannot be told like this): of two exact floats one operation makes the nearest.
+    """Return (the nearest float, whether this method cannot find it).
 
-    W. D. Clinger, How to Read Floating Point Numbers Accurately (1990).
+    One operation on two exact floats is correctly rounded (W. D. Clinger, How to Read Floating Point Numbers
+    Accurately, 1990).
     """
     if digits > _EXACT or abs(power) >= len(_POWERS):
         return np.nan, True
@@ -245,7 +246,7 @@ def _float(digits: int, power: int, is_negative: bool) -> tuple[float, bool]:
 
 @compiled
 def _time(at: int, length: int) -> tuple[int, bool]:
-    """(nanoseconds, whether the text is a time)."""
+    """Return (nanoseconds, whether the string is a time)."""
     end = at + length
     if length <= _LOCAL or not (byte(at + 4) == byte(at + 7) == _MINUS and byte(at + 13) == byte(at + 16) == _COLON):
         return 0, False
@@ -263,7 +264,7 @@ def _time(at: int, length: int) -> tuple[int, bool]:
 
 @compiled
 def _fraction(at: int) -> tuple[int, int]:
-    """(the place after it, nanoseconds): those of the one to nine digits after a point, 0 where there is none."""
+    """Return (position after it, nanoseconds): one to nine digits after a point; 0 without a point."""
     if byte(at) != _POINT:
         return at, 0
     start = at + 1
@@ -276,7 +277,7 @@ def _fraction(at: int) -> tuple[int, int]:
 
 @compiled
 def _zone(at: int, end: int) -> tuple[int, bool]:
-    """(seconds east of Greenwich, whether they stand between here and the end)."""
+    """Return (seconds east of UTC, whether the bytes from `at` to `end` are a time zone)."""
     if byte(at) == _Z:
         return 0, at + 1 == end
     if at + _ZONE != end or not (byte(at) == _PLUS or byte(at) == _MINUS) or byte(at + 3) != _COLON:
@@ -306,7 +307,7 @@ def _days(year: int, month: int, day: int) -> int:
 
 @compiled
 def _whole(at: int, count: int) -> int:
-    """The whole number that so many digits make; _WRONG where one is none."""
+    """The whole number of `count` digits; _WRONG if a byte is not a digit."""
     number = 0
     for place in range(at, at + count):
         if not _is_digit(byte(place)):
@@ -317,7 +318,7 @@ def _whole(at: int, count: int) -> int:
 
 @compiled
 def _key(at: int) -> tuple[int, int]:
-    """(the bytes of a key as one number, 0 if there are over eight, the place after its colon)."""
+    """Return (the bytes of a key as one number, 0 if over eight; the position after its colon)."""
     first = eight_bytes(at)
     ends = _ends(first)
     if ends == 0:
@@ -332,7 +333,7 @@ def _key(at: int) -> tuple[int, int]:
 
 @compiled
 def _field(code: int) -> int:
-    """The bit of the field whose name has this code; _OTHER for those that are not read."""
+    """The bit of the field whose name has this code; _OTHER for a field that is not read."""
     for place, known in enumerate(_CODES):
         if code == known:
             return 1 << place
@@ -341,7 +342,7 @@ def _field(code: int) -> int:
 
 @compiled
 def _text_end(at: int) -> int:
-    """The place of the next byte that is no plain text: a quote, an escape, a control character, or no ASCII."""
+    """The position of the next byte that is not plain text: a quote, escape, control character, or not ASCII."""
     ends = _ends(eight_bytes(at))
     while ends == 0:
         at += 8
@@ -351,9 +352,9 @@ def _text_end(at: int) -> int:
 
 @compiled
 def _ends(eight: int) -> int:
-    """The lowest bit that is set is in the first of the eight bytes that is no plain text; 0 if all are.
+    """A mask whose lowest set bit is in the first of eight bytes that is not plain text; 0 if all are.
 
-    A byte is below n where taking n from it borrows (S. E. Anderson, Bit Twiddling Hacks).
+    A byte is below n if subtracting n from it borrows (S. E. Anderson, Bit Twiddling Hacks).
     """
     quotes, escapes = eight ^ _QUOTES, eight ^ _ESCAPES
     below = ((eight - _SPACES) & ~eight) | ((quotes - _ONES) & ~quotes) | ((escapes - _ONES) & ~escapes)
@@ -372,5 +373,5 @@ def _is_digit(byte: int) -> bool:
     return byte >= _ZERO and byte <= _NINE
 
 
-scan(Records.of([]), 0)  # loads the compiled code now, rather than with the first event
+scan(Records.of([]), 0)  # loads the compiled code at import, rather than with the first event
 parse_times(BinaryColumn.of([]))

@@ -1,7 +1,7 @@
-"""SipHash-1-3 under a key that no sender knows: who cannot find texts of one hash cannot make a table slow.
+"""SipHash-1-3 under a key that no sender knows: without it nobody can craft collisions that make a hash table slow.
 
-J.-P. Aumasson and D. J. Bernstein, SipHash: a fast short-input PRF (2012). A message is a sequence of words; its length
-is not added, so it has to begin with it, unless all have the same.
+J.-P. Aumasson and D. J. Bernstein, SipHash: a fast short-input PRF (2012). A message is a sequence of words. Its length
+is not appended, so a message must begin with its length, unless all have the same.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _END, _SECOND, _WIDE = map(np.uint64, (0xFF, 0xDD, 0xEE))
 
 
 def new_key() -> Key:
-    """One that nobody can guess."""
-    return np.frombuffer(bytearray(secrets.token_bytes(16)), np.uint64)  # can be written to, as it can when unpickled
+    """A random key."""
+    return np.frombuffer(bytearray(secrets.token_bytes(16)), np.uint64)  # writable, as it is when unpickled
 
 
 @compiled
 def begin(key: Key) -> State:
-    """The state before the first word of a message, of which one hash is asked for."""
+    """The initial state for one hash of a message."""
     return key[0] ^ _STATE[0], key[1] ^ _STATE[1], key[0] ^ _STATE[2], key[1] ^ _STATE[3]
 
 
 @compiled
 def begin_two(key: Key) -> State:
-    """The state before the first word of a message, of which two hashes are asked for."""
+    """The initial state for two hashes of a message."""
     v0, v1, v2, v3 = begin(key)
     return v0, v1 ^ _WIDE, v2, v3
 

@@ -1,8 +1,8 @@
-"""The functions of librdkafka, and the client inside a consumer of confluent-kafka; run as a program, a try of them.
+"""The functions of librdkafka and the client inside a confluent-kafka consumer; run as a program, a test of both.
 
-A Python object begins with what all of them have, and a consumer goes on with its `rd_kafka_t*`. Nobody has promised
-that: a release may put something else there, and whoever reads that ends with a signal. So it is tried first, by a
-process that nothing depends on: `transports.kafka.queue_probe`.
+A Python object begins with its object header, and in a consumer its `rd_kafka_t*` follows. That layout is not
+documented: a release may change it, and a process that reads something else there dies by a signal. So a throwaway
+process tests it first: `transports.kafka.queue_probe`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, cimpl
 
-LIBRARY: Final = ctypes.CDLL(cimpl.__file__)  # leads on to the librdkafka that it is linked to
+LIBRARY: Final = ctypes.CDLL(cimpl.__file__)  # resolves symbols of the librdkafka that it is linked to
 
 _FUNCTIONS: Final = (
     "rd_kafka_queue_get_partition",
@@ -29,7 +29,7 @@ _NAME: Final = "mdp-probe"
 
 
 def function(name: str, result: Any, *arguments: Any) -> Any:
-    """One of the functions, for what types it takes and returns."""
+    """A function of librdkafka, with the types of its result and arguments."""
     found = getattr(LIBRARY, name)
     found.restype, found.argtypes = result, arguments
     return found
@@ -42,14 +42,14 @@ def client_of(consumer: object) -> int:
 
 
 def check() -> None:
-    """Raises, or ends the process with a signal, where the functions or the client cannot be used."""
+    """Raise, or end the process with a signal, if the functions or the client cannot be used."""
     for each in _FUNCTIONS:
         getattr(LIBRARY, each)
     consumer = Consumer({"bootstrap.servers": "", "group.id": _NAME, "client.id": _NAME, "log_level": 0})
     name_of = function("rd_kafka_name", ctypes.c_char_p, ctypes.c_void_p)
     name: bytes = name_of(client_of(consumer)) or b""
     if not name.startswith(f"{_NAME}#consumer-".encode()):
-        raise ValueError(f"what lies in a consumer is no client of librdkafka, or is called {name!r}")
+        raise ValueError(f"the pointer in a consumer is not a librdkafka client, or the client is named {name!r}")
     consumer.close()
 
 

@@ -1,4 +1,4 @@
-"""Memory by its address, for compiled code."""
+"""Reads and writes at memory addresses, for compiled code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Ints = npt.NDArray[np.int64]
 
 
 def _read(bits: int) -> Callable[[Any, Any], Any]:
-    """A function of so many bits from an address on, the first byte the lowest."""
+    """An intrinsic that reads `bits` bits at an address, little-endian."""
     kind, whole = ir.IntType(bits), ir.IntType(64)
 
     def read(_: Any, address: Any) -> Any:
@@ -79,30 +79,30 @@ def _wide_product(_: Any, one: Any, other: Any) -> Any:
 
 # The byte at an address.
 byte: Final = cast(Callable[[int], int], intrinsic(_read(8)))
-# The eight bytes from an address on, the first of them the lowest.
+# The eight bytes from an address on, little-endian.
 eight_bytes: Final = cast(Callable[[int], int], intrinsic(_read(64)))
-# The four bytes from an address on, the first of them the lowest.
+# The four bytes from an address on, little-endian.
 four_bytes: Final = cast(Callable[[int], int], intrinsic(_read(32)))
-# The place of the lowest bit that is set; 64 if none is.
+# The index of the lowest set bit; 64 if none is set.
 lowest_bit: Final = cast(Callable[[int], int], intrinsic(_lowest_bit))
-# The place of the highest bit that is set; -1 if none is.
+# The index of the highest set bit; -1 if none is set.
 highest_bit: Final = cast(Callable[[np.uint64], int], intrinsic(_highest_bit))
-# (the upper half of a product of 128 bits, the lower half).
+# (upper half, lower half) of a product of 128 bits.
 wide_product: Final = cast(Callable[[np.uint64, np.uint64], tuple[np.uint64, np.uint64]], intrinsic(_wide_product))
-# From one address to another, so many bytes.
+# Copies bytes from one address to another.
 copy: Final = cast(Callable[[int, int, int], None], intrinsic(_copy))
 
-# Puts a number at an address, in one, two, four or eight bytes, the highest first.
+# Writes a number at an address in one, two, four or eight bytes, big-endian.
 put: Final = cast(Callable[[int, int, int], None], intrinsic(prefer_literal=True)(_put))
 
 
 @compiled
 def gather(addresses: _Ints, lengths: _Ints, starts: _Ints, data: npt.NDArray[np.uint8]) -> None:
-    """Copies what lies at each address to its start in `data`; what has no length is left out."""
+    """Copy the bytes at each address to its start in `data`; those of length 0 or less are skipped."""
     for row in range(len(addresses)):
         if lengths[row] > 0:
             copy(addresses[row], data.ctypes.data + starts[row], lengths[row])
 
 
 _none = np.zeros(0, np.int64)
-gather(_none, _none, _none, np.zeros(0, np.uint8))  # loads the compiled code now, rather than when it is needed
+gather(_none, _none, _none, np.zeros(0, np.uint8))  # loads the compiled code at import, rather than at the first use

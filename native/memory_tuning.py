@@ -1,4 +1,4 @@
-"""How a process that works on batches treats memory."""
+"""Memory settings of a process that works on batches."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _MMAP_BYTES: Final = 32 << 20
 
 
 def tune() -> None:
-    """Makes the most of it that batch follows batch."""
+    """Tune garbage collector and allocator for work in batches."""
     _keep_freed_memory()
-    # A batch is thousands of objects that die together and hold no cycles: looking for some costs a tenth of the time.
+    # A batch is thousands of objects that die together without cycles: searching for cycles costs a tenth of the time.
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
 
 
 def _keep_freed_memory() -> None:
-    """Keeps what a batch leaves behind for the next one, rather than give it back and be handed zeroed pages for it.
+    """Keep the memory that a batch frees for the next one, rather than return it and get zeroed pages later.
 
-    Half of a worker's page faults go away. Where the C library is another, nothing happens.
+    That halves a worker's page faults. With another C library than glibc nothing happens.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

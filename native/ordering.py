@@ -1,4 +1,4 @@
-"""Stable orders of whole numbers."""
+"""Stable sorting of whole numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Hashes = npt.NDArray[np.uint64]
 
 
 def ascending(numbers: npt.NDArray[Any]) -> Ints:
-    """The stable order of whole numbers from 0 on.
+    """The indices that sort non-negative whole numbers stably.
 
     NumPy sorts 16 bits by radix, ten times as fast as longer numbers; so 32 bits are sorted in two passes.
     """

@@ -1,16 +1,16 @@
-"""What librdkafka has fetched of a partition: messages by their address, and columns of what they hold.
+"""What librdkafka has fetched from a partition: messages by their address, and columns of their contents.
 
-confluent-kafka makes an object of each record, which costs more than all else that is done to read one. Below it, in
-C, records come as an array of pointers to
+confluent-kafka makes an object of each record, which costs more than the rest of reading it. Below it, in C, records
+come as an array of pointers to
 
     struct { int32 error; topic*; int32 partition; void* payload; size_t length; void* key; size_t key_length;
              int64 offset; ... }                                                             (rdkafka.h: stable ABI)
 
-and are copied into columns from there. The consumer is confluent-kafka's in all else. Its callbacks may only run
-inside its own methods, so this reads a queue in which none are ever put: that of the partition, taken out of the
-consumer's, which goes on being polled for whatever else there is.
+and are copied into columns from there. For everything else the consumer is confluent-kafka's. Its callbacks may run
+only inside its own methods, so this reads a queue that never carries callbacks: the partition's own, detached from the
+consumer's queue, which is still polled for all other events.
 
-Whoever takes messages destroys them, each once: they are librdkafka's memory.
+The caller that takes messages must destroy each of them exactly once: they are librdkafka's memory.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class PartitionQueue:
     """The messages of one partition that a consumer fetches once it has been assigned it.
 
     Args:
-        consumer: a `confluent_kafka.Consumer`, which has to live as long as the queue.
+        consumer: a `confluent_kafka.Consumer`, which must live as long as the queue.
     """
 
     def __init__(self, consumer: object, topic: str, partition: int) -> None:
@@ -74,7 +74,7 @@ class PartitionQueue:
         _forward(self._queue, None)
 
     def take(self, most: int) -> Messages:
-        """Messages that have been fetched, at most so many; does not wait."""
+        """Take at most `most` fetched messages; does not wait."""
         messages = np.empty(most, np.int64)
         return messages[: max(_consume(self._queue, 0, messages.ctypes.data, most), 0)]
 
@@ -83,7 +83,7 @@ class PartitionQueue:
 
 
 def error_of(message: int) -> tuple[int, str | None, int]:
-    """The code, the text and the offset of a message that is no record."""
+    """The code, text and offset of a message that is not a record."""
     code = ctypes.c_int32.from_address(message).value
     text = _error_text(message)
     offset = ctypes.c_int64.from_address(message + _OFFSET).value
@@ -91,7 +91,7 @@ def error_of(message: int) -> tuple[int, str | None, int]:
 
 
 def records_of(messages: Messages) -> Records:
-    """A copy of what they hold."""
+    """A copy of the contents of messages."""
     places, answers = np.empty(len(messages), _PLACE), np.empty(4, np.int64)
     _find(messages, _NAME_PLACES, answers, places)
     return Records(
@@ -116,7 +116,7 @@ def _copied(addresses: _Ints, lengths: _Ints) -> BinaryColumn:
 
 @compiled
 def failed(messages: Messages) -> npt.NDArray[np.bool_]:
-    """Which of them are no records."""
+    """Which messages are not records."""
     flags = np.zeros(len(messages), np.bool_)
     for row in range(len(messages)):
         flags[row] = four_bytes(messages[row]) != 0
@@ -125,7 +125,7 @@ def failed(messages: Messages) -> npt.NDArray[np.bool_]:
 
 @compiled
 def fitting(messages: Messages, most: int, most_bytes: int) -> int:
-    """How many of the first messages are no more and no larger than that together; one always is."""
+    """How many messages from the first on stay within `most` and `most_bytes` together; at least one."""
     size = 0
     for row in range(min(len(messages), most)):
         size += eight_bytes(messages[row] + _LENGTH) + eight_bytes(messages[row] + _KEY_LENGTH)
@@ -173,7 +173,7 @@ def _known_headers(message: int, names: tuple[int, ...], answers: _Ints) -> tupl
 
 @compiled
 def _is_equal(text: int, other: int) -> bool:
-    """Whether two texts that end with a zero byte are equal."""
+    """Whether two zero-terminated strings are equal."""
     while byte(text) == byte(other) and byte(text) != 0:
         text += 1
         other += 1
@@ -182,12 +182,12 @@ def _is_equal(text: int, other: int) -> bool:
 
 @compiled
 def destroy_all(messages: Messages) -> None:
-    """Gives their memory back."""
+    """Free the messages."""
     for message in messages:
         _destroy(message)
 
 
-# Loads the compiled code now, rather than with the first record.
+# Loads the compiled code at import, rather than with the first record.
 NO_MESSAGES: Final = np.zeros(0, np.int64)
 records_of(NO_MESSAGES)
 failed(NO_MESSAGES)

@@ -1,7 +1,7 @@
-"""Columns of texts for compiled code: numbers for them, and hashes.
+"""Columns of strings for compiled code: dictionary encoding and hashes.
 
-Polars keeps a text as Arrow's string view: two numbers, which hold its length and up to twelve bytes, or its length,
-its first four bytes, and where it lies. So most symbols are told apart without looking any further.
+Polars stores a string as an Arrow string view: two numbers that hold its length and up to twelve bytes, or its length,
+its first four bytes and its address. So most symbols can be compared without a look elsewhere.
 
 https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout
 """
@@ -19,21 +19,21 @@ from native.keyed_hash import Key, State, absorb, begin, begin_two, hash_of, new
 from native.memory import eight_bytes
 from native.ordering import Hashes, Ints
 
-_INLINE: Final = 12  # bytes of a text that fit into a view
+_INLINE: Final = 12  # bytes of a string that fit into a view
 _LENGTH: Final = 0xFFFFFFFF  # the bits of a view that hold it
 _NOWHERE: Final = -1
-_ROOM: Final = 64  # texts, at first
+_ROOM: Final = 64  # initial capacity, in strings
 
 Bools = npt.NDArray[np.bool_]
-_Places = npt.NDArray[np.int32]  # a table of hashing: numbers of texts
+_Places = npt.NDArray[np.int32]  # a hash table of the strings' numbers
 
 
 class _Texts(NamedTuple):
     """A column.
 
     Attributes:
-        views: of each text, one after the other.
-        buffers: the addresses of what holds the longer texts.
+        views: of each string, one after the other.
+        buffers: the addresses of the buffers that hold the longer strings.
     """
 
     views: Ints
@@ -41,11 +41,11 @@ class _Texts(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """Texts by number; arrays of one length, with room after the last of them.
+    """Strings by number; arrays of one length, with spare capacity at the end.
 
     Attributes:
-        first, second: a view, in which the address of a longer text is in the place of where it lies.
-        row: in the batch that it came with.
+        first, second: a view; for a longer string it holds an address instead of buffer and offset.
+        row: of its first occurrence in its batch.
     """
 
     first: Ints
@@ -58,14 +58,14 @@ class _Known(NamedTuple):
 
 
 def hashes(texts: pl.Series, key: Key) -> tuple[Hashes, Hashes]:
-    """Twice 64 bits of hash over each text, which know nothing of each other; null counts as an empty text."""
+    """Two independent 64-bit hashes of each string; null counts as an empty string."""
     high, low = np.empty((2, len(texts)), np.uint64)
     _hash_all(_column(texts), key, high, low)
     return high, low
 
 
 def equal(texts: pl.Series, text: str) -> Bools:
-    """Which of the texts are this one, of at most twelve bytes; null is none."""
+    """Which of the strings equal `text`, of at most twelve bytes; null never does."""
     encoded = text.encode()
     view = np.frombuffer(len(encoded).to_bytes(4, "little") + encoded.ljust(_INLINE, b"\0"), np.int64)
     column, found = _column(texts), np.empty(len(texts), np.bool_)
@@ -74,14 +74,14 @@ def equal(texts: pl.Series, text: str) -> Bools:
 
 
 class Numbering:
-    """A number for each text, in the order in which they were first seen."""
+    """A dictionary encoding: a number for each string, in the order of first occurrence."""
 
     def __init__(self, texts: pl.Series | None = None) -> None:
         self.texts: list[str] = []
         self._key = new_key()
         self._known = _Known.room(0)
         self._places = np.zeros(0, np.int32)
-        self._kept: list[npt.NDArray[np.uint8]] = []  # what holds the longer texts
+        self._kept: list[npt.NDArray[np.uint8]] = []  # buffers of the longer strings
         if texts is not None:
             self.numbers(texts)
 
@@ -89,7 +89,7 @@ class Numbering:
         return len(self.texts)
 
     def numbers(self, texts: pl.Series) -> Ints:
-        """The number of each text; new texts get one. Null counts as an empty text."""
+        """The number of each string; new strings get the next one. Null counts as an empty string."""
         column, numbers, row = _column(texts), np.empty(len(texts), np.int64), 0
         while row < len(texts):
             self._make_room()
@@ -108,7 +108,7 @@ class Numbering:
         _index(self._places, self._key, room.first, room.second, count)
 
     def _keep(self, new: list[str]) -> None:
-        """Has the longer of the new texts lie where they stay."""
+        """Copy the longer of the new strings into a buffer that stays."""
         encoded = [text.encode() for text in new]
         lengths = np.array([len(text) for text in encoded], np.int64)
         kept = np.frombuffer(b"".join(encoded), np.uint8)
@@ -126,21 +126,21 @@ def _column(texts: pl.Series) -> _Texts:
     column = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
     _, views, *buffers = column.buffers()
     place = slice(2 * column.offset, 2 * (column.offset + len(column)))
-    # The array came as one, so whoever holds its views keeps all of it alive.
+    # The array is exported as a whole, so a reference to its views keeps all of its buffers alive.
     addresses = [0 if buffer is None else buffer.address for buffer in buffers]
     return _Texts(np.frombuffer(views or b"", np.int64)[place], np.array(addresses, np.int64))
 
 
-# Below, arrays come one by one, and by few calls: each is seven numbers to hand over, and to take one out of a tuple
-# in a loop counts one more reference to it.
+# The functions below take arrays one by one and are called seldom: passing an array passes seven numbers, and taking it
+# out of a tuple in a loop costs a reference count.
 
 
 @compiled
 def _number(texts: _Texts, row: int, table: tuple[_Places, Key, _Known], count: int, numbers: Ints) -> tuple[int, int]:
-    """Writes down the numbers from a row on until there is no room left; (the row it came to, how many there are)."""
+    """Write the numbers from `row` on until the capacity is used up; return (next row, count of numbers)."""
     views, buffers = texts
     places, key, (firsts, seconds, rows) = table
-    last, number = (-1, -1), _NOWHERE  # no text has such a view
+    last, number = (-1, -1), _NOWHERE  # not the view of any string
     while row < len(numbers):
         text = _view(views, buffers, row)
         if text[0] != last[0] or text[1] != last[1]:
@@ -179,7 +179,7 @@ def _compare(views: Ints, first: int, second: int, found: Bools) -> None:
 
 @compiled
 def _view(views: Ints, buffers: Ints, row: int) -> tuple[int, int]:
-    """With the address of a longer text."""
+    """The view of a string, with the address of a longer one."""
     first, second = views[2 * row], views[2 * row + 1]
     if first & _LENGTH > _INLINE:
         second = buffers[second & _LENGTH] + (second >> 32)
@@ -188,7 +188,7 @@ def _view(views: Ints, buffers: Ints, row: int) -> tuple[int, int]:
 
 @compiled
 def _place(places: _Places, firsts: Ints, seconds: Ints, text: tuple[int, int], hashed: np.uint64) -> int:
-    """Where in a table the number of a text is, or has to be."""
+    """The slot of the hash table that holds the number of a string, or is to hold it."""
     place = np.int64(hashed) & (len(places) - 1)
     while True:
         number = places[place]
@@ -199,7 +199,7 @@ def _place(places: _Places, firsts: Ints, seconds: Ints, text: tuple[int, int], 
 
 @compiled
 def _is_same(known: int, text: tuple[int, int]) -> bool:
-    """Whether the second halves of the views of two texts say the same, whose first halves do."""
+    """Whether two strings are equal whose views have equal first halves, given the second halves."""
     length, second = text[0] & _LENGTH, text[1]
     if length <= _INLINE or known == second:
         return known == second
@@ -216,20 +216,20 @@ def _hash(text: tuple[int, int], key: Key) -> np.uint64:
 
 @compiled
 def _absorbed(state: State, text: tuple[int, int]) -> State:
-    """The state after all of a text, which begins with its length."""
+    """The state after a whole string, its length first."""
     first, second = text
     length = first & _LENGTH
     state = absorb(state, np.uint64(first))
     if length <= _INLINE:
         return absorb(state, np.uint64(second))
-    end = second + length - 8  # the last eight bytes, some of which may have been there before
+    end = second + length - 8  # the last eight bytes; some may be absorbed twice
     for at in range(second, end, 8):
         state = absorb(state, np.uint64(eight_bytes(at)))
     return absorb(state, np.uint64(eight_bytes(end)))
 
 
 def _warm_up() -> None:
-    """Loads the compiled code now, rather than when it is needed."""
+    """Load the compiled code at import, rather than at the first use."""
     text = pl.Series([""])
     Numbering(text)
     hashes(text, new_key())
