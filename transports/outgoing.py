@@ -1,4 +1,4 @@
-"""What producers send: frames of events, raw records between them, and the account of what was sent."""
+"""Frames of events and raw records for producers to send, and the account of what was sent."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ OUT_OF_ORDER: Final = "out_of_order"
 DUPLICATE: Final = "duplicate"
 UNCHECKED: Final = "unchecked"
 
-# One row per event, in the order of sending. A row with `raw` goes out as these bytes, whatever its other columns say.
+# One row per event, in the order of sending. A row with `raw` is sent as these bytes, regardless of other columns.
 OUTGOING: Final = pl.Schema(
     [
         *WIRE.items(),
         ("raw", pl.Binary()),
         ("label", pl.String()),  # good, out_of_order, duplicate, unchecked, or how a record is malformed
-        ("arrival", pl.Int64()),  # when the row is to be sent, where it matters
+        ("arrival", pl.Int64()),  # when to send the row, where it matters
         ("behind", pl.Int64()),  # how much older the event is than the newest one sent before it
     ]
 )
 
 
 def outgoing(rows: pl.DataFrame, label: str) -> pl.DataFrame:
-    """`rows` with all OUTGOING columns: the label, and null for what they lack."""
+    """Returns `rows` with all OUTGOING columns: the label, and null for missing ones."""
     labelled = rows.with_columns(label=pl.lit(label))
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in OUTGOING.items() if name not in labelled.columns]
     return labelled.with_columns(missing).select(OUTGOING.names())
 
 
 def with_disorder(rows: pl.DataFrame, newest: int | None) -> tuple[pl.DataFrame, int | None]:
-    """Fill in `behind`, and call good events out of order that come after a newer one.
+    """Fill in `behind`, and relabel good events that come after a newer one as out of order.
 
     Args:
         rows: an OUTGOING frame in the order of sending.
@@ -44,7 +44,7 @@ def with_disorder(rows: pl.DataFrame, newest: int | None) -> tuple[pl.DataFrame,
     Returns:
         The rows, and the newest event time up to their end.
     """
-    # Broken records have no time, and change nothing about it.
+    # Malformed records have no event time, and do not affect the order.
     running = pl.concat([pl.Series([newest], dtype=pl.Int64), rows["src_ts"]]).cum_max().fill_null(strategy="forward")
     before = running.head(-1).zip_with(running.head(-1).is_not_null(), rows["src_ts"])
     marked = rows.with_columns(behind=(before - rows["src_ts"]).clip(lower_bound=0))
@@ -60,8 +60,8 @@ class Sent:
         by_kind: number of rows under each label.
         first_src_ts: the oldest event time, in nanoseconds; None without events.
         last_src_ts: the newest event time.
-        max_disorder_ns: the most that an event was older than one sent before it; None where times were not looked at.
-            With a grace (`allow_late_ms`) above it no event meets a closed window, so nothing is amended or late.
+        max_disorder_ns: the most that an event was older than one sent before it; None if times were not examined.
+            With a grace (`allow_late_ms`) above it no event reaches a closed window, so nothing is amended or late.
     """
 
     by_kind: Mapping[str, int] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class Sent:
 
     @property
     def malformed(self) -> int:
-        """Records broken on purpose; `by_kind` says how."""
+        """Records malformed on purpose; `by_kind` gives the kinds."""
         return self.total - self.good - self.duplicates - self.unchecked
 
 

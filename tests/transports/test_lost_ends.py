@@ -19,7 +19,7 @@ def test_by_where_its_records_come_to_lie(kafka_outputs: KafkaOutputs) -> None:
     for offset in range(3):
         writer.write(kafka_outputs.rejects(offset))
     recreate_topic(kafka_outputs.config.brokers, kafka_outputs.config.dlq_topic, PARTITIONS)
-    with pytest.raises(SetBack, match="has gone back"):
+    with pytest.raises(SetBack, match="has lost acknowledged results"):
         writer.write(kafka_outputs.rejects(3))
     assert marks == [{(kafka_outputs.config.topic, partition): Loss(0, 0, 3) for partition in range(PARTITIONS)}]
     assert kafka_outputs.rejected() == []

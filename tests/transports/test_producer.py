@@ -187,19 +187,19 @@ def test_records_that_kafka_refuses_are_an_error_of_one_line(kafka: str) -> None
     name = f"small-{uuid.uuid4().hex}"
     admin = AdminClient({"bootstrap.servers": kafka})
     admin.create_topics([NewTopic(name, 1, 1, config={"max.message.bytes": "200"})])[name].result(30)
-    with pytest.raises(ProduceError, match=rf"Kafka did not acknowledge \d+ records of topic {name}") as raised:
+    with pytest.raises(ProduceError, match=rf"not acknowledge at least \d+ records of topic {name}") as raised:
         produce(market(100), {"bootstrap.servers": kafka, "compression.type": "none"}, name)
     assert "\n" not in str(raised.value)
 
 
 def test_a_record_too_large_for_the_client_is_an_error_of_one_line(kafka: str, topic: Topic) -> None:
     rows = outgoing(pl.DataFrame({"raw": [b"x" * 2_000_000], "symbol": ["SPY"]}), UNCHECKED)
-    with pytest.raises(ProduceError, match="Kafka takes no record of 2000000 bytes"):
+    with pytest.raises(ProduceError, match="cannot send a record of 2000000 bytes"):
         produce([rows], {"bootstrap.servers": kafka}, topic(partitions=1))
 
 
 def test_a_topic_that_does_not_exist_is_named(kafka: str) -> None:
-    with pytest.raises(ProduceError, match=r"topic no-such-topic cannot be written to: .+; create it first"):
+    with pytest.raises(ProduceError, match=r"cannot write to topic no-such-topic: .+; create it first"):
         produce([], {"bootstrap.servers": kafka}, "no-such-topic")
 
 

@@ -49,10 +49,10 @@ def test_a_record_that_never_has_room_is_not_waited_for(kafka: str, topic: Topic
 
 
 def test_waiting_ends_when_it_is_said_to_be_of_no_use() -> None:
-    def heed() -> None:
+    def check() -> None:
         raise ConnectionError("nobody is there")
 
-    produce = backpressured(Producer({"bootstrap.servers": "127.0.0.1:1", "queue.buffering.max.messages": 1}), heed)
+    produce = backpressured(Producer({"bootstrap.servers": "127.0.0.1:1", "queue.buffering.max.messages": 1}), check)
     produce("nowhere", b"1")
     with pytest.raises(ConnectionError):
         produce("nowhere", b"2")

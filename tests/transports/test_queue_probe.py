@@ -37,7 +37,7 @@ def test_a_crash_of_the_probe_or_what_it_raises_is_the_reason_and_success_is_rem
 ) -> None:
     crash = asked("import ctypes; ctypes.string_at(0)")
     assert crash is not None
-    assert crash.endswith("it ended with -11")
+    assert crash.endswith("exit status -11")
     raised = asked("raise AttributeError('undefined symbol: rd_kafka_queue_get_partition')")
     assert raised is not None
     assert raised.endswith("AttributeError: undefined symbol: rd_kafka_queue_get_partition")

@@ -27,5 +27,5 @@ def test_it_is_refused_in_one_line(kafka: str, topic: Callable[..., str], saved:
     source = KafkaSource(
         config, name, decode, 30_000, identity, threading.Event(), FirstReading(), 0, outage, state_format=FORMAT
     )
-    with pytest.raises(SourceError, match=r"is of another version of mdp: .* --reset-state"):
+    with pytest.raises(SourceError, match=r"is from another version of mdp: .* --reset-state"):
         source.build_part("events", part_name(0), cast(Saved, saved))

@@ -1,9 +1,9 @@
-"""The records of a partition by narrow fetches, or by wide ones as long as all they bring is small.
+"""The records of a partition by narrow fetches, or by wide ones while every batch they return is small.
 
-Reading begins narrow, which reads everything. Where it is behind, and what fetches bring is many and small, a second
-consumer goes on wide. As soon as that one meets anything else than records and the end, or nothing for a second, the
-first goes on where it stopped, and tells what there is to tell. A batch that is too large for the second ends its
-connection, which it reports as an error.
+Reading begins narrow, which can read everything. While it lags and its fetches return many small records, a second
+consumer takes over with wide fetches. As soon as that one gets anything other than records and the end of the
+partition, or nothing for a second, the first continues at the same offset and reports the errors. A batch that is too
+large for the second consumer closes its connection, which is reported as an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class AdaptiveQueue:
     """One partition, as a `PartitionQueue`; `connect` opens a consumer with further options and with callbacks.
 
     Attributes:
-        consumer: the one that is always there, for what else is asked of the partition.
+        consumer: the narrow one, which is always open, for other requests about the partition.
     """
 
     def __init__(self, connect: Connect, topic: str, partition: int) -> None:
@@ -39,26 +39,26 @@ class AdaptiveQueue:
         self.consumer = connect(NARROW, self._answers.callbacks)
         self._narrow = open_queue(self.consumer, *self._place)
         self._wide: tuple[Consumer, PartitionQueue] | None = None
-        self._is_broken = False  # the wide consumer's connection, or was
+        self._is_broken = False  # whether the connection of the wide consumer was lost
         self._next = 0
-        self._due = 0.0  # until when the wide consumer has to bring something
+        self._due = 0.0  # the deadline of the wide consumer for its next records
         self._not_before = 0.0
 
     def start_at(self, offset: int) -> None:
-        """Fetches from there on; what has been fetched before is dropped."""
+        """Fetches from `offset` on; drops what was fetched before."""
         self._close_wide()
         self._next = offset
         self._narrow.start_at(offset)
 
     def read(self, most: int, most_bytes: int) -> tuple[Records, list[Notice], bool]:
-        """As `RecordQueue.read`."""
+        """See `RecordQueue.read`."""
         if self._wide is None:
             found = self._narrow.read(most, most_bytes)
             self._note(*found[:2])
             if self._answers.are_many_and_small and time.monotonic() > self._not_before:
                 self._widen()
             return found
-        self._narrow.read(1, 1)  # nothing, but its callbacks
+        self._narrow.read(1, 1)  # returns nothing, but serves its callbacks
         records, events, is_all = self._wide[1].read(most, most_bytes)
         ends = [event for event in events if event.error.code() == KafkaError._PARTITION_EOF]
         self._note(records, ends)
@@ -67,7 +67,7 @@ class AdaptiveQueue:
         return records, ends, is_all
 
     def notices(self) -> Iterator[Notice]:
-        """What the consumers have to tell besides; their callbacks run here."""
+        """Further events of the consumers; their callbacks run here."""
         yield from self._narrow.notices()
         if self._wide is not None and (any(self._wide[1].notices()) or self._is_broken):
             self._narrow_down()

@@ -1,4 +1,4 @@
-"""Records as they come in, and when."""
+"""Arrival times of records."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from transports.kafka.config import KafkaConfig
 def stamped_and_received(
     config: KafkaConfig, partitions: Mapping[str, Iterable[int]], seconds: float
 ) -> Iterator[tuple[float, float]]:
-    """Of each record that comes within so many seconds: when a broker stamped it, and when it was here.
+    """The broker's timestamp and the time of arrival of each record that arrives within `seconds`.
 
-    Both in seconds since the epoch; records that bear the time of their producer are left out.
+    Both in seconds since the epoch; records with a timestamp of their producer are left out.
     """
     places = [TopicPartition(topic, each, OFFSET_END) for topic, numbers in partitions.items() for each in numbers]
     deadline = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""What Kafka's brokers say of their topics; and where they say nothing, why not."""
+"""Metadata of Kafka's brokers and topics; and the reason when no broker answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contracts.suggestions import did_you_mean
 _SECONDS: Final = 10.0
 _REACH_SECONDS: Final = 2.0
 _FIRST_LOOK_SECONDS: Final = 0.5
-_LONGEST_LOOK_SECONDS: Final = 1.0  # signals wait for the end of a look
+_LONGEST_LOOK_SECONDS: Final = 1.0  # a signal is handled between two polls
 _AFTER: Final = re.compile(r" \(after \d+ms in state .*\)$")
 _REMEDIES: Final = {
     KafkaError._AUTHENTICATION: "correct sasl.mechanism, sasl.username and sasl.password in bus.kafka.options",
@@ -28,20 +28,20 @@ _REMEDIES: Final = {
 
 
 class Unreachable(MdpError):  # noqa: N818 - says what is wrong
-    """No broker gives an answer; one line says why and what to do."""
+    """No broker answers; one line says why and what to do."""
 
     passes = True
 
 
 class Refused(Unreachable):
-    """A broker and we do not trust each other; asking again would not help."""
+    """A broker rejects our credentials, or we reject its certificate; a retry would not help."""
 
     passes = False
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic that there is."""
+    """An existing topic."""
 
     partitions: tuple[int, ...]
     replication: int
@@ -49,7 +49,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What the brokers know."""
+    """Metadata of the cluster."""
 
     id: str
     brokers: int
@@ -57,10 +57,10 @@ class Cluster:
 
 
 def cluster(client: Mapping[str, Any]) -> Cluster:
-    """The brokers and all their topics.
+    """Returns the brokers and all their topics.
 
     Raises:
-        Refused: a password or a certificate is not accepted, or there can be no client with these options.
+        Refused: a password or a certificate is not accepted, or these options make no valid client.
         Unreachable: no broker answers.
     """
     found = metadata(client)
@@ -75,12 +75,12 @@ def _topic(found: TopicMetadata) -> Topic:
 
 
 def metadata(client: Mapping[str, Any], topic: str | None = None) -> ClusterMetadata:
-    """What the brokers know of one topic, or of all.
+    """Returns the brokers' metadata of one topic, or of all.
 
-    A broker that does not answer is given ten seconds. That a password or a certificate was refused is told at once.
+    Waits ten seconds for a broker that does not answer; a refused password or certificate is raised at once.
 
     Raises:
-        Refused: a password or a certificate is not accepted, or there can be no client with these options.
+        Refused: a password or a certificate is not accepted, or these options make no valid client.
         Unreachable: no broker answers.
     """
     said: list[KafkaError] = []
@@ -90,7 +90,7 @@ def metadata(client: Mapping[str, Any], topic: str | None = None) -> ClusterMeta
         try:
             return admin.list_topics(topic, timeout=look) if topic else admin.list_topics(timeout=look)
         except KafkaException as error:
-            admin.poll(0)  # hands over what the client has said meanwhile
+            admin.poll(0)  # serves the client's error callbacks
             refusal = _refusal(said)
             if refusal is not None:
                 raise Refused(_refused(client, refusal)) from None
@@ -100,7 +100,7 @@ def metadata(client: Mapping[str, Any], topic: str | None = None) -> ClusterMeta
 
 
 def nearest(client: Mapping[str, Any], topic: str, error: KafkaError) -> str:
-    """`; did you mean …?` with a topic that there is, if the error is that there is none of this name."""
+    """`; did you mean …?` with an existing topic, if the error is that the topic does not exist; else empty."""
     if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
         return ""
     try:
@@ -114,13 +114,11 @@ def _admin(client: dict[str, Any]) -> AdminClient:
     try:
         return AdminClient(client)
     except KafkaException as error:
-        raise Refused(
-            f"there can be no connection to Kafka: {error.args[0].str()}; correct bus.kafka.options"
-        ) from None
+        raise Refused(f"cannot create a Kafka client: {error.args[0].str()}; correct bus.kafka.options") from None
 
 
 def _refusal(said: list[KafkaError]) -> KafkaError | None:
-    """Why no broker is left to hope for, if that is so."""
+    """The reason if every broker has refused us."""
     if not any(error.code() == KafkaError._ALL_BROKERS_DOWN for error in said):
         return None
     return next((error for error in reversed(said) if error.code() in _REMEDIES), None)
@@ -128,25 +126,25 @@ def _refusal(said: list[KafkaError]) -> KafkaError | None:
 
 def _refused(client: Mapping[str, Any], refusal: KafkaError) -> str:
     reason = _AFTER.sub("", refusal.str())
-    return f"no connection to Kafka at {client['bootstrap.servers']}: {reason}; {_REMEDIES[refusal.code()]}"
+    return f"cannot connect to Kafka at {client['bootstrap.servers']}: {reason}; {_REMEDIES[refusal.code()]}"
 
 
 def _silent(client: Mapping[str, Any], said: list[KafkaError], last: KafkaError) -> str:
     known = [error for error in said if error.code() != KafkaError._ALL_BROKERS_DOWN]
     reason = _AFTER.sub("", (known[-1] if known else last).str())
-    # A broker that wants another protocol hangs up without a word.
+    # A broker that expects another protocol closes the connection without an error.
     remedy = "" if known else ", or bus.kafka.options if it asks for TLS or a password"
     where = client["bootstrap.servers"]
     return f"no Kafka broker answers at {where}: {reason}; start it, or set bus.kafka.brokers{remedy}"
 
 
 class Reach:
-    """Asks the brokers who they are, within two seconds; each call raises Unreachable when they do not answer.
+    """Describes the cluster within two seconds; a call raises Unreachable if no broker answers.
 
-    It names no topic: brokers that make topics by themselves would make one anew that has been deleted.
+    The request names no topic: brokers that create topics automatically would create a deleted one again.
 
-    The client is kept between calls, but not after a failure: one that knew a broker before it was restarted may be
-    refused for ever.
+    The client is kept between calls, but not after a failure: one from before a broker's restart may be refused for
+    ever.
     """
 
     def __init__(self, client: Mapping[str, Any]) -> None:

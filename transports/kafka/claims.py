@@ -1,10 +1,10 @@
-"""Who may write the outputs of a source partition: one writer at a time, however many believe that they may.
+"""Ownership of a source partition's outputs: one writer at a time, however many processes believe they own it.
 
-A writer is a transactional producer whose id nobody has had before. It writes for many partitions, so its id cannot say
-which; that is what claims are for. The claim of a partition names its writer. It is kept as a committed offset's
-metadata, and is only ever changed in a transaction of the claimant: a producer whose transactional id is the
-partition's own. So of several that take a partition over, all but the last are fenced before they have it, and whoever
-has it knows whom to fence. docs/delivery.md says why this suffices.
+A writer is a transactional producer with a unique, new transactional id. It writes for many partitions, so its id does
+not identify them; claims do. The claim of a partition names its writer. It is stored as the metadata of a committed
+offset, and is changed only in a transaction of the claimant: a producer whose transactional id belongs to the
+partition. So when several processes take a partition over, all but the last are fenced before they own it, and the
+last knows which writer to fence. docs/delivery.md explains why this suffices.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _T = TypeVar("_T")
 
 _SECONDS: Final = 30.0
 _AT_ONCE: Final = 32
-_AHEAD_OF_ALL: Final = 2**62  # as an offset: lag tools must not take a claim for a reader that is behind
+_AHEAD_OF_ALL: Final = 2**62  # as an offset: lag tools must not see a lagging reader in a claim
 _PRODUCER: Final[dict[str, ClientOption]] = {
     **EAGER,
-    "retry_backoff_ms": 5,  # the broker asks for patience when one transaction follows another at once
+    "retry_backoff_ms": 5,  # the broker asks for a retry when one transaction directly follows another
 }
 
 
 class ForgedClaim(MdpError):  # noqa: N818 - says what is wrong
-    """A claim that this program has not written."""
+    """A claim that was not written by this program."""
 
 
 class Takeover:
     """Takes partitions over for a new writer, in four steps, each of all partitions at once.
 
-    `lock`, `fence` and `claim` come in this order; then what the former writers have committed can be read back, as no
-    more will follow. A takeover that stops on its way leaves the partitions without a writer, and can be done again.
+    `lock`, `fence` and `claim` are called in this order; then the former writers' commits can be read back, as no more
+    can follow. An interrupted takeover leaves the partitions without a writer, and can be repeated.
 
-    Every step raises KafkaException: if it is that of a fenced producer, another takeover has begun since; and `lock`
-    raises ForgedClaim.
+    Every step raises KafkaException: that of a fenced producer if another takeover has begun since. `lock` also raises
+    ForgedClaim.
     """
 
     def __init__(self, config: KafkaConfig, identity: Identity, partitions: Sequence[int]) -> None:
@@ -56,7 +56,7 @@ class Takeover:
             config.client(
                 group_id=identity.claims_group,
                 enable_auto_commit=False,
-                isolation_level="read_committed",  # and a claim that is being made is waited for
+                isolation_level="read_committed",  # waits for a claim that is being written
                 **EAGER,
             )
         )
@@ -69,9 +69,9 @@ class Takeover:
         self._claims.close()
 
     def lock(self) -> dict[int, str]:
-        """Fences all other claimants; the writer of each partition that has one.
+        """Fences all other claimants; returns the writer of each partition that has one.
 
-        So it does to a writer of earlier versions of mdp, which wrote as the claimant does now.
+        This also fences a writer of earlier versions of mdp, which wrote under the claimant's id.
         """
         _each(self._begin, self._claimants.values())
         claims = connected(self._claims, self._identity.topic).committed(self._places(), timeout=_SECONDS)
@@ -84,13 +84,13 @@ class Takeover:
         return former
 
     def fence(self, writers: Iterable[str]) -> None:
-        """Aborts what these writers have under way, and lets them begin nothing more."""
+        """Aborts the open transactions of these writers and keeps them from beginning new ones."""
         _each(self._begin, map(self._producer, set(writers)))
 
     def writer(self, **options: ClientOption) -> tuple[str, Producer]:
-        """A new writer, and its transactional id. It has begun already: a claim must not name one that still could.
+        """Returns a new, initialized writer and its transactional id.
 
-        Otherwise it would be able to begin after it was fenced, and so to undo that.
+        It must be initialized before a claim names it: a writer that initializes after it was fenced undoes the fence.
         """
         name = f"{self._identity.writers_prefix}{uuid.uuid4().hex}"
         producer = self._producer(name, **options)
@@ -98,7 +98,7 @@ class Takeover:
         return name, producer
 
     def claim(self, writer: str) -> None:
-        """Names the writer of all the partitions."""
+        """Records the writer as that of all the partitions."""
         group = self._claims.consumer_group_metadata()
 
         def commit(place: TopicPartition) -> None:
@@ -110,12 +110,12 @@ class Takeover:
         _each(commit, self._places(_AHEAD_OF_ALL, writer))
 
     def _check(self, partition: int, writer: str) -> None:
-        """Whom a claim names is fenced, and so must not be a stranger, whoever has written the claim."""
+        """A writer named by a claim gets fenced, so it must be one of this flow, whoever has written the claim."""
         if not writer.startswith(self._identity.writers_prefix):
             raise ForgedClaim(
                 f"the consumer group {self._identity.claims_group} names {writer!r} as the writer of "
-                f"{self._identity.topic}[{partition}], which is no writer of this flow",
-                "let nobody else commit to that group, and delete it while no worker runs",
+                f"{self._identity.topic}[{partition}], which is not a writer of this flow",
+                "allow no other client to commit to that group, and delete the group while no worker runs",
             )
 
     def _places(self, offset: int = -1, metadata: str = "") -> list[TopicPartition]:
@@ -125,15 +125,15 @@ class Takeover:
         return Producer(self._config.client(transactional_id=transactional_id, **_PRODUCER, **options))
 
     def _begin(self, producer: Producer) -> None:
-        """Fences the former producer of its id, and aborts the transaction of that one."""
+        """Fences the former producer of its id and aborts that one's transaction."""
         connected(producer, self._identity.topic).init_transactions(_SECONDS)
 
 
 def _each(call: Callable[[_T], None], items: Iterable[_T]) -> None:
-    """Calls with each of them at once: all of it is waiting for the broker.
+    """Calls `call` with all items concurrently: the calls only wait for the broker.
 
     Raises:
-        KafkaException: the first of those raised, all calls having ended.
+        KafkaException: the first of those raised, after all calls have ended.
     """
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         for _ in threads.map(call, items):

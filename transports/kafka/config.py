@@ -1,4 +1,4 @@
-"""Where the bus is and what its topics are called: what every step that talks to Kafka has to agree on."""
+"""The brokers and the topics' names: shared by every step that uses Kafka."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class KafkaConfig(BaseModel):
     @field_validator("options", mode="before")
     @classmethod
     def _as_text(cls, options: Any) -> Any:
-        """YAML reads some values as numbers; librdkafka takes text for all."""
+        """Turns values that YAML reads as numbers into strings, as librdkafka takes strings only."""
         if not isinstance(options, dict):
             return options
         return {name: _text(value) for name, value in options.items()}
@@ -79,7 +79,7 @@ class KafkaConfig(BaseModel):
     @field_validator("start")
     @classmethod
     def _is_a_start(cls, start: str) -> str:
-        """What is said in relation to now is a time from here on, the same for all partitions."""
+        """Resolves a time relative to now once, so that it is the same for all partitions."""
         if start in ("earliest", "latest", "group"):
             return start
         return format_timestamp(parse_moment(start, time.time_ns()))
@@ -90,6 +90,6 @@ class KafkaConfig(BaseModel):
         return {
             **given,
             "bootstrap.servers": self.brokers,
-            "log_level": 2,  # what goes wrong is reported by us, once, and not by each client's own log
+            "log_level": 2,  # errors are reported by mdp, once, rather than by each client's own log
             **{name.replace("_", "."): value for name, value in more.items()},
         }

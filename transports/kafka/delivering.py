@@ -1,4 +1,4 @@
-"""Records handed to a client and acknowledged, before anything else is done with it."""
+"""Appends records and waits for their acknowledgement."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class OutgoingRecord(NamedTuple):
 
 
 def append(config: KafkaConfig, topic: str, records: Sequence[OutgoingRecord]) -> None:
-    """Appends all of them outside of any transaction, by a producer for the occasion.
+    """Appends all records outside of any transaction, by a temporary producer.
 
     Raises:
-        KafkaUnavailable: not all were acknowledged; those that were come again if it is called again.
-        RecordTooLarge, Forbidden: the topic does not take them.
+        KafkaUnavailable: not all were acknowledged; a retry appends the acknowledged ones a second time.
+        RecordTooLarge, Forbidden: the topic does not accept them.
     """
     producer = Producer(config.client(enable_idempotence=True))
     with translated():
@@ -38,10 +38,10 @@ def append(config: KafkaConfig, topic: str, records: Sequence[OutgoingRecord]) -
 
 
 def deliver(producer: Producer, topic: str, records: Sequence[OutgoingRecord]) -> list[int]:
-    """Appends the records, and waits until the broker has them; their offsets.
+    """Appends the records, waits until the broker has acknowledged them, and returns their offsets.
 
     Raises:
-        KafkaException: the broker has not, or not all.
+        KafkaException: not all records were acknowledged.
     """
     produce, places = backpressured(producer), _Places()
     for number, record in enumerate(records):
@@ -53,7 +53,7 @@ def deliver(producer: Producer, topic: str, records: Sequence[OutgoingRecord]) -
 
 
 class _Places:
-    """Where records have come to lie."""
+    """The offsets at which records were appended."""
 
     def __init__(self) -> None:
         self._offsets: dict[int, int] = {}
@@ -64,7 +64,7 @@ class _Places:
         self._offsets[number] = message.offset() or 0
 
     def offsets(self) -> list[int]:
-        """In the order of the records."""
+        """The offsets in the order of the records."""
         if self._failure is not None:
             raise KafkaException(self._failure)
         return [offset for _, offset in sorted(self._offsets.items())]

@@ -1,4 +1,4 @@
-"""Asks the broker, again and again, where each partition ends: silence is only what the broker has confirmed."""
+"""Polls the broker for the end offset of each partition: a partition is quiet only if the broker has confirmed it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from telemetry.outage import Outage
 from transports.kafka.config import KafkaConfig
 
 _CONFIRMATIONS_PER_TIMEOUT: Final = 4
-_LONGEST_SECONDS: Final = 5.0  # so that an outage is noticed also where the flow is held back and reads nothing
+_LONGEST_SECONDS: Final = 5.0  # so that an outage is noticed even while backpressure keeps the flow from reading
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """At `asked_at` a partition ended at `end`; the broker had answered without a break since `unbroken_since`.
+    """At `asked_at` a partition ended at `end`; the broker had answered without interruption since `unbroken_since`.
 
     Times are nanoseconds of the monotonic clock.
     """
@@ -35,7 +35,8 @@ class Confirmation:
 class EndOffsets:
     """A background thread that keeps the latest confirmation of each partition.
 
-    An answer that fails, or comes later than the silence to be measured, breaks the chain: an outage is not silence.
+    A request that fails, or takes longer than the idle time to be measured, restarts the chain: an outage is not
+    silence.
     """
 
     config: KafkaConfig
@@ -72,7 +73,7 @@ class EndOffsets:
             if asked_at - answered_at > self.timeout_ns:
                 unbroken_since = asked_at
             ends = self._ask(admin, self._partitions)
-            if ends is None:  # a client that knew a broker before it was restarted may be refused for ever
+            if ends is None:  # a client from before a broker's restart may be refused for ever
                 admin = AdminClient(self.config.client())
             else:
                 self.outage.end()
@@ -91,10 +92,10 @@ class EndOffsets:
         except KafkaException as error:
             self.outage.begin(error.args[0].str())
             return None
-        # Raised here, a failure would hold this frame and be held by it, and with it the client and its threads.
+        # An exception raised here would form a reference cycle with this frame, and keep the client and its threads.
         failure = next(filter(None, [future.exception() for future in futures.values()]), None)
         ends = {} if failure else {place.partition: future.result().offset for place, future in futures.items()}
-        if failure or min(ends.values(), default=0) < 0:  # no error, but no offset either: a broker that hangs
+        if failure or min(ends.values(), default=0) < 0:  # a hanging broker returns neither an error nor an offset
             self.outage.begin(failure.args[0].str() if failure else "the broker does not answer")
             return None
         return ends

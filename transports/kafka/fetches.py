@@ -1,9 +1,9 @@
-"""How large fetches are, and what has become of them.
+"""Limits on the size of fetches, and statistics of their answers.
 
-librdkafka unpacks all of a broker's answer before it looks how much it holds. An answer is as large as
-`fetch.max.bytes`, or it is one batch of a producer that is larger. A zstd batch may become as large as
-`receive.message.max.bytes`, 30,000 times what it was; batches of other codecs become a thousand times as large at most.
-So a fetch may be large where no batch may become large, and has to be small where one may.
+librdkafka decompresses all of a broker's answer before it checks the size. An answer holds up to `fetch.max.bytes`, or
+one producer batch that is larger. A zstd batch may decompress to `receive.message.max.bytes`, 30,000 times its size;
+batches of other codecs to a thousand times theirs at most. So a fetch may be large where no batch can grow large, and
+must be small where one can.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import msgspec
 
 from transports.kafka.config import ClientOption
 
-# One batch that becomes 100 MB, or some that become less together; a batch of any size can be read.
-# `max.partition.fetch.bytes` is no bound: the client doubles it whenever an answer holds nothing but records of aborted
+# One batch that decompresses to 100 MB, or several to less together; a batch of any size can be read.
+# `max.partition.fetch.bytes` is not a bound: the client doubles it whenever an answer holds only records of aborted
 # transactions.
 NARROW: Final[dict[str, ClientOption]] = {"fetch_max_bytes": 2_048, "message_max_bytes": 2_048}
 
-# 64 KB become 110 MB at most, as a batch of less than 80 bytes becomes no more than 128 KiB. One that becomes more is
-# reported as unreadable, and one that is larger as it is ends the connection.
+# 64 KB decompress to 110 MB at most, as a batch of less than 80 bytes yields no more than 128 KiB. A batch that would
+# exceed that is reported as unreadable, and one that exceeds it compressed closes the connection.
 WIDE: Final[dict[str, ClientOption]] = {
     "fetch_max_bytes": 65_536,
     "message_max_bytes": 65_536,
     "receive_message_max_bytes": 131_072,
 }
 
-# Of a command that reads a topic and does little else: 32 KB become 1 GB at most.
+# For a command that reads a topic and does little else: 32 KB decompress to 1 GB at most.
 MODERATE: Final[dict[str, ClientOption]] = {"fetch_max_bytes": 32_768, "message_max_bytes": 32_768}
 
-_MOST_BYTES: Final = 65_536  # of records in an answer: with more of them, answers are few
-_LEAST_ANSWERS: Final = 20  # a second, of a partition that is behind: with fewer of them, they cost little
-_LEAST_AT_END: Final = 1_000  # of one that is not, and gains nothing but that
+_MOST_BYTES: Final = 65_536  # of records in an answer: with larger ones, answers are few
+_LEAST_ANSWERS: Final = 20  # per second, from a lagging partition: fewer of them cost little
+_LEAST_AT_END: Final = 1_000  # per second, from a partition at its end, where only their number matters
 
 
 class _Sizes(msgspec.Struct):
-    """Of the answers since the report before, unpacked, in bytes."""
+    """Decompressed sizes of the answers since the last report, in bytes."""
 
     max: int
     cnt: int
@@ -54,7 +54,7 @@ _decoder: Final = msgspec.json.Decoder(_Statistics)
 
 
 class Answers:
-    """What a consumer of one partition reports of the broker's answers, every second (STATISTICS.md of librdkafka)."""
+    """Statistics of the broker's answers to the consumer of one partition, each second (librdkafka's STATISTICS.md)."""
 
     def __init__(self) -> None:
         self.are_many_and_small = False
@@ -62,11 +62,11 @@ class Answers:
 
     @property
     def callbacks(self) -> dict[str, Any]:
-        """What a consumer is configured with so that it reports here."""
+        """Options of a consumer that reports here."""
         return {"statistics.interval.ms": 1_000, "stats_cb": self.report}
 
     def reach_the_end(self) -> None:
-        """There is no more to read for now."""
+        """Notes that the reader has reached the end of the partition."""
         self._have_reached_the_end = True
 
     def report(self, statistics: str) -> None:

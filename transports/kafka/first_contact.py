@@ -1,4 +1,4 @@
-"""The first connection of a Kafka client, made so that the next request need not wait for another."""
+"""The first connection of a Kafka client, opened early so that the next request does not wait for it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from transports.kafka.config import ClientOption
 _Client = TypeVar("_Client", Consumer, Producer)
 
 _SECONDS: Final = 30.0
-# To a coordinator a client connects at its second try, as it learns the address by the first.
+# A client reaches a coordinator at its second attempt, as the first yields the address.
 EAGER: Final[dict[str, ClientOption]] = {"reconnect_backoff_ms": 10}
 
 
 def connected(client: _Client, topic: str) -> _Client:
-    """The client, with a connection to a broker.
+    """Returns the client, connected to a broker.
 
-    Without one, librdkafka looks for coordinators and leaders only every half a second. The first answer may come from
-    the bootstrap address, a connection which is closed then; the second comes over one that stays.
+    Without a connection, librdkafka looks for coordinators and leaders only every half second. The first answer may
+    come over the bootstrap connection, which is closed afterwards; the second comes over one that stays open.
 
     Raises:
         KafkaException: no broker answers.

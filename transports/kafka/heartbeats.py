@@ -1,4 +1,4 @@
-"""Heartbeats: records that say that a provider had nothing to say."""
+"""Heartbeats: records that advance the event time of a provider without new events."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from transports.kafka.producing import backpressured
 
 
 class HeartbeatWriter:
-    """Appends heartbeats to the partition that they are about; does not wait for their acknowledgement.
+    """Appends heartbeats to the partition that they concern; does not wait for their acknowledgement.
 
-    One that is lost is due again.
+    A lost heartbeat is due again.
     """
 
     def __init__(self, config: KafkaConfig) -> None:
@@ -24,12 +24,12 @@ class HeartbeatWriter:
         self._produce(topic, heartbeat_record(provider, src_ts), None, partition)
 
     def poll(self) -> None:
-        """Lets the client tell of what has become of earlier ones."""
+        """Serves delivery reports of earlier heartbeats."""
         self._producer.poll(0)
 
 
 def heartbeat_record(provider: str, src_ts: int) -> bytes:
-    """The JSON of a heartbeat: event time of `provider` has come to `src_ts`, in nanoseconds."""
+    """The JSON of a heartbeat: the event time of `provider` has reached `src_ts`, in nanoseconds."""
     return msgspec.json.encode(
         {"ver": 1, "kind": "heartbeat", "provider": provider, "src_ts": format_timestamp(src_ts)}
     )

@@ -1,7 +1,7 @@
-"""Output topics that have lost their end: an unclean leader election, a mirror put back, a topic created again.
+"""Output topics that have lost their end: by an unclean leader election, a restored mirror, or a recreated topic.
 
-What a topic has acknowledged is there as long as it ends beyond it. That its retention has deleted records, all of them
-even, does not bring the end back.
+An acknowledged record is present as long as the topic's end offset is beyond it. Retention may delete records, even all
+of them, but never moves the end offset back.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _FOLLOWED_SECONDS: Final = 30.0  # Kafka's replica.lag.time.max.ms
 
 
 class Written(NamedTuple):
-    """The last record that a partition of an output topic has acknowledged: its offset there, and its cause."""
+    """The last acknowledged record in a partition of an output topic: its offset there, and its cause."""
 
     offset: int
     cause: Cause
 
 
 class Deliveries:
-    """Where the records of a transaction came to lie: the first and the last of each place."""
+    """The offsets of a transaction's records: the first and the last of each output partition."""
 
     def __init__(self) -> None:
         self.first: dict[Place, int] = {}
         self.last: dict[Place, int] = {}
 
     def note(self, error: KafkaError | None, message: Message) -> None:
-        """A delivery report; a failure is raised by the commit."""
+        """Takes a delivery report; the commit raises failures."""
         if error is None:
             place, offset = Place(str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
             self.first.setdefault(place, offset)
@@ -47,13 +47,13 @@ class Deliveries:
 
 
 def check_ends(config: KafkaConfig, identity: Identity, written: Mapping[Place, Written]) -> None:
-    """Makes sure that the output topics still have what they acknowledged.
+    """Checks that the output topics still have what they acknowledged.
 
     Raises:
-        SetBack: one has not, nor does it come back while its followers have time to catch up.
+        SetBack: one does not, and its end does not return while its followers have time to catch up.
         KafkaException: Kafka did not answer.
     """
-    # What is committed is there from its acknowledgement on, though a broker may not show it as such yet.
+    # Committed records exist from their acknowledgement on, though a broker may not show them as committed yet.
     options: dict[str, ClientOption] = {"isolation_level": "read_uncommitted", "reconnect_backoff_ms": 10}
     deadline: float | None = None
     with closing(Consumer(config.client(group_id=config.consumer_group, **options))) as consumer:
@@ -66,7 +66,7 @@ def check_ends(config: KafkaConfig, identity: Identity, written: Mapping[Place, 
 
 
 def _has_followers(config: KafkaConfig, places: Collection[Place]) -> bool:
-    """Whether there are any: a new leader shows what they have not fetched yet only once they have."""
+    """Whether there are followers: a new leader does not show records that they have not fetched yet."""
     topics = cluster(config.client()).topics
     return any(topics[place.topic].replication > 1 for place in places if place.topic in topics)
 
@@ -74,7 +74,7 @@ def _has_followers(config: KafkaConfig, places: Collection[Place]) -> bool:
 def lost_end(
     config: KafkaConfig, identity: Identity, written: Mapping[Place, Written], lost: Collection[Place]
 ) -> SetBack:
-    """What these places lack, by what can be read back from them.
+    """The loss of these output partitions, judged by what can be read back from them; None without a loss.
 
     Raises:
         KafkaException: Kafka did not answer.

@@ -1,6 +1,6 @@
-"""What librdkafka has fetched of a partition, by way of confluent-kafka's objects.
+"""What librdkafka has fetched from a partition, read as confluent-kafka's objects.
 
-The same as `transports.kafka.record_queue`, at several times the cost, for versions whose memory is not known.
+The same as `transports.kafka.record_queue`, at several times the cost, for versions with an unknown memory layout.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from contracts.record import Records
 
 _M = TypeVar("_M", bound=Sized)
 
-_STEP: Final = 16  # so many times more messages are taken at once, as long as they are small
+_STEP: Final = 16  # growth of the number of messages taken at once, as long as they are small
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something else than a record that a partition has to tell.
+    """An event of a partition that is not a record.
 
     Attributes:
-        offset: what it is about, such as the end of the partition.
+        offset: the offset it concerns, such as the end of the partition.
     """
 
     error: KafkaError
@@ -32,27 +32,27 @@ class Notice:
 
 
 class ObjectQueue:
-    """The records of one partition that `consumer` fetches once it has been told where to start."""
+    """The records of one partition that `consumer` fetches after `start_at`."""
 
     def __init__(self, consumer: Consumer, topic: str, partition: int) -> None:
         self._consumer, self._topic, self._partition = consumer, topic, partition
-        self._waiting: list[Message] = []  # taken from the consumer, and not read for want of room
+        self._waiting: list[Message] = []  # taken from the consumer, but beyond the limits of the last read
 
     def start_at(self, offset: int) -> None:
-        """Fetches from there on; what has been fetched before is dropped."""
+        """Fetches from `offset` on; drops what was fetched before."""
         self._waiting = []
         self._consumer.assign([TopicPartition(self._topic, self._partition, offset)])
 
     def stop(self) -> None:
-        """Fetches no more, until it is started again."""
+        """Stops fetching until the next `start_at`."""
         self._waiting = []
         self._consumer.unassign()
 
     def read(self, most: int, most_bytes: int) -> tuple[Records, list[Notice], bool]:
-        """What has been fetched, at most so many and so large, but one of any size; does not wait.
+        """Takes fetched records, at most `most` of `most_bytes` together, but at least one; does not wait.
 
         Returns:
-            The records, what else there was to tell, and whether this was all there is.
+            The records, other events, and whether nothing is left.
         """
         messages, fitting, is_all = fill(
             self._waiting,
@@ -68,7 +68,7 @@ class ObjectQueue:
         return Records.of(records), events, is_all and not self._waiting  # type: ignore[arg-type]
 
     def notices(self) -> Iterator[Notice]:
-        """Nothing: it comes with the records, and callbacks run where these are read."""
+        """Nothing: events come with the records, and callbacks run in `read`."""
         return iter(())
 
     def close(self) -> None:
@@ -78,12 +78,12 @@ class ObjectQueue:
 def fill(
     messages: _M, most: int, take: Callable[[int], _M], join: Callable[[_M, _M], _M], fitting: Callable[[_M], int]
 ) -> tuple[_M, int, bool]:
-    """Takes more messages until some do not fit, or there are no others.
+    """Takes more messages until some do not fit, or none are left.
 
-    What is taken makes room for the consumer to fetch more: so large ones are taken one by one.
+    Taking messages lets the consumer fetch more, so large ones are taken one by one.
 
     Returns:
-        The messages, how many of them fit, and whether there were no others.
+        The messages, how many of them fit, and whether none are left.
     """
     step, is_all = 1, False
     count = fitting(messages)
@@ -97,6 +97,6 @@ def fill(
 
 
 def _fitting(messages: list[Message], most: int, most_bytes: int) -> int:
-    """How many of the first messages are no more and no larger than that together; one always is."""
+    """How many messages from the first on stay within `most` and `most_bytes` together; at least one."""
     sizes = accumulate(len(message.value() or b"") + len(message.key() or b"") for message in messages[:most])
     return next((row for row, size in enumerate(sizes) if size > most_bytes and row > 0), min(len(messages), most))

@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from transports.kafka.source import KafkaSource
 
 _TIMEOUT: Final = 10.0
-_PART: Final = 4000  # records, with all that is made of them, that still fit a core's cache together
-_SMALL: Final = 2_000  # records that cost less in a batch of their own than they would if they waited for more
-_PATIENCE_SECONDS: Final = 0.25  # for that long, while no window is about to close
+_PART: Final = 4000  # records that fit a core's cache together with everything derived from them
+_SMALL: Final = 2_000  # records from which on a batch is cheaper than waiting for more
+_PATIENCE_SECONDS: Final = 0.25  # while no window is about to close
 _LEAST_PATIENCE_SECONDS: Final = 0.1
-_PIECES: Final = 64  # of suspects: three deaths tell one of a quarter of a million records
+_PIECES: Final = 64  # of the suspects: three deaths find one of a quarter of a million records
 _NO_END: Final = 2**63 - 1
 _POLL_SECONDS: Final = 0.003
-_SOON_SECONDS: Final = 0.001  # between two looks, when a window may close any moment
-_LATER_SECONDS: Final = 0.01  # when none will, or a partition brings nothing: to look costs as if it did
+_SOON_SECONDS: Final = 0.001  # between two polls, when a window may close at any moment
+_LATER_SECONDS: Final = 0.01  # when none will, or a partition is idle: an empty poll costs as much as a full one
 _QUIET_SECONDS: Final = 1.0
 _WAIT_IT_OUT: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
 _OUT_OF_LOG: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
@@ -52,13 +52,13 @@ _RECOVERY_SECONDS: Final = 30.0
 
 
 class Place(NamedTuple):
-    """Where a partition is read from, and the offset from which on what its records lead to is to be written."""
+    """The offset to read a partition from, and the first offset whose results are to be written."""
 
     next_offset: int
     write_from: int = 0
 
 
-Saved: TypeAlias = tuple[int, int, int]  # of a partition: the format of all saved state, and its Place
+Saved: TypeAlias = tuple[int, int, int]  # of a partition: the format version of the saved state, and its Place
 
 
 class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
@@ -79,18 +79,18 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         self._whereabouts = whereabouts.own()
         self._whereabouts.begin(partition, start)
         self._suspects = self._whereabouts.suspects(partition)
-        self._held: Records | None = None  # read, and waiting for more
-        self._left: Records | None = None  # read, and too much for the batch before
+        self._held: Records | None = None  # read, and held back for more
+        self._left: Records | None = None  # read, and too large for the last batch
         self._closing_times = source.closing_times() if source.closing_times else None
-        self._may_close = True  # whether what is read next may close a window
-        self._closes_at = 0.0  # when a window may close next, if events go on as they came
+        self._may_close = True  # whether the next records may close a window
+        self._closes_at = 0.0  # when a window may close next, at the present rate of events
         self._handed_on_at = 0.0
         self._last_appended = (0, 0)
         self._read_at = 0  # when the newest record was fetched
         self._awake: datetime | None = None
         self._reported = 0
         self._ahead_since: float | None = None
-        self._in_doubt = False  # whether the topic is still the one it was
+        self._in_doubt = False  # the topic may have been recreated
         self._counted_read = counted("read", self._read)
         group = source.config.consumer_group
         self._consumption = Consumption(source.topic, group)
@@ -107,7 +107,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         return None if latest is None else latest.end
 
     def _read(self) -> Iterable[tuple[str, MicroBatch]]:
-        """Fetches and decodes: one step, as each part of a fetch is decoded while it is warm."""
+        """Fetches and decodes in one step, as each part of a fetch is decoded while it is in the cache."""
         if self._source.stop.is_set() or (self._has_ended and not (self._held or self._left)):
             raise StopIteration
         parts = self._parts()
@@ -129,30 +129,30 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
 
     @property
     def _pause(self) -> timedelta:
-        """Until the next look: shorter and shorter as the end of a window comes nearer."""
+        """Time until the next poll: shorter as the close of a window comes nearer."""
         if time.monotonic() - self._handed_on_at >= _QUIET_SECONDS:
             return timedelta(seconds=_LATER_SECONDS)
         if self._closing_times is None:
             return timedelta(seconds=_POLL_SECONDS)
-        return timedelta(seconds=self._half_way_to_a_close(_SOON_SECONDS, _LATER_SECONDS))
+        return timedelta(seconds=self._half_time_to_close(_SOON_SECONDS, _LATER_SECONDS))
 
-    def _half_way_to_a_close(self, least: float, most: float) -> float:
-        """Seconds, within these bounds."""
+    def _half_time_to_close(self, least: float, most: float) -> float:
+        """Half the seconds until a window may close, within these bounds."""
         return min(max((self._closes_at - time.monotonic()) / 2, least), most)
 
     @property
     def _next(self) -> int:
-        """Everything before this offset has been handed on."""
+        """The next offset to emit: everything before it has been emitted."""
         waiting = self._left or self._held
         return int(waiting.offsets[0]) if waiting else self._read_to
 
     @property
     def _has_ended(self) -> bool:
-        """Whether all that a bounded run wants of it has been read."""
+        """Whether a bounded run has read its whole range of the partition."""
         return self._end is not None and self._read_to >= self._end
 
     def _parts(self) -> Iterator[Fetch]:
-        """What is there, at most a batch; nothing yet, if it is little and can wait."""
+        """Yields the available records, at most a batch; nothing while they are few and can wait."""
         if self._left:
             if self._next >= self._suspects.stop or self._whereabouts.are_suspects_written():
                 yield self._fetch(self._fitting(self._left, Room()))
@@ -169,7 +169,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
             elif len(records):
                 self._handed_on_at = time.monotonic()
                 if self._may_close:
-                    self._source.identity.ask()  # so that the answer is there when results of it are to be written
+                    self._source.identity.ask()  # so that the answer has arrived when results are to be written
                 if len(fit := self._fitting(records, unpacked)):
                     yield self._fetch(fit)
             if is_all or self._has_ended or self._left:
@@ -178,7 +178,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
 
     @property
     def _room(self) -> int:
-        """For how many records; suspects come in pieces, and only one of all partitions is in hand at a time."""
+        """How many records may be read; suspects come in pieces, one piece of all partitions at a time."""
         most, suspects = self._source.batch_size, self._suspects
         if self._read_to >= suspects.stop:
             return most
@@ -187,29 +187,29 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         return max(len(suspects) // _PIECES, 1) if self._whereabouts.are_suspects_written() else 0
 
     def _fitting(self, records: Records, unpacked: Room) -> Records:
-        """Those that do not become too much together, one in an empty room; the others are left for the next batch."""
+        """The first records within the budget when decoded, at least one; keeps the rest for the next batch."""
         count = fitting(records, unpacked)
         self._left = records.after(count) if count < len(records) else None
         return records.first(count)
 
     def _polled(self, most: int, most_bytes: int) -> tuple[Records, bool]:
-        """(records that have been fetched, whether these are all)."""
+        """Returns (fetched records, whether none are left)."""
         fetched, events, is_all = self._queue.read(most, most_bytes)
         records = self._before_end(fetched)
         if len(records):
             offset, appended_ms = _appended(records, -1)
             self._read_to = max(self._read_to, offset + 1)
             self._reading.read(appended_ms)
-        self._heed([*events, *self._queue.notices()])  # which may look for the log where the records end
+        self._handle([*events, *self._queue.notices()])  # may search for the log at the end of the records
         if len(records):
             self._settle_doubt()
         return records, is_all
 
     def _can_wait(self, records: Records, new: Records) -> bool:
-        """Whether nothing that could be seen depends on it when these are handed on.
+        """Whether holding these records back cannot delay a visible result.
 
-        Many small batches cost a core as much as few large ones of a hundred times the events. The first after a
-        pause does not wait.
+        Many small batches take as much CPU as a few large ones with a hundred times the events. The first batch after
+        a pause does not wait.
         """
         if self._closing_times is None or not len(records) or len(records) >= min(_SMALL, self._source.batch_size):
             self._may_close = True
@@ -219,12 +219,12 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         closes = self._may_close = self._closing_times.pass_one(new)
         if len(new):
             self._closes_at = time.monotonic() + self._closing_times.ahead_ns / 1e9
-        # What is there when a window closes is little, if some has been handed on shortly before.
-        patience = self._half_way_to_a_close(_LEAST_PATIENCE_SECONDS, _PATIENCE_SECONDS)
+        # A batch that closes a window is small if another one was emitted shortly before.
+        patience = self._half_time_to_close(_LEAST_PATIENCE_SECONDS, _PATIENCE_SECONDS)
         return not closes and time.monotonic() - self._handed_on_at < patience
 
     def _before_end(self, records: Records) -> Records:
-        """Without what came in after a bounded run had begun."""
+        """The records without those appended after a bounded run began."""
         if self._end is None or not len(records) or records.offsets[-1] < self._end:
             return records
         self._read_to = self._end
@@ -243,7 +243,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
             read_at=self._read_at,
         )
 
-    def _heed(self, events: list[Notice]) -> None:
+    def _handle(self, events: list[Notice]) -> None:
         for event in events:
             error = event.error
             self._in_doubt |= error.code() in _DOUBTFUL
@@ -263,7 +263,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
                 )
 
     def _step_over(self, event: Notice) -> None:
-        """Goes on after a batch that cannot be unpacked."""
+        """Skips a batch that cannot be unpacked."""
         if self._has_ended:
             return
         place = TopicPartition(self._source.topic, self._partition, self._read_to)
@@ -271,14 +271,14 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         self._queue.start_at(self._read_to)
 
     def _settle_doubt(self) -> None:
-        """The log answers again."""
+        """Notes that the log is readable again."""
         if self._in_doubt:
             self._source.identity.check()
         self._in_doubt, self._ahead_since = False, None
         self._source.outage.end()
 
     def _find_the_log(self) -> None:
-        """Records were deleted before they were read; or the broker, just back, does not yet know all it has."""
+        """Moves to a valid offset: records were deleted unread, or a restarted broker has not recovered its end yet."""
         place = TopicPartition(self._source.topic, self._partition)
         try:
             low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
@@ -296,12 +296,12 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         self._ahead_since = self._ahead_since or now
         if now - self._ahead_since > _RECOVERY_SECONDS:
             raise SourceError(
-                f"{self._source.topic}[{self._partition}] ends at offset {high}, and was read up to {self._read_to}: "
-                f"the topic has lost its end, or is another one; read it anew under another --name"
+                f"{self._source.topic}[{self._partition}] ends at offset {high}, but was read up to {self._read_to}: "
+                f"the topic has lost its end, or was recreated; read it from its beginning under another --name"
             )
 
     def _confirmed_quiet(self) -> Quiet | None:
-        """What the broker last confirmed, once, if everything up to there has been read."""
+        """The broker's last confirmation, once, if everything up to its end offset has been read."""
         latest = self._source.ends.latest(self._partition) if self._source.ends else None
         if latest is None or latest.asked_at <= self._reported or self._next < latest.end:
             return None
@@ -312,7 +312,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         return self._awake
 
     def snapshot(self) -> Saved:
-        """The next offset; also committed to the consumer group, for the eyes of lag tools only."""
+        """The next offset; it is also committed to the consumer group, for lag tools only."""
         if not self._source.bounds.is_span:
             place = TopicPartition(self._source.topic, self._partition, self._next)
             self._consumer.commit(offsets=[place], asynchronous=True)
@@ -326,5 +326,5 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
 
 
 def _appended(records: Records, index: int) -> tuple[int, int]:
-    """The offset of one of them, and the milliseconds of its timestamp."""
+    """The offset of a record, and its timestamp in milliseconds."""
     return int(records.offsets[index]), int(records.times_ms[index])

@@ -1,4 +1,4 @@
-"""Which partition a symbol lives on: Kafka's default for keyed records, so that producers in any language agree."""
+"""The partition of a symbol: Kafka's default for keyed records, so that producers in any language agree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Partitioner:
         self._known: dict[str, int] = {}
 
     def assign(self, symbols: pl.Series) -> pl.Series:
-        """Partition of each symbol; a record without one has no order to keep and goes to partition 0."""
+        """Partition of each symbol; a record without a symbol needs no order and goes to partition 0."""
         distinct = symbols.unique()
         assigned = [0 if symbol is None else self._partition(symbol) for symbol in distinct]
         return symbols.replace_strict(distinct, assigned, return_dtype=pl.Int64)

@@ -34,15 +34,15 @@ _CONFIG: Final[dict[str, Any]] = {
     "queue.buffering.max.messages": 500_000,
     "queue.buffering.max.kbytes": 262_144,
     "message.timeout.ms": 60_000,
-    # Reports of success would cost a call each; what is neither queued nor reported as failed has been acknowledged.
+    # Each report of success would cost a call; a record neither queued nor reported as failed is acknowledged.
     "delivery.report.only.error": True,
-    # What goes wrong is raised as an error of one line.
+    # Failures are raised as one-line errors.
     "log_level": 0,
 }
 
 
 class ProduceError(MdpError):
-    """Kafka is out of reach, or did not take what it was given."""
+    """Kafka is unreachable, or did not accept records."""
 
 
 def produce(
@@ -54,14 +54,14 @@ def produce(
     *,
     sender: Sender | None = None,
 ) -> Sent:
-    """Send OUTGOING frames to `topic` and return the account of what Kafka acknowledged: all of it.
+    """Send OUTGOING frames to `topic` and return the account of the records: all are acknowledged.
 
     Args:
-        chunks: what to send, in order; `pacing` releases them in time, and ends them on a stop.
+        chunks: the frames in order; `pacing` releases them on time and ends them on a stop.
         producer_config: librdkafka properties, `bootstrap.servers` at least.
         topic: an existing topic.
         encoding: of the events; rows with `raw` bytes go out as they are.
-        on_progress: called after every chunk with what has been handed over so far.
+        on_progress: called after every chunk with the account so far.
         sender: as whom events are sent, in the headers of their records; without one these have no such headers, which
             cost several times what all else does where each event is a record. Rows with `raw` bytes have none anyway.
 
@@ -82,7 +82,7 @@ def produce(
 
 
 class _Delivery:
-    """A producer that knows what became of its records."""
+    """A producer that tracks the delivery of its records."""
 
     def __init__(self, producer_config: Mapping[str, Any], topic: str, sender: Sender | None) -> None:
         self._client = producer_config
@@ -135,7 +135,7 @@ class _Delivery:
         target = self._partitioner.assign(events["symbol"]).alias("partition")
         for rows in events.with_columns(target).partition_by("partition"):
             values = encode(rows, encoding, _ARROW_ROWS)
-            # The symbol of the first row stands for all: they share its partition.
+            # The first row's symbol is the key for all: they share its partition.
             symbols = pl.Series(rows["symbol"].head(1).to_list() * len(values), dtype=pl.String)
             self._enqueue(symbols, values, self._headers(rows.gather_every(_ARROW_ROWS), values, encoding))
 
@@ -156,7 +156,7 @@ class _Delivery:
             try:
                 produce_record(value, key, partition, headers=its_headers)
             except KafkaException as error:
-                raise ProduceError(f"Kafka takes no record of {len(value)} bytes: {error.args[0].str()}") from error
+                raise ProduceError(f"cannot send a record of {len(value)} bytes: {error.args[0].str()}") from error
 
     def _partitions(self) -> int:
         try:
@@ -165,17 +165,17 @@ class _Delivery:
             raise ProduceError(str(error)) from None
         if metadata.error is not None:
             remedy = brokers.nearest(self._client, self._topic, metadata.error) or "; create it first"
-            raise ProduceError(f"topic {self._topic} cannot be written to: {metadata.error.str()}{remedy}")
+            raise ProduceError(f"cannot write to topic {self._topic}: {metadata.error.str()}{remedy}")
         return len(metadata.partitions)
 
     def _check(self) -> None:
         failed = self._failures
         if failed.count:
             raise ProduceError(
-                f"Kafka did not acknowledge {failed.count} records of topic {self._topic} or more: {failed.reason}; "
-                "sending all of it again is safe where events have an event_id or a seq, as repeated ones are dropped"
+                f"Kafka did not acknowledge at least {failed.count} records of topic {self._topic}: {failed.reason}; "
+                "sending all of them again is safe if events have an event_id or a seq, as duplicates are dropped"
             )
 
 
 def _ignore(_: KafkaError) -> None:
-    """Connections come and go; what counts is whether records are delivered."""
+    """Ignores errors of connections, which come and go: only the delivery of records counts."""

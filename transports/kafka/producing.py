@@ -1,7 +1,7 @@
-"""Handing records to a Kafka client, which has room for only so many at once.
+"""Backpressure of a Kafka client, whose queue is bounded.
 
-Where it is full, `produce` of the client raises. All that this program produces goes through here instead: whoever
-produces is held back until the client has sent some.
+When the queue is full, the client's `produce` raises. All producing code uses this module instead, which blocks until
+the client has sent some records.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _FULL_SECONDS: Final = 0.05
 
 
 class Failures:
-    """What delivery reports tell of records that were not acknowledged; `note` is the client's `on_delivery`."""
+    """Delivery reports of records that were not acknowledged; `note` is the client's `on_delivery`."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.reason = ""  # of the last one
+        self.reason = ""  # of the last failure
 
     def note(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
@@ -27,15 +27,15 @@ class Failures:
             self.reason = error.str()
 
 
-def backpressured(producer: Producer, heed: Callable[[], None] | None = None) -> Callable[..., None]:
-    """`producer.produce`, which waits while there is no room; it takes the same arguments.
+def backpressured(producer: Producer, check: Callable[[], None] | None = None) -> Callable[..., None]:
+    """Returns `producer.produce`, with the same arguments, but waiting while the queue is full.
 
     Args:
         producer: the client; its callbacks may run meanwhile.
-        heed: called between two looks; raises where it is no use to wait any longer.
+        check: called between two attempts; raises if further waiting is useless.
 
     Raises:
-        KafkaException: the client does not take the record, as it is larger than all its room, say.
+        KafkaException: the client does not accept the record, for example because it is larger than the whole queue.
     """
 
     def produce(*args: Any, **more: Any) -> None:
@@ -48,7 +48,7 @@ def backpressured(producer: Producer, heed: Callable[[], None] | None = None) ->
                     raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)) from error
             was_empty = not len(producer)
             producer.poll(_FULL_SECONDS)
-            if heed is not None:
-                heed()
+            if check is not None:
+                check()
 
     return produce

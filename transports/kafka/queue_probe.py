@@ -1,4 +1,4 @@
-"""Whether records can be read out of librdkafka's memory with what is installed here: tried once, and remembered."""
+"""Tests once whether the installed versions allow reading records from librdkafka's memory, and caches the result."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from confluent_kafka import cimpl
 from native import librdkafka
 from native.code_cache import folders
 
-CHOICE: Final = "MDP_RECORD_QUEUE"  # `objects` chooses the way that is always there
+CHOICE: Final = "MDP_RECORD_QUEUE"  # `objects` selects the way that always works
 _SECONDS: Final = 20.0
 
 
 @cache
 def refusal() -> str | None:
-    """Why they cannot, or shall not; None where they can."""
+    """Why records cannot, or must not, be read from memory; None if they can."""
     if os.environ.get(CHOICE) == "objects":
-        return f"{CHOICE}=objects says so"
+        return f"{CHOICE}=objects is set"
     name = f"librdkafka-{_installed()}.ok"
     if any((folder / name).exists() for folder in folders()):
         return None
-    reason = _tried()
+    reason = _run_probe()
     if reason is None:
         _remember(name)
     return reason
 
 
 def version() -> str:
-    """Of librdkafka."""
+    """The version of librdkafka."""
     return str(confluent_kafka.libversion()[0])
 
 
 def _installed() -> str:
-    """A digest of what the answer depends on."""
+    """A digest of what the result depends on."""
     file = Path(str(cimpl.__file__)).stat()
     versions = (confluent_kafka.__version__, confluent_kafka.libversion(), sys.version, file.st_size, file.st_mtime_ns)
     return hashlib.sha256(repr(versions).encode()).hexdigest()[:32]
 
 
-def _tried() -> str | None:
+def _run_probe() -> str | None:
     version = f"confluent-kafka {confluent_kafka.__version__}"
     command = [sys.executable, "-P", str(librdkafka.__file__)]
     try:
-        tried = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603
+        probe = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{version} could not be tried: {error}"
-    if tried.returncode == 0:
+        return f"{version} could not be tested: {error}"
+    if probe.returncode == 0:
         return None
-    lines = tried.stderr.strip().splitlines()
-    return f"{version} is not as it is known: {lines[-1] if lines else f'it ended with {tried.returncode}'}"
+    lines = probe.stderr.strip().splitlines()
+    return f"{version} has an unknown memory layout: {lines[-1] if lines else f'exit status {probe.returncode}'}"
 
 
 def _remember(name: str) -> None:

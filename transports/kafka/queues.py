@@ -1,4 +1,4 @@
-"""How records come out of librdkafka: out of its memory, where that is known, or as objects."""
+"""Chooses how records are read from librdkafka: from its memory if the layout is known, else as objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger("mdp.sources")
 
 
 class PartitionQueue(Protocol):
-    """What is fetched of one partition; `transports.kafka.record_queue` says more."""
+    """The fetched records of one partition; see `transports.kafka.record_queue`."""
 
     def start_at(self, offset: int) -> None: ...
     def stop(self) -> None: ...
@@ -27,15 +27,15 @@ class PartitionQueue(Protocol):
 
 
 def open_queue(consumer: Consumer, topic: str, partition: int) -> PartitionQueue:
-    """Of a partition that nobody else reads with this consumer."""
-    _say_once()
+    """Opens the queue of a partition that nothing else reads with this consumer."""
+    _warn_once()
     return _KIND(consumer, topic, partition)
 
 
 @cache
-def _say_once() -> None:
+def _warn_once() -> None:
     if (reason := refusal()) is not None:
-        log.warning("records of Kafka are read as objects, at several times the cost: %s", reason)
+        log.warning("Kafka records are read as objects, at several times the cost: %s", reason)
 
 
 def _kind() -> Callable[[Consumer, str, int], PartitionQueue]:
@@ -46,4 +46,4 @@ def _kind() -> Callable[[Consumer, str, int], PartitionQueue]:
     return RecordQueue
 
 
-_KIND: Final = _kind()  # chosen here, so that a process that is forked has all of it loaded
+_KIND: Final = _kind()  # chosen at import, so that a forked process has it loaded

@@ -1,4 +1,4 @@
-"""Records into a topic as they are: bytes, key, headers and partition given by the caller, every one acknowledged."""
+"""Unchanged records into a topic: the caller gives bytes, key, headers and partition; every one is acknowledged."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _FLUSH_SECONDS: Final = 1.0
 
 
 class RawProducer:
-    """Leaving its context waits until all records are acknowledged.
+    """A producer of unchanged records; leaving its context waits until all are acknowledged.
 
     Raises:
-        ProduceError: Kafka did not take a record.
+        ProduceError: Kafka did not accept a record.
     """
 
     def __init__(self, config: KafkaConfig, topic: str) -> None:
@@ -47,7 +47,7 @@ class RawProducer:
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         if kind is not None:
-            self._producer.flush(_FLUSH_SECONDS)  # what was handed over may leave, but nobody waits for it
+            self._producer.flush(_FLUSH_SECONDS)  # queued records may be sent, but are not awaited
             return
         while self._producer.flush(_FLUSH_SECONDS):
             self._check()
@@ -58,10 +58,10 @@ class RawProducer:
         try:
             self._produce(self._topic, value, message.key(), message.partition() or 0, headers=headers)
         except KafkaException as error:
-            raise ProduceError(f"topic {self._topic} takes no such record: {error.args[0].str()}") from None
+            raise ProduceError(f"cannot send a record to topic {self._topic}: {error.args[0].str()}") from None
 
     def poll(self) -> None:
-        """Heed what has become of earlier records."""
+        """Serve delivery reports; raise if earlier records have failed."""
         self._producer.poll(0)
         self._check()
 

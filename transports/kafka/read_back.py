@@ -1,4 +1,4 @@
-"""How far the log has been turned into records: read from the output topics themselves."""
+"""Progress of the flow through its log, read back from the output topics themselves."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Place(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """A record of the flow: where it lies, and what it says has caused it."""
+    """A record of the flow: its offset, and the cause that its headers state."""
 
     offset: int
     cause: Cause
 
 
 class _Span(NamedTuple):
-    """Offsets, the end not included."""
+    """A range of offsets, the end excluded."""
 
     begin: int
     end: int
@@ -40,24 +40,24 @@ class _Span(NamedTuple):
 NOTHING: Final[Cause] = (-1, -1)
 _FIRST_STEP: Final = 64
 _SECONDS: Final = 10.0
-_OPEN_SECONDS: Final = 1.0  # far longer than a transaction takes whose writer is alive
+_OPEN_SECONDS: Final = 1.0  # far longer than the transaction of a live writer takes
 _LOOK_SECONDS: Final = 0.02
 _RECOVERY_SECONDS: Final = 10.0
 _AT_ONCE: Final = 32
 
 
 class Impossible(MdpError):  # noqa: N818 - says what is wrong
-    """An output topic holds what this flow cannot have written."""
+    """An output topic holds a record that this flow cannot have written."""
 
 
 def last_causes(config: KafkaConfig, identity: Identity, places: Sequence[Place]) -> dict[Place, Cause]:
-    """The cause of the last committed record of the flow in each of these partitions of its output topics.
+    """Returns the cause of the flow's last committed record in each of these partitions of its output topics.
 
-    Outputs leave in the order of the log, so everything up to it is there. Records of other origins, and the markers
-    that transactions leave behind, are stepped over by looking back further and further.
+    Outputs are written in the order of the log, so everything up to it is there. Records of other origin and the
+    control records of transactions are skipped by looking back further and further.
 
     Raises:
-        Impossible: a record cannot be of the log that the flow reads.
+        Impossible: a record cannot come from the log that the flow reads.
     """
     committed, uncommitted = (_consumer(config, level) for level in ("read_committed", "read_uncommitted"))
     with closing(committed), closing(uncommitted):
@@ -78,7 +78,7 @@ def last_causes(config: KafkaConfig, identity: Identity, places: Sequence[Place]
 
 
 def _consumer(config: KafkaConfig, isolation_level: str) -> Consumer:
-    """It is asked where a partition ends, too: a new admin client waits three seconds for that every now and then."""
+    """A consumer that reads end offsets, too: a new admin client sometimes takes three seconds for that."""
     return Consumer(
         config.client(
             group_id=config.consumer_group,
@@ -86,13 +86,13 @@ def _consumer(config: KafkaConfig, isolation_level: str) -> Consumer:
             enable_partition_eof=True,
             isolation_level=isolation_level,
             **EAGER,
-            fetch_wait_max_ms=10,  # at the end of a partition there is nothing to wait for
+            fetch_wait_max_ms=10,  # at the end of a partition no record is expected
         )
     )
 
 
 def _bounds(committed: Consumer, uncommitted: Consumer, places: Sequence[Place]) -> dict[Place, _Span]:
-    """Where each partition begins and ends, all transactions up to there having come to theirs."""
+    """The range of each partition, once all transactions in it have ended."""
     deadline = time.monotonic() + _OPEN_SECONDS
 
     def bounds(place: Place) -> _Span:
@@ -102,8 +102,8 @@ def _bounds(committed: Consumer, uncommitted: Consumer, places: Sequence[Place])
             begin, committed_end = committed.get_watermark_offsets(partition, timeout=_SECONDS)
             if committed_end >= end:
                 return _Span(begin, committed_end)
-            # As long as a transaction is open, nothing after its first record can be read, our own records neither. One
-            # whose writer has died is given up by Kafka after a minute.
+            # While a transaction is open, nothing after its first record can be read, not even our own records. Kafka
+            # aborts the transaction of a dead writer after a minute.
             if time.monotonic() > deadline:
                 where = f"{place.topic}[{place.partition}]"
                 raise _timed_out(f"a transaction of another writer is open in {where}")
@@ -114,7 +114,7 @@ def _bounds(committed: Consumer, uncommitted: Consumer, places: Sequence[Place])
 
 
 def _check(consumer: Consumer, identity: Identity, place: Place, record: _Found) -> None:
-    """A cause that is not there would keep away all outputs up to it. A broker that is just back may yet find it."""
+    """Refuses a cause beyond the log's end, which would suppress all outputs up to it; a restarted broker may lag."""
     source, deadline = TopicPartition(identity.topic, place.partition), time.monotonic() + _RECOVERY_SECONDS
     while True:
         _, end = consumer.get_watermark_offsets(source, timeout=_SECONDS)
@@ -122,17 +122,17 @@ def _check(consumer: Consumer, identity: Identity, place: Place, record: _Found)
             return
         if time.monotonic() > deadline:
             raise Impossible(
-                f"{place.topic}[{place.partition}] holds at offset {record.offset} a record in this flow's name, of "
-                f"{identity.topic}[{place.partition}] at offset {record.cause[0]}, which ends at {end}: "
-                f"another has written it, or {identity.topic} has lost its end",
-                f"let nobody else write to {place.topic}, and delete its records up to there, "
-                f"or write all outputs anew under another --name",
+                f"{place.topic}[{place.partition}] holds at offset {record.offset} a record in this flow's name, "
+                f"caused by {identity.topic}[{place.partition}] at offset {record.cause[0]}, but that ends at {end}: "
+                f"another program has written it, or {identity.topic} has lost its end",
+                f"allow no other program to write to {place.topic}, and delete its records up to that offset, "
+                f"or write all outputs again under another --name",
             )
         time.sleep(_LOOK_SECONDS)
 
 
 def _last_within(consumer: Consumer, spans: Mapping[Place, _Span], identity: Identity) -> dict[Place, _Found]:
-    """The last records of the flow within these spans, where there are any."""
+    """The last record of the flow within each of these spans that has one."""
     consumer.assign([TopicPartition(*place, span.begin) for place, span in spans.items()])
     found: dict[Place, _Found] = {}
     left = set(spans)

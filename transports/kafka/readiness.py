@@ -1,4 +1,4 @@
-"""Proof that a broker serves: one record through a transaction and a consumer group.
+"""Proof that a broker is ready: one record through a transaction and a consumer group.
 
 This also creates and loads `__transaction_state` and `__consumer_offsets`, without which the first group of a new
 broker waits for seconds and librdkafka's `list_consumer_group_offsets` may crash the process.
@@ -16,13 +16,13 @@ from confluent_kafka.cimpl import NewTopic
 from transports.kafka.producing import backpressured
 
 TOPIC = "_mdp_ready"
-QUIET = {"log_level": 0}  # a broker that is still starting refuses connections: no news
+QUIET = {"log_level": 0}  # a broker that is still starting refuses connections: not worth a log line
 
 
 def exercise(bootstrap: str, seconds: float) -> None:
     """Produce one record in a transaction and consume it in a group.
 
-    Raises TimeoutError if this did not happen within `seconds`.
+    Raises TimeoutError if this does not succeed within `seconds`.
     """
     deadline = time.monotonic() + seconds
     client: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, **QUIET}
@@ -70,4 +70,4 @@ def _consume(consumer: Consumer, token: bytes, deadline: float) -> None:
         if message is not None and message.error() is None and message.value() == token:
             consumer.commit(message=message, asynchronous=False)
             return
-    raise TimeoutError("a produced record did not come back")
+    raise TimeoutError("a produced record was not received")

@@ -1,4 +1,4 @@
-"""The records of a partition as columns, without an object for each: `native.partition_queue` says how."""
+"""The records of a partition as columns, without an object for each; see `native.partition_queue`."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ _NOTHING: Final = records_of(NO_MESSAGES)
 
 
 class RecordQueue:
-    """The records of one partition that `consumer` fetches once it has been told where to start."""
+    """The records of one partition that `consumer` fetches after `start_at`."""
 
     def __init__(self, consumer: Consumer, topic: str, partition: int) -> None:
         self._consumer, self._topic, self._partition = consumer, topic, partition
-        self._waiting = NO_MESSAGES  # taken from the consumer, and not read for want of room
+        self._waiting = NO_MESSAGES  # taken from the consumer, but beyond the limits of the last read
         self._queue = PartitionQueue(consumer, topic, partition)
 
     def start_at(self, offset: int) -> None:
-        """Fetches from there on; what has been fetched before is dropped."""
+        """Fetches from `offset` on; drops what was fetched before."""
         destroy_all(self._waiting)
         self._waiting = NO_MESSAGES
         self._consumer.assign([TopicPartition(self._topic, self._partition, offset)])
 
     def stop(self) -> None:
-        """Fetches no more, until it is started again."""
+        """Stops fetching until the next `start_at`."""
         destroy_all(self._waiting)
         self._waiting = NO_MESSAGES
         self._consumer.unassign()
 
     def read(self, most: int, most_bytes: int) -> tuple[Records, list[Notice], bool]:
-        """What has been fetched, at most so many and so large, but one of any size; does not wait.
+        """Takes fetched records, at most `most` of `most_bytes` together, but at least one; does not wait.
 
         Returns:
-            The records, what else there was to tell, and whether this was all there is.
+            The records, other events, and whether nothing is left.
         """
         messages, is_all = self._taken(most, most_bytes)
         if not len(messages):
@@ -61,7 +61,7 @@ class RecordQueue:
             destroy_all(messages)
 
     def _taken(self, most: int, most_bytes: int) -> tuple[Messages, bool]:
-        """Messages that fit, and whether there are no others."""
+        """Messages within the limits, and whether none are left."""
         messages, count, is_all = fill(
             self._waiting,
             most,
@@ -73,11 +73,11 @@ class RecordQueue:
         return messages[:count], is_all and not len(self._waiting)
 
     def notices(self) -> Iterator[Notice]:
-        """What the consumer has to tell besides; its callbacks run here."""
+        """Further events of the consumer; its callbacks run here."""
         while (message := self._consumer.poll(0)) is not None:
             error = message.error()
             if error is None:
-                raise AssertionError(f"a record of {message.topic()} came past its partition's queue")
+                raise AssertionError(f"a record of {message.topic()} bypassed its partition's queue")
             yield Notice(error, message.offset() or 0)
 
     def close(self) -> None:

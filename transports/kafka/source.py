@@ -1,4 +1,4 @@
-"""Kafka partitions as a Bytewax source: one item is everything that could be fetched from one partition at once."""
+"""Kafka partitions as a Bytewax source: one item is all that could be fetched from one partition at once."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from transports.kafka.topic_identity import TopicIdentity
 from transports.kafka.topics import SourceError, first_time_ms, partitions_of
 
 _TIMEOUT: Final = 10.0
-_FULL_SHARE: Final = 8  # up to so many partitions have full batches; more share the room of these
+_FULL_SHARE: Final = 8  # partitions that have full batches; more of them share this budget
 _LEAST_BATCH: Final = 2_000
-_QUEUED_KB: Final = 32_768  # of all partitions together, as long as each has the least
+_QUEUED_KB: Final = 32_768  # of all partitions together, as long as each has the minimum
 _LEAST_QUEUED_KB: Final = 512
-_MOST_QUEUED_KB: Final = 8_192  # what has been fetched long before it is wanted is cold
-_BATCHES_BYTES: Final = 128 << 20  # of all partitions together: far more than the records that a batch may have
+_MOST_QUEUED_KB: Final = 8_192  # records fetched long before their use have left the CPU cache
+_BATCHES_BYTES: Final = 128 << 20  # of all partitions together: far more than the most records of a batch take
 _MOST_BATCH_BYTES: Final = 16 << 20
 _CONSUMER: Final = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
-    "enable.partition.eof": True,  # says where a partition ends even if its last records are transaction markers
+    "enable.partition.eof": True,  # reports the end of a partition even if its last records are control records
     "isolation.level": "read_committed",
     "auto.offset.reset": "error",
     "fetch.queue.backoff.ms": 5,  # the default of 1 s halves the rate of a replay
@@ -52,28 +52,28 @@ log = logging.getLogger("mdp.sources")
 
 
 class Beginnings(Protocol):
-    """What is written down of the flow's way through the topic, for when its saved state is lost."""
+    """The recorded progress of the flow through the topic, for when its saved state is lost."""
 
     @property
     def known(self) -> Mapping[int, Reached]:
-        """By partition, where the flow began, and up to where all that the records led to is in the outputs."""
+        """By partition, where the flow began, and up to which offset all results are in the outputs."""
 
     @property
     def has_begun(self) -> bool:
-        """Whether the flow has come any further in any partition."""
+        """Whether the flow has made progress in any partition."""
 
     def begin(self, partition: int, offset: int) -> None:
-        """Writes down that a partition is read anew, from `offset` if that is the first time."""
+        """Records that a partition is read from its beginning, which is `offset` if it is the first time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What part of the log a run reads.
+    """The part of the log that a run reads.
 
     Attributes:
-        from_ns: begin at the first record with this timestamp or a later one, whatever state was saved.
-        until_end: stop at the end that the partition has when the run starts.
-        is_span: the run is about a part of the log only, and commits no offsets.
+        from_ns: begin at the first record with this timestamp or a later one, ignoring saved state.
+        until_end: stop at the end offset that the partition has when the run starts.
+        is_span: the run reads only a part of the log, and commits no offsets.
     """
 
     from_ns: int | None = None
@@ -83,18 +83,18 @@ class Bounds:
 
 @dataclass(frozen=True)
 class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
-    """Reads all partitions of `topic`; emits (partition key, MicroBatch). The state of a partition is its next offset.
+    """Reads all partitions of `topic`; emits (partition key, MicroBatch). A partition's state is its next offset.
 
     Attributes:
-        decode: what is made of what is fetched. It is handed part after part, because fetching a whole batch first and
-            reading it later costs half as much again: each step would find the memory cold.
-        identity: tells whether it is still the same topic.
+        decode: turns fetched records into a MicroBatch. It gets them part by part, because fetching a whole batch
+            before decoding costs 1.5 times as much: the records would have left the CPU cache.
+        identity: checks that the topic was not recreated.
         stop: ends the reading when it is set.
-        beginnings: where the flow has begun, and how far its outputs have come.
+        beginnings: where the flow has begun, and how far its outputs reach.
         reach_ns: how far back in time the state of the flow reaches.
-        ends: confirms silence; None where nothing has to be known of it.
-        closing_times: tells which small fetches can wait for more; None where none can.
-        state_format: of all that the flow saves; state of another one is refused.
+        ends: confirms idle partitions; None if the flow needs no confirmation.
+        closing_times: predicts which small fetches can wait for more; None if none can.
+        state_format: version of the flow's saved state; state of another version is refused.
     """
 
     config: KafkaConfig
@@ -131,8 +131,8 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
     def _refuse_beyond(self, high: int, start: int, partition: int) -> None:
         if start > high:
             raise SourceError(
-                f"{self.topic}[{partition}] ends at offset {high}, and the flow has come to {start}: "
-                f"the topic has lost its end, or is another one; read it anew under another --name"
+                f"{self.topic}[{partition}] ends at offset {high}, but the flow has read up to {start}: "
+                f"the topic has lost its end, or was recreated; read it from its beginning under another --name"
             )
 
     def _connect(self, limits: Mapping[str, ClientOption], callbacks: Mapping[str, Any]) -> Consumer:
@@ -146,13 +146,13 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
 
     @cached_property
     def batch_size(self) -> int:
-        """How many records a batch of a partition may have: one of each may be under way at the same time."""
+        """Maximum records in a batch of a partition: one batch of each partition may be in flight at the same time."""
         share = min(_FULL_SHARE / len(self._partitions), 1.0)
         return max(int(self.max_batch_size * share), min(self.max_batch_size, _LEAST_BATCH))
 
     @cached_property
     def batch_bytes(self) -> int:
-        """How large the records of a batch may be together; one may always be larger."""
+        """Maximum bytes of a batch's records together; a single record may exceed it."""
         return min(_BATCHES_BYTES // len(self._partitions), _MOST_BATCH_BYTES)
 
     @cached_property
@@ -169,7 +169,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
         known = self.beginnings.known.get(place.partition)
         if known is not None:
             start = self._again(consumer, place, known, low, high)
-        elif self.beginnings.has_begun:  # the partition is a new one: to begin anywhere else would leave out events
+        elif self.beginnings.has_begun:  # the partition is new: to begin anywhere else would skip events
             log.warning("%s[%d] is new: reading it from its first record", self.topic, place.partition)
             start = Place(low)
         else:
@@ -178,26 +178,26 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
         return start
 
     def _resumed(self, saved: object) -> Place:
-        """Where saved state goes on.
+        """Returns where saved state resumes.
 
         Raises:
-            SourceError: another version has saved it. Its steps would not find their state, and begin in the midst.
+            SourceError: another version has saved it. Its steps would lack their state and begin in mid-stream.
         """
         match saved:
             case (self.state_format, int(next_offset), int(write_from)):
                 return Place(next_offset, write_from)
         raise SourceError(
-            f"saved state of {self.topic} is of another version of mdp: read the log anew with --reset-state, or with "
-            "another folder of recovery"
+            f"saved state of {self.topic} is from another version of mdp: read the log again with --reset-state, or "
+            "with another recovery folder"
         )
 
     def _again(self, consumer: Consumer, place: TopicPartition, known: Reached, low: int, high: int) -> Place:
-        """From where the flow began, as the outputs say; or from the first record that is left.
+        """Returns where the flow began, according to its outputs; or the first record that is left.
 
-        From there, only what is made once the state reaches back no further is what it was, and is written.
+        Results equal the former ones only once the state depends on nothing before that record; only these are written.
 
         Raises:
-            SourceError: the outputs have not come so far yet, and the config says to stop.
+            SourceError: the outputs do not reach that far yet, and the config says to stop.
         """
         topic, partition, complete = self.topic, place.partition, known.next_offset
         self._refuse_beyond(high, complete, partition)
@@ -209,9 +209,9 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
         settled = high if first_ms is None else _offset_at(consumer, place, first_ms * 1_000_000 + self.reach_ns, high)
         if complete < settled:
             since = "" if first_ms is None else f" of {format_timestamp(first_ms * 1_000_000)}"
-            self._leave_out(
-                f"{topic}[{partition}]: what records {complete} to {settled - 1} led to is not in the outputs, "
-                f"and the log, which begins with record {low}{since}, no longer tells it",
+            self._skip_gap(
+                f"{topic}[{partition}]: the results of records {complete} to {settled - 1} are not in the outputs, "
+                f"and cannot be recomputed, as the log now begins with record {low}{since}",
                 partition,
                 max(low - complete, 0),
             )
@@ -227,16 +227,16 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
         return _offset_at(consumer, place, parse_timestamp(start), high)
 
     def across_gap(self, partition: int, wanted: int, low: int) -> int:
-        """Where to go on when records were deleted before they were read; they are counted.
+        """Returns where to resume when records were deleted before they were read; counts them.
 
         Raises:
             SourceError: the config says to stop.
         """
         gap = f"{self.topic}[{partition}]: records {wanted} to {low - 1} were deleted before they were read"
-        self._leave_out(gap, partition, low - wanted)
+        self._skip_gap(gap, partition, low - wanted)
         return low
 
-    def _leave_out(self, gap: str, partition: int, records: int) -> None:
+    def _skip_gap(self, gap: str, partition: int, records: int) -> None:
         if self.config.on_gap == "stop":
             raise SourceError(
                 f"{gap}: set bus.kafka.on_gap=continue to go on without them, and give the topic a longer retention"
@@ -247,7 +247,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
 
 
 def _offset_at(consumer: Consumer, place: TopicPartition, time_ns: int, high: int) -> int:
-    """The first offset whose record has this timestamp or a later one; the end where there is none."""
+    """The first offset whose record has this timestamp or a later one; the end offset if there is none."""
     asked = TopicPartition(place.topic, place.partition, max(time_ns // 1_000_000, 0))
     offset: int = consumer.offsets_for_times([asked], timeout=_TIMEOUT)[0].offset
     return high if offset < 0 else offset

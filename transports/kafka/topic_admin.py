@@ -1,4 +1,4 @@
-"""Topics created, deleted, and their settings read."""
+"""Creates and deletes topics and reads their settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TopicsError(MdpError):
 
 
 class TopicPlan(NamedTuple):
-    """How a topic is to be created; `settings` are Kafka's own."""
+    """How to create a topic; `settings` are Kafka's own."""
 
     partitions: int
     replication: int
@@ -33,14 +33,14 @@ class TopicPlan(NamedTuple):
 
 
 class TopicAdmin:
-    """Asks the brokers for changes of topics; their controller knows of one a moment before all brokers do."""
+    """Changes topics, and waits until all brokers know, as the controller knows a moment before them."""
 
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
         self._admin = AdminClient(config.client())
 
     def create(self, topics: Mapping[str, TopicPlan]) -> None:
-        """Creates topics; does nothing about those that there are.
+        """Creates topics; leaves existing ones alone.
 
         Raises:
             TopicsError: the broker does not create one.
@@ -52,11 +52,11 @@ class TopicAdmin:
             try:
                 future.result()
             except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was faster
-                    raise TopicsError(f"topic {name} cannot be created: {error.args[0].str()}") from None
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another client was faster
+                    raise TopicsError(f"cannot create topic {name}: {error.args[0].str()}") from None
 
     def delete(self, names: Collection[str]) -> None:
-        """Deletes the topics of these names that there are, and waits until no broker lists them.
+        """Deletes those of these topics that exist, and waits until no broker lists them.
 
         Raises:
             TopicsError: the broker does not delete them.
@@ -68,11 +68,11 @@ class TopicAdmin:
             for future in self._admin.delete_topics(list(present)).values():
                 future.result(_SECONDS)
         except KafkaException as error:
-            raise TopicsError(f"topics cannot be deleted: {error.args[0].str()}; try again") from None
+            raise TopicsError(f"cannot delete topics: {error.args[0].str()}; try again") from None
         self._await(lambda listed: not present & listed.topics.keys(), "still lists topics that it has deleted")
 
     def await_listed(self, names: Collection[str]) -> Cluster:
-        """The cluster, once it lists these topics.
+        """Returns the cluster, once it lists these topics.
 
         Raises:
             TopicsError: it does not within some seconds.

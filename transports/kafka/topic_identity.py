@@ -1,8 +1,8 @@
-"""Whether a topic is still the one that it was: another may be made under its name while a flow reads it.
+"""Detects a topic that was recreated under the same name while a flow reads it.
 
-The client goes on in the new one where it was in the old one, and says nothing if that offset is there by then. No
-record says which topic it is of. But an id never comes back: if the broker names the old one when it is asked after a
-record was read, then that record is of the old topic.
+The client continues in the new topic at the old offset, without an error if that offset exists by then. Records do not
+carry their topic's id. But an id is never reused: if the broker reports the old id when asked after a record was read,
+then that record is from the old topic.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ from transports.kafka.config import KafkaConfig
 from transports.kafka.topics import BrokerUnavailable, SourceError
 
 _TIMEOUT: Final = 10.0
-_MOST_ASKED: Final = 4  # at the same time: of a broker that hangs, no more is asked
+_MOST_ASKED: Final = 4  # requests at the same time: a hanging broker gets no more
 
 
 class _Asked(NamedTuple):
     at: int  # nanoseconds of the monotonic clock
     answer: Future[Any]
-    client: AdminClient  # without which there would be no answer
+    client: AdminClient  # kept alive for the answer
 
 
 class TopicIdentity:
-    """Confirms of what was read that it is of the topic that a flow has read so far.
+    """Confirms that records are from the same topic that a flow has read so far.
 
     Args:
         config: of the bus.
         topic: its name.
-        known: its id, if it has been read before.
+        known: returns its id, if it has been read before.
     """
 
     def __init__(self, config: KafkaConfig, topic: str, known: Callable[[], str | None]) -> None:
         self._config, self._topic, self._known = config, topic, known
         self._admin: AdminClient | None = None
         self._asked: deque[_Asked] = deque()
-        self._confirmed = 0  # the id was right when the broker was asked then
+        self._confirmed = 0  # time of the last request that returned the right id
         self._lock = threading.Lock()
 
     @cached_property
     def id(self) -> str:
-        """Of the topic that the flow has read before, or else of the one that is there at first."""
+        """The id of the topic that the flow has read before, or of the present topic at its first start."""
         return self._known() or wait_out(lambda: self._answered(self._latest(0)), BrokerUnavailable, "Kafka")
 
     def ask(self) -> None:
-        """Asks the broker, so that its answer is there when somebody wants to know; does not wait."""
+        """Sends a request to the broker, so that the answer has arrived when `confirm` is called; does not wait."""
         with self._lock:
             while self._asked and self._asked[0].answer.done():
                 self._asked.popleft()
@@ -63,15 +63,15 @@ class TopicIdentity:
                 self._begin()
 
     def confirm(self, batches: Sequence[MicroBatch]) -> None:
-        """Returns if these are of the topic that it was; waits until the broker says so.
+        """Waits until the broker confirms that these batches are from the same topic.
 
         Raises:
-            SourceError: it is another topic by now.
+            SourceError: the topic was recreated.
         """
         self._settle(max(batch.read_at or time.monotonic_ns() for batch in batches))
 
     def check(self) -> None:
-        """The same of the topic that is there now."""
+        """Confirms that the present topic is the same."""
         self._settle(time.monotonic_ns())
 
     def _settle(self, since: int) -> None:
@@ -81,11 +81,11 @@ class TopicIdentity:
     def _check(self, since: int) -> None:
         asked = self._latest(since)
         if self._answered(asked) != self.id:
-            raise SourceError(f"topic {self._topic} was deleted and made anew: read the new one under another --name")
+            raise SourceError(f"topic {self._topic} was deleted and recreated: read the new one under another --name")
         self._confirmed = max(self._confirmed, asked.at)
 
     def _latest(self, since: int) -> _Asked:
-        """What the broker was asked last, at that time or later."""
+        """The last request to the broker, sent at `since` or later."""
         with self._lock:
             if not self._asked or self._asked[-1].at < since:
                 self._begin()
@@ -102,7 +102,7 @@ class TopicIdentity:
         try:
             return str(asked.answer.result(2 * _TIMEOUT).topic_id)
         except (KafkaException, TimeoutError) as error:
-            with self._lock:  # a client that knew a broker before it was restarted may be refused for ever
+            with self._lock:  # a client from before a broker's restart may be refused for ever
                 self._admin = None
                 self._asked.clear()
             reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"

@@ -1,4 +1,4 @@
-"""Spans of a topic's partitions, for those who look at a topic rather than work on it."""
+"""Reads ranges of a topic's partitions, for commands that inspect a topic rather than process it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transports.kafka.unreadable import UNREADABLE, after_unreadable
 __all__ = ["Message", "TopicReader"]
 
 _SECONDS: Final = 10.0
-_POLL_SECONDS: Final = 0.2  # so that an interrupt is heeded soon
+_POLL_SECONDS: Final = 0.2  # so that an interrupt takes effect soon
 _BATCH: Final = 10_000
 _NEWS: Final = frozenset(
     {KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT}
@@ -27,10 +27,10 @@ _NEWS: Final = frozenset(
 
 
 class TopicReader:
-    """A consumer that belongs to no group in earnest: it assigns itself what it reads, and commits nothing.
+    """A consumer outside of any group: it assigns itself its partitions, and commits nothing.
 
     Raises:
-        SourceError: no broker answers, or there is no such topic.
+        SourceError: no broker answers, or the topic does not exist.
     """
 
     def __init__(self, config: KafkaConfig, topic: str) -> None:
@@ -60,12 +60,12 @@ class TopicReader:
         self._consumer.close()
 
     def bounds(self, partition: int) -> tuple[int, int]:
-        """The first offset of the partition, and the one after its last."""
+        """The first offset of the partition and its end offset."""
         low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)
         return low, high
 
     def log_ends(self) -> dict[int, int]:
-        """Where each partition ends, open transactions included."""
+        """The end offset of each partition, open transactions included."""
         client = self._config.client(group_id="mdp-reader", isolation_level="read_uncommitted")
         with closing(Consumer(client)) as consumer:
             return {
@@ -74,7 +74,7 @@ class TopicReader:
             }
 
     def offset_at(self, partition: int, time_ns: int) -> int:
-        """The first offset whose record has this timestamp or a later one; the end where there is none."""
+        """The first offset whose record has this timestamp or a later one; the end offset if there is none."""
         asked = TopicPartition(self.topic, partition, max(time_ns // 1_000_000, 0))
         offset: int = self._consumer.offsets_for_times([asked], timeout=_SECONDS)[0].offset
         return offset if offset >= 0 else self.bounds(partition)[1]
@@ -90,19 +90,19 @@ class TopicReader:
             if messages:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _SECONDS:
-                raise SourceError(f"{self.topic}[{partition}] gave no answer for {_SECONDS:.0f} s: is the broker up?")
+                raise SourceError(f"{self.topic}[{partition}] did not answer for {_SECONDS:.0f} s: is the broker up?")
             news = [message for message in messages if message.error() is not None]
             records = [message for message in messages if _is_record(message)] if news else messages
             is_last = bool(records) and _offset(records[-1]) >= end - 1
             inside = [message for message in records if _offset(message) < end] if is_last else records
             if inside:
                 yield inside
-            # The last offsets may be markers of transactions, which nobody sees: then the partition's end has the word.
+            # The last offsets may be control records, which no consumer sees: then the end of the partition decides.
             if is_last or any(map(_is_end, news)) or self._step_over(news) >= end:
                 return
 
     def follow(self, starts: dict[int, int]) -> Iterator[list[Message]]:
-        """Yield the records of the partitions from these offsets on, as they come, for ever."""
+        """Yield the records of the partitions from these offsets on, as they arrive, for ever."""
         self._consumer.assign([TopicPartition(self.topic, partition, start) for partition, start in starts.items()])
         while True:
             messages = self._fetched()
@@ -112,7 +112,7 @@ class TopicReader:
             self._step_over(messages)
 
     def _step_over(self, messages: Sequence[Message]) -> int:
-        """Goes on after the first batch that cannot be unpacked; where that is, or -1 if there is none."""
+        """Skip the first batch that cannot be unpacked; return its index, or -1 if there is none."""
         for message in messages:
             error = message.error()
             if error is not None and error.code() in UNREADABLE:
@@ -123,16 +123,16 @@ class TopicReader:
         return -1
 
     def _fetched(self) -> list[Message]:
-        """What has come, as soon as anything has: `consume` alone would wait for a whole batch."""
+        """Return messages as soon as any have arrived: `consume` alone would wait for a whole batch."""
         first = self._consumer.poll(_POLL_SECONDS)
         return [] if first is None else [first, *self._consumer.consume(_BATCH - 1, timeout=0)]
 
 
 def _is_record(message: Message) -> bool:
-    """Whether it is a record, rather than the news of a partition's end or of a broker that went away."""
+    """Whether it is a record, rather than the end of a partition or a lost broker."""
     error = message.error()
     if error is not None and error.code() not in _NEWS | UNREADABLE and not error.retriable():
-        raise SourceError(f"{message.topic()}[{message.partition()}] cannot be read: {error.str()}")
+        raise SourceError(f"cannot read {message.topic()}[{message.partition()}]: {error.str()}")
     return error is None
 
 

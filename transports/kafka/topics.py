@@ -1,4 +1,4 @@
-"""Topics as the broker describes them."""
+"""Descriptions of topics by the broker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
 
     Raises:
         BrokerUnavailable: no broker answers.
-        SourceError: the broker refuses us, or we it; or there is no such topic.
+        SourceError: the broker refuses us, or we refuse it; or the topic does not exist.
     """
     client = config.client(socket_timeout_ms=10_000)
     try:
@@ -41,12 +41,12 @@ def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
         raise BrokerUnavailable(str(error)) from None
     if metadata.error is not None:
         remedy = brokers.nearest(client, topic, metadata.error) or "; run `mdp topics apply`"
-        raise SourceError(f"topic {topic} cannot be read: {metadata.error.str()}{remedy}")
+        raise SourceError(f"cannot read topic {topic}: {metadata.error.str()}{remedy}")
     return sorted(metadata.partitions)
 
 
 def topic_id(config: KafkaConfig, topic: str) -> str:
-    """Tells a topic from another of its name: one that is deleted and made anew has another id.
+    """The id that distinguishes a topic from others of its name: a recreated topic has another id.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -59,16 +59,16 @@ def topic_id(config: KafkaConfig, topic: str) -> str:
 
 
 def first_time_ms(config: KafkaConfig, topic: str, partition: int) -> int | None:
-    """The timestamp of the first record that a partition still has; None where it has none.
+    """The timestamp of the first record that a partition still has; None if it has none.
 
     Raises:
         BrokerUnavailable: no broker answers.
     """
     place = TopicPartition(topic, partition)
-    admin = AdminClient(config.client())  # which its futures do not keep alive
+    admin = AdminClient(config.client())  # its futures do not keep it alive
     try:
         asked = admin.list_offsets({place: OffsetSpec.for_timestamp(0)}, request_timeout=_TIMEOUT)
         found = asked[place].result(2 * _TIMEOUT)
     except KafkaException as error:
-        raise BrokerUnavailable(f"{topic}[{partition}] cannot be looked at: {error.args[0].str()}") from None
+        raise BrokerUnavailable(f"cannot describe {topic}[{partition}]: {error.args[0].str()}") from None
     return None if found.offset < 0 else int(found.timestamp)

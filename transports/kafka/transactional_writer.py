@@ -1,7 +1,7 @@
-"""Signals, bars, rejects and late events to their topics: exactly once, one transaction per flush.
+"""Writes signals, bars, rejects and late events to their topics: exactly once, one transaction per flush.
 
-Partition i of the source writes to partition i of every output topic. Whoever takes it over fences its former writer
-(`transports.kafka.claims`); then it reads back what is already there and leaves it out.
+Partition i of the source writes to partition i of every output topic. A new writer of a partition fences the former one
+(`transports.kafka.claims`); then it reads back what is already written and skips it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SECONDS = 30.0
 _PRODUCER: dict[str, ClientOption] = {
     "compression_type": "lz4",
     "linger_ms": 0,
-    # How large a record may be is for the topic to say: what came in has to fit, and is longer now by its headers.
+    # The topic limits the size of a record: every input record has to fit, and its headers make it longer.
     "message_max_bytes": 1_000_000_000,
 }
 
@@ -56,15 +56,15 @@ def outputs(config: KafkaConfig, *, signals: bool, bars: bool, reads: SchemaName
 
 
 class TransactionalWriter:
-    """Writes the outputs of the partitions of one worker, all of a flush in one transaction.
+    """Writes the outputs of one worker's partitions, each flush in one transaction.
 
-    Not for use by several threads at once, but for `add`.
+    Not thread-safe, except for `add`.
 
     Args:
         config: of the bus.
-        identity: as whom it writes.
-        topics: what of a batch goes to which topic.
-        mark: writes down what the flow has to read again, as a topic has lost its end.
+        identity: the flow in whose name it writes.
+        topics: by topic, the records of a batch that go there.
+        mark: records what the flow has to read again after a topic has lost its end.
     """
 
     def __init__(
@@ -75,30 +75,30 @@ class TransactionalWriter:
         self._partitions: set[int] = set()
         self._producer: Producer | None = None
         self._opened_at = 0.0
-        self._names: set[str] = set()  # as which it has taken partitions over, or may have
+        self._names: set[str] = set()  # transactional ids under which it has, or may have, taken partitions over
         self._written: dict[Place, Cause] = {}
         self._acknowledged: dict[Place, Written] = {}
 
     def add(self, partition: int, acknowledged: Mapping[Place, Written]) -> None:
-        """One more partition that is written for, and what topics have acknowledged of it to an earlier writer.
+        """Adds a partition, and what topics have acknowledged of it to an earlier writer.
 
         Raises:
-            SetBack: they no longer have it.
+            SetBack: the topics no longer have it.
         """
         wait_out(lambda: self._check_ends(acknowledged), KafkaUnavailable, "Kafka")
         self._acknowledged = {**self._acknowledged, **acknowledged}
         self._partitions.add(partition)
 
     def acknowledged(self, partition: int) -> dict[Place, Written]:
-        """What is known to be in the topics of what a partition has led to."""
+        """The last acknowledged record of a partition in each output topic, as far as known."""
         return {place: last for place, last in self._acknowledged.items() if place.partition == partition}
 
     def write(self, batches: Sequence[MicroBatch]) -> None:
-        """Commits the records of all batches that are not yet in the topics; waits while Kafka is away.
+        """Commits the records of all batches that are not yet in the topics; waits while Kafka is unavailable.
 
         Raises:
             Fenced: another worker has taken one of the partitions over.
-            SetBack: a topic lacks what it had acknowledged.
+            SetBack: a topic has lost acknowledged records.
         """
         if self._topics and any(
             batch.rejects.height or batch.late.height or batch.signals.height or batch.bars.height for batch in batches
@@ -107,7 +107,7 @@ class TransactionalWriter:
             wait_out(lambda: self._write(batches), KafkaUnavailable, "Kafka")
 
     def leaves(self, batch: MicroBatch) -> bool:
-        """Whether the batch has records that windows have led to, as their closing did."""
+        """Whether the batch has records of closed windows."""
         sources = {self._config.signals_topic: batch.signals, self._config.bars_topic: batch.bars}
         return any(topic in self._topics and frame.height for topic, frame in sources.items())
 
@@ -115,11 +115,11 @@ class TransactionalWriter:
         self._producer = None
 
     def open(self) -> Producer:
-        """Takes all partitions over: fences their former writers, and reads back how far those came.
+        """Takes all partitions over: fences their former writers and reads back their progress.
 
         Raises:
             KafkaUnavailable: Kafka did not answer.
-            Fenced: another worker has taken over what was ours.
+            Fenced: another worker has taken our partitions over.
         """
         self._producer = None
         partitions = sorted(self._partitions)
@@ -146,7 +146,7 @@ class TransactionalWriter:
             with translated():
                 delivered = self._commit(producer, new)
         except KafkaUnavailable:
-            self._producer = None  # a new one fences what may have become of this transaction, and looks
+            self._producer = None  # the outcome of this transaction is unknown: a new producer fences and reads back
             raise
         self._written |= {place: records[-1].cause for place, records in new.items()}
         self._acknowledged = self._acknowledged | {
@@ -166,7 +166,7 @@ class TransactionalWriter:
             DLQ_RECORDS.labels(record.header(DLQ_REASON)).inc()
 
     def _opened(self) -> Producer:
-        """Kafka forgets old claims, and then whoever comes next does not know whom to fence: so they are renewed."""
+        """Renews claims, which Kafka would expire; without them the next writer would not know which one to fence."""
         if self._producer is None or _boot_seconds() - self._opened_at > _RENEWAL_SECONDS:
             return self.open()
         is_complete = self._partitions <= {place.partition for place in self._written}
@@ -188,7 +188,7 @@ class TransactionalWriter:
         for place, records in new.items():
             for number, record in enumerate(records):
                 headers = [*record.headers, *identity.headers(place.partition, record.cause), *flush]
-                is_reported = number in (0, len(records) - 1)  # of each one it would cost as much as producing it
+                is_reported = number in (0, len(records) - 1)  # a report of each would cost as much as producing it
                 note = delivered.note if is_reported else None
                 produce(place.topic, record.value, record.key, place.partition, on_delivery=note, headers=headers)
         if producer.flush(_SECONDS):
@@ -200,7 +200,7 @@ class TransactionalWriter:
         return delivered
 
     def _is_before_the_end(self, place: Place, delivered: Deliveries) -> bool:
-        """Whether records came to lie where there were some already: the topic has lost its end."""
+        """Whether records got offsets that were already acknowledged: the topic has lost its end."""
         return place in self._acknowledged and delivered.first.get(place, _NO_END) <= self._acknowledged[place].offset
 
     def _check_ends(self, acknowledged: Mapping[Place, Written]) -> None:
@@ -218,5 +218,5 @@ class TransactionalWriter:
 
 
 def _boot_seconds() -> float:
-    """That pass also while the machine sleeps, where it can tell."""
+    """Seconds since boot, including suspend where the system counts it."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -1,4 +1,4 @@
-"""Transactions under a name: whoever begins with it ends what was open under it, and fences who had it."""
+"""Transactions under a transactional id: a new holder aborts the open transaction and fences the former holder."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from transports.kafka.delivering import SECONDS, OutgoingRecord, deliver
 from transports.kafka.errors import RecordTooLarge, translated
 
 _PRODUCER: Final[dict[str, ClientOption]] = {
-    "compression_type": "zstd",  # what only compression had made small enough for the topic has to fit again
+    "compression_type": "zstd",  # records that fitted the topic only when compressed have to fit again
     "linger_ms": 0,
-    "message_max_bytes": 1_000_000_000,  # for the topic to say
-    # As long as a transaction is open, nobody reads the records after it: one that is left behind has to end soon.
+    "message_max_bytes": 1_000_000_000,  # the topic sets the limit
+    # An open transaction blocks readers of the records after it: an abandoned one has to end soon.
     "transaction_timeout_ms": 10_000,
 }
 
 
 class Transactions:
-    """One after the other, under one name.
+    """Sequential transactions under one id.
 
     Raises:
-        Fenced: another one has begun under this name.
-        Forbidden, RecordTooLarge, KafkaUnavailable: Kafka does not take what it was given; nothing of it is there.
+        Fenced: another producer has begun under this id.
+        Forbidden, RecordTooLarge, KafkaUnavailable: Kafka does not accept the records; none of them is committed.
     """
 
     def __init__(self, config: KafkaConfig, name: str) -> None:
@@ -35,17 +35,17 @@ class Transactions:
 
     @contextmanager
     def begun(self) -> Iterator[None]:
-        """Commits at the end all that was appended within."""
+        """Runs a transaction: commits at the end what was appended inside."""
         try:
             with translated():
                 self._producer.begin_transaction()
                 yield from self._committed()
         except RecordTooLarge:
-            self._open()  # the client has lost count of its sequence numbers, and would fail once more
+            self._open()  # the client has lost its sequence numbers, and would fail again
             raise
 
     def append(self, topic: str, records: Sequence[OutgoingRecord]) -> list[int]:
-        """Appends the records, and waits until the broker has them; their offsets."""
+        """Appends the records, waits until the broker has acknowledged them, and returns their offsets."""
         return deliver(self._producer, topic, records)
 
     def _open(self) -> None:

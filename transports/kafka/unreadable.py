@@ -1,8 +1,8 @@
-"""Batches of a producer that are in the log and cannot be unpacked.
+"""Producer batches in the log that cannot be unpacked.
 
-librdkafka reports the first offset of such a batch, and stays there. Where the batch ends stands in its header, which
-no client shows; but a fetch that starts at any of its offsets is answered with all of it, and reports the same first
-offset. So its end is the first offset for which that is not so.
+librdkafka reports the first offset of such a batch and does not advance. The end of the batch is in its header, which
+no client exposes; but a fetch at any of its offsets returns all of it, and reports the same first offset. So the batch
+ends at the first offset for which that is not the case.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ log = logging.getLogger("mdp.sources")
 
 
 def after_unreadable(config: KafkaConfig, place: TopicPartition, base: int, error: KafkaError) -> int:
-    """Where to read `place` on, for which it was reported that the batch at `base` cannot be unpacked; it is counted.
+    """Returns the offset after the batch at `base`, which was reported as not unpackable at `place`; counts it.
 
     Raises:
         SourceError: the config says to stop, or no broker answers.
     """
     first = max(base, place.offset)
     end = _end_of_batch(config, place, base, first)
-    if end == first:  # it was reported twice
+    if end == first:  # a duplicate report
         return first
     span = f"{place.topic}[{place.partition}]: records {first} to {end - 1} cannot be unpacked ({error.str()})"
     if config.on_unreadable == "stop":
         raise SourceError(
-            f"{span}: set bus.kafka.on_unreadable=skip to go on without them, or, if they are to be read, a larger "
-            f"receive.message.max.bytes in bus.kafka.options; a smaller max.message.bytes of the topic keeps such out"
+            f"{span}: set bus.kafka.on_unreadable=skip to go on without them, or, to read them, a larger "
+            f"receive.message.max.bytes in bus.kafka.options; a smaller max.message.bytes of the topic prevents them"
         )
     log.error("%s; going on without them (on_unreadable: skip)", span)
     UNREADABLE_OFFSETS.labels(place.topic, str(place.partition)).inc(end - first)
@@ -50,7 +50,7 @@ def after_unreadable(config: KafkaConfig, place: TopicPartition, base: int, erro
 
 
 def _end_of_batch(config: KafkaConfig, place: TopicPartition, base: int, first: int) -> int:
-    """The first offset from `first` on that the batch at `base` does not hold: in steps that double, then by halves."""
+    """The end of the batch at `base`, from `first` on: searched in doubling steps, then by bisection."""
     options = config.client(
         group_id=f"mdp-reader-{uuid.uuid4().hex}",
         enable_auto_commit=False,
@@ -85,4 +85,4 @@ def _base_at(consumer: Consumer, place: TopicPartition, offset: int) -> int | No
             return None
         if message is not None and error is not None and error.code() in UNREADABLE:
             return message.offset()
-    raise BrokerUnavailable(f"{place.topic}[{place.partition}] gave no answer for {_SECONDS:.0f} s: is the broker up?")
+    raise BrokerUnavailable(f"{place.topic}[{place.partition}] did not answer for {_SECONDS:.0f} s: is the broker up?")
