@@ -1,4 +1,4 @@
-"""A thread that writes while the dataflow computes; `barrier` says when everything handed over has been written."""
+"""A thread that writes while the dataflow computes; `barrier` waits until everything submitted is written."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Write = Callable[[Sequence[MicroBatch]], None]
 
 
 class BackgroundWriter:
-    """Hands micro-batches to `write` in order, all that have gathered meanwhile at once.
+    """Passes micro-batches to `write` in order, all that have accumulated at once.
 
-    What `write` raises is raised again in the dataflow by the next call, and ends it: the run resumes from its last
+    An exception of `write` is raised in the dataflow by the next call, and ends it: the run resumes from its last
     snapshot.
     """
 
@@ -35,7 +35,7 @@ class BackgroundWriter:
         self._thread.start()
 
     def submit(self, batches: Sequence[MicroBatch]) -> None:
-        """Hands batches over; holds the caller back while too many wait, or too much that was refused."""
+        """Queues batches; blocks while too many are queued, or too many bytes of rejected records."""
         with self._changed:
             self._changed.wait_for(lambda: self._failure or self._has_room())
             self._raise_failure()
@@ -44,16 +44,16 @@ class BackgroundWriter:
             self._changed.notify_all()
 
     def barrier(self) -> None:
-        """Returns when everything submitted so far has been written."""
+        """Waits until everything submitted so far is written."""
         with self._changed:
             self._changed.wait_for(self._is_idle)
             self._raise_failure()
 
     def close(self) -> None:
-        """Writes what still waits, and lets go of the connection.
+        """Writes what is still queued, and closes the connection.
 
-        A failure is not raised here: a barrier has told of it, or the dataflow is ending because of one, and Bytewax
-        aborts the process when something is raised while it does.
+        A failure is not raised here: a barrier has raised it, or the dataflow is already ending because of one, and
+        Bytewax aborts the process on an exception during its shutdown.
         """
         with self._changed:
             self._changed.wait_for(self._is_idle)

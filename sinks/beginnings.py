@@ -1,4 +1,4 @@
-"""Where a flow has begun to read each partition of its topic, and from where it has to read again."""
+"""Where a flow began to read each partition of its topic, and from which offset it has to read again."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ WHERE progress.again_from IS NOT NULL
 
 @dataclass
 class Beginnings:
-    """Of one flow, as they were when it was first asked; each call may raise StoreUnavailable.
+    """The beginnings of one flow, as of the first call; each call may raise StoreUnavailable.
 
     Attributes:
-        create_tables: for a database that has none, or those of an older version.
+        create_tables: called for a database without tables, or with those of an older version.
     """
 
     conninfo: str
@@ -43,16 +43,16 @@ class Beginnings:
 
     @property
     def known(self) -> Mapping[int, Reached]:
-        """By partition, where the flow began, and up to where all outputs have what the records led to."""
+        """By partition, where the flow began, and up to which offset all outputs hold the results."""
         return {partition: Reached(first, complete) for partition, first, complete, _ in self._rows}
 
     @property
     def has_begun(self) -> bool:
-        """Whether the flow has come any further in any partition."""
+        """Whether the flow has made progress in any partition."""
         return any(has_moved for *_, has_moved in self._rows)
 
     def begin(self, partition: int, offset: int) -> None:
-        """Writes down that the flow reads a partition anew: from `offset`, if it has never read it before."""
+        """Records that the flow reads a partition from its beginning: from `offset` if it has never read it."""
         place = {"flow": self.flow, "topic": self.topic, "partition": partition, "offset": offset}
         self._in_session(lambda connection: connection.execute(_BEGIN, place))
 

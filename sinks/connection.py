@@ -1,7 +1,7 @@
-"""Connections to the database, what each transaction sets, and which of the errors mean what.
+"""Connections to the database, the settings of each transaction, and the classification of errors.
 
-Nothing is kept in a session, so a pooler that deals out its sessions by the transaction may lie in between: no prepared
-statement has a name, and every transaction begins with the settings that change what a statement means.
+Nothing relies on session state, so a pooler in transaction mode may lie in between: no prepared statement is named, and
+every transaction begins with the settings that affect the meaning of statements.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,  # milliseconds: a peer that vanished is noticed within this
+    "tcp_user_timeout": 30_000,  # milliseconds: a vanished peer is noticed within this time
 }
 _REACH_SECONDS: Final = 2
 STATEMENT_TIMEOUT_MS: Final = 60_000
@@ -39,7 +39,7 @@ SETTINGS: Final = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
-    "extra_float_digits": "1",  # the shortest text that reads back to the same bits
+    "extra_float_digits": "1",  # the shortest text that parses to the same bits
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
     "array_nulls": "on",
@@ -47,12 +47,12 @@ SETTINGS: Final = {
     "client_min_messages": "warning",
     "lock_timeout": str(LOCK_TIMEOUT_MS),
     "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
-    # A repair may touch compressed rows in any number. Plain PostgreSQL takes this name as a placeholder.
+    # A repair may touch any number of compressed rows. Plain PostgreSQL accepts this name as a placeholder.
     "timescaledb.max_tuples_decompressed_per_dml_transaction": "0",
 }
 
-# A flush that has returned must survive a crash of the server, whatever the server's default. And a statement has its
-# own timeout, which a migration does without; PostgreSQL 17 has another for the whole transaction.
+# A committed flush must survive a crash of the server, whatever the server's default. Statements have a timeout, which
+# migrations switch off; PostgreSQL 17 has another one for the whole transaction.
 _WHERE_NEEDED: Final = """
     CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
         THEN set_config('synchronous_commit', 'on', true) END,
@@ -62,7 +62,7 @@ _WHERE_NEEDED: Final = """
 # Errors of the data itself: value, constraint, and size (an index key of more than a third of a page, a huge document).
 DATA_ERRORS: Final = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
-# Errors that pass: the server is away, full, shutting down or fails over, or another transaction was in the way.
+# Transient errors: the server is down, full, shutting down or failing over, or another transaction conflicted.
 _PASSING: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -71,21 +71,21 @@ _PASSING: Final = (
 )
 
 
-# What libpq and the server say of a connection that cannot be made, and what to do about it.
+# Messages of libpq and the server about a failed connection, and the remedies.
 _REMEDIES: Final = {
     "password authentication failed": "correct the user and the password in store.url, PGPASSWORD or PGPASSFILE",
     "no password supplied": "give a password in store.url, PGPASSWORD or PGPASSFILE",
     "certificate verify failed": "name the authority that signed the server's certificate as sslrootcert in store.url",
     "root certificate file": "name the authority that signed the server's certificate as sslrootcert in store.url",
-    "does not match host name": "name the server in store.url as its certificate does",
+    "does not match host name": "give the host in store.url the name in the server's certificate",
     "no encryption": "ask for TLS with sslmode=verify-full in store.url",
-    "does not support SSL": "set TLS up on the server, or ask for another sslmode in store.url",
+    "does not support SSL": "set up TLS on the server, or set another sslmode in store.url",
 }
 READ_ONLY_REMEDY: Final = "set it off for the database and the role; some hosts set it on while the disk is full"
 _READ_ONLY: Final = "it is read-only, as default_transaction_read_only is on"
 _STANDBY: Final = "it is a standby, which takes no changes"
 _WAITED_OUT: Final = {
-    "does not exist": "create it, or set store.url",  # who restores a database takes it away first
+    "does not exist": "create it, or set store.url",  # a restore drops the database first
     _READ_ONLY: READ_ONLY_REMEDY,
     _STANDBY: "name the primary in store.url, or several hosts and target_session_attrs=read-write",
 }
@@ -95,7 +95,7 @@ _LOGIN_REMEDY: Final = "give the role that owns the tables LOGIN: the jobs of Ti
 
 
 class StoreUnavailable(MdpError):  # noqa: N818 - says what is wrong
-    """The database cannot do it now; the same call may succeed later. The message is one line."""
+    """The database is unavailable; the same call may succeed later. The message is one line."""
 
     passes = True
 
@@ -109,12 +109,12 @@ class StoreUnavailable(MdpError):  # noqa: N818 - says what is wrong
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the server and we do not trust each other, which waiting does not mend."""
+        """Whether the server rejects our credentials or we reject its certificate; waiting does not help."""
         return any(sign in str(self) for sign in _REMEDIES)
 
 
 class StoreLimit(MdpError):  # noqa: N818 - says what is wrong
-    """The server, or our role, has been given too little of something, which waiting does not mend."""
+    """A limit or a missing right of the server or our role; waiting does not help."""
 
     @property
     def line(self) -> str:
@@ -132,10 +132,10 @@ class _Connection(psycopg.Connection):
 
 
 def connect(conninfo: str, *, read_only: bool = False) -> psycopg.Connection:
-    """A connection for use with `transaction`. What `conninfo` says itself goes before the defaults here.
+    """Returns a connection for use with `transaction`. Settings in `conninfo` override the defaults here.
 
     Raises:
-        StoreUnavailable: no connection could be made.
+        StoreUnavailable: the connection failed.
     """
     with passing_errors():
         given, schema = schema_apart(conninfo)
@@ -151,10 +151,10 @@ def connect(conninfo: str, *, read_only: bool = False) -> psycopg.Connection:
 def transaction(
     connection: psycopg.Connection, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
 ) -> Iterator[psycopg.Connection]:
-    """A transaction with `SETTINGS`; 0 is no timeout.
+    """Runs a transaction with `SETTINGS`; 0 means no timeout.
 
     Raises:
-        StoreUnavailable: it was to change something and the server takes no changes now.
+        StoreUnavailable: it was to write, and the server is read-only now.
     """
     try:
         with connection.transaction():
@@ -170,10 +170,10 @@ def transaction(
 def session(
     conninfo: str, *, read_only: bool = False, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
 ) -> Iterator[psycopg.Connection]:
-    """A connection with one transaction.
+    """Opens a connection for one transaction.
 
     Raises:
-        StoreUnavailable: nothing was changed, or nobody knows.
+        StoreUnavailable: nothing was changed, or the outcome of the commit is unknown.
     """
     with (
         passing_errors(),
@@ -193,7 +193,7 @@ def _settings(statement_timeout_ms: int, schema: str | None) -> bytes:
 
 
 def settle_schema(connection: psycopg.Connection) -> str | None:
-    """Has the rest of the transaction look for everything where our tables are, or are to be: the name of that schema.
+    """Sets the search path of the transaction to the schema of our tables, existing or new; returns its name.
 
     None if the search path leads to no schema that this role may use.
     """
@@ -209,10 +209,10 @@ def settle_schema(connection: psycopg.Connection) -> str | None:
 
 
 def reach(conninfo: str) -> None:
-    """Connects within two seconds, whatever `conninfo` says of that, and asks something.
+    """Connects within two seconds, overriding `conninfo`, and runs a query.
 
     Raises:
-        StoreUnavailable: that is not possible.
+        StoreUnavailable: that failed.
     """
     options: dict[str, Any] = {**DEFAULTS, **schema_apart(conninfo)[0], "connect_timeout": _REACH_SECONDS}
     with passing_errors(), psycopg.connect(**options) as connection:
@@ -220,7 +220,7 @@ def reach(conninfo: str) -> None:
 
 
 def with_tables(call: Callable[[], _T], create_tables: Callable[[], object]) -> _T:
-    """What `call` returns; after `create_tables` where the database has none, or those of an older version."""
+    """Returns the result of `call`; runs `create_tables` first if the tables are missing or of an older version."""
     try:
         return call()
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
@@ -230,9 +230,9 @@ def with_tables(call: Callable[[], _T], create_tables: Callable[[], object]) -> 
 
 @contextmanager
 def passing_errors() -> Iterator[None]:
-    """Turns errors that pass by themselves into `StoreUnavailable`, and those of its limits into `StoreLimit`.
+    """Turns transient errors into `StoreUnavailable`, and errors of the server's limits into `StoreLimit`.
 
-    Errors of the data stay what they are.
+    Errors of the data are raised unchanged.
     """
     try:
         yield
@@ -240,7 +240,7 @@ def passing_errors() -> Iterator[None]:
         raise
     except psycopg.errors.ConfigurationLimitExceeded as error:
         raise StoreLimit(first_line(error), "raise that limit in the server's configuration") from error
-    except psycopg.errors.InvalidAuthorizationSpecification as error:  # on a connection that the server has let in
+    except psycopg.errors.InvalidAuthorizationSpecification as error:  # on an authenticated connection
         raise StoreLimit(first_line(error), _LOGIN_REMEDY) from error
     except _PASSING as error:
         if is_out_of_locks(error):
@@ -249,10 +249,10 @@ def passing_errors() -> Iterator[None]:
 
 
 def is_out_of_locks(error: BaseException) -> bool:
-    """Whether the table of locks is full. The server tells it from other lack of memory by its hint only."""
+    """Whether the lock table is full. Only the server's hint distinguishes that from other lack of memory."""
     return "max_locks_per_transaction" in str(error)
 
 
 def first_line(error: BaseException) -> str:
-    """The message of an error without the details and hints that PostgreSQL adds on further lines."""
+    """The first line of an error's message, without PostgreSQL's details and hints."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

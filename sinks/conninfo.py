@@ -1,4 +1,4 @@
-"""What libpq needs to find a database, put together and taken apart."""
+"""Builds and parses libpq connection strings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SCHEMA: Final = re.compile(r" ?-c search_path=([a-z0-9_]+)$")
 
 
 def with_passfile(url: str, passfile: str, database: str | None = None) -> str:
-    """`url` and the file that holds its password; another database of the same server, if it is named."""
+    """Returns `url` with the file that holds its password, and with another database of the server if one is named."""
     named = {} if database is None else {"dbname": database}
     return make_conninfo(url, passfile=passfile, **named)
 
@@ -42,9 +42,9 @@ def parameters_of(conninfo: str) -> dict[str, str]:
 
 
 def environment_of(conninfo: str) -> dict[str, str]:
-    """The variables that lead psql, or any other client that is made with libpq, where `conninfo` does.
+    """The environment variables with which psql, or any other libpq client, connects as `conninfo` says.
 
-    What no variable is for, such as keepalives, is left out.
+    Parameters without a variable, such as keepalives, are left out.
     """
     variables = {option.keyword.decode(): option.envvar for option in Conninfo.get_defaults()}
     given = parameters_of(conninfo)

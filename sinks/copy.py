@@ -1,4 +1,4 @@
-"""Frames into a table, by COPY."""
+"""Writes frames into a table by COPY."""
 
 from __future__ import annotations
 

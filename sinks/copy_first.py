@@ -1,4 +1,4 @@
-"""Whether a flow is ahead of all that is stored, so that it writes nothing but new rows."""
+"""Predicts whether a flow is ahead of everything stored, so that it writes new rows only."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _MOST: Final = 64  # flushes
 
 
 class CopyFirst:
-    """Goes by the last flushes.
+    """Predicts from the last flushes.
 
-    Each time that this was wrong, more of them in a row are asked for: rows that are merely updated look new.
+    After each wrong prediction, it requires twice as many flushes in a row: rows that are only updated look new.
     """
 
     def __init__(self) -> None:
@@ -22,13 +22,13 @@ class CopyFirst:
         return self._in_a_row >= self._needed
 
     def flushed(self, *, is_new: bool) -> None:
-        """A flush was written; whether it changed something with every row."""
+        """Notes a flush that was written, and whether every row changed something."""
         self._in_a_row = self._in_a_row + 1 if is_new else 0
 
     def confirmed(self) -> None:
-        """All rows were new."""
+        """Notes that all rows were new, as predicted."""
         self._needed = 1
 
     def refused(self) -> None:
-        """They were not."""
+        """Notes that some rows were not new."""
         self._in_a_row, self._needed = 0, min(2 * self._needed, _MOST)

@@ -1,4 +1,4 @@
-"""The database itself, before anything is in it."""
+"""Creates the database itself."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MAINTENANCE: Final = "postgres"  # a database that every server has
 
 
 def create_missing(conninfo: str) -> list[str]:
-    """Create the database that `conninfo` names, if the server says that there is none; what was done, one line each.
+    """Create the database that `conninfo` names if it is missing; return what was done, one line each.
 
     Args:
-        conninfo: libpq URL or connection string. Where the database is missing, the role needs CREATEDB.
+        conninfo: libpq URL or connection string. To create the database, the role needs CREATEDB.
 
     Raises:
-        StoreUnavailable: the server cannot be reached, or does not let us in.
+        StoreUnavailable: the server cannot be reached, or refuses the connection.
         StoreLimit: the role may not create databases.
     """
     try:

@@ -1,4 +1,4 @@
-"""Databases of a server, for those who start one or want one of their own."""
+"""Creates and drops databases of a server, for local stacks and demos."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from sinks.connection import StoreUnavailable
 
 
 def create(conninfo: str, name: str) -> None:
-    """Creates the database unless there is one of this name; `conninfo` leads to any other one of the server."""
+    """Creates the database unless it exists; `conninfo` names any other database of the server."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
 def drop(conninfo: str, name: str) -> None:
-    """Drops the database, if there is one of this name, and ends the connections to it.
+    """Drops the database if it exists, and closes the connections to it.
 
     Raises:
-        StoreUnavailable: the server is away.
+        StoreUnavailable: the server is unavailable.
     """
     try:
         with psycopg.connect(conninfo, autocommit=True) as connection:
@@ -29,13 +29,13 @@ def drop(conninfo: str, name: str) -> None:
 
 
 def reach(conninfo: str) -> None:
-    """Returns once the database has answered a query."""
+    """Runs a query on the database."""
     with psycopg.connect(conninfo) as connection:
         connection.execute("SELECT 1")
 
 
 def answers(conninfo: str) -> bool:
-    """Whether the server lets us in."""
+    """Whether the server accepts our connection."""
     try:
         psycopg.connect(conninfo, connect_timeout=2).close()
     except psycopg.OperationalError:

@@ -1,4 +1,4 @@
-"""Repaired bars, and which late events they hold: written together, so that a repair is done or still to do."""
+"""Writes repaired bars and marks their late events in one transaction, so that a repair is either done or pending."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POSITION = pl.Schema({"partition": pl.Int64, "offset": pl.Int64})
 
 
 def repaired(conninfo: str, topic: str) -> pl.DataFrame:
-    """The records of a late topic whose windows have been repaired: columns partition and offset.
+    """Returns the records of a late topic whose windows have been repaired: columns partition and offset.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -34,10 +34,10 @@ def write(conninfo: str, topic: str, batch: MicroBatch, done: pl.DataFrame) -> W
     """Merges the bars of a batch, as the flow does, and marks the records `done` (POSITION) of the late topic.
 
     Raises:
-        StoreUnavailable: nothing was written, or nobody knows; repair again.
+        StoreUnavailable: nothing was written, or the outcome is unknown; repair again.
     """
     bars, *_ = targets((), overwrite=False)
-    # In the columnstore, batches of a thousand rows are taken apart for one of them: as long as it takes.
+    # In the columnstore, changing one row decompresses its batch of a thousand: so there is no timeout.
     with session(conninfo, statement_timeout_ms=0) as connection, connection.cursor() as cursor:
         settle_schema(connection)
         stored = Stored(chunks=Chunks.of(connection))
@@ -52,17 +52,17 @@ def write(conninfo: str, topic: str, batch: MicroBatch, done: pl.DataFrame) -> W
 
 
 def settle(conninfo: str, start: datetime, end: datetime) -> None:
-    """After repairs of bars with start ≤ window_start < end: rollups hold them, and the columnstore is as it was.
+    """Refreshes rollups and recompresses chunks after repairs of bars with start ≤ window_start < end.
 
     Raises:
-        StoreUnavailable: the database cannot be reached. TimescaleDB does the same by itself, in time.
+        StoreUnavailable: the database cannot be reached. TimescaleDB's own jobs will do the same later.
     """
     rollups.refresh(conninfo, start, end)
     columnstore.restore(conninfo, "bars_ohlcv", start, end)
 
 
 def forget(conninfo: str, topic: str, first: Mapping[int, int]) -> None:
-    """Drops the marks of records that the topic, whose partitions begin at these offsets, has itself dropped.
+    """Deletes the marks of records before the topic's first offsets, which its retention has deleted.
 
     Raises:
         StoreUnavailable: the database cannot be reached.

@@ -1,7 +1,7 @@
-"""How rows of each table meet the rows that are already stored.
+"""How new rows of each table are merged with stored rows.
 
-Whatever is written twice changes nothing the second time, so a batch can be sent again after any failure, and a run
-can be repeated. `overwrite` is for a deliberate recomputation: new rows replace stored ones that differ.
+Merges are idempotent: a batch can be written again after any failure, and a run can be repeated. `overwrite` is for a
+deliberate recomputation: new rows replace stored ones that differ.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NEW: Final = "excluded"
 
 
 class Change(NamedTuple):
-    """How a stored row changes, and on which condition."""
+    """The assignments to a stored row, and their condition."""
 
     assignments: sql.Composable
     condition: sql.Composable
@@ -34,18 +34,18 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """A table, and how new rows come to terms with stored ones of the same key."""
+    """A table, and how its merge resolves new and stored rows of the same key."""
 
     table: str
     key: tuple[str, ...]
     values: tuple[str, ...]
-    change: Change | None  # None: a stored row stays as it is
+    change: Change | None  # None: a stored row stays unchanged
     within_flush: Literal["first", "last", "last of source", "filled of source"]  # which row of a key is merged
-    exclusive: bool = False  # a row that another source wrote is a conflict worth reporting
+    exclusive: bool = False  # a row written by another source is a conflict to report
 
     @cached_property
     def stage(self) -> str:
-        """The name of its staging table. Another program may have left its own where a pooler shares sessions."""
+        """The name of its staging table, unique as other programs may share sessions through a pooler."""
         return f"stage_{self.table}_{crc32(repr(self.columns).encode()):08x}"
 
     @property
@@ -55,13 +55,13 @@ class Target:
 
     @cached_property
     def create_stage(self) -> bytes:
-        """Once per merge: a transaction finds it made where one before it had the same session of the server."""
+        """Creates the staging table, once per merge; it exists if an earlier transaction used the same session."""
         statement = sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS")
         return statement.format(sql.Identifier(self.stage), sql.Identifier(self.table)).as_bytes()
 
     @cached_property
     def merge(self) -> bytes:
-        """Takes what is staged, unique by key, into the table. Composed once: that takes as long as running it."""
+        """Merges staged rows, unique by key, into the table. Composed once: composing takes as long as running it."""
         columns = _names(self.columns)
         statement = sql.SQL("INSERT INTO {} AS {} ({}) SELECT {} FROM {} ON CONFLICT ({}) {}").format(
             sql.Identifier(self.table),
@@ -82,10 +82,10 @@ class Target:
 
     @cached_property
     def leave_out(self) -> bytes:
-        """Takes rows out of the stage that would change nothing; what it returns is as with `conflicts`.
+        """Deletes staged rows that would change nothing; returns the same as `conflicts`.
 
-        In the columnstore a row is found by reading its batch, and written by taking the batch apart, even where the
-        merge then decides that nothing changes. The bounds (`first`, `last`, `symbols`) keep other chunks out of it.
+        In the columnstore, finding a row reads its batch, and writing it decompresses the batch, even if the merge
+        then changes nothing. The bounds (`first`, `last`, `symbols`) exclude other chunks.
         """
         condition = sql.SQL("false") if self.change is None else self.change.condition
         statement = sql.SQL(
@@ -107,8 +107,8 @@ class Target:
 
     @property
     def conflicts(self) -> sql.Composed:
-        """One row if staged rows are of keys that another source wrote: how many, an example, and both its sources."""
-        # The limit makes it one look-up by key per staged row; a join might read the whole table.
+        """Returns one row if another source wrote keys of staged rows: their count, an example, both its sources."""
+        # The limit forces one look-up by key per staged row; a join might read the whole table.
         return sql.SQL(
             "SELECT count(*) OVER (), {key}::text, {old}::text, {new}::text FROM {stage} AS excluded, LATERAL ("
             "SELECT * FROM {table} AS rows WHERE {stored_key} = {key} LIMIT 1) AS stored WHERE {old} <> {new} LIMIT 1"
@@ -146,7 +146,7 @@ def _values(schema: pl.Schema, key: Sequence[str]) -> tuple[str, ...]:
 
 
 def _advance(values: Sequence[str]) -> Change:
-    """A bar gives way to a later one of the same source; a provisional one has revision 0 and an earlier offset."""
+    """A later bar of the same source replaces a stored one; a provisional bar has revision 0 and an earlier offset."""
     later = sql.SQL("{} = {} AND {} > {}").format(
         _row(_STORED, SOURCE), _row(_NEW, SOURCE), _row(_NEW, _BAR_ORDER), _row(_STORED, _BAR_ORDER)
     )
@@ -154,7 +154,7 @@ def _advance(values: Sequence[str]) -> Change:
 
 
 def _fill(values: Sequence[str]) -> Change | None:
-    """What was known when the features were made stays; nulls are filled, such as those of a feature added since."""
+    """Stored values stay, as they were known at the time; nulls are filled, such as those of a feature added since."""
     if not values:
         return None
     fillable = _each(" OR ", "({stored}.{0} IS NULL AND {new}.{0} IS NOT NULL)", values)

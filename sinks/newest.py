@@ -1,4 +1,4 @@
-"""Where the newest rows are. A look at all of TimescaleDB's thousands of chunks takes seconds, and locks of each."""
+"""Finds the newest rows by chunk. A query of all of TimescaleDB's thousands of chunks takes seconds and their locks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import psycopg
 from sinks.schema.hypertables import MOST_CHUNKS
 from sinks.schema.tables import TIME_COLUMN
 
-# Chunks that one look after the other goes back, as long as too few rows are found; the last goes back to the begin.
+# Chunks that successive queries go back, while too few rows are found; the last query covers all rows.
 _DEPTHS: Final = (16, 128, 1_024)
 
-Stretch = tuple[datetime | None, datetime | None]  # from the first on, and before the second
+Stretch = tuple[datetime | None, datetime | None]  # from the first (inclusive) to the second (exclusive)
 
 _LOOK_SECONDS: Final = 60.0
 _NEVER: Final = 1 << 62
@@ -30,9 +30,9 @@ WHERE hypertable_name = ANY(%s) AND format('%%I.%%I', hypertable_schema, hyperta
 
 
 class Depths:
-    """From when on to look for the newest rows of a table, by its chunks. Times are Unix milliseconds.
+    """Lower bounds for searching the newest rows of a table, by its chunks. Times are Unix milliseconds.
 
-    What has become of the chunks since does not matter: whoever finds too few rows looks farther back.
+    Outdated knowledge of the chunks does no harm: a caller that finds too few rows searches farther back.
     """
 
     def __init__(self) -> None:
@@ -42,38 +42,38 @@ class Depths:
 
     @classmethod
     def of(cls, connection: psycopg.Connection) -> Depths:
-        """As they are now."""
+        """Reads the present chunks."""
         depths = cls()
         depths.look(connection)
         return depths
 
     @property
     def are_stale(self) -> bool:
-        """Whether the chunks have not been looked at for a minute."""
+        """Whether the chunks were read more than a minute ago."""
         return time.monotonic() - self._looked_at > _LOOK_SECONDS
 
     def look(self, connection: psycopg.Connection) -> None:
-        """At the chunks as they are now."""
+        """Reads the present chunks again."""
         row = connection.execute("SELECT to_regclass('timescaledb_information.chunks') IS NOT NULL").fetchone()
         self._starts = dict(connection.execute(_STARTS, [list(TIME_COLUMN)]).fetchall()) if row == (True,) else {}
         self._oldest.clear()
         self._looked_at = time.monotonic()
 
     def floors(self, table: str, before: float | None) -> Iterator[int | None]:
-        """Ever earlier times; at last None, for all rows before `before`."""
+        """Yields earlier and earlier times; at last None, for all rows before `before`."""
         starts = self._starts.get(table, [])
         count = len(starts) if before is None else bisect_left(starts, before)
         yield from (starts[count - depth] for depth in _DEPTHS if depth < count)
         yield None
 
     def stretches(self, table: str) -> Iterator[Stretch]:
-        """All of time, in parts of as many chunks as one transaction may touch, oldest first."""
+        """All of time, in ranges of as many chunks as one transaction may touch, oldest first."""
         starts = self._starts.get(table, [])[MOST_CHUNKS::MOST_CHUNKS]
         cuts = [None, *(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=start) for start in starts), None]
         return pairwise(cuts)
 
     def note_oldest(self, table: str, series: Hashable, oldest: int | None) -> None:
-        """What a look at all rows of a series has found; None is no row."""
+        """Notes the oldest time that a query of all rows of a series has found; None without rows."""
         self._oldest[table, series] = _NEVER if oldest is None else oldest
 
     def holds_all(self, table: str, series: Hashable, floor: int | None) -> bool:

@@ -1,9 +1,9 @@
 """The writers as Bytewax sinks: one part per source partition, and a snapshot that is a barrier.
 
-Bytewax takes the snapshot of a part at the end of an epoch in which the part was given something, before it commits the
-epoch. So whatever was handed to a background writer is in PostgreSQL, or acknowledged by Kafka, when the state that led
-to it is saved. How far outputs have come is read from the outputs; the snapshot keeps what they have acknowledged, to
-tell whether they have gone back behind it.
+Bytewax takes the snapshot of a part at the end of an epoch in which the part got items, before it commits the epoch. So
+everything passed to a background writer is in PostgreSQL, or acknowledged by Kafka, when the state that produced it is
+saved. Progress is read from the outputs; the snapshot keeps what they have acknowledged, to detect outputs that have
+lost it.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from transports.kafka.transactional_writer import Mark, Records, TransactionalWr
 _Parts = Callable[[], list[str]]
 _W = TypeVar("_W")
 _S = TypeVar("_S")
-# What is saved outlives these classes: it is of Python's own types.
+# Saved state outlives these classes, so it consists of built-in types.
 InTables = dict[Source, tuple[int, int]]  # as Reached
-InTopics = dict[tuple[str, int], tuple[int, Cause]]  # Places, and what is Written there
+InTopics = dict[tuple[str, int], tuple[int, Cause]]  # Place and Written
 
 
 @contextmanager
 def _failing_as_a_step() -> Iterator[None]:
-    """What is raised ends the dataflow as Bytewax has it with whatever is raised in a step."""
+    """Ends the dataflow on an exception in the way that Bytewax does for one raised in a step."""
     try:
         yield
     except Exception as error:
@@ -75,20 +75,20 @@ class _StorePart(_Part[InTables]):
     sink = STORE
 
     def write_batch(self, values: list[MicroBatch]) -> None:
-        """The database has no part in what was refused, and may hold a batch for a second."""
+        """Drops rejected records, which the database does not get, as a batch may be held for a second."""
         super().write_batch([replace(batch, rejects=NO_REFUSED, late=NO_REFUSED) for batch in values])
 
 
 @dataclass
 class _PerWorker(Generic[_W]):
-    """What the partitions of a worker write with: made for the first of them, closed after the last."""
+    """The writer shared by the partitions of a worker: created for the first of them, closed after the last."""
 
     make: Callable[[], tuple[_W, BackgroundWriter]]
     _shared: dict[int, tuple[_W, BackgroundWriter]] = field(default_factory=dict, init=False)
     _users: dict[int, int] = field(default_factory=dict, init=False)
 
     def join(self, kind: type[_Part[_S]], resume: Callable[[_W], None], acknowledged: Callable[[_W], _S]) -> _Part[_S]:
-        """One more part of this worker's, once the writer has taken over what is known of it."""
+        """Returns a new part of this worker, after the writer has resumed its progress."""
         worker = threading.get_ident()  # Bytewax runs each worker on a thread of its own
         if worker not in self._shared:
             self._shared[worker] = self.make()
@@ -149,7 +149,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, InTopics]):
 class TimescaleSink(FixedPartitionedSink[MicroBatch, InTables]):
     """The database, written over one connection that all partitions of a worker share."""
 
-    open_writer: Callable[[int], StoreWriter]  # takes how many parts there are
+    open_writer: Callable[[int], StoreWriter]  # takes the number of partitions
     parts: _Parts
 
     def __post_init__(self) -> None:
@@ -176,7 +176,7 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, InTables]):
 
 @dataclass(frozen=True)
 class HeartbeatSink(DynamicSink[tuple[str, MicroBatch]]):
-    """Appends the heartbeats that are due to the partition they are about: the log carries time."""
+    """Appends due heartbeats to the partition they concern, so that the log itself advances event time."""
 
     config: KafkaConfig
     confirm: Confirm

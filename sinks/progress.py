@@ -1,4 +1,4 @@
-"""How far each flow has turned the log into outputs, kept beside the outputs."""
+"""The progress of each flow through its log, stored with the outputs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class _Columns(NamedTuple):
     values: sql.Composed
 
 
-# For rows of partitions of which nothing has been read yet.
+# For rows of partitions that have not been read yet.
 NO_COUNTS: Final = _Columns(
     sql.SQL(", ").join(map(sql.Identifier, COUNTS)), sql.SQL(", ").join(sql.Literal(0) for _ in COUNTS)
 )
 
-# A repeated or outdated write must not move progress back, so the greater offset wins.
+# A repeated or outdated write must not move progress back: the greater offset wins.
 _ADVANCE: Final = sql.SQL("""
 WITH before AS (
     SELECT next_offset FROM progress WHERE flow = %(flow)s AND topic = %(topic)s AND partition = %(partition)s
@@ -46,7 +46,7 @@ RETURNING topic, partition, first_offset, (SELECT next_offset FROM before)
 
 
 def advance(cursor: psycopg.Cursor, flow: str, batches: Sequence[MicroBatch]) -> dict[Source, Reached | None]:
-    """Records the last batch of each partition; for each that it has moved on, what was recorded before."""
+    """Records the last batch of each partition; returns the former progress of each partition that has advanced."""
     last = {(batch.topic, batch.partition): batch for batch in batches}
     cursor.executemany(
         _ADVANCE,
@@ -70,7 +70,7 @@ def reached_by(batches: Sequence[MicroBatch]) -> dict[Source, int]:
 
 
 def reached(connection: psycopg.Connection, flow: str) -> dict[Source, Reached]:
-    """How far each partition has come by what is committed."""
+    """The committed progress of each partition."""
     rows = connection.execute(
         "SELECT topic, partition, first_offset, next_offset FROM progress WHERE flow = %s", (flow,)
     )

@@ -1,9 +1,9 @@
-"""An output that has gone back behind what it had acknowledged: a restored backup, a failover that lost commits.
+"""Outputs that have lost acknowledged data: a restored backup, or a failover that lost commits.
 
-A flow that notices it while it runs starts again from its last snapshot. If the output lacks even what it had
-acknowledged before that was taken, only the log still tells it. That is marked in the database, beside the progress:
-whoever keeps the saved state finds it there, on whichever machine the loss was noticed, and throws the state away. The
-mark goes when a source has begun anew.
+A flow that notices such a loss while it runs restarts from its last snapshot. If the output lacks even data that it had
+acknowledged before that snapshot, only the log can restore it. Then a mark is set in the database, next to the
+progress: the runtime that keeps the saved state finds it there, on whichever machine the loss was noticed, and discards
+the state. The mark is removed when a source begins from there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WHERE EXCLUDED.again_from IS NOT NULL
 
 
 def losses(acknowledged: Mapping[Source, Reached], stored: Mapping[Source, Reached]) -> dict[Source, Loss]:
-    """What is lost of what was acknowledged."""
+    """The acknowledged data that is lost."""
     found = {}
     for source, (first, end) in acknowledged.items():
         start = stored[source].next_offset if source in stored else first
@@ -40,10 +40,10 @@ def losses(acknowledged: Mapping[Source, Reached], stored: Mapping[Source, Reach
 
 
 def check(conninfo: str, flow: str, acknowledged: Mapping[Source, Reached]) -> dict[Source, Reached]:
-    """Makes sure that the database still has what saved state goes on from; what it has.
+    """Checks that the database still has what saved state resumes from; returns its progress.
 
     Raises:
-        SetBack: it has not, and that is marked.
+        SetBack: it does not; the loss has been marked.
         StoreUnavailable: it cannot be reached.
     """
     with session(conninfo) as connection:
@@ -58,7 +58,7 @@ def check(conninfo: str, flow: str, acknowledged: Mapping[Source, Reached]) -> d
 
 
 def mark(conninfo: str, flow: str, lost: Mapping[Source, Loss]) -> None:
-    """Writes down what the flow has to read again.
+    """Records from where the flow has to read again.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -68,7 +68,7 @@ def mark(conninfo: str, flow: str, lost: Mapping[Source, Loss]) -> None:
 
 
 def keep_beginnings(conninfo: str, flow: str, known: Mapping[Source, Reached]) -> None:
-    """Writes down where the flow has begun, for a database that may no longer know.
+    """Records where the flow began, for a database that may have lost it.
 
     Raises:
         StoreUnavailable: it cannot be reached.
@@ -78,7 +78,7 @@ def keep_beginnings(conninfo: str, flow: str, known: Mapping[Source, Reached]) -
 
 
 def is_marked(conninfo: str, flow: str) -> bool:
-    """Whether the flow has to read the log again; a database without the table cannot say so.
+    """Whether the flow has to read the log again; false for a database without the table.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -90,7 +90,7 @@ def is_marked(conninfo: str, flow: str) -> bool:
 
 
 def _write(connection: psycopg.Connection, flow: str, marks: Mapping[Source, tuple[int, int | None]]) -> None:
-    """For each source, where the flow began, and from where it has to read again, if it has to."""
+    """Writes, for each source, where the flow began and the offset to read again from, if any."""
     with connection.cursor() as cursor:
         cursor.executemany(
             _MARK,

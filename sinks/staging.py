@@ -1,4 +1,4 @@
-"""The rows of a flush, brought to a table's columns and made unique by its key."""
+"""The rows of a flush, converted to a table's columns and deduplicated by its key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Stored = Callable[[MicroBatch, pl.DataFrame], pl.Series]
 
 
 def _times(name: str, _: MicroBatch, frame: pl.DataFrame) -> pl.Series:
-    """They are never null; NumPy divides in a third of the time."""
+    """Times in microseconds, by NumPy: times are never null, and it divides in a third of the time."""
     return pl.Series(frame[name].to_numpy() // 1_000).cast(pl.Datetime("us"))
 
 
@@ -42,7 +42,7 @@ def _converted(struct: type[msgspec.Struct]) -> dict[str, _Stored]:
     return how
 
 
-# The columns that the database wants otherwise than they come.
+# Columns to convert for the database.
 _STORED: Final[dict[str, _Stored]] = {
     **_converted(Bar),
     **_converted(Signal),
@@ -54,13 +54,13 @@ _STORED: Final[dict[str, _Stored]] = {
 
 
 def table_rows(target: Target, batches: Sequence[MicroBatch]) -> pl.DataFrame:
-    """All rows of `batches` for the target, its columns of the types that `native.copy_binary` knows."""
+    """All rows of `batches` for the target, with columns of types that `native.copy_binary` supports."""
     parts = [_stored(target, batch, frame) for batch in batches if (frame := _frame(target, batch)).height]
     return pl.concat(parts) if parts else pl.DataFrame()
 
 
 def _stored(target: Target, batch: MicroBatch, frame: pl.DataFrame) -> pl.DataFrame:
-    """Put together from columns, which costs a third of a query: a flush has many small frames."""
+    """The frame as stored; built column by column, at a third of a query's cost, as frames are many and small."""
     columns = {name: _STORED[name](batch, frame) if name in _STORED else frame[name] for name in target.columns}
     return pl.DataFrame([column.alias(name) for name, column in columns.items()])
 
@@ -72,11 +72,11 @@ def _frame(target: Target, batch: MicroBatch) -> pl.DataFrame:
 
 
 def unique_rows(target: Target, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Frames with at most one row per key, to be merged one after the other: one, unless sources are in conflict.
+    """Yields frames with at most one row per key, to be merged in turn: a single one unless sources conflict.
 
-    Rows of one key become one as they would have in the table, so what is stored does not depend on the flush.
+    Rows of one key are merged as they would be in the table, so the stored rows do not depend on the flush.
     """
-    if rows[list(target.key)].hash_rows().n_unique() == rows.height:  # nearly always, and by far the soonest known
+    if rows[list(target.key)].hash_rows().n_unique() == rows.height:  # nearly always, and the cheapest test by far
         yield rows
         return
     match target.within_flush:
@@ -100,7 +100,7 @@ def _first_known(target: Target, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_turn(target: Target, rows: pl.DataFrame, unique: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The source that was first at a key goes first: if the key is new, it is that source's from now on."""
+    """Yields the rows of a key's first source first: a new key belongs to that source from then on."""
     key, by_source = list(target.key), [*target.key, *SOURCE]
     while unique.n_unique(key) < unique.height:
         first = rows.unique(key, keep="first", maintain_order=True).select(by_source)

@@ -1,4 +1,4 @@
-"""The database as a sink: waits for it, reports conflicts, and sends what it refuses to the DLQ."""
+"""The database as a sink: waits for it, reports conflicts, and sends rows that it refuses to the dead letter queue."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ log = logging.getLogger("mdp.sinks")
 
 @dataclass
 class StoreWriter:
-    """Writes batches to the database, and does not return before they are there or in the DLQ.
+    """Writes batches; returns only when they are committed, in the database or in the DLQ.
 
     Attributes:
-        create_tables: for a database that has come to the place of another, and has none, or those of an older version.
+        create_tables: called for a database that has replaced another, without tables or with an older schema.
     """
 
     writer: TimescaleWriter
@@ -60,21 +60,21 @@ class StoreWriter:
     _written_at: float = field(default=0.0, init=False)
 
     def resume(self, acknowledged: Mapping[Source, Reached]) -> None:
-        """Goes on where an earlier run has come to.
+        """Resumes from the progress of an earlier run.
 
         Raises:
-            SetBack: the database has gone back behind that.
+            SetBack: the database has lost acknowledged data.
         """
         wait_out(lambda: self.writer.resume(acknowledged), StoreUnavailable, "the database")
 
     def write(self, batches: Sequence[MicroBatch]) -> None:
-        """Writes rows at once. Progress without rows is worth a transaction of its own only every so often."""
+        """Writes rows at once, but progress without rows only from time to time, to save transactions."""
         self._held += batches
         if any(batch.has_results for batch in batches) or time.monotonic() - self._written_at > _PROGRESS_SECONDS:
             self._write_held()
 
     def close(self) -> None:
-        """Nothing is raised here: what is held is progress only, and the next run finds out what is wrong."""
+        """Closes without raising: only progress is pending, and the next run reports what is wrong."""
         if self._held:
             with suppress(MdpError):
                 self._write_held()
@@ -88,7 +88,9 @@ class StoreWriter:
         if result.conflicts:
             ERRORS.labels("store", "partition_conflict").inc(result.conflicts)
             log.error(
-                "%d bars left as another partition wrote them, such as %s", result.conflicts, result.conflict_example
+                "%d bars skipped as another partition wrote them, such as %s",
+                result.conflicts,
+                result.conflict_example,
             )
         if result.refused:
             ERRORS.labels("store", "refused").inc(len(result.refused))
@@ -96,7 +98,7 @@ class StoreWriter:
             DLQ_RECORDS.labels(STORE).inc(len(result.refused))
 
     def _send_to_dlq(self, rows: Sequence[RefusedRow]) -> None:
-        """Rows that the database refuses are rare."""
+        """Sends refused rows, which are rare, each by a temporary producer."""
         flush = self.sender.headers(time.time_ns())
         records = [OutgoingRecord(row.partition, None, row.row.encode(), _headers(row) + flush) for row in rows]
         append(self.kafka, self.kafka.dlq_topic, records)

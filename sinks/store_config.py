@@ -1,4 +1,4 @@
-"""How to reach the database, and how long it keeps what."""
+"""The database's address, and how long it keeps rows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from contracts.duration import parse_duration
 from sinks.schema.hypertables import ChunkLength
 
 EMBEDDED: Final = "embedded"
-SHORTEST_POLICY: Final = timedelta(days=1)  # rollups of an hour need some hours of raw bars to be refreshed from
+SHORTEST_POLICY: Final = timedelta(days=1)  # hourly rollups are refreshed from some hours of raw bars
 
 _EMBEDDED: Final = re.compile(r"embedded(?:/([a-z_][a-z0-9_-]{0,62}))?")
 _URL: Final = re.compile("postgres(?:ql)?://")
 _SPECIAL: Final = "in a password write @ as %40, / as %2F and % as %25"
-_WINDOWS: Final = 43_200  # in a chunk: so many rows of a series
+_WINDOWS: Final = 43_200  # in a chunk: rows of a series
 _LONGEST_CHUNK: Final = timedelta(days=365)
 
 
@@ -77,7 +77,7 @@ class StoreConfig(BaseModel):
         return text
 
     def chunk_length(self, window_ns: int) -> ChunkLength:
-        """For bars of this length."""
+        """The chunk length for bars of `window_ns`."""
         if self.chunk_interval is not None:
             return ChunkLength(as_timedelta(self.chunk_interval), is_chosen=True)
         longest = min(_LONGEST_CHUNK, as_timedelta(self.retention) if self.retention else _LONGEST_CHUNK)
@@ -86,13 +86,13 @@ class StoreConfig(BaseModel):
 
 
 def embedded_name(url: str) -> str | None:
-    """The database of the local stack that `embedded/NAME` means; "" for its own, and None for any other URL."""
+    """The database of the local stack named by `embedded/NAME`; "" for its default, None for any other URL."""
     found = _EMBEDDED.fullmatch(url)
     return None if found is None else found[1] or ""
 
 
 def _is_cut_short(url: str) -> bool:
-    """Whether libpq would look for the server within the password, which it ends at the first @ or /."""
+    """Whether libpq would parse a part of the password as the host, as it ends the password at the first @ or /."""
     before, _, after = url.partition("://")[2].partition("@")
     if "/" in before:
         return bool(after) and "?" not in before.partition("/")[2]
@@ -100,5 +100,5 @@ def _is_cut_short(url: str) -> bool:
 
 
 def as_timedelta(text: str) -> timedelta:
-    """The length of a duration such as 7d, to the microsecond."""
+    """A duration such as 7d, to the microsecond."""
     return timedelta(microseconds=parse_duration(text) // 1_000)

@@ -1,4 +1,4 @@
-"""How the rows of a flush get into their table: by COPY, or by way of a staging table, from where they are merged."""
+"""Writes the rows of a flush: by COPY into their table, or into a staging table from which they are merged."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from sinks.write_result import RefusedRow, WriteResult
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is in the database for certain.
+    """What is certainly in the database.
 
     Attributes:
-        reached: the next offset of each source; what is caused by one before it was merged before.
-        series: those that are listed.
-        chunks: how the tables are cut.
+        reached: the next offset of each source; rows caused by earlier offsets have been merged before.
+        series: the listed series.
+        chunks: the chunks of the tables.
     """
 
     reached: Mapping[Source, int] = field(default_factory=lambda: NOWHERE)
@@ -38,14 +38,14 @@ class Stored:
 
 
 def copy_rows(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> WriteResult:
-    """Takes rows with the target's columns into its table, none of whose keys is stored."""
+    """Copies rows with the target's columns into its table; none of their keys may be stored already."""
     copy_into(cursor, target.table, rows)
     stored.series.insert(cursor, target.table, rows)
     return WriteResult(changed={target.table: rows.height})
 
 
 def merge_rows(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> WriteResult:
-    """Takes rows with the target's columns into its table, by way of its staging table."""
+    """Merges rows with the target's columns into its table, through its staging table."""
     result = WriteResult()
     cursor.execute(target.create_stage)
     for number, unique in enumerate(unique_rows(target, rows)):
@@ -62,7 +62,7 @@ def _merge_unique(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, st
     conflict = cursor.execute(target.leave_out, _bounds(target, rows)).fetchone() if leave_out else None
     changed = cursor.execute(target.merge).rowcount
     result = WriteResult(changed={target.table: changed})
-    # Rows of another source change nothing, so when every row changed something there is no conflict to look for.
+    # Rows of another source change nothing, so if every row changed something there is no conflict to search for.
     if target.exclusive and changed < rows.height and _go_beyond(stored.reached, rows):
         if not leave_out:
             conflict = cursor.execute(target.conflicts).fetchone()
@@ -87,7 +87,7 @@ def _conflict_text(key: str, stored: str, new: str) -> str:
 
 
 def merge_by_halves(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> WriteResult:
-    """Finds the rows that the database refuses, and writes the others."""
+    """Finds the rows that the database refuses by bisection, and writes the others."""
     try:
         with cursor.connection.transaction():
             result = merge_rows(cursor, target, rows, stored)

@@ -1,10 +1,9 @@
 """Writes bars, features and signals to TimescaleDB, or to plain PostgreSQL: one transaction per flush.
 
-Rows go by COPY into temporary staging tables and are merged from there (`sinks.merge`), so that writing the same
-batches again changes nothing. A flow that is ahead of all that is stored writes nothing but new rows, and a merge costs
-the database as much again as the COPY: after a flush that changed something with every row, the next goes by COPY
-straight into the tables. If a row of the same key is there already, that fails, and the flush is merged after all.
-Progress through the log is written in the same transaction.
+Rows are copied into temporary staging tables and merged from there (`sinks.merge`), so that writes are idempotent. A
+flow that is ahead of everything stored writes new rows only, and a merge costs the database as much again as the COPY:
+after a flush whose every row changed something, the next is copied straight into the tables. If a key exists already,
+that fails, and the flush is merged instead. Progress through the log is written in the same transaction.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from sinks.store_rows import Stored, copy_rows, merge_by_halves, merge_rows
 from sinks.write_result import WriteResult
 from telemetry.metrics import LAST_FLUSH, STORE_DURATION
 
-# What a COPY into a table can meet and a merge need not: stored keys, and tables that are views or guard their rows.
+# Errors of a COPY into a table that a merge does not raise: existing keys, views, and row-level security.
 _REFUSALS: Final = (*DATA_ERRORS, psycopg.NotSupportedError, psycopg.ProgrammingError)
 
 _Store = Callable[[psycopg.Cursor, Target, pl.DataFrame, Stored], WriteResult]
 
 
 class TimescaleWriter:
-    """One connection, opened when first needed and again after it broke. Not for use by several threads at once.
+    """Writes over one connection, opened when first needed and again after a failure. Not thread-safe.
 
     Args:
         conninfo: libpq URL or connection string of a database that `sinks.schema.migrate.migrate` has been run on.
-        flow: name under which progress is kept.
+        flow: name under which progress is stored.
         features: names of the configured features, each a column of the features frames and of the table.
-        partitions: how many the topic has. As long as fewer have begun, it looks for more with each write.
-        overwrite: new rows replace stored ones that differ, whoever wrote them.
+        partitions: number of partitions of the topic. Until all have begun, each write looks for new ones.
+        overwrite: new rows replace stored ones that differ, regardless of their source.
     """
 
     def __init__(
@@ -55,21 +54,21 @@ class TimescaleWriter:
         self._connection: psycopg.Connection | None = None
         self._partitions: Final = partitions
         self._overwrite: Final = overwrite
-        self._reached: Mapping[Source, Reached] = {}  # acknowledged or read back, whichever is further
+        self._reached: Mapping[Source, Reached] = {}  # acknowledged or read back, whichever is greater
         self._series = KnownSeries()
         self._chunks = Chunks()
         self._copy_first = CopyFirst()
 
     def write(self, batches: Sequence[MicroBatch]) -> WriteResult:
-        """Writes `batches`, which are in log order for each partition, and their progress: all or nothing.
+        """Writes `batches`, in log order for each partition, and their progress, atomically.
 
-        But if their rows lie in very many chunks of TimescaleDB, these are written some at a time, and progress last.
+        But rows that span very many chunks of TimescaleDB are written in several transactions, and progress last.
 
-        Rows that the database refuses are left out and returned; they do not hold up the others.
+        Rows that the database refuses are skipped and returned; they do not block the others.
 
         Raises:
-            SetBack: nothing was written, as the database lacks what it had acknowledged.
-            StoreUnavailable: nothing was written, or nobody knows; write the same batches again.
+            SetBack: nothing was written, as the database has lost acknowledged data.
+            StoreUnavailable: nothing was written, or the outcome is unknown; write the same batches again.
         """
         rows = [(target, table_rows(target, batches)) for target in self._targets]
         try:
@@ -85,21 +84,21 @@ class TimescaleWriter:
 
     @property
     def reached(self) -> Mapping[Source, Reached]:
-        """How far the partitions have come by what the database has acknowledged, as far as is known here."""
+        """The partitions' progress acknowledged by the database, as far as known."""
         return self._reached
 
     def resume(self, acknowledged: Mapping[Source, Reached]) -> None:
-        """Takes over what an earlier writer knew, and makes sure that the database still has it.
+        """Takes over an earlier writer's progress, and checks that the database still has it.
 
         Raises:
-            SetBack: it has not; that is marked in it.
-            StoreUnavailable: it cannot be reached.
+            SetBack: it does not; the loss has been marked in the database.
+            StoreUnavailable: the database cannot be reached.
         """
-        if set_back.losses(acknowledged, self._reached):  # it has not been seen yet to be so far
+        if set_back.losses(acknowledged, self._reached):  # not confirmed yet
             self._note(set_back.check(self._conninfo, self._flow, acknowledged))
 
     def close(self) -> None:
-        """Ends the connection; the next write opens another."""
+        """Closes the connection; the next write opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -110,7 +109,7 @@ class TimescaleWriter:
         connection = self._connected()
         is_new = not self._overwrite and all(map(self._is_new, batches))
         result = WriteResult()
-        # Progress comes last: until then it is as if rows that are there already had been written once before.
+        # Progress comes last: until then, rows already written count as an earlier attempt.
         *pieces, last = self._chunks.pieces(rows)
         for piece in pieces:
             result.add(self._write_piece(connection, piece, (), is_new=is_new))
@@ -128,7 +127,7 @@ class TimescaleWriter:
         return result
 
     def _note(self, reached: Mapping[Source, Reached]) -> None:
-        """By another thread, too, when a run begins; so nothing in use is changed."""
+        """Notes progress, without mutating shared objects: at the start of a run another thread calls it, too."""
         further = {
             source: at for source, at in reached.items() if at.next_offset >= self._reached.get(source, at).next_offset
         }
@@ -145,7 +144,7 @@ class TimescaleWriter:
         return result or self._merged(connection, rows, batches)
 
     def _copied(self, connection: psycopg.Connection, rows: Rows, batches: Sequence[MicroBatch]) -> WriteResult | None:
-        """None if a row turned out to be stored already."""
+        """Copies the rows; returns None if the key of a row was stored already."""
         try:
             result = self._transact(connection, rows, batches, copy_rows)
         except _REFUSALS:
@@ -184,7 +183,7 @@ class TimescaleWriter:
         return result
 
     def _advance(self, cursor: psycopg.Cursor, batches: Sequence[MicroBatch]) -> None:
-        """In the transaction, so that no flush leads progress past what was lost."""
+        """Records progress in the transaction, so that no flush advances it past lost data."""
         before = progress.advance(cursor, self._flow, batches)
         known = {source: self._reached[source] for source in before.keys() & self._reached.keys()}
         _check(known, {source: at for source, at in before.items() if at is not None})
@@ -202,6 +201,6 @@ class TimescaleWriter:
 
 
 def _check(acknowledged: Mapping[Source, Reached], stored: Mapping[Source, Reached]) -> None:
-    """Makes sure that the database still has what it had acknowledged."""
+    """Checks that the database still has what it had acknowledged."""
     if lost := set_back.losses(acknowledged, stored):
         raise SetBack("the database", lost)

@@ -1,4 +1,4 @@
-"""What one write to the database did."""
+"""The result of one write to the database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class RefusedRow:
-    """A row that the database would not take: a value it cannot hold, or a broken constraint."""
+    """A row that the database refused: an invalid value, or a violated constraint."""
 
     table: str
     key: str  # JSON object
@@ -22,10 +22,10 @@ class RefusedRow:
 
 @dataclass(slots=True)
 class WriteResult:
-    """What one write did: `changed` counts the rows inserted or updated, by table.
+    """The result of one write: `changed` counts the rows inserted or updated, by table.
 
-    `conflicts` counts bars left out because a bar from another partition stands in their place; it is counted when the
-    log gets there, and not again when that part of it is read once more.
+    `conflicts` counts bars skipped because another partition wrote a bar with the same key. Reading that part of the
+    log again does not count them again.
     """
 
     changed: dict[str, int] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class WriteResult:
     refused: list[RefusedRow] = field(default_factory=list)
 
     def add(self, other: WriteResult) -> None:
-        """Counts in what another part of the same write did."""
+        """Adds the result of another part of the same write."""
         for table, count in other.changed.items():
             self.changed[table] = self.changed.get(table, 0) + count
         self.conflicts += other.conflicts

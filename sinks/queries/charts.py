@@ -1,7 +1,7 @@
-"""What a chart shows: bars as they are written or longer ones, signals counted by bar, and features at the end of bars.
+"""The data of a chart: stored or longer bars, counts of signals per bar, and features at the end of bars.
 
-Every read is of a span that ends with a bar there is, and that holds a bounded number of bars. So nights and weekends
-cost nothing, and a look into the past costs what it shows. Times are Unix milliseconds.
+Every query covers a time range that ends with an existing bar and holds a bounded number of bars. So nights and
+weekends cost nothing, and scrolling into the past costs what it shows. Times are Unix milliseconds.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from sinks.schema.hypertables import Edition
 from sinks.schema.tables import ROLLUPS, rollup_query
 
 _NS_PER_MS: Final = 1_000_000
-_MOST_SUMMED: Final = 30_000  # bars that one read makes longer ones of, where rollups are not materialized
-_MOST_SIGNALS: Final = 10_000  # that one read counts; the newest
+_MOST_SUMMED: Final = 30_000  # bars that one query aggregates, where rollups are not materialized
+_MOST_SIGNALS: Final = 10_000  # newest ones that one query counts
 
 ROLLUP_LENGTHS: Final = {rollup.view.removeprefix("bars_"): rollup for rollup in ROLLUPS}
 
 
 class Chart(NamedTuple):
-    """What one shows.
+    """What a chart shows.
 
     Attributes:
-        rollup: the length of its bars, one of ROLLUP_LENGTHS; empty for those of the series themselves.
+        rollup: the length of its bars, one of ROLLUP_LENGTHS; empty for the bars of the series itself.
         features: names of columns of table `features`.
     """
 
@@ -42,7 +42,7 @@ class Chart(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """That `signals` of a name fall into the bar that starts at `time`; `direction` is the sign of their values."""
+    """A count of `signals` of a name in the bar that starts at `time`; `direction` is the sign of their values."""
 
     time: int
     name: str
@@ -52,14 +52,14 @@ class Mark(NamedTuple):
 
 
 class ChartRows(NamedTuple):
-    """All oldest first. A row of `features` is the start of a bar, and the chart's features as they were at its end."""
+    """All oldest first. A row of `features` is the start of a bar and the chart's features at its end."""
 
     bars: Sequence[Bar] = ()
     marks: Sequence[Mark] = ()
     features: Sequence[tuple[Any, ...]] = ()
 
 
-# The bounds of time are values, not columns: so TimescaleDB leaves the chunks beyond them alone, locks included.
+# The time bounds are values, not columns, so that TimescaleDB excludes the chunks beyond them, and their locks.
 _WITHIN: Final = sql.SQL("""
 (t.provider, t.symbol, t."interval") = (%(provider)s, %(symbol)s, %(interval)s)
     AND {time} >= to_timestamp(%(start)s::double precision / 1000)
@@ -70,7 +70,7 @@ _LONGER: Final = sql.SQL(
     "SELECT {time}, open, high, low, close, volume, vwap, trades, 0 FROM {rollup} AS t ORDER BY bucket"
 )
 
-# Signals and features stand at the end of a bar of the series, which begins within a bar of the chart.
+# Signals and features have the time of the end of a bar of the series, which begins within a bar of the chart.
 _START: Final = sql.SQL("(floor((extract(epoch FROM ts) * 1000 - %(base)s) / %(window)s) * %(window)s)::bigint")
 
 _MARKS: Final = sql.SQL("""
@@ -80,7 +80,7 @@ GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4""").format(start=_START, within=_TS_WITH
 
 _FEATURES: Final = sql.SQL("SELECT {start}, {names} FROM features AS t WHERE {within} ORDER BY ts")
 
-# The last row of each bar, found by the key: reading all rows would cost what the bar is made of.
+# The last row of each bar, found by the key: a scan would cost all rows of the bar.
 _LAST_FEATURES: Final = sql.SQL("""
 SELECT bar.start, {names} FROM unnest(%(times)s::bigint[]) AS bar (start), LATERAL (
     SELECT * FROM features AS t
@@ -91,7 +91,7 @@ SELECT bar.start, {names} FROM unnest(%(times)s::bigint[]) AS bar (start), LATER
 
 
 def milliseconds(length: str) -> int:
-    """Of a length of time such as `2s`."""
+    """The milliseconds of a duration such as `2s`."""
     return parse_duration(length) // _NS_PER_MS
 
 
@@ -102,12 +102,12 @@ class ChartReader:
         self._reader: Final = reader
 
     def read(self, chart: Chart, limit: int, before: int | None = None) -> ChartRows:
-        """The newest bars, perhaps fewer than `limit`, those from `before` on left out; and what belongs to them.
+        """Returns the newest bars before `before`, perhaps fewer than `limit`, with their signals and features.
 
-        No bars mean that there are none.
+        An empty result means that there are no more bars.
 
         Raises:
-            StoreUnavailable: the database cannot be used.
+            StoreUnavailable: the database is unavailable.
         """
         bars = self._longer_bars(chart, limit, before) if chart.rollup else self._bars(chart, limit, before)
         if not bars:
@@ -147,7 +147,7 @@ def _longer(length: str, *, is_materialized: bool) -> sql.Composed:
         rows = sql.SQL("(SELECT * FROM {view} AS t WHERE {within})").format(
             view=sql.Identifier(rollup.view), within=_WITHIN.format(time=sql.Identifier("bucket"))
         )
-    else:  # the bounds have to be on the bars that are summed: on the view they would come too late for the key
+    else:  # the bounds must be on the aggregated bars: on the view they would not use the key
         bars = sql.SQL("(SELECT * FROM bars_ohlcv AS t WHERE {within}) AS bars").format(
             within=_WITHIN.format(time=sql.Identifier("window_start"))
         )

@@ -1,4 +1,4 @@
-"""What a database lacks of what this program needs: looked at, never changed."""
+"""Checks of what a database lacks for this program; reads only."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _NEEDED: Final = {
 
 
 def server_version(connection: psycopg.Connection) -> str:
-    """Of PostgreSQL, such as 17.5."""
+    """The version of PostgreSQL, such as 17.5."""
     return str(_one(connection, "SELECT split_part(current_setting('server_version'), ' ', 1)"))
 
 
 def role(connection: psycopg.Connection) -> str:
-    """Whose rights count."""
+    """The current role."""
     return str(_one(connection, "SELECT current_user"))
 
 
 def schema_version(connection: psycopg.Connection) -> int:
-    """The newest step that was applied; 0 before the first."""
+    """The newest migration that was applied; 0 before the first."""
     if _one(connection, "SELECT to_regclass('schema_version') IS NULL"):
         return 0
     version: int = _one(connection, "SELECT coalesce(max(version), 0) FROM schema_version")  # type: ignore[assignment]
@@ -42,7 +42,7 @@ def schema_version(connection: psycopg.Connection) -> int:
 
 
 def missing_relations(connection: psycopg.Connection) -> list[str]:
-    """Tables and rollups that there should be."""
+    """Required tables and rollups that do not exist."""
     names = [*TABLES, *(rollup.view for rollup in ROLLUPS)]
     query = (
         "SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS n (name, i) WHERE to_regclass(name) IS NULL ORDER BY i"
@@ -58,7 +58,7 @@ def missing_features(connection: psycopg.Connection, features: Sequence[str]) ->
 
 
 def timescale_version(connection: psycopg.Connection) -> tuple[str | None, str | None]:
-    """Of the extension: the version that is installed in this database, and the one that the server could install."""
+    """The version of the extension installed in this database, and the one that the server offers."""
     row = connection.execute(
         "SELECT installed_version, default_version FROM pg_available_extensions WHERE name = 'timescaledb'"
     ).fetchone()
@@ -66,13 +66,13 @@ def timescale_version(connection: psycopg.Connection) -> tuple[str | None, str |
 
 
 def is_older(version: str, than: str) -> bool:
-    """By the numbers of a version such as 2.29.2-dev."""
+    """Compares the numbers of versions such as 2.29.2-dev."""
     numbers, others = ([int(number) for number in re.findall(r"\d+", text)[:3]] for text in (version, than))
     return numbers < others
 
 
 def failed_jobs(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
-    """Jobs of TimescaleDB whose last run failed: what each does, on which table, and the error if we may know it."""
+    """Jobs of TimescaleDB whose last run failed: procedure, table, and the error if we may read it."""
     query = """
         SELECT jobs.proc_name, jobs.hypertable_name, coalesce((
             SELECT err_message FROM timescaledb_information.job_errors AS e
@@ -83,19 +83,19 @@ def failed_jobs(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
 
 
 def ordinary_tables(connection: psycopg.Connection) -> list[str]:
-    """Tables with time that TimescaleDB, which is installed, does not manage yet."""
+    """Tables with a time column that are not hypertables, though TimescaleDB is installed."""
     query = "SELECT hypertable_name FROM timescaledb_information.hypertables WHERE hypertable_schema = current_schema()"
     managed = {name for (name,) in connection.execute(query)}
     return [name for name in TIME_COLUMN if name not in managed]
 
 
 def is_read_only(connection: psycopg.Connection) -> bool:
-    """Whether the server, the database or the role refuses changes, where a standby would as well."""
+    """Whether the server, the database or the role is read-only, as a standby is."""
     return _one(connection, "SELECT current_setting('default_transaction_read_only')") == "on"
 
 
 def lacking_rights(connection: psycopg.Connection) -> Iterator[tuple[str, str]]:
-    """What this role may not do and a worker does, and the statement that would allow it."""
+    """Yields actions of a worker that this role may not do, and the statements that would grant them."""
     grantee = sql.Identifier(role(connection))
     if not _one(connection, "SELECT has_database_privilege(current_database(), 'TEMPORARY')"):
         grant = sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(sql.Identifier(connection.info.dbname), grantee)
@@ -117,12 +117,12 @@ def lacking_rights(connection: psycopg.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _may(connection: psycopg.Connection, table: str, right: str) -> bool:
-    """Also where there is no such table: that is another finding."""
+    """Whether the role has the right; true for a missing table, which is another finding."""
     return _one(connection, "SELECT has_table_privilege(to_regclass(%s), %s)", table, right) is not False
 
 
-def others_tables(connection: psycopg.Connection) -> list[str]:
-    """Tables that this role does not own, and so cannot change."""
+def foreign_tables(connection: psycopg.Connection) -> list[str]:
+    """Tables that this role does not own, and so cannot alter."""
     query = (
         "SELECT relname::text FROM pg_class WHERE NOT pg_has_role(relowner, 'USAGE')"
         " AND oid IN (SELECT to_regclass(name) FROM unnest(%s::text[]) AS n (name)) ORDER BY relname"
@@ -131,7 +131,7 @@ def others_tables(connection: psycopg.Connection) -> list[str]:
 
 
 def clock(connection: psycopg.Connection) -> tuple[float, float, float]:
-    """What the server's clock shows, and this machine's before and after; in seconds since the epoch."""
+    """The server's time, and this machine's before and after the query, in seconds since the epoch."""
     before = time.time()
     there = _one(connection, "SELECT extract(epoch FROM clock_timestamp())::double precision")
     return float(there), before, time.time()  # type: ignore[arg-type]

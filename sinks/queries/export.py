@@ -1,4 +1,4 @@
-"""Rows in any number, read as a stream: a file takes them all, and neither we nor the server hold them at once."""
+"""Reads any number of rows as a stream, so that neither side holds them all in memory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sinks.connection import connect, passing_errors, transaction
 from sinks.newest import Depths, Stretch
 from sinks.queries.selection import Selection
 
-_TEXT_BYTES: Final = 16 << 20  # of the rows of a frame as the server sends them
+_TEXT_BYTES: Final = 16 << 20  # of a frame's rows as the server sends them
 _ORDER: Final = ("provider", "symbol", "interval")
 
-# By the server's fixed type ids: how a column is asked for, so that its text can be read back, and what it becomes.
+# By the server's fixed type ids: how to select a column, so that its text can be parsed, and its Polars type.
 _MICROSECONDS: Final = "(extract(epoch FROM {}) * 1000000)::bigint"
 _COLUMNS: Final[dict[int, tuple[str, Any]]] = {
     20: ("{}", pl.Int64),
@@ -31,10 +31,10 @@ Schema = dict[str, Any]
 
 
 def stream(conninfo: str, selection: Selection) -> tuple[Schema, Iterator[pl.DataFrame]]:
-    """The columns, and frames of all rows that are meant: by provider, symbol, interval and time.
+    """Returns the columns, and frames of all selected rows in the order of provider, symbol, interval and time.
 
-    On TimescaleDB in that order within each stretch of time of 16 chunks, one after the other, as a transaction that
-    reads them all would need locks of them all.
+    On TimescaleDB the order holds within each time range of 16 chunks, as a transaction that reads all chunks would
+    need the locks of all.
 
     Raises:
         StoreUnavailable: the database cannot be reached, also while the frames are read.
@@ -59,7 +59,7 @@ def _frames(conninfo: str, selection: Selection, columns: dict[str, tuple[str, A
 
 
 def _frame(text: bytes, columns: dict[str, tuple[str, Any]]) -> pl.DataFrame:
-    """Of rows of CSV, whose times are microseconds."""
+    """A frame of CSV rows, whose times are microseconds."""
     times = [name for name, (form, _) in columns.items() if form is _MICROSECONDS]
     schema = {name: pl.Int64 if name in times else dtype for name, (_, dtype) in columns.items()}
     frame = pl.read_csv(text, has_header=False, schema=schema)
@@ -67,7 +67,7 @@ def _frame(text: bytes, columns: dict[str, tuple[str, Any]]) -> pl.DataFrame:
 
 
 def _rows(conninfo: str, selection: Selection, columns: dict[str, tuple[str, Any]]) -> Iterator[bytes]:
-    """Each as a line of CSV."""
+    """Yields each row as a line of CSV."""
     with passing_errors(), connect(conninfo, read_only=True) as connection:
         with transaction(connection):
             stretches = list(Depths.of(connection).stretches(selection.base))
@@ -79,7 +79,7 @@ def _rows(conninfo: str, selection: Selection, columns: dict[str, tuple[str, Any
 
 
 def _series(connection: psycopg.Connection, selection: Selection) -> list[tuple[str, str, str]] | None:
-    """Those of a symbol, by which an index finds them; None where rows of all symbols are meant."""
+    """The series of the selected symbol, for look-ups by index; None if rows of all symbols are selected."""
     if selection.symbol is None:
         return None
     query = sql.SQL("SELECT * FROM {}").format(selection.series)
@@ -92,7 +92,7 @@ def _query(
     series: list[tuple[str, str, str]] | None,
     stretch: Stretch,
 ) -> sql.Composed:
-    """COPY takes no parameters: all values stand in it."""
+    """The COPY statement, which takes no parameters: all values are literals."""
     asked = [sql.SQL(form).format(sql.Identifier(name)) for name, (form, _) in columns.items()]
     order = [*_ORDER, selection.time, *(["name", "adapter"] if selection.table == "signals" else [])]
     return sql.SQL("COPY (SELECT {} FROM {} WHERE {} ORDER BY {}) TO STDOUT (FORMAT csv)").format(

@@ -1,4 +1,4 @@
-"""Which topic each flow reads: by its id, as another topic may come to have its name."""
+"""The id of the topic that each flow reads, as another topic may get its name later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TOPIC_ID = "SELECT topic_id FROM flow_topics WHERE flow = %s AND topic = %s"
 
 
 def is_the_same(conninfo: str, flow: str, topic: str, topic_id: str) -> bool:
-    """Whether the topic is the one of this name that the flow has read before; the first one is remembered.
+    """Whether the topic is the one of this name that the flow has read before; stores the id of the first one.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -34,5 +34,5 @@ def known_id(conninfo: str, flow: str, topic: str) -> str | None:
 
     try:
         return wait_out(ask, StoreUnavailable, "the database")
-    except UndefinedTable:  # nobody has read anything
+    except UndefinedTable:  # no flow has read anything yet
         return None

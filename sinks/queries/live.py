@@ -1,7 +1,7 @@
-"""What the live page reads, over one connection that stays open and cannot write. Times are Unix milliseconds.
+"""Queries of the live page, over one persistent read-only connection. Times are Unix milliseconds.
 
-Of the series asked for only the newest rows are read, along the primary key, so a look costs what is shown and not what
-is stored. Which series there are, and what moves in between, is told by small tables: `series` and `progress`.
+Only the newest rows of the requested series are read, along the primary key, so a query costs what it shows and not
+what is stored. Small tables, `series` and `progress`, list the series and the flows' progress.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from sinks.queries.series import of_table
 from sinks.schema.hypertables import Edition, edition_of, is_hypertable
 
 _TIMEOUT_MS: Final = 10_000
-_MOST_OF_SERIES: Final = 1_000  # signals that are looked through for those of a name
+_MOST_OF_SERIES: Final = 1_000  # signals that are searched for those of a name
 _MOST_OF_ALL: Final = 20_000
 
 
 class Series(NamedTuple):
-    """What bars of one line belong to."""
+    """The series that a bar belongs to."""
 
     provider: str
     symbol: str
@@ -61,7 +61,7 @@ class Bar(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """A signal; `time` is the end of its window, `price` what the evaluator says it was."""
+    """A signal; `time` is the end of its window, `price` the price that the evaluator reports."""
 
     provider: str
     symbol: str
@@ -75,7 +75,7 @@ class Signal(NamedTuple):
 
 
 class FlowProgress(NamedTuple):
-    """How far a flow has come: the sum of its offsets, its outcomes, and the seconds since it last wrote."""
+    """The progress of a flow: the sum of its offsets, its outcomes, and the seconds since it last wrote."""
 
     position: int
     outcomes: Outcomes
@@ -83,7 +83,7 @@ class FlowProgress(NamedTuple):
 
 
 def epoch_ms(column: str) -> sql.Composed:
-    """The time of a column in Unix milliseconds."""
+    """SQL for a time column in Unix milliseconds."""
     return sql.SQL("(extract(epoch FROM {}) * 1000)::bigint").format(sql.Identifier(column))
 
 
@@ -130,9 +130,9 @@ def _remedy(error: psycopg.Error) -> str:
 
 
 class LiveReader:
-    """Reads the newest rows, and lends its connection to other queries. Not for use by several threads at once.
+    """Reads the newest rows, and shares its connection with other queries. Not thread-safe.
 
-    All methods raise StoreUnavailable when the database cannot be reached, has no tables yet, or refuses.
+    All methods raise StoreUnavailable if the database cannot be reached, has no tables yet, or refuses access.
     """
 
     def __init__(self, conninfo: str) -> None:
@@ -142,17 +142,17 @@ class LiveReader:
         self._edition: Edition | None = None
 
     def progress(self) -> dict[str, FlowProgress]:
-        """By flow."""
+        """The progress of each flow."""
         rows = self.rows(_PROGRESS, {})
         return {flow: FlowProgress(position, Outcomes(*counts), age) for flow, position, age, *counts in rows}
 
     def series(self) -> list[Series]:
-        """All that have bars, in order."""
+        """All series with bars, in order."""
         query = sql.SQL('SELECT * FROM {} ORDER BY provider, symbol, "interval"').format(of_table("bars_ohlcv"))
         return [Series(*row) for row in self.rows(query, {})]
 
     def feature_names(self) -> list[str]:
-        """The features there are columns for, in the order in which they were added."""
+        """The features that have columns, in the order of their addition."""
         query = sql.SQL(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'features'::regclass AND attnum > 0"
             " AND NOT attisdropped AND attname <> ALL(%(others)s) ORDER BY attnum"
@@ -160,9 +160,9 @@ class LiveReader:
         return [name for (name,) in self.rows(query, {"others": [*FEATURE_KEY, *CAUSE]})]
 
     def bars(self, asked: Sequence[Series], limit: int, before: int | None = None) -> dict[Series, list[Bar]]:
-        """The newest `limit` bars of each series, those from `before` on left out; oldest first.
+        """The newest `limit` bars of each series before `before`, oldest first.
 
-        Those of a few chunks are looked at first, and then more for the series that have too few there.
+        The newest chunks are searched first, then more for the series that have too few bars there.
         """
         found: dict[Series, list[Bar]] = {series: [] for series in asked}
         left = list(found)
@@ -181,7 +181,7 @@ class LiveReader:
     def recent_signals(self, limit: int) -> list[Signal]:
         """The newest `limit` of each provider and name, newest first.
 
-        They are looked for among the newest 1,000 of each series: fewer where there are many, but at least `limit`.
+        They are searched among the newest 1,000 of each series, or fewer with many series, but at least `limit`.
         """
         bounds = {"limit": limit, "each": _MOST_OF_SERIES, "all": _MOST_OF_ALL}
         found: list[Signal] = []
@@ -194,13 +194,13 @@ class LiveReader:
     def rows(
         self, query: sql.Composed, parameters: Mapping[str, Any], *, by_key: bool = False
     ) -> list[tuple[Any, ...]]:
-        """Of one query, in a transaction of its own.
+        """Returns the rows of one query, run in a transaction of its own.
 
         Args:
-            query: what is asked.
+            query: the query.
             parameters: its values.
-            by_key: has the server find the rows of a series in a span by their key. By itself it takes them for
-                scattered, and rather goes through the rows of all series in the span.
+            by_key: make the server find the rows of a series by their key. Its planner assumes that they are
+                scattered, and prefers to scan the rows of all series in the time range.
         """
         with self._asking() as connection:
             if by_key:
@@ -219,13 +219,13 @@ class LiveReader:
         return self._edition
 
     def close(self) -> None:
-        """Ends the connection; the next call opens another."""
+        """Closes the connection; the next call opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def hang_up(self) -> None:
-        """Has a thread that waits for an answer fail, as a server that hangs would let it wait; for another thread."""
+    def disconnect(self) -> None:
+        """Aborts the query of another thread, which would wait for ever for a server that hangs."""
         connection = self._connection
         if connection is not None:
             with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:

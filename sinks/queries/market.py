@@ -1,4 +1,4 @@
-"""How all series fare: where each stands, and what it has gained and turned over since. Times are Unix milliseconds."""
+"""The market overview: the last price, change and volume of all series. Times are Unix milliseconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WITHIN: Final = sql.SQL(
     " AND window_start < to_timestamp(%(end)s::double precision / 1000)"
 )
 
-# Found by the key. The bounds of time are values: so TimescaleDB leaves the chunks beyond them alone.
+# Found by the key. The time bounds are values, so that TimescaleDB excludes the chunks beyond them.
 _FIRST: Final = sql.SQL("""
 SELECT series.provider, series.symbol, series."interval", bar.open FROM {series}, LATERAL (
     SELECT open FROM bars_ohlcv AS t
@@ -26,29 +26,29 @@ SELECT series.provider, series.symbol, series."interval", bar.open FROM {series}
     ORDER BY window_start LIMIT 1
 ) AS bar WHERE series.provider = %(provider)s""").format(series=of_table("bars_ohlcv"), within=_WITHIN)
 
-# By time: neighbours in time lie together, those of a series do not.
+# Scanned by time: rows close in time are stored together, rows of a series are not.
 _VOLUMES: Final = sql.SQL("""
 SELECT floor(extract(epoch FROM window_start) * 1000 / %(length)s)::bigint, provider, symbol, "interval", sum(volume)
 FROM bars_ohlcv WHERE {within} AND provider = %(provider)s GROUP BY 1, 2, 3, 4""").format(within=_WITHIN)
 
 
 class MarketReader:
-    """Reads over the connection of a LiveReader, and raises StoreUnavailable as that does."""
+    """Reads over the connection of a LiveReader, and raises StoreUnavailable like it."""
 
     def __init__(self, reader: LiveReader) -> None:
         self._reader: Final = reader
 
     def newest(self, series: Sequence[Series]) -> dict[Series, Bar]:
-        """The newest bar of each series that has any."""
+        """The newest bar of each series that has one."""
         return {one: bars[0] for one, bars in self._reader.bars(series, 1).items() if bars}
 
     def first(self, provider: str, start: int, end: int) -> dict[Series, float]:
-        """The open of the first bar between two times, of each series of the provider that has one."""
+        """The open of the first bar between two times, for each series of the provider that has one."""
         rows = self._reader.rows(_FIRST, {"provider": provider, "start": start, "end": end})
         return {Series(*key): price for *key, price in rows}
 
     def volumes(self, provider: str, first: int, last: int, length: int) -> pl.DataFrame:
-        """What was traded in each slot of time from `first` to `last`, each `length` milliseconds: rows of VOLUMES."""
+        """The volume in each time slot from `first` to `last`, of `length` milliseconds each: rows of VOLUMES."""
         span = {"start": first * length, "end": (last + 1) * length}
         rows = self._reader.rows(_VOLUMES, {"provider": provider, "length": length, **span})
         return pl.DataFrame(rows, VOLUMES, orient="row")

@@ -1,4 +1,4 @@
-"""A Parquet file, written frame by frame, that is there as a whole or not at all."""
+"""Writes a Parquet file frame by frame, as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 def write_parquet(
     path: Path, schema: dict[str, Any], frames: Iterable[pl.DataFrame], on_progress: Callable[[int], None]
 ) -> int:
-    """Put all frames into `path`, in place of what was there: the number of their rows.
+    """Write all frames to `path`, replacing the file; return the number of rows.
 
-    Each frame is a row group, so that no more than one is held at a time. `on_progress` is called with the rows so far.
+    Each frame is a row group, so that only one is in memory at a time. `on_progress` is called with the rows so far.
     """
     partial = path.with_name(f"{path.name}.part")
     rows = 0
@@ -32,4 +32,4 @@ def write_parquet(
 
 
 def _arrow(frame: pl.DataFrame) -> Any:
-    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())  # without views of strings, which not all can read
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())  # without string views, which not all readers support

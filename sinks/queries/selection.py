@@ -1,4 +1,4 @@
-"""Which rows of a table, or of a rollup of the bars, to read back."""
+"""A selection of rows of a table, or of a rollup of the bars."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SERIES: Final = sql.SQL("""(
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows with start ≤ time < end; what is None leaves all in.
+    """Rows with start ≤ time < end; None does not restrict.
 
     Attributes:
         table: a table of results, or the view of a rollup.
-        interval: of the bars, also of those that a rollup is made of.
-        start: aware, as is end.
+        interval: of the bars; for a rollup, of the bars that it aggregates.
+        start: an aware datetime, as is end.
     """
 
     table: str
@@ -37,26 +37,26 @@ class Selection:
 
     @property
     def time(self) -> str:
-        """The column that it goes by."""
+        """The time column."""
         return TIME_COLUMN.get(self.table, "bucket")
 
     @property
     def base(self) -> str:
-        """The table whose rows they are, or are made of."""
+        """The table that holds the rows, or the bars that a rollup aggregates."""
         return self.table if self.table in TIME_COLUMN else "bars_ohlcv"
 
     @property
     def what(self) -> str:
-        """What its rows are called."""
+        """The plural noun for its rows."""
         return self.base.partition("_")[0]
 
     @property
     def series(self) -> sql.SQL:
-        """What FROM takes: the series that are meant, as `series`; it needs `parameters`."""
+        """A FROM item with the selected series, named `series`; it needs `parameters`."""
         return _SERIES
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Of `series`, and of the span."""
+        """Parameters of `series` and of the time range."""
         chosen = {"symbol": self.symbol, "provider": self.provider, "interval": self.interval}
         return {"base": self.base, **chosen, "start": self.start, "end": self.end}

@@ -1,6 +1,6 @@
-"""Which series there are: a small table that the writers keep, as finding them among the rows costs too much.
+"""The list of series: a small table that the writers maintain, as finding them among the rows costs too much.
 
-In TimescaleDB's columnstore above all, where no index leads from one series to the next.
+This holds above all for TimescaleDB's columnstore, which has no index that leads from one series to the next.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from psycopg import sql
 
 SERIES: Final = ("provider", "symbol", "interval")
 
-# In the order of the key, so that writers of the same series wait for each other, and not in a ring.
+# In key order, so that concurrent writers of the same series wait for each other without a deadlock.
 _INSERT: Final = (
     b'INSERT INTO series (relation, provider, symbol, "interval")'
     b" SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[]) ORDER BY 2, 3, 4 ON CONFLICT DO NOTHING"
@@ -27,21 +27,21 @@ _NONE: Final[_Hashes] = np.zeros(0, np.uint64)
 
 
 def of_table(table: str) -> sql.Composed:
-    """What FROM takes: the series that have had rows in `table`, as `series`."""
+    """A FROM item with the series that have had rows in `table`, named `series`."""
     query = sql.SQL('(SELECT provider, symbol, "interval" FROM series WHERE relation = {}) AS series')
     return query.format(sql.Literal(table))
 
 
 class KnownSeries:
-    """The series that are in the database for certain, by table, so that a flush names none but new ones."""
+    """The series that are certainly in the database, by table, so that a flush inserts new ones only."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Hashes] = {}
         self._new: dict[str, _Hashes] = {}
-        self._seed = secrets.randbits(64)  # who sends symbols cannot make two that pass for one
+        self._seed = secrets.randbits(64)  # so that no sender can craft symbols with equal hashes
 
     def insert(self, cursor: psycopg.Cursor, table: str, rows: pl.DataFrame) -> None:
-        """Writes those of `rows` that are new; they are known once that is `committed`."""
+        """Inserts the new series of `rows`; they are known after `committed`."""
         hashes = rows.select(SERIES).hash_rows(self._seed).to_numpy()
         is_new = ~_are_in(self._known.get(table, _NONE), hashes)
         if is_new.any():
@@ -50,18 +50,18 @@ class KnownSeries:
             self._new[table] = hashes[is_new]
 
     def committed(self) -> None:
-        """What was inserted since the last call is in the database."""
+        """Notes that the inserts since the last call are committed."""
         for table, hashes in self._new.items():
             self._known[table] = np.union1d(self._known.get(table, _NONE), hashes)
         self._new.clear()
 
     def rolled_back(self) -> None:
-        """Some of it may not be."""
+        """Notes that the inserts since the last call may not be committed."""
         self._new.clear()
 
 
 def _are_in(known: _Hashes, hashes: _Hashes) -> npt.NDArray[np.bool_]:
-    """`known` is in order."""
+    """Which of `hashes` are in `known`, which is sorted."""
     if not len(known):
         return np.zeros(len(hashes), np.bool_)
     found: npt.NDArray[np.bool_] = known[np.minimum(known.searchsorted(hashes), len(known) - 1)] == hashes

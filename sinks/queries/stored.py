@@ -1,6 +1,6 @@
-"""Reading results back. Times in the frames are Datetime("us", "UTC"); every call opens a connection and closes it.
+"""Reads results. Times in the frames are Datetime("us", "UTC"); every call opens a connection and closes it.
 
-All functions raise `StoreUnavailable` when the database cannot be reached.
+All functions raise `StoreUnavailable` if the database cannot be reached.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def bars(
 def features(
     conninfo: str, symbol: str, start: datetime | None = None, end: datetime | None = None, limit: int = 1_000
 ) -> pl.DataFrame:
-    """The last `limit` rows of features of `symbol` with start ≤ ts < end, oldest first."""
+    """The last `limit` feature rows of `symbol` with start ≤ ts < end, oldest first."""
     return last(conninfo, Selection("features", symbol, start=start, end=end), limit)
 
 
@@ -53,7 +53,7 @@ def signals(
 
 
 def last(conninfo: str, selection: Selection, limit: int) -> pl.DataFrame:
-    """The last `limit` rows that are meant, oldest first."""
+    """The last `limit` selected rows, oldest first."""
     query = sql.SQL("""
 SELECT * FROM (
     SELECT newest.* FROM {series}, LATERAL (
@@ -78,7 +78,7 @@ SELECT * FROM (
 
 
 def symbols(conninfo: str, provider: str | None = None, interval: str | None = None) -> pl.DataFrame:
-    """All series, with the names of what there is of each: `bars`, `features`, `signals`."""
+    """All series, with the kinds of rows that each has: `bars`, `features`, `signals`."""
     query = sql.SQL("""
 SELECT provider, symbol, "interval", string_agg(split_part(relation, '_', 1), ' ' ORDER BY relation) AS rows FROM series
 WHERE (%(provider)s::text IS NULL OR provider = %(provider)s)
@@ -123,7 +123,7 @@ UNION ALL SELECT 'signals', count(*) FROM signals""")
 
 
 def bar_sums(conninfo: str) -> dict[str, int]:
-    """Sums of `trades` and `revision` over all bars: the events that bars were made of, and those that amended one."""
+    """Sums of `trades` and `revision` over all bars: the events in the bars, and the events that amended them."""
     query = sql.SQL(
         "SELECT coalesce(sum(trades), 0)::bigint AS trades, coalesce(sum(revision), 0)::bigint AS revision"
         " FROM bars_ohlcv"
@@ -149,7 +149,7 @@ def progress_of(conninfo: str, flow: str) -> dict[str, int]:
 
 
 def job_runs(conninfo: str, limit: int = 20) -> pl.DataFrame:
-    """The newest runs first; `config` and `counts` are JSON text."""
+    """The last `limit` runs, newest first; `config` and `counts` are JSON text."""
     query = sql.SQL(
         "SELECT run_id::text, flow, status, started_at, finished_at, error, config, counts"
         " FROM job_runs ORDER BY started_at DESC LIMIT %(limit)s"

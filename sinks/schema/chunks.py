@@ -1,4 +1,4 @@
-"""How TimescaleDB has cut the tables by time, and what lies in its columnstore. On plain PostgreSQL nothing is cut."""
+"""TimescaleDB's chunks of the tables, and which are in its columnstore. Plain PostgreSQL has no chunks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sinks.schema.tables import TIME_COLUMN
 Rows = Sequence[tuple[Target, pl.DataFrame]]
 
 _LOOK_SECONDS: Final = 60.0
-_VERY_MANY: Final = 64  # chunks that a flush lies in: some seconds for what plain PostgreSQL does at once
+_VERY_MANY: Final = 64  # chunks touched by one flush: seconds for what plain PostgreSQL does at once
 
 _LENGTH: Final = b"""
 SELECT (extract(epoch FROM min(time_interval)) * 1000000)::bigint, current_schema()
@@ -34,11 +34,11 @@ log = logging.getLogger("mdp.sinks")
 
 @dataclass
 class Chunks:
-    """Those of one database.
+    """The chunks of one database.
 
     Attributes:
-        length: microseconds; None where there are none.
-        schema: where the tables are.
+        length: microseconds; None without chunks.
+        schema: of the tables.
     """
 
     length: int | None = None
@@ -49,7 +49,7 @@ class Chunks:
 
     @classmethod
     def of(cls, connection: psycopg.Connection) -> Chunks:
-        """As they are, in a transaction in the schema of the tables."""
+        """Reads the present chunks, in a transaction in the schema of the tables."""
         row = connection.execute("SELECT to_regclass('timescaledb_information.dimensions') IS NOT NULL").fetchone()
         if row != (True,):
             return cls()
@@ -57,7 +57,7 @@ class Chunks:
         return cls(*found) if found else cls()
 
     def pieces(self, rows: Rows) -> Iterator[Rows]:
-        """The same rows, in the order of time, cut so that a transaction need not hold the locks of many chunks."""
+        """Yields the rows in time order, in pieces that each need the locks of a few chunks only."""
         if self.length is None or _span(rows) < MOST_CHUNKS * self.length:
             yield rows
             return
@@ -73,14 +73,14 @@ class Chunks:
         if count > _VERY_MANY and not self._has_warned:
             self._has_warned = True
             log.warning(
-                "one flush lies in %d chunks of %s, each of which takes time to create: for sparse history, set"
-                " store.chunk_interval to some months before any of it is written",
+                "one flush spans %d chunks of %s, each of which takes time to create: for sparse history, set"
+                " store.chunk_interval to some months before writing any of it",
                 count,
                 timedelta(microseconds=length),
             )
 
     def may_be_columnar(self, cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame) -> bool:
-        """Whether some of these rows may lie in the columnstore, by a look that is not older than a minute."""
+        """Whether some of these rows may lie in the columnstore, as of the last minute."""
         if self.length is None:
             return False
         if time.monotonic() - self._looked_at > _LOOK_SECONDS:

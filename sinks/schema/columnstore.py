@@ -1,4 +1,4 @@
-"""Puts rows back into TimescaleDB's columnstore that a change has taken out of it."""
+"""Recompresses chunks of TimescaleDB's columnstore that changes have partly decompressed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sinks.connection import connect, passing_errors
 from sinks.schema.hypertables import Edition, edition_of
 from sinks.schema.step import step
 
-# Chunks that are in the columnstore and have rows, or the room of such, outside of it.
+# Chunks in the columnstore that have rows, or space of deleted rows, outside of it.
 _TAKEN_APART: Final = """
 SELECT chunk_schema, chunk_name FROM timescaledb_information.chunks
 WHERE hypertable_schema = current_schema() AND hypertable_name = %s AND is_compressed
@@ -21,7 +21,7 @@ ORDER BY range_start"""
 
 
 def restore(conninfo: str, table: str, start: datetime, end: datetime) -> None:
-    """For chunks that hold rows with start ≤ time < end. The room that the rows took is given back.
+    """Recompresses the chunks that hold rows with start ≤ time < end, and frees the rows' space.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -35,7 +35,7 @@ def restore(conninfo: str, table: str, start: datetime, end: datetime) -> None:
             chunk = sql.Identifier(*names)
             with step(connection):
                 connection.execute(sql.SQL("CALL convert_to_columnstore({})").format(chunk.as_string()))
-            # The second takes any transaction of the server, in whatever database, for one that may still look at what
-            # has just been deleted, and keeps it; the first does not, but gives back no room of indexes and batches.
+            # FULL keeps rows just deleted as long as any transaction of the server, in any database, is open; plain
+            # VACUUM does not, but frees no space of indexes and batches.
             for vacuum in ("VACUUM {}", "VACUUM (FULL) {}"):
                 connection.execute(sql.SQL(vacuum).format(chunk))

@@ -1,4 +1,4 @@
-"""Tables cut into chunks by time, where the database has TimescaleDB. Only what differs is changed."""
+"""Turns tables into hypertables, if the database has TimescaleDB. Changes only what differs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sinks.connection import StoreUnavailable, first_line, session
 from sinks.schema.step import step
 from sinks.schema.tables import TIME_COLUMN
 
-OLDEST: Final = "2.29.2"  # of TimescaleDB: those before may leave rows of the columnstore out of an answer
-MOST_CHUNKS: Final = 16  # of a table that one transaction touches: each takes several of the server's locks
+OLDEST: Final = "2.29.2"  # of TimescaleDB: earlier versions may omit rows of the columnstore from query results
+MOST_CHUNKS: Final = 16  # of a table per transaction: each takes several of the server's locks
 
 
 class Edition(Enum):
-    """What the database offers."""
+    """The edition of TimescaleDB in a database."""
 
     PLAIN = "PostgreSQL"
     APACHE = "TimescaleDB, Apache edition"  # hypertables only
@@ -27,14 +27,14 @@ class Edition(Enum):
 
 
 class ChunkLength(NamedTuple):
-    """The time that a new chunk holds, chosen by somebody, or else at most: another flow may need shorter ones."""
+    """The time range of a new chunk: configured, or else a maximum, as another flow may need shorter ones."""
 
     length: timedelta
     is_chosen: bool
 
 
 def enable_extension(connection: psycopg.Connection, conninfo: str, done: list[str]) -> Edition:
-    """Creates the extension if the server has it and the role may; otherwise the tables stay ordinary ones."""
+    """Creates the extension if the server has it and the role may; otherwise the tables stay ordinary."""
     row = connection.execute(
         "SELECT installed_version FROM pg_available_extensions WHERE name = 'timescaledb'"
     ).fetchone()
@@ -54,7 +54,7 @@ def _create_extension(conninfo: str, done: list[str]) -> None:
 
 
 def edition_of(connection: psycopg.Connection) -> Edition:
-    """Which one the database has."""
+    """The edition in the database."""
     if connection.execute("SELECT FROM pg_extension WHERE extname = 'timescaledb'").fetchone() is None:
         return Edition.PLAIN
     row = connection.execute("SELECT current_setting('timescaledb.license', true)").fetchone()
@@ -62,17 +62,17 @@ def edition_of(connection: psycopg.Connection) -> Edition:
 
 
 def extension_schema(connection: psycopg.Connection) -> str:
-    """Where the functions of TimescaleDB are, which is installed."""
+    """The schema of TimescaleDB's functions; the extension must be installed."""
     query = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'timescaledb'"
     row = connection.execute(query).fetchone()
     return str(row[0]) if row else "public"
 
 
 def create(connection: psycopg.Connection, wanted: ChunkLength, done: list[str]) -> None:
-    """Turns tables into hypertables. Keys hold the time column, so no further index is needed.
+    """Turns tables into hypertables. Their keys contain the time column, so no further index is needed.
 
-    Rows that are there already are put aside, and brought back a few chunks at a time: meanwhile a reader misses some,
-    and a flow may write.
+    Existing rows are moved aside and copied back a few chunks at a time: meanwhile readers miss some rows, and flows
+    may write.
     """
     for table, column in TIME_COLUMN.items():
         with step(connection):
@@ -81,12 +81,12 @@ def create(connection: psycopg.Connection, wanted: ChunkLength, done: list[str])
                 _convert(connection, table, column, wanted.length)
                 done.append(f"hypertable {table}")
             elif _set_length(connection, table, wanted):
-                done.append(f"new chunks of {table} hold {wanted.length}")
+                done.append(f"new chunks of {table} span {wanted.length}")
         _bring_back(connection, table, column)
 
 
 def is_hypertable(connection: psycopg.Connection, table: str, *, compressed: bool = False) -> bool:
-    """Whether it is one, and has a columnstore if that is asked."""
+    """Whether the table is a hypertable, with a columnstore if `compressed`."""
     row = connection.execute(
         "SELECT FROM timescaledb_information.hypertables WHERE hypertable_schema = current_schema()"
         " AND hypertable_name = %s AND (compression_enabled OR NOT %s::boolean)",
@@ -131,7 +131,7 @@ def _put_aside(connection: psycopg.Connection, table: str, column: str) -> None:
 
 
 def _bring_back(connection: psycopg.Connection, table: str, column: str) -> None:
-    """What a flow has written meanwhile is at least as new, and stays."""
+    """Copies rows back; rows that a flow has written meanwhile are at least as new, and stay."""
     names = {"table": sql.Identifier(table), "aside": sql.Identifier(_aside(table)), "column": sql.Identifier(column)}
     with step(connection):
         if connection.execute("SELECT to_regclass(%s)", [_aside(table)]).fetchone() == (None,):
@@ -146,7 +146,7 @@ def _bring_back(connection: psycopg.Connection, table: str, column: str) -> None
 
 
 def _spans(connection: psycopg.Connection, table: str, times: sql.Composed) -> Iterator[tuple[datetime, datetime]]:
-    """First and last of these times, in order, so that rows of a span lie in few chunks."""
+    """Yields ranges (first, last) of these times in order, each within a few chunks."""
     query = sql.SQL("""
         SELECT min(at), max(at) FROM (SELECT at, dense_rank() OVER (ORDER BY floor(
             extract(epoch FROM at) / (SELECT extract(epoch FROM time_interval) FROM timescaledb_information.dimensions

@@ -1,4 +1,4 @@
-"""The record of runs: what ran with which config, and how it ended."""
+"""The record of runs: flow, config, and how each run ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ending = Literal["finished", "stopped", "failed"]
 
 
 def start_run(conninfo: str, run_id: UUID, flow: str, config: Mapping[str, Any]) -> None:
-    """Records a run as running. The processes of one run may each say so; the first is kept.
+    """Records a run as running. Each process of a run may call it; the first call counts.
 
     `config` is anything that json.dumps accepts; it must hold no secrets.
 
@@ -30,7 +30,7 @@ def start_run(conninfo: str, run_id: UUID, flow: str, config: Mapping[str, Any])
 
 
 def config_of_live_run(conninfo: str, flow: str) -> Mapping[str, Any] | None:
-    """The config of the newest run of `flow` that has not ended, as far as is known, and is not of a part of the log.
+    """The config of the newest run of `flow` that has not ended, as far as known, and is not limited to a time range.
 
     Raises:
         StoreUnavailable: the database cannot be reached.

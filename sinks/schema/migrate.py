@@ -1,4 +1,4 @@
-"""Brings a database to the schema this program needs. Safe to run again, and by several processes at once."""
+"""Migrates a database to the schema that this program needs. Idempotent, and safe in several processes at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sinks.store_config import as_timedelta
 _LOCK: Final = 7_164_206_113  # any number, the same in all versions of this program
 _SYSTEM_COLUMNS: Final = ("tableoid", "ctid", "xmin", "xmax", "cmin", "cmax")
 _TAKEN: Final = frozenset((*FEATURE_KEY, *CAUSE, *_SYSTEM_COLUMNS))
-_LONGEST_NAME: Final = 63  # bytes; PostgreSQL cuts longer names off
+_LONGEST_NAME: Final = 63  # bytes; PostgreSQL truncates longer names
 _A_DAY: Final = ChunkLength(timedelta(days=1), is_chosen=False)
 
 
@@ -39,15 +39,15 @@ def migrate(
     """Creates or upgrades tables, feature columns, rollups and, on TimescaleDB, hypertables and policies.
 
     Args:
-        conninfo: libpq URL or connection string. The role must own the tables; it need be no superuser.
+        conninfo: libpq URL or connection string. The role must own the tables; it need not be a superuser.
         features: names of the configured features; columns are added for new ones and never dropped.
-        retention: age at which TimescaleDB drops rows; None keeps all and takes a retention policy away.
+        retention: age at which TimescaleDB drops rows; None keeps all and removes a retention policy.
         compress_after: age at which TimescaleDB moves rows to its columnstore.
-        chunk: the time that TimescaleDB keeps together.
+        chunk: the time range of TimescaleDB's chunks.
         plain: ordinary tables, whatever the database has: for those of a run, which must not grow old by themselves.
 
     Returns:
-        What was done, one line each; empty when everything was in place.
+        What was done, one line each; empty if nothing had to be done.
 
     Raises:
         SchemaError: a feature's name cannot be a column, or the database belongs to a newer version.
@@ -87,7 +87,7 @@ def _check_names(features: Sequence[str]) -> None:
 
 @contextmanager
 def _alone(conninfo: str) -> Iterator[None]:
-    """Waits for another migration, however long. In a transaction of its own, which is idle while others migrate."""
+    """Waits without a timeout for other migrations, and excludes them, by a lock in a transaction of its own."""
     with session(conninfo, statement_timeout_ms=0) as connection:
         connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
@@ -102,7 +102,7 @@ def _apply_versions(connection: psycopg.Connection, done: list[str]) -> None:
     current: int = row[0] if row else 0
     if current > MIGRATIONS[-1].version:
         raise SchemaError(
-            f"the database is at schema version {current}, this program knows {MIGRATIONS[-1].version}: upgrade mdp"
+            f"the database has schema version {current}, this program knows {MIGRATIONS[-1].version}: upgrade mdp"
         )
     for migration in MIGRATIONS[current:]:
         connection.execute(migration.sql)
@@ -125,7 +125,7 @@ def _add_feature_columns(connection: psycopg.Connection, features: Sequence[str]
 
 
 def _add_time_index(connection: psycopg.Connection, edition: Edition, table: str, done: list[str]) -> None:
-    """Rows arrive almost in time order, so a block range index finds a span of time at next to no cost."""
+    """Adds a block range index: rows arrive almost in time order, so it finds a time range at little cost."""
     column = TIME_COLUMN[table]
     index = f"{table}_{column}_brin"
     with step(connection) as schema:
@@ -133,7 +133,7 @@ def _add_time_index(connection: psycopg.Connection, edition: Edition, table: str
             return
     per_chunk = sql.SQL("" if edition is Edition.PLAIN else "WITH (timescaledb.transaction_per_chunk)")
     names = sql.Identifier(index), sql.Identifier(schema, table), sql.Identifier(column)
-    # Not in a transaction: it is one for each chunk.
+    # Outside of a transaction block: it runs one transaction per chunk.
     connection.execute(sql.SQL("CREATE INDEX {} ON {} USING brin ({}) {}").format(*names, per_chunk))
     done.append(f"index {index}")
 

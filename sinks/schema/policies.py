@@ -1,4 +1,4 @@
-"""What TimescaleDB's Community edition does by itself as rows grow old: to the columnstore, and away."""
+"""Policies of TimescaleDB's Community edition: old rows move to the columnstore, and are dropped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sinks.schema.tables import TIME_COLUMN
 
 _ORDER: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts, name, adapter"}
 
-# The end of the oldest chunks that retention covers, as many as a transaction may touch.
+# The end of the oldest expired chunks, as many as one transaction may touch.
 _OLDEST: Final = """
 SELECT max(range_end) FROM (
     SELECT range_end FROM timescaledb_information.chunks WHERE hypertable_schema = current_schema()
@@ -23,34 +23,34 @@ SELECT max(range_end) FROM (
 
 
 class Policies(NamedTuple):
-    """Ages of rows at which something happens to them."""
+    """Ages at which rows are compressed and dropped."""
 
     compress_after: timedelta
     retention: timedelta | None
 
 
 def drop_old(connection: psycopg.Connection, age: timedelta) -> None:
-    """What retention covers, a few chunks at a time: all at once, of years of history, is more than a job can do."""
+    """Drops expired chunks, a few at a time: a job cannot drop years of history at once."""
     for table in TIME_COLUMN:
         while _drop_oldest(connection, table, age):
             pass
 
 
 def _drop_oldest(connection: psycopg.Connection, table: str, age: timedelta) -> bool:
-    """Whether there may be more."""
+    """Drops the oldest expired chunks; returns whether there may be more."""
     try:
         with step(connection):
             row = connection.execute(_OLDEST, [table, age, MOST_CHUNKS]).fetchone()
             if row is None or row[0] is None:
                 return False
             connection.execute("SELECT drop_chunks(%s::regclass, older_than => %s::timestamptz)", [table, row[0]])
-    except psycopg.errors.DeadlockDetected:  # with a job, which was about to move such a chunk to the columnstore
+    except psycopg.errors.DeadlockDetected:  # with a job that was about to compress such a chunk
         pass
     return True
 
 
 def set_policies(connection: psycopg.Connection, policies: Policies, done: list[str]) -> None:
-    """The columnstore beyond the age a replay rewrites, and retention if it is configured."""
+    """Sets the columnstore policy and, if configured, the retention policy."""
     for table in TIME_COLUMN:
         _compress(connection, table, policies.compress_after, done)
         _retain(connection, table, policies.retention, done)

@@ -1,4 +1,4 @@
-"""Bars of longer intervals: views, and in TimescaleDB's Community edition continuous aggregates."""
+"""Bars of longer intervals: views, or continuous aggregates in TimescaleDB's Community edition."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sinks.schema.hypertables import Edition, edition_of, extension_schema
 from sinks.schema.step import step
 from sinks.schema.tables import ROLLUPS, Rollup, rollup_query
 
-# Buckets that would be lost, as their bars have been dropped. Asked by chunks: the bars are in thousands of them.
+# Buckets that would be lost, as their bars have been dropped. Found by chunks: the bars are in thousands of them.
 _OLDER: Final = "SELECT FROM {view} WHERE bucket < coalesce(%s::timestamptz, 'infinity') - {width} LIMIT 1"
 _OLDEST: Final = """
 SELECT min(range_start) FROM timescaledb_information.chunks
 WHERE hypertable_schema = current_schema() AND hypertable_name = 'bars_ohlcv'"""
 
-# A refresh of years is as many transactions as it has batches of this length, some 15 ms each even where there are no
-# bars; by default 10 buckets are one. The bars of a batch are sorted, so it must not be too long either.
+# A refresh takes one transaction per batch of this length, some 15 ms each even without bars; the default is batches of
+# 10 buckets. The bars of a batch are sorted, so it must not be too long either.
 _BATCH: Final = "12 hours"
 
-# How far back to refresh, null for always: no further than bars have ever been kept, as refreshing what was dropped
-# empties it. How many buckets are a batch. And whether the policy that there is does so.
+# How far back to refresh, null for all: no further than bars have ever been kept, as refreshing dropped ranges empties
+# them. The number of buckets in a batch. And whether the existing policy has these settings.
 _POLICY: Final = """
 SELECT reach, buckets, buckets = found_buckets AND reach IS NOT DISTINCT FROM found_reach
 FROM (
@@ -39,7 +39,7 @@ FROM (
 
 
 def create_views(connection: psycopg.Connection, done: list[str]) -> None:
-    """Computed whenever they are asked for."""
+    """Creates plain views, computed on each query."""
     for rollup in ROLLUPS:
         if not _is_current(connection, rollup, timescale=False):
             query = sql.SQL(rollup_query(rollup.bucket, timescale=False))
@@ -50,9 +50,9 @@ def create_views(connection: psycopg.Connection, done: list[str]) -> None:
 
 
 def create_aggregates(connection: psycopg.Connection, retention: timedelta | None, done: list[str]) -> None:
-    """Continuous aggregates that also see bars that are not materialized yet, in place of views.
+    """Creates real-time continuous aggregates, which include bars not materialized yet, in place of views.
 
-    One that an earlier version made otherwise is made anew, unless it holds what can no longer be computed.
+    An aggregate with an earlier version's definition is recreated, unless its bars have been dropped.
     """
     for rollup in ROLLUPS:
         if not _is_current(connection, rollup, timescale=True) and _drop(connection, rollup):
@@ -64,7 +64,7 @@ def create_aggregates(connection: psycopg.Connection, retention: timedelta | Non
 
 
 def refresh(conninfo: str, start: datetime, end: datetime) -> None:
-    """Has rollups take in bars with start ≤ window_start < end that have changed long after they were made.
+    """Refreshes rollups for bars with start ≤ window_start < end, which have changed long after their windows.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -75,7 +75,7 @@ def refresh(conninfo: str, start: datetime, end: datetime) -> None:
                 return
             views = [rollup for rollup in ROLLUPS if _is_aggregate(connection, rollup.view)]
             procedure = sql.SQL(extension_schema(connection) + ".refresh_continuous_aggregate")
-        for rollup in views:  # each is several transactions of its own
+        for rollup in views:  # each refresh runs several transactions
             statement = sql.SQL("CALL {}({}, {}::timestamptz - {width}, {}::timestamptz + {width})")
             view = sql.Identifier(schema, rollup.view).as_string()
             connection.execute(statement.format(procedure, view, start, end, width=_width(rollup)))
@@ -109,7 +109,7 @@ def _is_aggregate(connection: psycopg.Connection, view: str) -> bool:
 
 
 def _drop(connection: psycopg.Connection, rollup: Rollup) -> bool:
-    """Whether the name is free now."""
+    """Drops a rollup unless that would lose data; returns whether its name is free now."""
     view = sql.Identifier(rollup.view)
     if not _is_aggregate(connection, rollup.view):
         connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
@@ -129,7 +129,7 @@ def _create_aggregate(connection: psycopg.Connection, rollup: Rollup) -> None:
 
 
 def _set_refresh(connection: psycopg.Connection, rollup: Rollup, retention: timedelta | None) -> bool:
-    """Whether it was another one. A policy from a time of shorter retention keeps its reach."""
+    """Sets the refresh policy; returns whether it changed. A policy made under shorter retention keeps its range."""
     parameters = {"view": rollup.view, "bucket": rollup.bucket, "retention": retention, "batch": _BATCH}
     ((reach, buckets, is_set),) = connection.execute(_POLICY, parameters).fetchall()
     if is_set:

@@ -1,4 +1,4 @@
-"""One step of a migration. What a step did stays, so a migration that was interrupted goes on from there."""
+"""One step of a migration. Each step commits, so an interrupted migration resumes after its last step."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from sinks.connection import settle_schema, transaction
 
 
 class SchemaError(MdpError):
-    """The database and this program do not fit together; the message says what to do."""
+    """The database's schema and this program are incompatible; the message says what to do."""
 
 
 @contextmanager
 def step(connection: psycopg.Connection) -> Iterator[str]:
-    """A transaction in the schema of the tables, its name; without a timeout, as rows are moved as long as it takes."""
+    """Runs a transaction in the schema of the tables and yields its name; no timeout, as moving rows may take long."""
     with transaction(connection, statement_timeout_ms=0):
         schema = settle_schema(connection)
         if schema is None:
-            raise SchemaError("search_path leads to no schema that this role may use: set it, or grant one")
+            raise SchemaError("search_path contains no schema that this role may use: set it, or grant USAGE on one")
         yield schema

@@ -1,4 +1,4 @@
-"""The tables, as numbered steps that are each applied once. A step that has been released is never edited."""
+"""The tables, as numbered migrations that are each applied once. A released migration is never edited."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 
 class Migration(NamedTuple):
-    """SQL that takes the schema from the version before to this one."""
+    """SQL that upgrades the schema from the previous version."""
 
     version: int
     name: str
@@ -118,7 +118,7 @@ INSERT INTO series SELECT DISTINCT 'features', provider, symbol, "interval" FROM
 INSERT INTO series SELECT DISTINCT 'signals', provider, symbol, "interval" FROM signals;
 """
 
-# Where flows of before have begun is not known: at the first record, as most do.
+# It is unknown where existing flows began: the default is the first record, as for most flows.
 _BEGINNINGS: Final = """
 ALTER TABLE progress ADD COLUMN first_offset bigint NOT NULL DEFAULT 0, ADD COLUMN again_from bigint;
 """
@@ -157,7 +157,7 @@ TIME_COLUMN: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals":
 
 
 class Rollup(NamedTuple):
-    """Bars of a longer interval, per base interval that divides it. Offsets leave buckets alone that still change."""
+    """Bars of a longer interval, for each base interval that divides it. Offsets exclude buckets that still change."""
 
     view: str
     bucket: str
@@ -173,10 +173,10 @@ ROLLUPS: Final = (
 
 
 def rollup_query(bucket: str, *, timescale: bool, source: str = "bars_ohlcv") -> str:
-    """Bars of `bucket` length from those of `source`: open of the first, close of the last, vwap weighted by volume.
+    """SQL for bars of `bucket` length from those of `source`: first open, last close, vwap weighted by volume.
 
-    The form for TimescaleDB is what a continuous aggregate can maintain; both give the same rows, to the last bit, as
-    they add in the order of time. What rounding is left is kept from leading vwap out of the prices.
+    The TimescaleDB form is one that a continuous aggregate can maintain. Both forms give bit-identical rows, as they
+    sum in time order. The vwap is clamped to the prices' range against rounding.
     """
     if timescale:
         start = f"time_bucket(INTERVAL '{bucket}', window_start)"

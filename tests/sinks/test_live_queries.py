@@ -118,7 +118,7 @@ def test_who_waits_for_a_server_that_hangs_can_be_called_off(reader: LiveReader,
             waiting = threads.submit(reader.series)
             with pytest.raises(TimeoutError):
                 waiting.result(0.2)
-            reader.hang_up()
+            reader.disconnect()
             with pytest.raises(StoreUnavailable):
                 waiting.result(SECONDS)
         finally:

@@ -125,5 +125,5 @@ def test_a_database_that_is_set_read_only_says_so_and_can_be_read(database: str)
 
 def test_a_search_path_that_leads_nowhere_is_said_in_one_line(database: str) -> None:
     set_defaults(database, search_path="nowhere")
-    with pytest.raises(SchemaError, match="search_path leads to no schema"):
+    with pytest.raises(SchemaError, match="search_path contains no schema"):
         migrate(database, [])
