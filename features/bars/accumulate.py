@@ -1,4 +1,4 @@
-"""How events and accumulators add up, in loops over single ones: see `features.bars.accumulators` for what they are."""
+"""Compiled loops that add events and accumulators to accumulators; see `features.bars.accumulators`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from native.ordering import Ints
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Bars: TypeAlias = npt.NDArray[Any]  # of dtype ACCUMULATOR
-Places = npt.NDArray[np.int32]  # a table of hashing: indices of bars
+Places = npt.NDArray[np.int32]  # a hash table of indices of bars
 Table = tuple[Places, Key]
 
 PLACE_PARTS: Final = 5
@@ -23,9 +23,9 @@ NOWHERE: Final = -1
 
 
 class Contributions(NamedTuple):
-    """What each event adds to its bar, and its place in the order; arrays of one length.
+    """The contribution of each event to its bar, and its order; arrays of one length.
 
-    What comes out of a column of events is `fixed`, and nothing else: for others Numba would compile all once more.
+    Arrays from columns of events are `fixed`, no others: Numba compiles once more for each other combination.
     """
 
     window: Ints
@@ -40,7 +40,7 @@ class Contributions(NamedTuple):
     high: Floats
     low: Floats
     close: Floats
-    price: Floats  # that volume is multiplied by
+    price: Floats  # multiplied by the volume
     volume: Floats
 
 
@@ -48,7 +48,7 @@ Values = TypeVar("Values", bound=npt.NDArray[Any])
 
 
 def fixed(values: Values) -> Values:
-    """Values that are not written to: those of a column without a copy are like that."""
+    """Returns the values as a read-only array, like those of a column without a copy."""
     values.flags.writeable = False
     return values
 
@@ -57,7 +57,7 @@ _Place = tuple[int, int, int, int, int]
 
 
 class _Single(NamedTuple):
-    """What is known of an event, as numbers, which stay in registers."""
+    """The fields of an event as scalars, which stay in registers."""
 
     window: int
     feed: int
@@ -74,7 +74,7 @@ class _Single(NamedTuple):
 
 @compiled
 def merge(ones: Bars, others: Bars, total: Bars) -> int:
-    """Writes to `total` one accumulator for each bar out of two sets of them, all in order; how many."""
+    """Merges two sorted sets of accumulators into `total`, one for each bar; returns how many."""
     one = other = count = 0
     while one < len(ones) or other < len(others):
         if other == len(others) or (one < len(ones) and _is_earlier(ones[one], others[other])):
@@ -94,9 +94,9 @@ def merge(ones: Bars, others: Bars, total: Bars) -> int:
 
 @compiled
 def collect(events: Contributions, rows: Ints, table: Table, bars: Bars) -> int:
-    """Writes to `bars` one accumulator for each bar that some events are of; how many."""
+    """Writes to `bars` one accumulator for each bar of the events in `rows`; returns how many."""
     (places, key), count, hashes = table, 0, np.empty(len(rows), np.uint64)
-    for index, row in enumerate(rows):  # a loop of its own, in which several are worked out at once
+    for index, row in enumerate(rows):  # a separate loop, so that several are computed at once
         hashes[index] = _hash(key, events.window[row], events.feed[row], events.symbol[row])
     for index, row in enumerate(rows):
         single = _single(events, row)
@@ -112,9 +112,9 @@ def collect(events: Contributions, rows: Ints, table: Table, bars: Bars) -> int:
 
 @compiled
 def amend(bars: Bars, events: Contributions, rows: Ints, table: Table, after: Bars) -> int:
-    """Adds events to bars, after which there is room for one bar per event, and writes down the bar after each of them.
+    """Adds events to bars, whose array has capacity for one new bar per event, and writes the bar after each event.
 
-    How many bars there are then.
+    Returns the number of bars afterwards.
     """
     (places, key), count = table, len(bars) - len(rows)
     for known in range(count):
@@ -142,7 +142,7 @@ def _hash(key: Key, window: int, feed: int, symbol: int) -> np.uint64:
 
 @compiled
 def _place(places: Places, hashed: np.uint64, bars: Bars, bar: Any) -> int:
-    """Where in a table the index of a bar is, or has to be."""
+    """The slot of the hash table that holds the index of a bar, or is to hold it."""
     place = int(np.int64(hashed)) & (len(places) - 1)
     while places[place] != NOWHERE and not _is_same(bars[places[place]], bar):
         place = (place + 1) & (len(places) - 1)
@@ -165,7 +165,7 @@ def _is_earlier(one: Any, other: Any) -> bool:
 def _single(events: Contributions, row: int) -> _Single:
     """One event."""
     place = events.ts[row], int(events.has_seq[row]), events.seq[row], events.offset[row], events.row[row]
-    # -0.0 equals 0.0, so which of them is the extreme would depend on how the log was cut; adding 0.0 makes it 0.0.
+    # -0.0 equals 0.0, so which one is the extreme would depend on the cut of batches; adding 0.0 makes it 0.0.
     opening, high, low, close = events.open[row], events.high[row], events.low[row], events.close[row]
     return _Single(
         events.window[row],
@@ -184,7 +184,7 @@ def _single(events: Contributions, row: int) -> _Single:
 
 @compiled
 def _begin(bar: Any, single: _Single) -> None:
-    """A bar that `single` belongs to, without anything in it yet."""
+    """Initializes the empty bar that `single` belongs to."""
     bar.window, bar.feed, bar.symbol = single.window, single.feed, single.symbol
     bar.open, bar.high, bar.low, bar.close = single.open, single.high, single.low, single.close
     _copy(single.first, bar.first)
@@ -196,7 +196,7 @@ def _begin(bar: Any, single: _Single) -> None:
 
 @compiled
 def _add(bar: Any, other: Any) -> None:
-    """Adds what another accumulator of the same bar holds."""
+    """Adds another accumulator of the same bar."""
     _extend(bar, other)
     add_sum(bar.volume, other.volume)
     add_sum(bar.turnover, other.turnover)
@@ -204,8 +204,8 @@ def _add(bar: Any, other: Any) -> None:
     bar.revision += other.revision
 
 
-# Two functions, as each is small enough to become part of the loop that calls it: to hand over an accumulator takes as
-# long as to add it.
+# Two functions, as each is small enough to be inlined into the calling loop: passing an accumulator takes as long as
+# adding it.
 @compiled
 def _extend(bar: Any, other: Any) -> None:
     if _precedes(other.first, bar.first):
@@ -234,5 +234,5 @@ def _precedes(one: Any, other: Any) -> bool:
 
 @compiled
 def _copy(source: Any, target: Ints) -> None:
-    for part in range(PLACE_PARTS):  # a slice would be looked at for overlap first
+    for part in range(PLACE_PARTS):  # a slice would first be checked for overlap
         target[part] = source[part]

@@ -1,6 +1,6 @@
-"""Bars in the making: what a window has taken in so far, and how more is added to it.
+"""Accumulators of bars: what a window has aggregated so far.
 
-An accumulator holds exact sums, so that they do not depend on the order of adding, and the place of its first and last
+An accumulator holds exact sums, which do not depend on the order of addition, and the position of its first and last
 event in the order (src_ts, seq, offset, row), a missing seq first.
 """
 
@@ -26,7 +26,7 @@ Cause = tuple[Ints, Ints]  # offsets and rows
 PLACE: Final = np.dtype((np.int64, PLACE_PARTS))  # src_ts, whether there is a seq, seq or 0, offset, row
 ACCUMULATOR: Final = np.dtype(
     [
-        ("window", np.int64),  # its number: its start divided by its length
+        ("window", np.int64),  # its number: start divided by length
         ("feed", np.int64),
         ("symbol", np.int64),
         ("first", PLACE),
@@ -45,7 +45,7 @@ ACCUMULATOR: Final = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class BarIds:
-    """Which bar each row is about; arrays of one length."""
+    """The bar of each row; arrays of one length."""
 
     window: Ints
     feed: Ints
@@ -59,7 +59,7 @@ class BarIds:
         return BarIds(self.window[rows], self.feed[rows], self.symbol[rows])
 
     def keys(self) -> Ints:
-        """Whole numbers from 0 on in the order of (window, feed, symbol), as small as is easy, equal for one bar."""
+        """Small non-negative numbers, equal for rows of one bar, in the order of (window, feed, symbol)."""
         feeds, symbols = int(self.feed.max(initial=0)) + 1, int(self.symbol.max(initial=0)) + 1
         first, last = (int(edge) for edge in (self.window.min(initial=2**62), self.window.max(initial=-(2**62))))
         window = self.window - first
@@ -69,7 +69,7 @@ class BarIds:
         return keys
 
 
-# NumPy copies records field by field. As plain bytes they are copied up to twenty times as fast.
+# NumPy copies records field by field. Copies of plain bytes are up to twenty times as fast.
 _BYTES: Final = np.dtype((np.void, ACCUMULATOR.itemsize))
 
 
@@ -79,7 +79,7 @@ def none() -> Accumulators:
 
 
 def taken(bars: Accumulators, which: Ints | Bools) -> Accumulators:
-    """Some of the accumulators, by their places or by a mask."""
+    """Some of the accumulators, by index or by mask."""
     return bars.view(_BYTES)[which].view(ACCUMULATOR)
 
 
@@ -89,7 +89,7 @@ def joined(*parts: Accumulators) -> Accumulators:
 
 
 def merged(bars: Accumulators, added: Accumulators) -> Accumulators:
-    """One accumulator per bar out of two sets of them, all in the order of (window, feed, symbol)."""
+    """Merges two sets into one accumulator per bar, all in the order of (window, feed, symbol)."""
     if not (len(bars) and len(added)):
         return added if len(added) else bars
     total = np.empty(len(bars) + len(added), ACCUMULATOR)
@@ -97,29 +97,29 @@ def merged(bars: Accumulators, added: Accumulators) -> Accumulators:
 
 
 def collected(events: Contributions, rows: Ints) -> Accumulators:
-    """One accumulator per bar out of some of the events, in the order of (window, feed, symbol)."""
+    """One accumulator per bar of the events in `rows`, in the order of (window, feed, symbol)."""
     bars = np.empty(len(rows), ACCUMULATOR)
     bars = bars[: collect(events, rows, (table(len(rows)), new_key()), bars)]
     return taken(bars, ascending(BarIds.of(bars).keys()))
 
 
 def amended(bars: Accumulators, events: Contributions, rows: Ints) -> tuple[Accumulators, Accumulators]:
-    """(the bars with some events added, new ones among them, the bar after each of these events)."""
+    """Returns (the bars with some events added, including new bars; the bar after each of these events)."""
     after = np.empty(len(rows), ACCUMULATOR)
     total = joined(bars, after)  # a copy: a snapshot may hold the bars
     return total[: amend(total, events, rows, (table(len(total)), new_key()), after)], after
 
 
 def table(count: int) -> npt.NDArray[np.int32]:
-    """A table of hashing for the indices of so many things, of which there is none yet; it never gets half full."""
+    """An empty hash table for `count` indices; it never gets half full."""
     return np.full(2 << count.bit_length(), NOWHERE, np.int32)
 
 
 def finished(bars: Accumulators, names: Names, cause: Cause, window_ns: int, interval: str) -> pl.DataFrame:
-    """Accumulators as BARS, with the names (provider, symbol) and the cause (offset, row) of each.
+    """Accumulators as BARS, with the names (provider, symbol) and the cause (offset, row) of each bar.
 
-    The sums become floats here, and nowhere else. Each is then rounded, and their quotient too: what that moves beyond
-    the highest or lowest price is brought back, so that the mean of equal prices is that price.
+    The sums are converted to floats only here. Each sum is rounded, and so is their quotient; it is clamped to the
+    range of prices, so that the mean of equal prices is that price.
     """
     volume, turnover = (np.ascontiguousarray(bars[name]) for name in ("volume", "turnover"))
     volume, turnover = nearest_sizes(volume), nearest(turnover)
@@ -143,7 +143,7 @@ def finished(bars: Accumulators, names: Names, cause: Cause, window_ns: int, int
 
 
 def _warm_up() -> None:
-    """Loads the compiled code now, rather than when it is needed."""
+    """Loads the compiled code at import, rather than at the first use."""
     rows, numbers = np.zeros(0, np.int64), fixed(np.zeros(0))
     wholes = fixed(np.zeros(0, np.int64))
     order = wholes, np.zeros(0, np.bool_), wholes, wholes, wholes

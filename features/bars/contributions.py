@@ -1,4 +1,4 @@
-"""What events add to their bars."""
+"""The contributions of events to their bars."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from native.strings import equal
 
 
 def contributions(events: pl.DataFrame, bar: BarIds) -> Contributions:
-    """The contributions of all events (schema EVENTS; those of heartbeats mean nothing); `bar` is that of each."""
+    """The contributions of all events (schema EVENTS; those of heartbeats are meaningless); `bar` is each one's bar."""
 
     def column(name: str) -> npt.NDArray[Any]:
         return fixed(events[name].to_numpy())
@@ -32,12 +32,12 @@ def contributions(events: pl.DataFrame, bar: BarIds) -> Contributions:
 
 
 def gathered(events: pl.DataFrame, bar: BarIds, rows: Ints) -> Accumulators:
-    """One accumulator per bar out of some rows of events, in the order of their keys; `bar` is that of each event."""
+    """One accumulator per bar of the events in `rows`, in the order of their keys; `bar` is each event's bar."""
     return collected(contributions(events, bar), rows)
 
 
 def _numbers(column: pl.Series) -> tuple[Bools, Ints]:
-    """(where there is a number, the numbers)."""
+    """Returns (where there is a number, the numbers)."""
     if not column.null_count():
         return np.ones(len(column), np.bool_), fixed(column.to_numpy())
     return column.is_not_null().to_numpy(writable=True), fixed(column.fill_null(0).to_numpy())

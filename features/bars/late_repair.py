@@ -1,10 +1,10 @@
-"""Bars of windows whose events came too late, as they are with these events: the windows of a flow, run once more.
+"""Recomputes bars with their late events: the windows of a flow, run again.
 
-The same state machine, over a part of the log: it says of each row how far the watermark had come. Of the windows that
-are wanted it keeps all events, however late; of all others it keeps only what the watermark depends on.
+It is the same state machine, over a part of the log: it gives the watermark at each row. For requested windows it keeps
+all events, however late; for all others only what the watermark depends on.
 
-A part of the log is enough if it begins at the first record that can hold an event of a wanted window. What lies before
-is older than these windows, so it neither belongs to them nor closes them.
+A part of the log is enough if it begins at the first record that can hold an event of a requested window. Earlier
+records are older than these windows, so they neither belong to them nor close them.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _CAUSES: Final = pl.Schema({**_KEY, **CAUSE})
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """Windows of which everything has been read.
+    """Windows that have been read completely.
 
     Attributes:
-        windows: WANTED; not among them is one whose last late event was not where it should have been.
-        bars: BARS; none of a window that nothing has amended.
+        windows: WANTED; a window whose last late event was not found at its offset is missing.
+        bars: BARS; none for a window that no event has amended.
     """
 
     windows: pl.DataFrame
@@ -44,11 +44,11 @@ class Repaired:
 
 
 class LateRepair(Windows):
-    """Windows of one partition that only gather what is wanted.
+    """The windows of one partition, which aggregate only requested windows.
 
     Args:
-        config: as of the flow.
-        wanted: WANTED, the windows to recompute, each with the offset of the last event that came too late for it.
+        config: that of the flow.
+        wanted: WANTED, the windows to recompute, each with the offset of its last late event.
     """
 
     def __init__(self, config: WindowConfig, wanted: pl.DataFrame) -> None:
@@ -60,7 +60,7 @@ class LateRepair(Windows):
         self._met = pl.DataFrame(schema=_KEY)  # windows whose last late event has been read
 
     def take(self, batch: MicroBatch) -> Repaired:
-        """Takes in a batch, and gives up the windows that it brought to their last event."""
+        """Processes a batch; returns, and drops, the windows whose last late event it contains."""
         self.step(batch)
         is_done = pl.col("last") < batch.next_offset
         done = self._wanted.filter(is_done).join(self._met, on=KEY, how="semi")
@@ -74,7 +74,7 @@ class LateRepair(Windows):
         return Repaired(done, ordered.sort("offset", "row", "provider", "symbol", "window_start"))
 
     def _split(self, bars: Accumulators, windows: pl.DataFrame) -> tuple[Accumulators, Accumulators]:
-        """(the bars of these windows, all others)."""
+        """Returns (the bars of these windows, all others)."""
         chosen = self._named(bars).join(windows, on=KEY, how="semi")["index"].to_numpy()
         return bars[chosen], np.delete(bars, chosen)
 
@@ -91,8 +91,8 @@ class LateRepair(Windows):
         return NO_BARS
 
     def _gather(self, rows: Rows) -> None:
-        """Adds the rows of wanted windows that come for the first time; those after the close count as amendments."""
-        wanted, last = self._wanted_rows(rows)
+        """Adds new rows of requested windows; those after the close count as amendments."""
+        wanted, last = self._requested_rows(rows)
         expiry = np.zeros_like(rows.bar.window)
         expiry[wanted] = last
         ids = rows.ids._replace(expiry=expiry)
@@ -109,8 +109,8 @@ class LateRepair(Windows):
         causes = causes.with_columns(window=start[is_closed]).select(_CAUSES.names())
         self._causes = pl.concat([self._causes, causes]).unique(KEY, keep="last", maintain_order=True)
 
-    def _wanted_rows(self, rows: Rows) -> tuple[Ints, Ints]:
-        """(the rows of wanted windows up to their last late event, the offset of that event for each row)."""
+    def _requested_rows(self, rows: Rows) -> tuple[Ints, Ints]:
+        """Returns (the rows of requested windows up to their last late event, the offset of that event for each)."""
         events = rows.events.select("provider", "symbol", "kind", "offset").with_columns(
             window=rows.bar.window * self._config.window_ns
         )
@@ -126,5 +126,5 @@ def _accumulated(rows: Rows, chosen: Ints) -> Accumulators:
 
 
 def _watermark(offset: int) -> Ints:
-    """Ids are remembered by offset here: those of a window until its last event."""
+    """The offset as a watermark: ids of a window are remembered up to the offset of its last event."""
     return np.array([offset], np.int64)

@@ -1,4 +1,4 @@
-"""What becomes of each row of a batch: the order of the tests, and the watermark that moves from row to row."""
+"""Classifies the rows of a batch: the order of the tests, and the watermark, which advances from row to row."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ LATE: Final = "late"
 HEARTBEAT: Final = "heartbeat"
 OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, HEARTBEAT)
 _NO_BAR: Final = -1
-_NO_WATERMARK: Final = -(2**62)  # before it lies only that of a provider without an event
+_NO_WATERMARK: Final = -(2**62)  # only the watermark of a provider without an event is below it
 _ACCEPTED, _AMENDING, _DUPLICATE, _LATE, _HEARTBEAT = range(len(OUTCOMES))
 
-Judged = npt.NDArray[np.int8]  # index into OUTCOMES
+OutcomeCodes = npt.NDArray[np.int8]  # index into OUTCOMES
 Bools = npt.NDArray[np.bool_]
 
 
-class Unjudged(NamedTuple):
+class Unclassified(NamedTuple):
     """Rows; arrays of one length.
 
     Attributes:
-        times: `fixed`, and nothing else: for others Numba would compile all once more.
+        times: `fixed`, no other array: Numba compiles once more for each other combination.
         end: of each row's window.
         feed: the number of its provider.
-        fresh: whether it is an event with an id that was not there before.
+        fresh: whether it is an event with a new id.
     """
 
     times: Ints
@@ -40,8 +40,8 @@ class Unjudged(NamedTuple):
 
 
 @compiled
-def judged(rows: Unjudged, newest: Ints, allow_late_ns: int, amend_ns: int) -> tuple[Ints, Ints, Judged]:
-    """(the newest time of each provider, its watermark at each row, that row's time included, each row's outcome).
+def classify(rows: Unclassified, newest: Ints, allow_late_ns: int, amend_ns: int) -> tuple[Ints, Ints, OutcomeCodes]:
+    """Returns (the newest time of each provider, the watermark at each row, including that row, each row's outcome).
 
     `newest` is the newest time of each provider before these rows.
     """
@@ -64,12 +64,12 @@ def judged(rows: Unjudged, newest: Ints, allow_late_ns: int, amend_ns: int) -> t
 
 @compiled
 def leaps(rows: tuple[Ints, Ints, Bools], before: Ints, most_ns: int) -> Ints:
-    """By how much an event has moved each provider's watermark on, at most; 0 where none did by more than `most_ns`.
+    """The largest advance of each provider's watermark by one event; 0 if none is more than `most_ns`.
 
     Args:
-        rows: (the provider of each, its watermark there, whether it is an event).
-        before: the watermark of each provider before these rows; the least there is where it had none.
-        most_ns: what is no leap yet.
+        rows: (the provider of each, the watermark there, whether it is an event).
+        before: the watermark of each provider before these rows; the smallest integer if it had none.
+        most_ns: the largest advance that is not reported.
     """
     (feeds, watermark, is_event), before = rows, before.copy()
     longest = np.zeros(len(before), np.int64)
@@ -81,8 +81,8 @@ def leaps(rows: tuple[Ints, Ints, Bools], before: Ints, most_ns: int) -> Ints:
 
 
 @compiled
-def counted(outcomes: Judged) -> Ints:
-    """How many rows have each of OUTCOMES."""
+def counted(outcomes: OutcomeCodes) -> Ints:
+    """The number of rows with each of OUTCOMES."""
     counts = np.zeros(len(OUTCOMES), np.int64)
     for outcome in outcomes:
         counts[outcome] += 1
@@ -91,12 +91,12 @@ def counted(outcomes: Judged) -> Ints:
 
 @compiled
 def closing_rows(rows: tuple[Ints, Ints], bars: tuple[Ints, Ints], feeds: int) -> Ints:
-    """For each bar the first row of its provider that brought the watermark to the bar's end.
+    """For each bar the first row of its provider at which the watermark reached the bar's end.
 
     Args:
-        rows: (the provider of each, its watermark there).
-        bars: (the provider of each, its end), in the order of ends; each has such a row.
-        feeds: how many providers there are.
+        rows: (the provider of each, the watermark there).
+        bars: (the provider of each, its end), in the order of ends; each must have such a row.
+        feeds: the number of providers.
     """
     (row_feed, watermark), (bar_feed, end) = rows, bars
     found, following, pending = np.zeros(len(end), np.int64), np.empty(len(end), np.int64), np.full(feeds, _NO_BAR)
@@ -112,8 +112,8 @@ def closing_rows(rows: tuple[Ints, Ints], bars: tuple[Ints, Ints], feeds: int) -
 
 
 _none, _nobody = np.zeros(0, np.int64), np.zeros(0, np.bool_)
-# Loads the compiled code now, rather than when it is needed.
-judged(Unjudged(fixed(np.zeros(0, np.int64)), _none, _none, _nobody, _nobody), _none, 0, 0)
+# Loads the compiled code at import, rather than at the first use.
+classify(Unclassified(fixed(np.zeros(0, np.int64)), _none, _none, _nobody, _nobody), _none, 0, 0)
 leaps((_none, _none, _nobody), _none, 0)
 counted(np.zeros(0, np.int8))
 closing_rows((_none, _none), (_none, _none), 0)

@@ -1,4 +1,4 @@
-"""How many rows of a partition became what, where each batch brings only its own counts."""
+"""Running totals of the outcomes of a partition's rows, from the counts of each batch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contracts.batch import MicroBatch, Outcomes
 
 
 class OutcomeTotals:
-    """The running sum of the outcomes of one partition. Windows keep one of their own; bars that are read have none."""
+    """The running sum of one partition's outcomes. Windows keep their own; bars read from a topic have none."""
 
     def __init__(self) -> None:
         self._sum = Outcomes()
 
     def step(self, batch: MicroBatch) -> MicroBatch:
-        """`batch`, its outcomes those of all batches so far."""
+        """Returns `batch` with the outcomes of all batches so far."""
         self._sum += batch.outcomes
         return replace(batch, outcomes=self._sum)
 

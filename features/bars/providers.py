@@ -1,4 +1,4 @@
-"""How far each provider of a partition has come: its newest accepted event, from which its watermark follows."""
+"""The newest accepted event of each provider of a partition, from which its watermark follows."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from features.bars.symbols import Symbols
 from native.keyed_hash import Key
 from native.ordering import Hashes, Ints
 
-NEVER: Final = -(2**63) + 180 * 86_400 * 10**9  # before every valid time, and room to subtract a wait from it
+NEVER: Final = -(2**63) + 180 * 86_400 * 10**9  # before every valid time, with margin to subtract a grace
 
 
 class Providers:
-    """Providers by number, in the order in which they were first seen, which they keep.
+    """Providers by number, in the order of first occurrence; a number never changes.
 
     Args:
-        key: of their hashes.
-        newest: the newest time of each that is known already.
+        key: for their hashes.
+        newest: the newest time of each known provider.
     """
 
     def __init__(self, key: Key, newest: dict[str, int] | None = None) -> None:
         self._providers = Symbols(key, pl.Series(list(newest or {}), dtype=pl.String))
-        self.newest: Ints = np.fromiter((newest or {}).values(), np.int64)  # never written to: snapshots may hold it
+        self.newest: Ints = np.fromiter((newest or {}).values(), np.int64)  # never mutated: snapshots may share it
 
     def hashes(self) -> tuple[Hashes, Hashes]:
-        """Twice 64 bits of hash over each provider, by its number."""
+        """Two 64-bit hashes of each provider, by its number."""
         return self._providers.hashes()
 
     def state(self) -> dict[str, int]:
@@ -35,7 +35,7 @@ class Providers:
         return dict(zip(self._providers.all, self.newest.tolist(), strict=True))
 
     def counted(self, feeds: Ints) -> dict[str, int]:
-        """The providers that rows are of, and how many."""
+        """The providers of rows, and their counts."""
         counts = np.bincount(feeds, minlength=len(self._providers)).tolist()
         return {provider: count for provider, count in zip(self._providers.all, counts, strict=True) if count}
 
@@ -44,11 +44,11 @@ class Providers:
         return self._providers.texts(feeds)
 
     def ranks(self, feeds: Ints) -> Ints:
-        """The place of each row's provider among all providers in order."""
+        """The rank of each row's provider among all providers in sorted order."""
         return self._providers.ranks(feeds)
 
     def numbers(self, providers: pl.Series) -> Ints:
-        """The number of each row's provider; new ones get one."""
+        """The number of each row's provider; new ones get the next number."""
         numbers = self._providers.numbers(providers)
         new = len(self._providers) - len(self.newest)
         if new:

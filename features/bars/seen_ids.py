@@ -1,9 +1,9 @@
-"""The event ids of the windows that can still change.
+"""The event ids of the windows that can still change, for deduplication.
 
-An id is kept as 96 bits of hash over (provider, symbol, window, event_id), under keys that are random and part of the
-state: who does not know them can neither make two ids one nor slow the table down. The ids lie in the order in which
-they came, so that a snapshot is a view of them; a table of hashing says where each lies. An id can only be where others
-of its window are, so most of a batch that catches up is looked up nowhere.
+An id is kept as a 96-bit hash of (provider, symbol, window, event_id), under random keys that are part of the state:
+without them a sender can neither craft colliding ids nor slow the hash table down. The ids are stored in order of
+arrival, so that a snapshot is a view of them; a hash table gives the index of each. An id is looked up only if other
+ids of its window may exist, so most ids of a batch that catches up need no look-up.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from native.ordering import Hashes, Ints
 
 _Short = npt.NDArray[np.uint32]
 _Long = npt.NDArray[np.uint64]
-_Places = npt.NDArray[np.int32]  # a table of hashing: indices of ids
+_Places = npt.NDArray[np.int32]  # a hash table of indices of ids
 _Bools = npt.NDArray[np.bool_]
 _Two = tuple[Hashes, Hashes]
 
-_ODD: Final = np.uint64(0x9E3779B97F4A7C15)  # so that no two windows have the same multiple of it
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two windows have the same multiple of it
 
 
 class IdKeys(NamedTuple):
-    """Of the hashes of which an id's is made: a provider, a symbol and an event_id of one name differ."""
+    """Keys of the hashes in an id: they differ for a provider, a symbol and an event_id of the same name."""
 
     provider: Key
     symbol: Key
@@ -43,11 +43,11 @@ class IdKeys(NamedTuple):
 
 
 class Ids(NamedTuple):
-    """Event ids, a row each, by 96 bits of hash over (provider, symbol, window, event_id).
+    """Event ids, one per row, as 96-bit hashes of (provider, symbol, window, event_id).
 
     Attributes:
         high, low: the hash.
-        expiry: until which watermark each has to be remembered: equal for all ids of a window.
+        expiry: the watermark until which each is remembered: equal for all ids of a window.
     """
 
     high: _Short
@@ -56,7 +56,7 @@ class Ids(NamedTuple):
 
     @classmethod
     def of(cls, events: _Two, bar: BarIds, providers: Providers, symbols: Symbols, expiry: Ints) -> Ids:
-        """The ids of events, given the hashes of their event_ids, each in its bar."""
+        """The ids of events, from the hashes of their event_ids and their bars."""
         numbers = bar.window, bar.feed, bar.symbol
         high, low = _summed(events, providers.hashes(), symbols.hashes(), numbers)
         return cls(high, low, expiry)
@@ -66,7 +66,7 @@ SeenState = tuple[_Short, _Long, Ints, Ints]  # high, low, expiry, provider: see
 
 
 class _Known(NamedTuple):
-    """Ids, and until which watermark of which provider each has to be remembered; arrays of one length."""
+    """Ids, with the provider and the watermark until which each is remembered; arrays of one length."""
 
     high: _Short
     low: _Long
@@ -77,7 +77,7 @@ class _Known(NamedTuple):
         return _Known(self.high[which], self.low[which], self.expiry[which], self.provider[which])
 
     def with_room(self, count: int) -> _Known:
-        """A copy, as long as that."""
+        """A copy of length `count`."""
         new = _Known(np.empty(count, np.uint32), np.empty(count, np.uint64), *np.empty((2, count), np.int64))
         new.high[: len(self.high)], new.low[: len(self.low)] = self.high, self.low
         new.expiry[: len(self.expiry)], new.provider[: len(self.provider)] = self.expiry, self.provider
@@ -91,7 +91,7 @@ class SeenIds:
     """A set of ids that forgets them when their provider's watermark has passed their expiry."""
 
     def __init__(self) -> None:
-        self._known, self._count = _NONE, 0  # what lies after the count is room
+        self._known, self._count = _NONE, 0  # the rest of the arrays is spare capacity
         self._newest: int  # the largest expiry
         self._places: _Places
         self._index_all(_NONE)
@@ -100,22 +100,22 @@ class SeenIds:
         return self._count
 
     def fresh(self, ids: Ids, rows: Ints) -> _Bools:
-        """Which of the ids are among `rows`, come for the first time there, and are not in the set.
+        """Which of the ids are in `rows`, occur there for the first time, and are not in the set.
 
-        An id may linger in the set after its expiry.
+        An id may stay in the set beyond its expiry.
         """
         return _fresh((self._places, table(len(rows))), self._known, self._newest, ids, rows)
 
     def add(self, ids: Ids, rows: Ints, provider: Ints, watermarks: Ints) -> None:
-        """Adds the ids of `rows`, none of them in the set; `provider`, of all rows, is an index into `watermarks`.
+        """Adds the ids of `rows`, which must not be in the set; `provider` of every row is an index into `watermarks`.
 
-        What has expired by now is left out: of a batch that catches up that is most.
+        Ids that have already expired are skipped: most ids of a batch that catches up.
         """
         rows = _lasting(ids.expiry, provider, watermarks, rows)
         if not len(rows):
             return
         if self._count + len(rows) > len(self._known.high):
-            # A copy, so that what a snapshot shows stays as it is.
+            # A copy, so that snapshots do not change.
             self._known = self._known.with_room(3 * (self._count + len(rows)) // 2)
             self._places = table(len(self._known.high))
             _index(self._places, self._known, 0, self._count)
@@ -125,18 +125,18 @@ class SeenIds:
         self._newest = max(self._newest, int(ids.expiry[rows].max()))
 
     def forget(self, watermarks: Ints) -> None:
-        """Drops what has expired, once it is worth the copying."""
+        """Drops expired ids, once there are enough of them to justify the copy."""
         known = self._known.some(slice(self._count))
         if 2 * _expired(known.expiry, known.provider, watermarks) > self._count:
             self._index_all(known.some(known.expiry >= watermarks[known.provider]))
 
     def snapshot(self) -> SeenState:
-        """A view of the ids: what is added later lies after them, or in a copy."""
+        """A view of the ids: later ones are stored after it, or in a copy."""
         known = self._known.some(slice(self._count))
         return known.high, known.low, known.expiry, known.provider
 
     def restore(self, state: SeenState) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self._index_all(_Known(*state))
 
     def _index_all(self, known: _Known) -> None:
@@ -148,7 +148,7 @@ class SeenIds:
 
 @compiled
 def _summed(events: _Two, providers: _Two, symbols: _Two, bar: tuple[Ints, Ints, Ints]) -> tuple[_Short, _Long]:
-    """Sums of hashes that know nothing of each other, which are as good as a hash of all of it."""
+    """Sums of independent hashes, which are as good as one hash of all parts."""
     (event_high, event_low), (feed_high, feed_low), (symbol_high, symbol_low) = events, providers, symbols
     windows, numbers, symbol_numbers = bar
     high, low = np.empty(len(windows), np.uint32), np.empty(len(windows), np.uint64)
@@ -202,7 +202,7 @@ def _index(places: _Places, known: _Known, start: int, stop: int) -> None:
 
 @compiled
 def _place(places: _Places, highs: _Short, lows: _Long, high: int, low: int) -> int:
-    """Where in a table the index of an id is, or has to be."""
+    """The slot of the hash table that holds the index of an id, or is to hold it."""
     place = int(high) & (len(places) - 1)
     while True:
         index = places[place]
@@ -220,7 +220,7 @@ def _expired(expiry: Ints, provider: Ints, watermarks: Ints) -> int:
 
 
 def _warm_up() -> None:
-    """Loads the compiled code now, rather than when it is needed."""
+    """Loads the compiled code at import, rather than at the first use."""
     rows, seen = np.zeros(1, np.int64), SeenIds()
     ids = Ids(np.zeros(1, np.uint32), np.zeros(1, np.uint64), rows)
     _summed((ids.low, ids.low), (ids.low, ids.low), (ids.low, ids.low), (rows, rows, rows))

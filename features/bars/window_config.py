@@ -1,4 +1,4 @@
-"""How time is cut into windows, and how long a window waits for what is late."""
+"""The length of windows, and how long a window waits for late events."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ class WindowConfig(BaseModel):
 
     @property
     def interval(self) -> str:
-        """The window's length as text, as it stands in every bar: 2s, 1m."""
+        """The window's length as text, as in the column interval of every bar: 2s, 1m."""
         return format_duration(self.window_ns)

@@ -1,11 +1,11 @@
-"""Event-time windows of one partition: which row is late, which is a duplicate, and when a bar leaves.
+"""Event-time windows of one partition: detects late and duplicate rows, and emits bars.
 
-A pure state machine: what comes out depends on the rows and their order, not on the clock and not on where a batch
-was cut. The one use of a clock is to ask for heartbeats; what they do to windows is read from the log like all else.
+A pure state machine: its output depends on the rows and their order, not on the clock and not on the cut of batches.
+A clock is used only to request heartbeats; their effect on windows is read from the log like everything else.
 
-Everything is decided for a whole batch at once. The watermark at each row is a running maximum; a row is compared with
-it, and each window closes at the first row that brings the watermark to its end. Rows that a bar takes in before its
-close all lie before that row, and its amendments all after it, so no batch has to be split.
+A whole batch is processed at once. The watermark at each row is a running maximum; each row is compared with it, and a
+window closes at the first row at which the watermark reaches its end. All rows of a bar before its close precede that
+row, and all its amendments follow it, so no batch has to be split.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from features.bars.outcome import (
     LATE,
     OUTCOMES,
     Bools,
-    Judged,
-    Unjudged,
+    OutcomeCodes,
+    Unclassified,
+    classify,
     closing_rows,
     counted,
-    judged,
     leaps,
 )
 from features.bars.providers import Providers
@@ -58,11 +58,11 @@ END_OF_RUN_ROW: Final = 2**31 - 1  # after every row of the last record
 
 
 class WindowsState(TypedDict):
-    """Everything a partition's windows remember; arrays in it are never written to again."""
+    """The state of a partition's windows; its arrays are never mutated."""
 
     keys: tuple[Key, Key, Key]  # as IdKeys
     newest: dict[str, int]
-    symbols: list[str]  # the text of each symbol's number
+    symbols: list[str]  # by number
     opened: Accumulators  # of open windows
     closed: Accumulators  # of closed windows that can still be amended
     seen: SeenState
@@ -72,21 +72,21 @@ class WindowsState(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Events, and what has been found out about each of them."""
+    """Events, with the bar, watermark and outcome of each."""
 
     events: pl.DataFrame
     bar: BarIds
     ids: Ids
     newest: Ints  # of each provider after them, by its number
     watermark: Ints
-    outcome: Judged
+    outcome: OutcomeCodes
 
     def with_outcome(self, outcome: str) -> Ints:
         return np.flatnonzero(self.outcome == OUTCOMES.index(outcome))
 
 
 class Windows:
-    """Closes, amends and dedupes; `step` once per micro-batch, `flush` at the end of a bounded run."""
+    """Closes and amends bars and deduplicates; `step` per micro-batch, `flush` at the end of a bounded run."""
 
     def __init__(self, config: WindowConfig) -> None:
         self._config = config
@@ -100,12 +100,12 @@ class Windows:
         self._heard: dict[str, int] = {}
 
     def step(self, batch: MicroBatch) -> MicroBatch:
-        """Takes in the events of a batch; answers with its bars, late rows, and the heartbeats that are due."""
+        """Processes the events of a batch; returns it with its bars, late rows and due heartbeats."""
         self._position = (batch.topic, batch.partition, batch.next_offset)
         self._outcomes += batch.outcomes
         result = replace(batch, events=NO_EVENTS, payloads=(), traces=(), outcomes=self._outcomes)
         if batch.events.height:
-            rows = self._judged(batch.events)
+            rows = self._classified(batch.events)
             self._outcomes += _counted(rows)
             heard, is_event = self._providers.counted(rows.bar.feed), rows.outcome != OUTCOMES.index(HEARTBEAT)
             leapt = self._leapt(rows, is_event)
@@ -123,7 +123,7 @@ class Windows:
         return replace(result, heartbeats=self._due_heartbeats(batch.quiet)) if batch.quiet else result
 
     def flush(self) -> MicroBatch | None:
-        """The bars of the windows still open, as if they closed now. The state stays as it is."""
+        """The bars of the open windows, as if they closed now. The state does not change."""
         if self._position is None or not len(self._opened):
             return None
         topic, partition, next_offset = self._position
@@ -151,7 +151,7 @@ class Windows:
         )
 
     def restore(self, state: WindowsState) -> None:
-        """Go on from a snapshot that windows of the same config have made."""
+        """Continue from a snapshot of windows with the same config."""
         self._keys = IdKeys(*state["keys"])
         self._providers = Providers(self._keys.provider, state["newest"])
         self._symbols = Symbols(self._keys.symbol, pl.Series(state["symbols"], dtype=pl.String))
@@ -160,13 +160,13 @@ class Windows:
         self._outcomes, self._position = Outcomes(**state["outcomes"]), state["position"]
 
     def _forget_symbols(self) -> None:
-        """Numbers the symbols anew, once most of them are in no bar any more."""
+        """Renumbers the symbols, once most of them are in no bar any more."""
         used = np.unique(np.concatenate([self._opened["symbol"], self._closed["symbol"]]))
         if self._symbols.wasted(len(used)):
             self._symbols = Symbols(self._keys.symbol, self._symbols.texts(used))
             self._opened, self._closed = (_renumbered(bars, used) for bars in (self._opened, self._closed))
 
-    def _judged(self, events: pl.DataFrame) -> Rows:
+    def _classified(self, events: pl.DataFrame) -> Rows:
         """The events with bar, watermark and outcome of each."""
         window_ns, amend_ns = self._config.window_ns, self._config.amend_ns
         times = fixed(events["src_ts"].to_numpy())
@@ -177,18 +177,18 @@ class Windows:
         hashed = hashes(events["event_id"], self._keys.event)
         ids = Ids.of(hashed, bar, self._providers, self._symbols, end + amend_ns)
         fresh = self._seen.fresh(ids, np.flatnonzero(~is_heartbeat))
-        unjudged = Unjudged(times, end, feed, fresh, is_heartbeat)
-        return Rows(events, bar, ids, *judged(unjudged, self._providers.newest, self._config.allow_late_ns, amend_ns))
+        rows = Unclassified(times, end, feed, fresh, is_heartbeat)
+        return Rows(events, bar, ids, *classify(rows, self._providers.newest, self._config.allow_late_ns, amend_ns))
 
     def _leapt(self, rows: Rows, is_event: Bools) -> dict[str, int]:
-        """Of providers whose watermark one event moves on by more than an event may be ahead."""
+        """Providers whose watermark one event advances by more than `max_future_ms`, with the advance."""
         before, most_ns = self._providers.newest - self._config.allow_late_ns, self._config.max_future_ms * 1_000_000
         longest = leaps((rows.bar.feed, rows.watermark, is_event), before, most_ns)
         leaping = np.flatnonzero(longest)
         return dict(zip(self._providers.names(leaping), longest[leaping].tolist(), strict=True)) if len(leaping) else {}
 
     def _bars(self, rows: Rows) -> pl.DataFrame:
-        """Closes and amendments that the rows cause, in row order; moves the state on past them."""
+        """Closes and amendments caused by the rows, in row order; advances the state past them."""
         accepted, amending = rows.with_outcome("accepted"), rows.with_outcome("amending")
         added = contributions(rows.events, rows.bar)
         self._opened = merged(self._opened, collected(added, accepted))
@@ -205,7 +205,7 @@ class Windows:
         return self._finished(leaving, cause, index)
 
     def _finished(self, bars: Accumulators, cause: Cause, index: Ints | None = None) -> pl.DataFrame:
-        """Bars in the order of `index`, if there is one, and of (window, provider, symbol), each with its cause."""
+        """Bars in the order of `index`, if given, and of (window, provider, symbol), each with its cause."""
         keys = [self._symbols.ranks(bars["symbol"]), self._providers.ranks(bars["feed"]), bars["window"]]
         order = np.lexsort(keys if index is None else [*keys, index])
         offset, row = cause
@@ -243,7 +243,7 @@ class Windows:
         return amendments
 
     def _remember(self, rows: Rows, new: Ints) -> None:
-        """Adds the ids of new rows, and drops ids and bars that nothing can change any more."""
+        """Adds the ids of new rows, and drops ids and bars that can no longer change."""
         watermarks = self._providers.newest - self._config.allow_late_ns
         self._seen.add(rows.ids, new, rows.bar.feed, watermarks)
         self._seen.forget(watermarks)
@@ -252,10 +252,10 @@ class Windows:
             self._closed = taken(self._closed, alive)
 
     def _due_heartbeats(self, quiet: Quiet) -> pl.DataFrame:
-        """A heartbeat for each provider whose silence, added to its newest event, closes a window."""
+        """A heartbeat for each provider whose newest event time plus its silence closes a window."""
         if not len(self._opened):
             return NO_HEARTBEATS
-        feeds, first = np.unique(self._opened["feed"], return_index=True)  # they are in the order of windows
+        feeds, first = np.unique(self._opened["feed"], return_index=True)  # sorted by window
         providers, end = self._providers.names(feeds), self._ends(self._opened)[first]
         heard = [max(quiet.since, self._heard.get(name, quiet.since)) for name in providers]
         silence = quiet.until - np.array(heard, np.int64)
@@ -264,7 +264,7 @@ class Windows:
         if not due.any():
             return NO_HEARTBEATS
         asked = pl.DataFrame({"provider": self._providers.names(feeds[due]), "src_ts": src_ts[due]}, schema=HEARTBEATS)
-        self._heard |= dict.fromkeys(asked["provider"], quiet.until)  # not again before this one had time to arrive
+        self._heard |= dict.fromkeys(asked["provider"], quiet.until)  # not again until this one may have arrived
         return asked
 
 

@@ -1,9 +1,9 @@
-"""What every event would become under many graces (`allow_late_ms`) at once, counted exactly in one pass.
+"""The outcomes of all events under many graces (`allow_late_ms`) at once, counted exactly in one pass.
 
-How far the newest event of a provider has come does not depend on the grace: what is late or a duplicate never moves
-it on. So one number says what an event becomes under any grace: how far the newest event was past the end of its
-window. And an id whose window can still change under one grace has been kept by all graces above it, so an event that
-is not late under a grace is a duplicate under it exactly if its id has come before.
+The newest event time of a provider does not depend on the grace: late events and duplicates never advance it. So one
+number determines the outcome of an event under any grace: how far the newest event was past the end of its window. And
+an id whose window can still change under one grace is kept under all larger graces, so an event that is not late under
+a grace is a duplicate under it exactly if its id has occurred before.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from contracts.batch import Outcomes
 from native.ordering import Ints
 
 LADDER_MS: Final = (0, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
-LONGEST_MS: Final = 10_000  # of the graces tried: ids have to be remembered for as long
+LONGEST_MS: Final = 10_000  # of the graces tried: ids have to be remembered that long
 _NS: Final = 1_000_000
 
 _Bools = npt.NDArray[np.bool_]
 
 
 def readable(longest_ms: int) -> list[int]:
-    """Whole numbers up to `longest_ms` that are easy to read: 0 to 20, 25, 30 … 100, then 110, 120 … 200, 250 …"""
+    """Round numbers up to `longest_ms`: 0 to 20, 25, 30 … 100, then 110, 120 … 200, 250 …"""
     digits = [*range(10, 20), *range(20, 100, 5)]
     tenfold = [number * 10**power for power in range(len(str(longest_ms))) for number in digits]
     return [*range(min(longest_ms + 1, 10)), *(number for number in tenfold if number <= longest_ms)]
@@ -42,7 +42,7 @@ class Graces:
         self.all_ms = sorted(set(graces_ms))
         self._closed_after = np.array(self.all_ms, np.int64) * _NS
         self._late_after = self._closed_after + amend_ns
-        # Of each number n: how many events meet a closed window, or are late, under exactly the first n graces.
+        # For each number n: how many events reach a closed window, or are late, under exactly the first n graces.
         self._closed, self._late, self._repeats_late = np.zeros((3, len(self.all_ms) + 1), np.int64)
 
     @property
@@ -53,9 +53,9 @@ class Graces:
         """Counts events.
 
         Args:
-            past_end: how far the newest event, this one included, lay past the end of each event's window, in
+            past_end: how far the newest event, including this one, lay past the end of each event's window, in
                 nanoseconds; mostly below 0.
-            is_repeat: whether the event's id had come before; without meaning where it is late under every grace.
+            is_repeat: whether the event's id had occurred before; meaningless if it is late under every grace.
         """
         late = np.searchsorted(self._late_after, past_end, side="left")
         closed = np.searchsorted(self._closed_after, past_end, side="right")
@@ -65,7 +65,7 @@ class Graces:
         self._repeats_late += np.bincount(late[is_repeat], minlength=size)
 
     def outcomes(self, grace_ms: int) -> Outcomes:
-        """What the events became under one of the graces."""
+        """The outcomes of the events under one of the graces."""
         first = self.all_ms.index(grace_ms) + 1
         new, repeated = int(self._late.sum()), int(self._repeats_late.sum())
         closed = int(self._closed[first:].sum())
@@ -78,11 +78,11 @@ class Graces:
         )
 
     def misses(self) -> Ints:
-        """Under each grace, how many events were amending or late."""
+        """The number of amending or late events under each grace."""
         above = np.cumsum((self._closed + self._repeats_late)[::-1])[::-1]
         return above[1:]
 
     def smallest_ms(self, most: float) -> int | None:
-        """The smallest grace under which at most the share `most` of the events is amending or late, if one is."""
+        """The smallest grace under which at most the share `most` of the events is amending or late; else None."""
         enough = np.flatnonzero(self.misses() <= most * (self._late.sum() + self._repeats_late.sum()))
         return self.all_ms[int(enough[0])] if len(enough) else None

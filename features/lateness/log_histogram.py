@@ -1,7 +1,7 @@
-"""How times are distributed, in bounded memory: counts in buckets that grow by a constant factor.
+"""Distributions of times in bounded memory: counts in buckets that grow by a constant factor.
 
-Every quantile is known to half a percent of itself, as in DDSketch (Masson, Rim and Lee, VLDB 2019); with a range that
-holds all times there are, no buckets have to be collapsed.
+Every quantile has a relative error of half a percent, as in DDSketch (Masson, Rim and Lee, VLDB 2019); the range covers
+all possible times, so buckets are never collapsed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from native.ordering import Ints
 ERROR: Final = 0.005
 _GROWTH: Final = (1 + ERROR) / (1 - ERROR)
 _LOG_GROWTH: Final = math.log(_GROWTH)
-_SMALLEST_NS: Final = 1_000  # what is shorter counts as 0
+_SMALLEST_NS: Final = 1_000  # shorter times count as 0
 LAST: Final = math.ceil(math.log(2**63 / _SMALLEST_NS) / _LOG_GROWTH)
 
 Floats = npt.NDArray[np.float64]
@@ -35,7 +35,7 @@ def buckets(times: Ints) -> Ints:
 
 
 def middles(bucket: npt.ArrayLike, *, wide: int = 1) -> Floats:
-    """The time that is equally far, in proportion, from both ends of a bucket, or of `wide` buckets taken together."""
+    """The geometric middle of a bucket, or of `wide` buckets taken together."""
     number = np.asarray(bucket, np.float64)
     growth = _GROWTH**wide
     middle: Floats = np.sign(number) * _SMALLEST_NS * 2 * growth ** np.abs(number) / (growth + 1)
@@ -43,7 +43,7 @@ def middles(bucket: npt.ArrayLike, *, wide: int = 1) -> Floats:
 
 
 class LogHistogram:
-    """Counts of times in nanoseconds, below 0 too."""
+    """Counts of times in nanoseconds, including negative ones."""
 
     def __init__(self) -> None:
         self._counts: Ints = np.zeros(2 * LAST + 1, np.int64)
@@ -63,22 +63,22 @@ class LogHistogram:
 
     @property
     def largest(self) -> int:
-        """The largest time there is, exactly; there must be one."""
+        """The exact largest time; there must be a time."""
         return self._bounds[1]
 
     def quantile(self, share: float) -> float:
-        """The smallest time that at least this share of the times do not exceed, to ERROR; there must be a time."""
+        """The time at quantile `share`, to relative error ERROR; there must be a time."""
         rank = max(math.ceil(share * len(self)), 1)
         bucket = int(np.searchsorted(np.cumsum(self._counts), rank)) - LAST
         return float(np.clip(middles(bucket), *self._bounds))
 
     def share_below(self, time_ns: float) -> float:
-        """Which share of the times are in lower buckets than this time is."""
+        """The share of times in lower buckets than that of `time_ns`."""
         (bucket,) = buckets(np.array([time_ns], np.int64))
         return float(self._counts[: bucket + LAST].sum() / max(len(self), 1))
 
     def exceeded(self) -> tuple[Floats, Floats]:
-        """(times above 0 in ascending order, the share of all times that exceed each), a pair for each used bucket."""
+        """Returns (positive times, ascending; the share of all times that exceed each), for each used bucket."""
         above = np.cumsum(self._counts[::-1])[::-1]
         used = LAST + 1 + np.flatnonzero(self._counts[LAST + 1 :])
         edges = _SMALLEST_NS * _GROWTH ** (used - LAST).astype(np.float64)

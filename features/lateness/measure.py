@@ -1,17 +1,17 @@
-"""How late the events of a topic are, and what each grace would make of them.
+"""Measures how late the events of a topic are, and their outcomes under each grace.
 
-The windows' own state machine with the longest grace there is to try, so that ids, watermarks and windows are what they
-are in a run; it makes no bars. What is measured of each event that is no duplicate:
+It is the state machine of the windows with the longest grace to try, so that ids, watermarks and windows are as in a
+run; it makes no bars. Measured of each event that is not a duplicate:
 
-- *lateness*: how far it lies behind the newest event of its provider that its partition held before it; 0 if it is in
-  order. Its largest value is the slack, the K, of buffers that restore order (K-slack: Babu, Srivastava and Widom,
+- *lateness*: how far its event time lies behind the newest event of its provider before it in its partition; 0 if it is
+  in order. Its maximum is the slack, the K, of buffers that restore order (K-slack: Babu, Srivastava and Widom,
   Exploiting k-constraints, ACM TODS 29(3), 2004, which states it in positions; here it is event time).
-- *delay*, which is where disorder comes from: the timestamp of its record less its own time. It is what Flink calls
-  event time lag (FLIP-33, `currentFetchEventTimeLag`), at the broker in place of the fetch; it may be below 0 where
-  clocks differ. Kafka's timestamps are whole milliseconds.
+- *delay*, the cause of disorder: the timestamp of its record minus its event time. It is Flink's event time lag
+  (FLIP-33, `currentFetchEventTimeLag`), at the broker instead of at the fetch; it may be negative where clocks differ.
+  Kafka's timestamps are whole milliseconds.
 
-And of each window's end, under the configured grace: the *wait*, from the end plus the grace until the record arrived
-that closed the window.
+And of each window's end, under the configured grace: the *wait*, from the end plus the grace to the arrival of the
+record that closed the window.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from native.ordering import Ints
 
 @dataclass(slots=True)
 class Measured:
-    """What has been found in all partitions so far.
+    """The measurements of all partitions so far.
 
     Attributes:
         graces: outcomes of events under each grace.
         lateness, delay, waits: see above.
-        tallies: of each partition that is read, the counts of its symbols.
+        tallies: the counts by symbol of each partition that was read.
     """
 
     graces: Graces
@@ -52,13 +52,13 @@ class Measured:
 
     @classmethod
     def of(cls, config: WindowConfig) -> Measured:
-        """Nothing yet, under a ladder of graces, the configured one, and all others that are easy to read."""
+        """Empty measurements, for a ladder of graces, the configured one and all round ones."""
         configured = config.allow_late_ms
         return cls(Graces([*LADDER_MS, configured, *readable(max(LONGEST_MS, configured))], config.amend_ns))
 
 
 class Lateness(Windows):
-    """Windows of one partition that make no bars, and add what they see to `measured`."""
+    """The windows of one partition, which make no bars and add their measurements to `measured`."""
 
     def __init__(self, config: WindowConfig, measured: Measured) -> None:
         super().__init__(config.model_copy(update={"allow_late_ms": measured.graces.longest_ms}))
@@ -67,11 +67,11 @@ class Lateness(Windows):
         self._tally = PartitionTally()
 
     def take(self, batch: MicroBatch, arrived: Ints) -> None:
-        """Takes in a batch; `arrived` holds the timestamp of each event's record, in nanoseconds."""
+        """Processes a batch; `arrived` holds the timestamp of each event's record, in nanoseconds."""
         self._measured.rejected += batch.rejects.height
         if batch.events.is_empty():
             return
-        rows = self._judged(batch.events)
+        rows = self._classified(batch.events)
         newest = rows.watermark + self._config.allow_late_ns
         self._measured.waits.add(self._waits(rows, newest, arrived))
         self._providers.newest = rows.newest
@@ -79,7 +79,7 @@ class Lateness(Windows):
         self._measure(rows, newest, arrived)
 
     def end(self) -> None:
-        """Hands over what is kept by symbol: the partition has been read."""
+        """Adds the counts by symbol to `measured`, after the partition has been read."""
         self._measured.tallies.append(
             self._tally.named(lambda feeds, symbols: (self._providers.names(feeds), self._symbols.texts(symbols)))
         )
@@ -99,7 +99,7 @@ class Lateness(Windows):
         self._tally.add(rows.bar[events], bucket, is_late, is_repeat)
 
     def _waits(self, rows: Rows, newest: Ints, arrived: Ints) -> Ints:
-        """For each row that closes windows, the time from when the first of them was due until its record arrived."""
+        """For each row that closes windows, the time from when the first was due to the arrival of the record."""
         feed, window_ns, grace_ns = rows.bar.feed, self._config.window_ns, self._configured_ns
         order = np.argsort(feed, kind="stable") if (feed != feed[0]).any() else np.arange(len(feed))
         feed, newest = feed[order], newest[order]
@@ -112,6 +112,6 @@ class Lateness(Windows):
 
 
 def _since(earlier: Ints, later: Ints) -> Ints:
-    """The time from one to the other; 146 years stand for all that is longer, and might not fit."""
+    """The time from `earlier` to `later`, clamped to 146 years against overflow."""
     longest = np.int64(2**62)
     return later - np.maximum(earlier, np.maximum(later, -longest) - longest)

@@ -1,4 +1,4 @@
-"""Which symbols and providers are later, lose more, or repeat themselves more than others."""
+"""The symbols and providers with the most lateness, late events and duplicates."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from features.bars.accumulators import BarIds
 from features.lateness.log_histogram import middles
 from native.ordering import Ints
 
-_WIDE: Final = 10  # buckets of the whole distribution taken as one: 5 % is near enough to tell symbols apart
-_PENDING: Final = 200_000  # rows, before they are summed up
-LEAST_EVENTS: Final = 100  # a 99th percentile says nothing of fewer
-_REPEAT: Final = -1  # in place of a bucket: the lateness of what comes again counts for nothing
+_WIDE: Final = 10  # buckets of the whole distribution merged into one: 5 % is precise enough to compare symbols
+_PENDING: Final = 200_000  # rows, before they are aggregated
+LEAST_EVENTS: Final = 100  # a 99th percentile of fewer is meaningless
+_REPEAT: Final = -1  # in place of a bucket: the lateness of duplicates is ignored
 
 _COUNTS: Final = ("events", "late", "duplicate")
 _NUMBERED: Final = ("feed", "symbol", "bucket")
@@ -30,14 +30,14 @@ Names = Callable[[Ints, Ints], tuple[pl.Series, pl.Series]]
 
 
 class PartitionTally:
-    """Counts of one partition by provider, symbol and lateness; memory grows with the symbols and not with events."""
+    """Counts of one partition by provider, symbol and lateness; memory grows with the symbols, not with the events."""
 
     def __init__(self) -> None:
         self._parts: list[pl.DataFrame] = []
         self._pending = 0
 
     def add(self, bar: BarIds, bucket: Ints, is_late: _Bools, is_repeat: _Bools) -> None:
-        """Counts events, by their bucket of lateness; late is under the configured grace, a repeat under any."""
+        """Counts events by their bucket of lateness; `is_late` under the configured grace, `is_repeat` under any."""
         rows = {
             "feed": bar.feed,
             "symbol": bar.symbol,
@@ -55,7 +55,7 @@ class PartitionTally:
             self._pending = 0
 
     def named(self, names: Names) -> pl.DataFrame:
-        """All counts, by the names of what has numbers here."""
+        """All counts, by the names of providers and symbols."""
         if not self._parts:
             return _TALLY.to_frame()
         total = _summed(self._parts, _NUMBERED)
@@ -65,7 +65,7 @@ class PartitionTally:
 
 @dataclass(frozen=True, slots=True)
 class Outliers:
-    """The worst, each a frame of provider, symbol (of symbols only), events and what they are the worst in.
+    """The worst, each a frame of provider, symbol (for symbols only), events and the figure.
 
     Attributes:
         lateness: with `p99_ns`.
@@ -78,7 +78,7 @@ class Outliers:
 
 
 def outliers(parts: list[pl.DataFrame], by: tuple[str, ...], most: int) -> Outliers:
-    """The worst of those with LEAST_EVENTS or more, worst first; none whose figure is 0."""
+    """The worst of those with LEAST_EVENTS or more, worst first, without those whose figure is 0."""
     tally = _summed([_TALLY.to_frame(), *parts], (*by, "bucket"))
     total = tally.group_by(by).agg(pl.col(_COUNTS).sum()).filter(pl.col("events") >= LEAST_EVENTS)
 
@@ -93,7 +93,7 @@ def outliers(parts: list[pl.DataFrame], by: tuple[str, ...], most: int) -> Outli
 
 
 def _p99(tally: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
-    """The lateness that 1 % of the events of each exceed."""
+    """The 99th percentile of the lateness of each."""
     new = tally.filter(pl.col("bucket") != _REPEAT).sort(*by, "bucket").select(*by, "bucket", count="events")
     so_far = pl.col("count").cum_sum().over(by)
     reached = new.filter(so_far >= 0.99 * pl.col("count").sum().over(by)).group_by(by).agg(pl.col("bucket").min())

@@ -1,4 +1,4 @@
-"""Which rolling features to compute, and what is allowed in their config."""
+"""The config of rolling features, and its validation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = Literal["vwap", "return", "volatility", "momentum", "rsi", "skewness", "k
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 ABBREVIATIONS: Final = {"ret": "return", "vol": "volatility", "mom": "momentum", "skew": "skewness", "kurt": "kurtosis"}
 
-MINIMUM_BARS: Final[dict[Kind, int]] = {  # of a horizon, for the feature ever to have a value
+MINIMUM_BARS: Final[dict[Kind, int]] = {  # of a horizon, for the feature to have a value at all
     "vwap": 1,
     "return": 1,
     "volatility": 3,  # two returns
@@ -80,7 +80,7 @@ class FeatureConfig(BaseModel):
         return parse_duration(self.horizon) // window_ns
 
     def span(self, window_ns: int) -> int:
-        """How far back from a window's end the feature looks, in windows."""
+        """How far back from a window's end the feature reads, in windows."""
         return self.bars(window_ns) * (2 if self.kind in ("return", "momentum") else 1)
 
 
@@ -88,7 +88,7 @@ def check_features(features: Sequence[FeatureConfig], window_ns: int) -> None:
     """Check that these features can be computed together on bars of `window_ns` nanoseconds.
 
     Raises:
-        ValueError: a name is taken twice, or a horizon is no whole number of windows, too short or too long.
+        ValueError: a name is used twice, or a horizon is not a whole number of windows, or too short or too long.
 
     """
     names = [feature.name for feature in features]

@@ -1,8 +1,7 @@
-"""The formulas of the rolling features, each over the windows of one symbol, and the loop over symbols that calls them.
+"""The formulas of the rolling features, each over the windows of one symbol, and the loop that applies them to symbols.
 
 A series is an array of windows, oldest first, so that every sum runs from the oldest to the newest. The last is the
-window that closes. NaN in a series of closes means that there is no bar. NaN in a value, or anything else not finite,
-means that it is undefined.
+closing window. NaN in a series of closes means that there is no bar. A result that is NaN or infinite is undefined.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from native.jit import compiled
 
 EPSILON: Final = float(np.finfo(np.float64).eps)
 _VWAP, _RETURN, _MOMENTUM, _VOLATILITY, _SKEWNESS, _KURTOSIS = range(6)
-NUMBERS: Final[dict[Kind, int]] = {  # of the kinds that follow from a series alone
+NUMBERS: Final[dict[Kind, int]] = {  # of the kinds that are functions of a series alone
     "vwap": _VWAP,
     "return": _RETURN,
     "momentum": _MOMENTUM,
@@ -29,9 +28,9 @@ NUMBERS: Final[dict[Kind, int]] = {  # of the kinds that follow from a series al
 
 @compiled
 def vwap(prices: Floats, volumes: Floats) -> float:
-    """Volume-weighted average price: sum of price times volume over sum of volume, by windows; `prices` are their own.
+    """Volume-weighted average price: sum of price times volume over sum of volume, from the windows' own vwaps.
 
-    It is never beyond the highest or lowest of them, where rounding might put it.
+    It is clamped to the range of `prices` against rounding.
     """
     turnover, volume, low, high = 0.0, 0.0, np.inf, -np.inf
     for window in range(len(volumes)):
@@ -44,15 +43,15 @@ def vwap(prices: Floats, volumes: Floats) -> float:
 
 @compiled
 def simple_return(closes: Floats) -> float:
-    """Return since the last bar before the horizon; `closes` are of twice the horizon."""
+    """Return since the last bar before the horizon; `closes` cover twice the horizon."""
     return float(closes[-1] / _bar_before(closes[: len(closes) // 2], 0) - 1.0)
 
 
 @compiled
 def momentum(closes: Floats) -> float:
-    """Rate of change since as many bars ago as the horizon has windows; `closes` are of twice the horizon.
+    """Rate of change over as many bars as the horizon has windows; `closes` cover twice the horizon.
 
-    As TA-Lib's ROCP: near 1 the quotient of the prices alone would lose digits.
+    Computed as TA-Lib's ROCP: near 1 the quotient of the prices alone would lose digits.
     """
     base = _bar_before(closes, len(closes) // 2)
     return float((closes[-1] - base) / base)
@@ -60,7 +59,7 @@ def momentum(closes: Floats) -> float:
 
 @compiled
 def _bar_before(closes: Floats, bars: int) -> float:
-    """The close so many bars before the last one, NaN if there is none."""
+    """The close `bars` bars before the last one, NaN if there is none."""
     for close in closes[::-1]:
         if not np.isnan(close):
             if bars == 0:
@@ -70,7 +69,7 @@ def _bar_before(closes: Floats, bars: int) -> float:
 
 
 class Moments(NamedTuple):
-    """How many log returns there are, their mean, and the sums of powers of their deviations from it."""
+    """The number of log returns, their mean, and the sums of powers of their deviations from it."""
 
     n: float
     mean: float
@@ -84,9 +83,9 @@ _NO_MOMENTS: Final = Moments(0.0, 0.0, 0.0, 0.0, 0.0)
 
 @compiled
 def moments(log_closes: Floats, returns: Floats) -> Moments:
-    """Those of the log returns between consecutive bars, gaps or not; `returns` has room for them.
+    """The moments of the log returns between consecutive bars, across gaps too; `returns` is a buffer for them.
 
-    The deviations take a pass of their own, as what is made of sums of powers of the returns would lose digits.
+    The deviations take a second pass, as sums of powers of the returns themselves would lose digits.
     """
     count, before, total = 0, np.nan, 0.0
     for log_close in log_closes:
@@ -133,12 +132,12 @@ def kurtosis(m: Moments) -> float:
 
 @compiled
 def _varies(second: float, mean: float) -> bool:
-    # SciPy's test: below this spread the higher moments are made of rounding errors
+    # SciPy's test: below this spread the higher moments consist of rounding errors
     return bool(second > (EPSILON * mean) ** 2)
 
 
 class Wanted(NamedTuple):
-    """Features, those with the same horizon next to each other; arrays of one length.
+    """The features to compute, those with the same horizon next to each other; arrays of one length.
 
     Attributes:
         kinds: see `NUMBERS`.
@@ -166,7 +165,7 @@ def compute(wanted: Wanted, fields: Fields, rows: Ints, columns: Ints) -> Floats
             elif kind == _MOMENTUM:
                 value = momentum(closes[row, end - 2 * horizon : end])
             else:
-                if horizon != shape_horizon:  # several features have it in common
+                if horizon != shape_horizon:  # several features share it
                     shape, shape_horizon = moments(log_closes[row, end - horizon : end], returns), horizon
                 value = _of_returns(kind, shape)
             values[feature, bar] = value if np.isfinite(value) else np.nan

@@ -20,8 +20,8 @@ from features.rolling.wilder import Averages, WilderAverages
 class Memory:
     """How far back the state reaches, in windows.
 
-    A bar at least `span` windows after its symbol's last one starts the symbol anew. Bars up to `amendable` windows
-    before the newest can still change. `periods` are those of the RSIs, ascending.
+    A bar at least `span` windows after its symbol's last one resets the symbol. Bars up to `amendable` windows before
+    the newest can still change. `periods` are those of the RSIs, ascending.
     """
 
     span: int
@@ -37,16 +37,16 @@ class Memory:
 
     @property
     def depth(self) -> int:
-        """Windows to keep, so that the oldest amendable one still has its whole span."""
+        """Windows to keep, so that the oldest amendable one has its whole span."""
         return self.span + self.amendable
 
 
 class HistoryState(TypedDict):
-    """What a snapshot keeps of a history: only the bars that there are, as most symbols may trade but now and then.
+    """The state of a history: only existing bars, as most symbols may trade rarely.
 
     Attributes:
-        present: bits of an array of shape (symbols, windows): where there is a bar.
-        bars: array of shape (fields that are stored, bars), symbol by symbol.
+        present: packed bits of an array of shape (symbols, windows): where there is a bar.
+        bars: array of shape (stored fields, bars), symbol by symbol.
         averages: array of shape (symbols, periods).
     """
 
@@ -67,7 +67,7 @@ class History:
         self._symbols = SymbolRows()
 
     def rows(self, symbols: pl.Series) -> Ints:
-        """Look up the row of each of `symbols`; those not known yet get one."""
+        """Return the row of each of `symbols`; new ones get a row."""
         rows = self._symbols.locate(symbols)
         if (rows == NOWHERE).any():
             self._begin(self._symbols.add(symbols))
@@ -80,7 +80,7 @@ class History:
             kept.begin(rows)
 
     def forget_idle(self) -> None:
-        """Free the rows of symbols whose last bar no feature and no amendment can reach any more."""
+        """Free the rows of symbols whose last bar is out of reach of features and amendments."""
         idle = self.ring.free_idle()
         if idle.size:
             self._symbols.remove(idle)
@@ -88,12 +88,12 @@ class History:
     def is_reachable(self, slot: int) -> bool:
         """Whether a window is amendable, or newer than all others.
 
-        The watermark never lags behind the newest window, so a bar further back cannot be right.
+        The watermark is never behind the newest window, so a bar further back cannot be valid.
         """
         return slot >= self.ring.head - self.memory.amendable
 
     def amend(self, bars: Bars) -> None:
-        """Record those that are reachable of bars of which only the first may be newer than all others."""
+        """Record the reachable ones of some bars, of which only the first may be newer than all known ones."""
         newest = max(self.ring.head, int(bars.slots[0]))
         bars = bars.where(bars.slots >= newest - self.memory.amendable)
         if bars.slots.size:
@@ -102,8 +102,8 @@ class History:
     def record(self, bars: Bars) -> Floats:
         """Write bars, and return the RSIs after each of them, shape (periods, bars).
 
-        They are of known windows, or of new ones, oldest first, no further apart than the ring has spare windows. Of
-        several of the same window and symbol the last counts.
+        They are of known windows, or of new ones, oldest first, no further apart than the ring has spare windows. For
+        several bars of the same window and symbol the last counts.
         """
         self._advance(int(bars.slots[0]), int(bars.slots.max()))
         self.ring.write(bars)
@@ -116,7 +116,7 @@ class History:
         self.ring.head = max(self.ring.head, newest)
 
     def state(self) -> HistoryState:
-        """Copy what cannot be worked out again."""
+        """Copy what cannot be recomputed."""
         rows = self._symbols.rows
         present, bars = self.ring.bars(rows)
         self.averages.settle(self.ring, self.ring.head)
@@ -131,7 +131,7 @@ class History:
 
     @classmethod
     def of(cls, memory: Memory, state: HistoryState) -> History:
-        """Rebuild the history that `state` was taken from; what was not stored comes out to the same bits."""
+        """Rebuild the history of `state`; recomputed values are bit-identical."""
         history = cls(memory, state["head"])
         rows = history.rows(pl.Series(state["symbols"], dtype=pl.String))
         present = np.unpackbits(state["present"], count=rows.size * memory.depth).reshape(rows.size, memory.depth)
@@ -144,6 +144,6 @@ class History:
 
 
 def log(price: Floats) -> Floats:
-    """Logarithms; of what is not positive minus infinity, which leaves nothing finite of what it goes into."""
+    """Logarithms; minus infinity for non-positive prices, which makes every result that uses it non-finite."""
     with np.errstate(divide="ignore"):
         return np.log(np.maximum(price, 0.0))

@@ -15,18 +15,18 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 
 
 class Fields(NamedTuple):
-    """What is known of bars; arrays of one shape."""
+    """The fields of bars; arrays of one shape."""
 
     close: Floats
-    log_close: Floats  # minus infinity where the price is not positive
-    vwap: Floats  # NaN where nothing was traded
+    log_close: Floats  # minus infinity if the price is not positive
+    vwap: Floats  # NaN if nothing was traded
     volume: Floats
 
 
 NEVER: Final = -(2**62)  # a slot before all others
 UNUSED: Final = 2**62  # a slot after all others
-STORED: Final = ("close", "vwap", "volume")  # the logarithm follows from these
-EMPTY: Final = (np.nan, np.nan, np.nan, 0.0)  # the fields of a symbol that has no bar in a window
+STORED: Final = ("close", "vwap", "volume")  # the logarithm is derived
+EMPTY: Final = (np.nan, np.nan, np.nan, 0.0)  # the fields of a symbol without a bar in a window
 
 
 class Bars(NamedTuple):
@@ -44,28 +44,28 @@ class Bars(NamedTuple):
 class Ring:
     """Fields of shape (symbols, windows) that hold at least the `depth` windows up to `head`.
 
-    A window is named by its slot: its end divided by its length. There is room for a quarter more than the depth, and
-    all slides back when it is full, so that any span of windows is one slice, oldest first.
+    A window is identified by its slot: its end divided by its length. The capacity is a quarter more than the depth;
+    when it is full, everything slides back, so that any span of windows is one slice, oldest first.
     """
 
     def __init__(self, depth: int, head: int) -> None:
         self.depth = depth
         self.head = head
         self.start = head - depth + 1  # the slot of column 0
-        self.spare = depth // 4 + 1  # windows after the `depth` newest ones that there is room for
+        self.spare = depth // 4 + 1  # capacity for windows after the `depth` newest ones
         self.fields = self._empty(0)
-        self.last = np.zeros(0, np.int64)  # the slot of each symbol's newest bar, UNUSED where a row is nobody's
+        self.last = np.zeros(0, np.int64)  # the slot of each symbol's newest bar, UNUSED for a free row
 
     def _empty(self, symbols: int) -> Fields:
         return Fields(*(np.full((symbols, self.depth + self.spare), empty) for empty in EMPTY))
 
     @property
     def height(self) -> int:
-        """For how many symbols there is room."""
+        """The capacity for symbols."""
         return self.last.size
 
     def column(self, slot: int) -> int:
-        """Where the window `slot` lies in the arrays."""
+        """The column of the window `slot`."""
         return slot - self.start
 
     def has_room(self, slot: int) -> bool:
@@ -73,14 +73,14 @@ class Ring:
         return self.column(slot) < self.depth + self.spare
 
     def slide(self, slot: int) -> None:
-        """Forget what is not among the `depth` windows up to `slot`."""
+        """Drop all but the `depth` windows up to `slot`."""
         start = slot - self.depth + 1
         for field, empty in zip(self.fields, EMPTY, strict=True):
             _slide(field, start - self.start, empty)
         self.start = start
 
     def widen(self, symbols: int) -> None:
-        """Make room for as many symbols, at least half as many more, so that growth costs little per symbol."""
+        """Grow to a capacity of `symbols`, by at least half, so that growth costs little per symbol."""
         if symbols <= self.height:
             return
         known, height = self.height, max(symbols, self.height + self.height // 2)
@@ -90,23 +90,23 @@ class Ring:
         self.fields, self.last = wider, np.concatenate([self.last, np.full(height - known, UNUSED)])
 
     def begin(self, rows: Ints) -> None:
-        """Give rows to new symbols, with nothing in them of those that had them before."""
+        """Assign rows to new symbols, cleared of former data."""
         for field, empty in zip(self.fields, EMPTY, strict=True):
             field[rows] = empty
         self.last[rows] = NEVER
 
     def free_idle(self) -> Ints:
-        """Take the rows from symbols without a bar in the `depth` newest windows, and return them."""
+        """Free and return the rows of symbols without a bar in the `depth` newest windows."""
         idle = np.flatnonzero(self.last <= self.head - self.depth)
         self.last[idle] = UNUSED
         return idle
 
     def write(self, bars: Bars) -> None:
-        """Put in bars of windows up to the newest; of several of the same window and symbol the last counts."""
+        """Write bars of windows up to the newest; for several of the same window and symbol the last counts."""
         _write(self.fields, self.last, self.start, bars)
 
     def bars(self, rows: Ints) -> tuple[Bools, Floats]:
-        """(where some symbols have bars in the `depth` newest windows, `STORED` of each of them, symbol by symbol)."""
+        """Return (where symbols have bars in the `depth` newest windows; `STORED` of each bar, symbol by symbol)."""
         end = self.column(self.head) + 1
         return _bars(self.fields, rows, end - self.depth, end)
 

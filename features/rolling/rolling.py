@@ -1,4 +1,4 @@
-"""Rolling features: for each bar of a closing window, what its symbol's bars in the horizons before tell."""
+"""Rolling features: for each bar of a closing window, functions of its symbol's bars in the horizons before it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class RollingState(TypedDict):
 class RollingFeatures:
     """The features of all symbols of one Kafka partition.
 
-    What comes out depends on the rows of the log only, not on how they are cut into frames. Cost per closed window
-    does not grow with the number of events, and grows with the symbols in it only inside compiled loops.
+    The output depends only on the rows of the log, not on how they are cut into frames. The cost per closed window does
+    not grow with the number of events, and grows with the number of symbols only inside compiled loops.
     """
 
     def __init__(self, features: Sequence[FeatureConfig], window_ns: int, amend_ns: int) -> None:
-        """Compute `features` on windows of `window_ns`, whose bars can change until the watermark is `amend_ns` on.
+        """Compute `features` on windows of `window_ns`, whose bars can change until the watermark is `amend_ns` past.
 
         Raises:
             ValueError: the features cannot be computed together on such windows.
@@ -45,7 +45,7 @@ class RollingFeatures:
         check_features(features, window_ns)
         self._window_ns = window_ns
         self._memory = Memory.of(features, window_ns, amend_ns)
-        # values lie in another order: what follows from a series alone by horizon, then the RSIs
+        # values have another order: functions of a series by horizon, then the RSIs
         series = sorted((one for one in features if one.kind != "rsi"), key=lambda one: one.bars(window_ns))
         rsis = [one for one in features if one.kind == "rsi"]
         self._wanted = formulas.Wanted(
@@ -58,17 +58,17 @@ class RollingFeatures:
         self._histories: dict[str, History] = {}
 
     def step(self, batch: MicroBatch) -> MicroBatch:
-        """The batch with the features of its bars."""
+        """Return the batch with the features of its bars."""
         if batch.bars.is_empty():
             return batch
         answer = self.provisional if batch.provisional else self.update
         return replace(batch, features=answer(batch.bars))
 
     def update(self, bars: pl.DataFrame) -> pl.DataFrame:
-        """Take in `bars` (schema `frames.BARS`, in the order of the log); the features of those of revision 0.
+        """Process `bars` (schema `frames.BARS`, in the order of the log); return the features of those of revision 0.
 
-        The result has the schema `frames.features_schema(names)` and the order of `bars`. An amendment counts for the
-        closes that come after it. Undefined values are null.
+        The result has the schema `frames.features_schema(names)` and the order of `bars`. An amendment affects the
+        closes after it. Undefined values are null.
         """
         values = self._values(bars) if self._names else np.empty((0, bars.height))
         closing = _closing(bars)
@@ -77,15 +77,15 @@ class RollingFeatures:
         return self._frame(bars[np.flatnonzero(closing)], values[:, closing])
 
     def provisional(self, bars: pl.DataFrame) -> pl.DataFrame:
-        """Answer as `update` would; the state stays as it is."""
-        kept, self._histories = self._histories, deepcopy(self._histories)  # a snapshot would have to be rebuilt
+        """Return what `update` would; the state does not change."""
+        kept, self._histories = self._histories, deepcopy(self._histories)  # restoring a snapshot would rebuild it
         try:
             return self.update(bars)
         finally:
             self._histories = kept
 
     def _values(self, bars: pl.DataFrame) -> Floats:
-        """Features of the closes among some bars, shape (features, bars), NaN for amendments."""
+        """Features of the closes in `bars`, shape (features, bars), NaN for amendments."""
         providers = bars["provider"]
         if providers.n_unique() == 1:  # as in most partitions
             return self._values_of(providers[0], bars)
@@ -96,7 +96,7 @@ class RollingFeatures:
         return values
 
     def _values_of(self, provider: str, rows: pl.DataFrame) -> Floats:
-        """Answer as `_values` does for bars of one provider."""
+        """The same as `_values`, for bars of one provider."""
         slots = rows["window_end"].to_numpy() // self._window_ns
         if provider not in self._histories:
             self._histories[provider] = History(self._memory, int(slots[0]) - 1)
@@ -109,39 +109,39 @@ class RollingFeatures:
             run = bars.where(slice(start, stop))
             if not closing[start]:
                 history.amend(run)
-            elif history.is_reachable(int(slots[start])):  # not closed again so late that its past is gone
+            elif history.is_reachable(int(slots[start])):  # not a close so late that its past has been dropped
                 self._close(history, run, values[:, start:stop])
         history.forget_idle()
         return values
 
     def _close(self, history: History, bars: Bars, values: Floats) -> None:
-        """Put the features of closing bars into `values`, shape (features, bars)."""
+        """Write the features of closing bars to `values`, shape (features, bars)."""
         rsis, ring, series = history.record(bars), history.ring, len(self._wanted.kinds)
         values[:series] = formulas.compute(self._wanted, ring.fields, bars.rows, bars.slots - ring.start)
         values[series:] = rsis[self._rsis]
 
     def _frame(self, bars: pl.DataFrame, values: Floats) -> pl.DataFrame:
-        """Put a features frame together from columns that are there, which costs a fraction of a query."""
+        """Build a features frame from existing columns, at a fraction of a query's cost."""
         height = bars.height
-        # all features in one series, and each of them a slice of it
+        # all features in one series, each a slice of it
         defined = pl.Series(values.ravel(), nan_to_null=True)
         made = [defined.slice(i * height, height).alias(name) for i, name in enumerate(self._names)]
         return bars.hstack([*made, bars["window_end"].alias("ts")])[self._columns]
 
     def snapshot(self) -> RollingState:
-        """Copy the state: picklable and independent of what happens next."""
+        """Copy the state: picklable and independent of later steps."""
         histories = {provider: history.state() for provider, history in self._histories.items()}
         return RollingState(window_ns=self._window_ns, memory=astuple(self._memory), histories=histories)
 
     def restore(self, state: RollingState) -> None:
-        """Go on from a snapshot.
+        """Continue from a snapshot.
 
         Raises:
-            ValueError: it was taken with features or windows that need another state.
+            ValueError: it was taken with features or windows that need a different state.
 
         """
         if (state["window_ns"], state["memory"]) != (self._window_ns, astuple(self._memory)):
-            raise ValueError("the saved state is of other features or windows; start from a new recovery store")
+            raise ValueError("the saved state is for other features or windows; start from a new recovery store")
         self._histories = {name: History.of(self._memory, history) for name, history in state["histories"].items()}
 
 
@@ -151,7 +151,7 @@ def _bars(rows: pl.DataFrame, slots: Ints, places: Ints) -> Bars:
 
 
 def _column(rows: pl.DataFrame, name: str) -> Any:
-    # to be written to, as all arrays are: for others Numba would compile everything once more
+    # writable, like all arrays: Numba would compile everything once more for read-only ones
     return rows[name].to_numpy(writable=True)
 
 
@@ -162,10 +162,10 @@ def _closing(rows: pl.DataFrame) -> Bools:
 
 @compiled
 def _starts(slots: Ints, closing: Bools, causes: tuple[Ints, Ints], newest: int, spare: int) -> Bools:
-    """Where a run of bars begins that can be recorded at once.
+    """The starts of runs of bars that can be recorded at once.
 
-    A run is closes of one window, and of windows after it as far as there is `spare` room; or it is amendments of
-    windows that are known after the first of them.
+    A run is closes of one window, and of later windows within the `spare` capacity; or amendments of windows that are
+    known after the first of them.
     """
     starts, first = np.ones(len(slots), np.bool_), slots[0]
     newest = max(newest, first)
@@ -184,7 +184,7 @@ def _starts(slots: Ints, closing: Bools, causes: tuple[Ints, Ints], newest: int,
 
 
 def _warm_up() -> None:
-    """Loads the compiled code now, rather than when it is needed."""
+    """Loads the compiled code at import, rather than at the first use."""
     features = [FeatureConfig(name=f"{kind}_10s", kind=kind, horizon="10s") for kind in get_args(Kind)]
     nothing = dict.fromkeys(frames.BARS, 0) | {"provider": "", "symbol": "", "interval": ""}
     rows = [{**nothing, "window_end": end * 10**9} for end in (1, 100)]

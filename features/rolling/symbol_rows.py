@@ -1,4 +1,4 @@
-"""Which row of the arrays belongs to which symbol."""
+"""The assignment of array rows to symbols."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ NOWHERE: Final = -1
 
 
 class SymbolRows:
-    """Rows given to symbols, lowest free one first, so that freed ones are taken again.
+    """Rows assigned to symbols, lowest free row first, so that freed rows are reused.
 
-    A dictionary: for the bars of a window it is faster than any query, which would cost more than all look-ups.
+    A dictionary: for the bars of a window its look-ups are faster than any query.
     """
 
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
-        self._symbols: list[str] = []  # by row; of a freed row the one before
+        self._symbols: list[str] = []  # by row; a freed row keeps its former symbol
         self._free: list[int] = []  # a heap
-        self._located: tuple[pl.Series, Ints] | None = None  # the newest look-up: many windows have all symbols
+        self._located: tuple[pl.Series, Ints] | None = None  # the last look-up: many windows have all symbols
 
     @property
     def symbols(self) -> list[str]:
@@ -37,14 +37,14 @@ class SymbolRows:
         return np.fromiter(self._rows.values(), np.int64, len(self._rows))
 
     def locate(self, symbols: pl.Series) -> Ints:
-        """Look up the row of each of `symbols`, `NOWHERE` for those that have none."""
+        """Return the row of each of `symbols`, `NOWHERE` for those without one."""
         if self._located is None or not symbols.equals(self._located[0]):
             rows = map(self._rows.get, symbols.to_list(), repeat(NOWHERE))
             self._located = symbols, np.fromiter(rows, np.int64, len(symbols))
         return self._located[1]
 
     def add(self, symbols: pl.Series) -> Ints:
-        """Give a row to each of `symbols` that has none, and return those rows."""
+        """Assign a row to each of `symbols` without one, and return those rows."""
         self._located = None
         new = [symbol for symbol in dict.fromkeys(symbols.to_list()) if symbol not in self._rows]
         return np.array([self._add(symbol) for symbol in new], np.int64)
@@ -56,7 +56,7 @@ class SymbolRows:
         return row
 
     def remove(self, rows: Ints) -> None:
-        """Take the rows from their symbols."""
+        """Free the rows."""
         self._located = None
         for row in rows.tolist():
             del self._rows[self._symbols[row]]

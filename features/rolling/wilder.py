@@ -15,7 +15,7 @@ AVERAGE: Final = np.dtype(
         ("slot", np.int64),  # of the symbol's last bar
         ("close", np.float64),  # its price
         ("changes", np.int64),  # of price so far
-        ("gain", np.float64),  # the averages; until there are enough changes, their sums
+        ("gain", np.float64),  # the averages; sums until there are enough changes
         ("loss", np.float64),
     ]
 )
@@ -23,12 +23,12 @@ Averages: TypeAlias = npt.NDArray[Any]  # of dtype AVERAGE, shape (symbols, peri
 
 
 class _Recursion(NamedTuple):
-    """What it depends on.
+    """The inputs of the recursion.
 
     Attributes:
-        newest: what it stands at after each symbol's last bar.
-        settled: what it stood at before the window `open`.
-        span: a bar so many windows after its symbol's last one starts the symbol anew.
+        newest: its values after each symbol's last bar.
+        settled: its values before the window `open`.
+        span: a bar at least this many windows after its symbol's last one resets the symbol.
         closes: shape (symbols, windows); the first window has the slot `start`, the newest `head`.
     """
 
@@ -48,18 +48,18 @@ class WilderAverages:
     The first average is the mean of the first `period` changes; each later one is ((period - 1) * average + change) /
     period. After J. Welles Wilder, "New Concepts in Technical Trading Systems" (1978), as TA-Lib computes it.
 
-    Kept is what it stands at after each symbol's last bar, and what it stood at before some window of the ring, from
-    which it is taken up again when a bar has changed.
+    The state is its values after each symbol's last bar, and its values before some window of the ring, from which it
+    is repeated when a bar has changed.
     """
 
     def __init__(self, periods: tuple[int, ...], span: int, amendable: int, head: int) -> None:
         self._periods, self._span, self._amendable = np.array(periods, np.int64), span, amendable
-        self._open = head - amendable  # slot of the first window that is not in the settled averages
+        self._open = head - amendable  # slot of the first window not in the settled averages
         self._newest = _nothing(0, len(periods))
         self.settled = _nothing(0, len(periods))
 
     def widen(self, symbols: int) -> None:
-        """Make room for as many symbols, at least half as many more."""
+        """Grow to a capacity of `symbols`, by at least half."""
         known = len(self.settled)
         if symbols <= known:
             return
@@ -67,25 +67,25 @@ class WilderAverages:
         self.settled, self._newest = np.concatenate([self.settled, more]), np.concatenate([self._newest, more])
 
     def begin(self, rows: Ints) -> None:
-        """Give rows to new symbols."""
+        """Assign rows to new symbols."""
         self.settled[rows] = self._newest[rows] = _nothing(1, self._periods.size)
 
     def settle(self, ring: Ring, slot: int) -> None:
-        """Settle all that cannot change any more once `slot` is the newest window."""
+        """Settle all windows that can no longer change once `slot` is the newest window."""
         fixed = slot - self._amendable
         if fixed > self._open:
             _follow_all(self.settled, self._recursion(ring), min(fixed - 1, ring.head))
             self._open = fixed
 
     def update(self, ring: Ring, bars: Bars) -> Floats:
-        """Take in bars that were written to the ring; the RSIs after each of them, shape (periods, bars).
+        """Process bars that were written to the ring; return the RSIs after each of them, shape (periods, bars).
 
-        They are in percent, NaN until there were as many changes as the period.
+        They are in percent, NaN until there are as many changes as the period.
         """
         return _update(self._recursion(ring), bars.slots, bars.rows)
 
     def restore(self, ring: Ring, rows: Ints, settled: Averages) -> None:
-        """Go on from the settled averages of some symbols."""
+        """Continue from the settled averages of some symbols."""
         self.settled[rows] = settled
         self._newest = self.settled.copy()
         _follow_all(self._newest, self._recursion(ring), ring.head)
@@ -103,7 +103,7 @@ def _nothing(symbols: int, periods: int) -> Averages:
 
 @compiled
 def _follow_all(averages: Averages, recursion: _Recursion, last: int) -> None:
-    """Takes in all bars of the open windows as far as `last`."""
+    """Processes all bars of the open windows up to `last`."""
     for row in range(averages.shape[0]):
         for index in range(averages.shape[1]):
             _follow(averages[row, index], recursion, (row, index), recursion.open, last)
@@ -136,7 +136,7 @@ def _rsi(average: Any, period: int) -> float:
 
 @compiled
 def _follow(average: Any, recursion: _Recursion, which: tuple[int, int], first: int, last: int) -> None:
-    """Takes in the bars of one symbol in some windows, for one period."""
+    """Processes the bars of one symbol in some windows, for one period."""
     row, index = which
     for slot in range(first, last + 1):
         close = recursion.closes[row, slot - recursion.start]
@@ -146,9 +146,9 @@ def _follow(average: Any, recursion: _Recursion, which: tuple[int, int], first: 
 
 @compiled
 def _step(average: Any, slot: int, close: float, period: int, span: int) -> None:
-    """Takes in a symbol's next bar."""
+    """Processes a symbol's next bar."""
     change = close - average.close
-    if slot - average.slot >= span:  # silent for so long, it is as if new
+    if slot - average.slot >= span:  # after such a gap the symbol counts as new
         average.changes, average.gain, average.loss = 0, 0.0, 0.0
     else:
         average.changes += 1
