@@ -1,7 +1,7 @@
-"""A circuit breaker around an evaluator that may fail, so that bars and features go on without its signals.
+"""A circuit breaker around an evaluator that may fail, so that bars and features continue without its signals.
 
-Failures are counted in windows, and the pause is measured in event time: what it lets through is a function of the log,
-whatever the cut of the batches, as all results are.
+Failures are counted in windows, and the cooldown is measured in event time: like all results, what it lets through is a
+function of the log, regardless of the cut of batches.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from inference.evaluator import EVALUATED, Evaluator, no_signals
 
 _COLUMNS: Final = EVALUATED.names()
 _DTYPES: Final = EVALUATED.dtypes()
-_FAILURES: Final = (Exception, pl.exceptions.PanicException)  # Polars does not count its panics among the former
+_FAILURES: Final = (Exception, pl.exceptions.PanicException)  # panics of Polars are not subclasses of Exception
 _PRESENT: Final = [name for name in _COLUMNS if name not in {"value", "score", "meta"}]
 
 
 class Incidents(Protocol):
-    """Who is told what becomes of an evaluator."""
+    """Receives the incidents of an evaluator."""
 
     def failed(self, adapter: str, error: BaseException) -> None:
-        """It could not evaluate a window, which has no signals of it."""
+        """It failed to evaluate a window, which gets no signals from it."""
 
     def skipped(self, adapter: str) -> None:
-        """It was not asked about a window, which has no signals of it."""
+        """It was skipped for a window, which gets no signals from it."""
 
     def opened(self, adapter: str) -> None:
-        """It will not be asked for a while."""
+        """Its breaker has opened: it is skipped for a while."""
 
     def closed(self, adapter: str) -> None:
-        """It is asked again."""
+        """Its breaker has closed: it evaluates again."""
 
     def timer(self, adapter: str) -> Callable[[], AbstractContextManager[object]]:
-        """Makes what is entered while it evaluates windows."""
+        """Returns a factory of context managers, entered while it evaluates windows."""
 
 
 class Unwatched:
-    """Nobody is told."""
+    """Ignores all incidents."""
 
     def failed(self, adapter: str, error: BaseException) -> None: ...
 
@@ -56,11 +56,11 @@ class Unwatched:
 
 
 class BreakerState(TypedDict):
-    """All that later results depend on.
+    """The state that later results depend on.
 
     Attributes:
-        failures: how many windows have failed since the last that did not.
-        open_until: in event time, nanoseconds: windows that end before it are skipped; None while it is closed.
+        failures: the number of windows that have failed in a row.
+        open_until: event time in nanoseconds: windows that end before it are skipped; None while it is closed.
         evaluator: the evaluator's own state.
     """
 
@@ -70,7 +70,7 @@ class BreakerState(TypedDict):
 
 
 class Breaker:
-    """An evaluator that never raises: what it guards is left alone for a while after so many failures in a row."""
+    """An evaluator that never raises: after a number of failures in a row, the guarded one is skipped for a while."""
 
     def __init__(self, evaluator: Evaluator, config: BreakerConfig, incidents: Incidents) -> None:
         self._evaluator = evaluator
@@ -90,7 +90,7 @@ class Breaker:
             before = self._evaluator.snapshot()
             try:
                 return _conforming(self._evaluator.evaluate(features))
-            except _FAILURES:  # one of the windows may be to blame: which one, is found below
+            except _FAILURES:  # one of the windows may be the cause: found below, one by one
                 self._evaluator.restore(before)
         windows = features.partition_by("provider", "ts", maintain_order=True)
         return pl.concat([self._evaluated(window) for window in windows])
@@ -125,7 +125,7 @@ class Breaker:
             self._incidents.closed(self.name)
 
     def snapshot(self) -> BreakerState:
-        """Take what has been counted, and the evaluator's state."""
+        """Return the counts and the evaluator's state."""
         return BreakerState(failures=self._failures, open_until=self._open_until, evaluator=self._evaluator.snapshot())
 
     def restore(self, state: BreakerState) -> None:
@@ -136,7 +136,7 @@ class Breaker:
 
 
 def _conforming(signals: pl.DataFrame) -> pl.DataFrame:
-    """Signals in the columns and types that they must have, with values where no others can do without."""
+    """Signals in the required columns and types, with values in all required columns."""
     if signals.columns != _COLUMNS or signals.dtypes != _DTYPES:
         signals = signals.select(_COLUMNS).cast(EVALUATED)
     if lacking := [name for name in _PRESENT if signals[name].null_count()]:

@@ -2,8 +2,8 @@
 
 Allowed are numbers, the known names, arithmetic, comparisons, AND, OR, NOT, IN, BETWEEN, IS NULL, CASE and the
 functions abs, sign, round, floor, ceil, sqrt, cbrt, pow, exp, ln, log, coalesce, nullif, greatest and least. All names
-count as 64-bit floats. A condition that comes out null is false. 0/0 is NaN, which compares as greater than every
-number: write `x / nullif(volume, 0)` to get null instead.
+are 64-bit floats. A condition that evaluates to null is false. 0/0 is NaN, which compares as greater than every number:
+write `x / nullif(volume, 0)` to get null instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from contracts.errors import MdpError
 from contracts.suggestions import did_you_mean
 
 _MAX_LENGTH: Final = 1_000
-# Polars opens the files that a subquery reads while it parses it, so a subquery must not get as far as the parser.
+# While parsing a subquery, Polars opens the files that it reads, so a subquery must not reach the parser.
 _QUERY: Final = re.compile(rf"\b(?:{'|'.join(QUERY_WORDS)})\b", re.IGNORECASE)
 _LITERALS: Final = frozenset({"Boolean", "Decimal", "Null"})
 _FUNCTIONS: Final = frozenset(
@@ -35,14 +35,14 @@ _FUNCTIONS: Final = frozenset(
 
 
 class ConditionError(MdpError):
-    """The condition cannot be used; the message is one line that says why."""
+    """The condition is invalid; the message is one line that says why."""
 
 
 def compile_condition(condition: str, names: Sequence[str]) -> pl.Expr:
     """Compile to a boolean expression, never null, over Float64 columns `names`.
 
     Raises:
-        ConditionError: `condition` is not SQL, is not computed row by row, names something unknown, or is not boolean.
+        ConditionError: `condition` is not SQL, not computed row by row, uses an unknown name, or is not boolean.
 
     """
     expression = _parse(condition, names)
@@ -64,14 +64,14 @@ def _parse(condition: str, names: Sequence[str]) -> pl.Expr:
 
 
 def _quoting(condition: str, names: Sequence[str]) -> str:
-    """What to do about a name that is a word of SQL, if one stands there."""
+    """A hint to quote a name that is a reserved word of SQL, if the condition contains one."""
     words = [name for name in names if re.search(rf'(?<!["\w]){re.escape(name)}(?!["\w])', condition)]
     taken = next((word for word in words if not _is_column(word)), None)
-    return "" if taken is None else f'; {taken} is a word of SQL too: write it as "{taken}"'
+    return "" if taken is None else f'; {taken} is also a word of SQL: write it as "{taken}"'
 
 
 def _is_column(word: str) -> bool:
-    """Whether a name stands for a column as it is."""
+    """Whether an unquoted name is parsed as a column."""
     try:
         return pl.sql_expr(f"{word} > 1").meta.root_names() == [word]
     except pl.exceptions.PolarsError:
@@ -79,10 +79,10 @@ def _is_column(word: str) -> bool:
 
 
 def _require_row_wise(expression: pl.Expr) -> None:
-    """Refuse every operation that is not known to look at one row only.
+    """Refuse every operation that is not known to use one row only.
 
-    A list of what is allowed, because nothing else is safe: a window function keeps the number of rows, so trying it
-    out cannot tell it from arithmetic, and now() is a mere literal once it is parsed.
+    An allowlist, because nothing else is safe: a window function preserves the number of rows, so a trial cannot
+    distinguish it from arithmetic, and now() is a literal once it is parsed.
     """
     try:
         pending: list[Any] = [json.loads(expression.meta.serialize(format="json"))]
@@ -91,7 +91,7 @@ def _require_row_wise(expression: pl.Expr) -> None:
     while pending:
         operands = _operands(node := pending.pop())
         if operands is None:
-            raise ConditionError(f"{_path(node)} is not allowed: a condition looks at the values of one row only")
+            raise ConditionError(f"{_path(node)} is not allowed: a condition uses the values of one row only")
         pending.extend(operands)
 
 
@@ -119,7 +119,7 @@ def _is_leaf(node: Any) -> bool:
 
 
 def _path(node: Any) -> str:
-    """Name a node: {"Sql": {"Binary": "Div"}} is Sql.Binary.Div."""
+    """The name of a node: {"Sql": {"Binary": "Div"}} is Sql.Binary.Div."""
     if isinstance(node, dict) and "Function" in node:
         return _path(node["Function"]["function"])
     parts: list[str] = []
@@ -132,12 +132,10 @@ def _path(node: Any) -> str:
 def _require_known(expression: pl.Expr, names: Sequence[str], condition: str) -> None:
     used = dict.fromkeys(expression.meta.root_names())
     if not used:
-        raise ConditionError(
-            f"the condition names no feature{_quoting(condition, names)}; there are {', '.join(names)}"
-        )
+        raise ConditionError(f"the condition uses no feature{_quoting(condition, names)}; known: {', '.join(names)}")
     if unknown := [name for name in used if name not in names]:
         meant = did_you_mean(unknown[0], names)
-        raise ConditionError(f"unknown {', '.join(unknown)}{meant}; there are {', '.join(names)}")
+        raise ConditionError(f"unknown {', '.join(unknown)}{meant}; known: {', '.join(names)}")
 
 
 def _require_boolean(expression: pl.Expr, names: Sequence[str]) -> None:
@@ -149,7 +147,7 @@ def _require_boolean(expression: pl.Expr, names: Sequence[str]) -> None:
         except pl.exceptions.PolarsError as error:
             raise ConditionError(f"cannot be computed: {_first_line(error)}") from error
         if result.dtype != pl.Boolean or len(result) != len(frame):
-            raise ConditionError(f"gives {result.dtype}, not true or false: compare it with something")
+            raise ConditionError(f"evaluates to {result.dtype}, not to true or false: compare it with something")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The configuration of inference: which adapters evaluate the features, and with what.
+"""The configuration of inference: the adapters that evaluate the features, and their options.
 
 inference:
   adapters:
@@ -19,7 +19,7 @@ from contracts.errors import MdpError
 
 
 class InferenceConfigError(MdpError):
-    """Something in the configuration, the rules file or the model cannot be used; the message is one line."""
+    """The configuration, the rules file or the model is invalid; the message is one line."""
 
 
 class RulesConfig(BaseModel):
@@ -64,13 +64,13 @@ class SklearnConfig(BaseModel):
 
 
 class EntryPointConfig(BaseModel):
-    """An installed evaluator; everything but `enabled` is handed to its factory."""
+    """An installed evaluator; everything but `enabled` is passed to its factory."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     enabled: bool = Field(
         default=True,
-        description="An installed evaluator, see [extending.md](extending.md); its other keys are handed to it.",
+        description="An installed evaluator, see [extending.md](extending.md); its other keys are passed to it.",
     )
 
     @property
@@ -80,7 +80,7 @@ class EntryPointConfig(BaseModel):
 
 
 class AdaptersConfig(BaseModel):
-    """The adapters by name; any name but `rules` and `sklearn` is an entry point's."""
+    """The adapters by name; any name but `rules` and `sklearn` is that of an entry point."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, EntryPointConfig] = Field(init=False)
@@ -90,12 +90,12 @@ class AdaptersConfig(BaseModel):
 
     @property
     def installed(self) -> dict[str, EntryPointConfig]:
-        """The adapters that other packages bring, by name."""
+        """The adapters from other packages, by name."""
         return self.__pydantic_extra__
 
 
 class BreakerConfig(BaseModel):
-    """When a model or an installed evaluator that fails is left alone, and for how long."""
+    """When a failing model or installed evaluator is skipped, and for how long."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -103,19 +103,19 @@ class BreakerConfig(BaseModel):
         default=5,
         ge=1,
         le=1_000_000,
-        description="So many windows in a row that a model or an installed evaluator could not evaluate open its "
+        description="After this many failed windows in a row, a model or an installed evaluator opens its "
         "circuit breaker.",
     )
     cooldown_ms: int = Field(
         default=60_000,
         ge=0,
         le=86_400_000,
-        description="Milliseconds of event time until it is asked again; windows in between have no signals of it.",
+        description="Milliseconds of event time until it is used again; windows in between get no signals from it.",
     )
 
 
 class InferenceConfig(BaseModel):
-    """All adapters; without any, no signals are made."""
+    """All adapters; without any, no signals are emitted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -136,12 +136,12 @@ class InferenceConfig(BaseModel):
 
 
 def select_adapter(config: InferenceConfig, adapter: str) -> InferenceConfig:
-    """`config` with only `adapter` enabled (`none`: no adapter), as the command line's --adapter asks.
+    """Return `config` with only `adapter` enabled (`none`: no adapter), for the option --adapter.
 
-    An installed evaluator that is not configured is enabled without options.
+    An installed evaluator without configuration is enabled without options.
 
     Raises:
-        InferenceConfigError: `rules` is asked for and no rules file is configured.
+        InferenceConfigError: `adapter` is `rules` and no rules file is configured.
 
     """
     adapters = config.adapters

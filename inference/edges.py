@@ -1,4 +1,4 @@
-"""When conditions turn true: what is remembered of each symbol's latest row."""
+"""Detects when conditions turn true, from the state of each symbol's latest row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Bools = NDArray[np.bool_]
 
 
 class EdgesState(TypedDict):
-    """What is remembered of subjects, which are in one order in all of it; arrays are never written to again."""
+    """The state of all subjects, in one order; its arrays are never mutated."""
 
     subjects: list[tuple[str, str]]  # provider and symbol
     ts: _Ints
@@ -22,10 +22,10 @@ class EdgesState(TypedDict):
 
 
 class Edges:
-    """Whether each condition held at the latest row of each subject, which is a symbol of a provider.
+    """Whether each condition held at the latest row of each subject, a symbol of a provider.
 
-    A subject that stays away for `span_ns` is forgotten: when it comes back, a condition that holds has just turned
-    true. Arrays, which are never written to once they are made, have a row per subject.
+    A subject without rows for `span_ns` is forgotten: when it returns, a condition that holds has just turned true.
+    Arrays have a row per subject and are never mutated.
     """
 
     def __init__(self, conditions: Sequence[str], span_ns: int) -> None:
@@ -37,15 +37,15 @@ class Edges:
         self._held: _Bools = np.zeros((0, len(conditions)), np.bool_)
 
     def turned(self, rows: pl.DataFrame, holds: _Bools) -> _Bools:
-        """Where a condition may have just turned true: it did not hold at the subject's row before, if there is one.
+        """Where a condition may have just turned true: it did not hold at the subject's previous row, if any.
 
         Args:
-            rows: columns provider, symbol and ts, in the order in which they came.
-            holds: what holds at them, shape (rows, conditions), as the result.
+            rows: columns provider, symbol and ts, in order of arrival.
+            holds: whether each condition holds at each row, shape (rows, conditions), like the result.
 
         """
         count = len(self._ts)
-        subjects = np.concatenate([np.arange(count), self._numbers(rows)])  # what is remembered goes before the rows
+        subjects = np.concatenate([np.arange(count), self._numbers(rows)])  # remembered rows before the new ones
         ts = np.concatenate([self._ts, rows["ts"].to_numpy()])
         held = np.concatenate([self._held, holds])
         order = np.argsort(subjects, kind="stable")
@@ -60,7 +60,7 @@ class Edges:
         return turned[count:]
 
     def _numbers(self, rows: pl.DataFrame) -> _Ints:
-        """The number of each row's subject; new ones get the next."""
+        """The number of each row's subject; new ones get the next number."""
         known = self._subjects
         keys = zip(rows["provider"].to_list(), rows["symbol"].to_list(), strict=True)
         numbers = np.array([known.setdefault(key, len(known)) for key in keys], np.int64)
@@ -69,7 +69,7 @@ class Edges:
         return numbers
 
     def _forget_old(self) -> None:
-        """Forget subjects whose latest row is too old to matter to any later row of their provider."""
+        """Forget subjects whose latest row is too old to affect any later row of their provider."""
         newest = np.full(int(self._feeds.max(initial=-1)) + 1, np.iinfo(np.int64).min)
         np.maximum.at(newest, self._feeds, self._ts)
         recent = self._ts > newest[self._feeds] - self._span_ns
@@ -80,12 +80,12 @@ class Edges:
         self._feeds, self._ts, self._held = self._feeds[recent], self._ts[recent], self._held[recent]
 
     def snapshot(self) -> EdgesState:
-        """Tell whether each condition held at the latest row of each subject."""
+        """Return whether each condition held at the latest row of each subject."""
         held = {name: self._held[:, place] for place, name in enumerate(self._conditions)}
         return EdgesState(subjects=list(self._subjects), ts=self._ts, held=held)
 
     def restore(self, state: EdgesState) -> None:
-        """Go on from a snapshot; a condition that it does not know starts as not having held."""
+        """Continue from a snapshot; a condition that it lacks starts as not having held."""
         self._subjects = {subject: number for number, subject in enumerate(state["subjects"])}
         self._feeds = _feeds(self._subjects)
         self._ts = state["ts"]

@@ -27,7 +27,7 @@ from inference.rules import RulesEvaluator, load_rules
 _UNWATCHED: Final = Unwatched()
 _IDENTIFYING: Final = (*frames.FEATURE_KEY, "name")
 
-# Every partition of a process shares what was read from a file.
+# All partitions of a process share what was read from files.
 _rules = functools.cache(load_rules)
 _model = functools.cache(load_model)
 
@@ -45,7 +45,7 @@ class Inference:
         self._timers = [incidents.timer(evaluator.name) for evaluator in evaluators]
 
     def step(self, batch: MicroBatch) -> MicroBatch:
-        """`batch` with the signals of its features, in the order of their rows, then of evaluators."""
+        """Return `batch` with the signals of its features, in the order of rows, then of evaluators."""
         if batch.features is None or batch.features.is_empty() or not self._evaluators:
             return batch
         if not batch.provisional:
@@ -69,18 +69,18 @@ class Inference:
         return parts[0] if parts else NO_SIGNALS
 
     def snapshot(self) -> Mapping[str, object]:
-        """Take the state of each adapter."""
+        """Return the state of each adapter."""
         return {evaluator.name: evaluator.snapshot() for evaluator in self._evaluators}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from a snapshot; an adapter that it does not know starts anew."""
+        """Continue from a snapshot; an adapter that it lacks starts without state."""
         for evaluator in self._evaluators:
             if evaluator.name in state:
                 evaluator.restore(state[evaluator.name])
 
 
 def _complete(adapter: str, signals: pl.DataFrame) -> pl.DataFrame:
-    """Signals as frames.SIGNALS, put together from columns, which costs a fraction of a query."""
+    """Signals as frames.SIGNALS, built column by column, at a fraction of a query's cost."""
     columns = {column.name: column for column in signals}
     columns["adapter"] = pl.Series([adapter]).new_from_index(0, signals.height)
     provider, symbol, interval, ts, name = (columns[part] for part in _IDENTIFYING)
@@ -91,14 +91,14 @@ def _complete(adapter: str, signals: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_row_order(features: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
-    """`signals`, sorted by the feature rows that caused them; those of one row stay as they are."""
+    """`signals`, sorted stably by the feature rows that caused them."""
     positions = features.select(frames.FEATURE_KEY).with_row_index("position")
     placed = signals.join(positions, on=frames.FEATURE_KEY, how="left", maintain_order="left")
     return placed.sort("position", maintain_order=True).drop("position")
 
 
 def _times(ts: pl.Series) -> pl.Series:
-    """`ts` as text; it is most often the end of one window."""
+    """`ts` as text; mostly the end of a single window."""
     if ts.n_unique() > 1:
         return format_timestamps(ts)
     return pl.Series([format_timestamp(ts[0])]).new_from_index(0, len(ts))
@@ -107,16 +107,16 @@ def _times(ts: pl.Series) -> pl.Series:
 def build(
     config: InferenceConfig, features: Sequence[str], span_ns: int, incidents: Incidents = _UNWATCHED
 ) -> Inference:
-    """Make the inference of one partition; rules and models are read once per process.
+    """Build the inference of one partition; rules and models are read once per process.
 
     Args:
         config: the adapters.
         features: the names of the configured features.
         span_ns: nanoseconds after which a symbol without bars is forgotten.
-        incidents: is told of evaluators that fail.
+        incidents: receives the failures of evaluators.
 
     Raises:
-        InferenceConfigError: an adapter cannot be had as configured; one line that says why.
+        InferenceConfigError: an adapter cannot be built as configured; one line that says why.
 
     """
     names = tuple(features)
@@ -160,7 +160,7 @@ def _installed(adapter: str, options: Mapping[str, Any], features: tuple[str, ..
     found = _entry_points()
     if adapter not in found:
         known = ", ".join(("rules", "sklearn", *sorted(found)))
-        raise InferenceConfigError(f"inference.adapters.{adapter}: no such adapter is installed; there are {known}")
+        raise InferenceConfigError(f"inference.adapters.{adapter}: no such adapter is installed; known: {known}")
     try:
         factory = cast(EvaluatorFactory, found[adapter].load())
     except (ImportError, AttributeError) as error:
@@ -170,7 +170,7 @@ def _installed(adapter: str, options: Mapping[str, Any], features: tuple[str, ..
     try:
         evaluator = factory(options, features, span_ns)
     except ValueError as error:
-        raise InferenceConfigError(str(error)) from error  # in its own words
+        raise InferenceConfigError(str(error)) from error  # with its own message
     if evaluator.name != adapter:
-        raise InferenceConfigError(f"inference.adapters.{adapter}: the evaluator calls itself {evaluator.name!r}")
+        raise InferenceConfigError(f"inference.adapters.{adapter}: the evaluator has another name, {evaluator.name!r}")
     return evaluator

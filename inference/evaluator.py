@@ -1,7 +1,7 @@
-"""What turns features into signals, and how to write one of your own.
+"""The interface of evaluators, which turn features into signals, and how to write one.
 
-An evaluator of your own is a class with the methods of `Evaluator`, made by a factory that your package announces as an
-entry point; the entry point's name is the adapter's name in signals and in the configuration:
+An evaluator is a class with the methods of `Evaluator`, created by a factory that your package declares as an entry
+point; the entry point's name is the adapter's name in signals and in the configuration:
 
     [project.entry-points."mdp.evaluators"]
     breakout = "my_package:breakout"
@@ -11,9 +11,9 @@ entry point; the entry point's name is the adapter's name in signals and in the 
     inference: {adapters: {breakout: {enabled: true, lookback: 3}}}     # options == {"lookback": 3}
 
 `features` are the names of the configured features, `span_ns` is the longest time that a symbol without bars is
-remembered. The factory is called once per Kafka partition and raises ValueError with a one-line message when it cannot
-work with its options or features. So that results do not depend on how the log was cut into batches, an evaluator
-treats the rows of one frame as if they had come one by one, and reads no clock.
+remembered. The factory is called once per Kafka partition and raises ValueError with a one-line message if its options
+or features are invalid. So that results do not depend on the cut of batches, an evaluator must process the rows of a
+frame as if they had arrived one by one, and must not read a clock.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ class Evaluator(Protocol):
         """The adapter's name, as configured."""
 
     def evaluate(self, features: pl.DataFrame) -> pl.DataFrame:
-        """Make the signals of `features`.
+        """Return the signals of `features`.
 
         Args:
             features: the rows of at least one closed window, columns as frames.features_schema, at most one row per
                 (provider, symbol, interval, ts), possibly many symbols and several ts. A provider's ts never goes back.
 
         Returns:
-            columns as `EVALUATED` (`signals` makes such a frame), rows in the order of the rows of `features` that
-            caused them, whose key, offset and row they carry.
+            columns as `EVALUATED` (`signals` builds such a frame), rows in the order of the rows of `features` that
+            caused them, with the key, offset and row of these.
 
         """
 
     def snapshot(self) -> object:
-        """All that later results depend on, never changed afterwards; None if nothing.
+        """Return the state that later results depend on, which must never be mutated; None without state.
 
-        Of Python's own types and NumPy arrays, so that any later version of what you use can read it.
+        Use built-in types and NumPy arrays, so that later versions of your libraries can read it.
         """
 
     def restore(self, state: Any) -> None:
@@ -73,11 +73,11 @@ EvaluatorFactory = Callable[[Mapping[str, Any], Sequence[str], int], Evaluator]
 
 
 def causes(features: pl.DataFrame, rows: NDArray[np.int64]) -> pl.DataFrame:
-    """Some rows of a features frame, with the columns that `signals` needs of them.
+    """Some rows of a features frame, with the columns that `signals` needs.
 
-    Column by column, as Polars hands a whole frame over to a thread of its own, which has to wait for a core.
+    Gathered column by column, as Polars passes a whole frame to its thread pool, which has to wait for a core.
     """
-    places = pl.Series(rows.astype(np.uint32))  # the type of index that Polars need not look through
+    places = pl.Series(rows.astype(np.uint32))  # the index type that Polars does not have to check
     return pl.DataFrame([features[name][places] for name in _CAUSES])
 
 
@@ -85,15 +85,15 @@ def signals(
     rows: pl.DataFrame, *, name: pl.Series | pl.Expr, value: pl.Series | pl.Expr, score: pl.Series | pl.Expr
 ) -> pl.DataFrame:
     """One signal for each row of a features frame, with the bar's interval and close in its meta."""
-    told = {"name": name, "value": value, "score": score}
-    asked = {"meta": _META} | {name: column for name, column in told.items() if isinstance(column, pl.Expr)}
-    # what is there as a column already is put beside the answer: to pass it through the query would double its cost
-    made = rows.select_seq(**asked)
-    there = {name: column for name, column in told.items() if isinstance(column, pl.Series)}
-    columns = {**{name: rows[name] for name in _CARRIED}, **there, **{column.name: column for column in made}}
+    given = {"name": name, "value": value, "score": score}
+    computed = {"meta": _META} | {name: column for name, column in given.items() if isinstance(column, pl.Expr)}
+    # existing columns are added to the result: passing them through the query would double its cost
+    result = rows.select_seq(**computed)
+    existing = {name: column for name, column in given.items() if isinstance(column, pl.Series)}
+    columns = {**{name: rows[name] for name in _CARRIED}, **existing, **{column.name: column for column in result}}
     return pl.DataFrame([columns[name].alias(name) for name in EVALUATED])
 
 
 def no_signals() -> pl.DataFrame:
-    """Answer with no signals: a frame of the caller's own."""
+    """Return an empty frame of signals, which the caller may change."""
     return _NONE.clone()

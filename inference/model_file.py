@@ -1,7 +1,7 @@
-"""Reads a model from its file, and refuses at the start one that could not be asked later.
+"""Loads a model from its file, and refuses at the start one that could not predict later.
 
-Skops files run no code when they are loaded; pickles do, and are read only if `allow_pickle` says so. A skops file with
-types beyond those that skops knows to be harmless is refused unless `trusted` names them.
+Loading a skops file runs no code; loading a pickle may, and is allowed only by `allow_pickle`. A skops file with types
+other than those that skops considers safe is refused unless `trusted` names them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from inference.config import InferenceConfigError, SklearnConfig
 from inference.model import Model
 
 _PICKLES: Final = (".joblib", ".pickle", ".pkl")
-# What a trial asks about: one of these for all inputs. A logarithm, a quotient or a list of known values may be part of
-# a model, which then has no answer for some of them.
+# Values for trial predictions, each for all inputs. A model may contain a logarithm, a quotient or a list of known
+# values, and then fails for some of them.
 _TRIALS: Final = (0.5, 1.0, 0.0)
 
 _SEVERAL: Final = "the model predicts several outputs; one is expected"
@@ -31,17 +31,17 @@ log = logging.getLogger("mdp.inference")
 
 
 def load_model(config: SklearnConfig, features: Sequence[str]) -> Model:
-    """Load the model in `config.model_path`, which takes its inputs from `features` and the bar's values.
+    """Load the model in `config.model_path`, whose inputs are `features` and the bar's values.
 
     Raises:
-        InferenceConfigError: one line that names the file and why it cannot be used.
+        InferenceConfigError: one line that names the file and the reason.
 
     """
     path = Path(config.model_path)
     if not config.model_path:
         raise InferenceConfigError("adapter sklearn: name the model's file in inference.adapters.sklearn.model_path")
     if not path.is_file():
-        raise InferenceConfigError(f"{path}: there is no such model file")
+        raise InferenceConfigError(f"{path}: the model file does not exist")
     estimator = _read(path, config)
     inputs, named = _inputs(path, estimator, features)
     _require_numbers(path, estimator, config.threshold)
@@ -55,7 +55,7 @@ def load_model(config: SklearnConfig, features: Sequence[str]) -> Model:
 
 
 def _read(path: Path, config: SklearnConfig) -> Any:
-    """The estimator in a file. That another scikit-learn has saved it, of which each part warns, is said once."""
+    """Return the estimator in a file. A warning per part about another scikit-learn version is reported once."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -74,8 +74,8 @@ def _read(path: Path, config: SklearnConfig) -> Any:
 
 
 def _other_version(caught: Sequence[warnings.WarningMessage]) -> Any:
-    """The first warning of scikit-learn that the versions differ, which names them; None where they do not."""
-    exceptions = sys.modules.get("sklearn.exceptions")  # what has not been imported cannot have warned
+    """The first warning of scikit-learn that the versions differ, which names them; None if they do not."""
+    exceptions = sys.modules.get("sklearn.exceptions")  # without its import there was no warning
     kind = getattr(exceptions, "InconsistentVersionWarning", ())
     return next((one.message for one in caught if isinstance(one.message, kind)), None)
 
@@ -129,7 +129,7 @@ def _load_skops(path: Path, trusted: Sequence[str]) -> Any:
 
 
 def _inputs(path: Path, estimator: Any, features: Sequence[str]) -> tuple[tuple[str, ...], bool]:
-    """List the columns that the estimator takes, in its order, and whether it takes them by name."""
+    """Return the columns that the estimator takes, in its order, and whether it takes them by name."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
         count = getattr(estimator, "n_features_in_", None)
@@ -142,29 +142,29 @@ def _inputs(path: Path, estimator: Any, features: Sequence[str]) -> tuple[tuple[
     known = (*features, *frames.BAR_VALUES)
     if missing := [str(name) for name in names if name not in known]:
         raise InferenceConfigError(
-            f"{path}: the model needs {', '.join(missing)}, which are not configured; there are {', '.join(known)}"
+            f"{path}: the model needs {', '.join(missing)}, which are not configured; known: {', '.join(known)}"
         )
     return tuple(str(name) for name in names), True
 
 
 def _require_numbers(path: Path, estimator: Any, threshold: float | None) -> None:
-    """Refuse a model whose answers are not one number per row."""
+    """Refuse a model whose predictions are not one number per row."""
     classes = getattr(estimator, "classes_", None)
     method = "predict" if classes is None or threshold is None else "predict_proba"
     if not hasattr(estimator, method):
-        raise InferenceConfigError(f"{path}: {type(estimator).__name__} has no {method}, which it needs here")
+        raise InferenceConfigError(f"{path}: {type(estimator).__name__} has no {method}, which is required")
     if isinstance(classes, list):
         raise InferenceConfigError(f"{path}: {_SEVERAL}")
     if classes is not None and len(classes) == 1:
         raise InferenceConfigError(
-            f"{path}: the model has seen one class only, {classes[0]}, and can predict no other: fit it on both"
+            f"{path}: the model was fitted on one class only, {classes[0]}, and can predict no other: fit it on both"
         )
     if method == "predict" and classes is not None and np.asarray(classes).dtype.kind not in "biuf":
         raise InferenceConfigError(f"{path}: the model predicts names, not numbers: set a threshold on the probability")
 
 
 def _require_one_output(path: Path, model: Model) -> None:
-    """Have the model predict, and refuse one that fails, or that answers with more than a number per row."""
+    """Run trial predictions, and refuse a model that fails, or predicts more than one number per row."""
     failures = []
     for value in _TRIALS:
         try:
@@ -181,7 +181,7 @@ def _require_one_output(path: Path, model: Model) -> None:
 
 
 def _outputs(model: Model, row: NDArray[np.float64]) -> int:
-    """How many numbers the model predicts for one row, which it is also asked as it will be."""
+    """The count of numbers that the model predicts for one row; also calls it as the evaluator will."""
     outputs = model.ask("predict", row).size
     if outputs == 1:
         model(row)

@@ -6,7 +6,7 @@ The rules file is a YAML list of rules; `emit` and `symbols` may be left out:
       condition: rsi > 70       # see inference.conditions
       signal: -1.0              # the signal's value
       score: 0.7
-      emit: edge                # every (the default): each window in which it holds; edge: when it turns true
+      emit: edge                # every (the default): each window in which it holds; edge: only when it turns true
       symbols: [SPY, AAPL]      # the default: all
 """
 
@@ -29,7 +29,7 @@ from inference.config import InferenceConfigError
 from inference.edges import Edges, EdgesState
 from inference.evaluator import causes, no_signals, signals
 
-_WHOLE: Final = [name for name in frames.BAR_VALUES if frames.BARS[name] != pl.Float64]  # numbers, not floats yet
+_WHOLE: Final = [name for name in frames.BAR_VALUES if frames.BARS[name] != pl.Float64]  # numeric, but not floats
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -68,7 +68,7 @@ class Rule:
 
 
 def load_rules(file: Path, features: Sequence[str]) -> tuple[Rule, ...]:
-    """Load the rules of `file`, whose conditions may use `features` and the bar's values.
+    """Load the rules of `file`; their conditions may use `features` and the bar's values.
 
     Raises:
         InferenceConfigError: one line that names the file, the rule and what is wrong with it.
@@ -78,7 +78,7 @@ def load_rules(file: Path, features: Sequence[str]) -> tuple[Rule, ...]:
     for number, entry in enumerate(_entries(file), start=1):
         rule = _rule(file, number, entry, (*features, *frames.BAR_VALUES))
         if rule.name in rules:
-            raise InferenceConfigError(f"{file}: rule {number}: there is already a rule named {rule.name!r}")
+            raise InferenceConfigError(f"{file}: rule {number}: another rule is already named {rule.name!r}")
         rules[rule.name] = rule
     return tuple(rules.values())
 
@@ -111,7 +111,7 @@ def _rule(file: Path, number: int, entry: Any, names: Sequence[str]) -> Rule:
 
 
 def _problem(error: ValidationError) -> str:
-    """The first thing that is wrong; an unknown key before the one that is missing in its place."""
+    """The first problem; an unknown key before the missing one that it stands for."""
     problems = error.errors()
     unknown = next((one for one in problems if one["type"] == "extra_forbidden"), None)
     if unknown is not None:
@@ -122,7 +122,7 @@ def _problem(error: ValidationError) -> str:
 
 
 class RulesEvaluator:
-    """Evaluates all rules on all rows of a frame at once; what rules on an edge need is in inference.edges."""
+    """Evaluates all rules on all rows of a frame at once; inference.edges keeps the state of rules with emit: edge."""
 
     name: Final = "rules"
 
@@ -137,11 +137,11 @@ class RulesEvaluator:
         self._edges = Edges([f"holds {rule.name}" for rule in rules if rule.on_edge], span_ns)
 
     def evaluate(self, features: pl.DataFrame) -> pl.DataFrame:
-        """Signals in the order of the rows, and of the rules where several hold in one row."""
+        """Return signals in the order of rows, then of rules."""
         if features.is_empty() or not self._conditions:
             return no_signals()
         floats = features.with_columns(self._casts) if self._casts else features
-        holds = floats.select_seq(self._conditions)  # in this thread: another has to wait for a core first
+        holds = floats.select_seq(self._conditions)  # in this thread: another one would have to wait for a core
         emits = holds.to_numpy(writable=True)
         if self._on_edge.any():
             emits[:, self._on_edge] &= self._edges.turned(features, emits[:, self._on_edge])
@@ -153,9 +153,9 @@ class RulesEvaluator:
         return signals(causes(features, rows), name=name, value=value, score=score)
 
     def snapshot(self) -> EdgesState:
-        """Whether each rule on an edge held at the latest row of each symbol."""
+        """Return whether each rule with emit: edge held at the latest row of each symbol."""
         return self._edges.snapshot()
 
     def restore(self, state: EdgesState) -> None:
-        """Continue from a snapshot; a rule that it does not know starts as not having held."""
+        """Continue from a snapshot; a rule that it lacks starts as not having held."""
         self._edges.restore(state)

@@ -129,13 +129,13 @@ def test_a_query_is_refused_before_anything_reads_its_files(tmp_path: Path) -> N
 
 
 def test_unknown_names_are_told_with_the_known_ones() -> None:
-    with pytest.raises(ConditionError, match=r"^unknown A, c; did you mean a\?; there are a, b, ret-30s$"):
+    with pytest.raises(ConditionError, match=r"^unknown A, c; did you mean a\?; known: a, b, ret-30s$"):
         compile_condition("a > 1 and A > 1 or c > b", NAMES)
 
 
 @pytest.mark.parametrize("name", ["order", "user", "limit", "group", "interval", "end"])
 def test_a_feature_that_is_called_like_a_word_of_sql_is_named_in_quotes(name: str) -> None:
-    with pytest.raises(ConditionError, match=f'{name} is a word of SQL too: write it as "{name}"'):
+    with pytest.raises(ConditionError, match=f'{name} is also a word of SQL: write it as "{name}"'):
         compile_condition(f"{name} > 1", [name, "a"])
     frame = pl.DataFrame({name: [1.0, 2.0], "a": [0.0, 0.0]})
     assert frame.select(compile_condition(f'"{name}" > 1', [name, "a"])).to_series().to_list() == [False, True]
@@ -165,7 +165,7 @@ def test_every_word_of_sql_is_a_name_in_quotes_and_else_that_name_or_refused_unl
         frame = reference.rename({"x": name})
         assert answer(place.format(f'"{name}"'), frame) == expected, name
         bare = answer(place.format(name), frame)
-        assert bare == expected or f'; {name} is a word of SQL too: write it as "{name}"' in bare, (name, bare)
+        assert bare == expected or f'; {name} is also a word of SQL: write it as "{name}"' in bare, (name, bare)
 
 
 @pytest.mark.parametrize("word", sorted(CONDITION_WORDS))
@@ -175,5 +175,5 @@ def test_a_word_that_a_condition_would_take_for_something_else_is_no_name_of_a_f
 
 
 def test_a_name_that_is_nearly_right_is_set_right() -> None:
-    with pytest.raises(ConditionError, match=r"^unknown momentun; did you mean momentum\?; there are momentum, rsi$"):
+    with pytest.raises(ConditionError, match=r"^unknown momentun; did you mean momentum\?; known: momentum, rsi$"):
         compile_condition("momentun > 1", ["momentum", "rsi"])

@@ -187,9 +187,9 @@ def test_partitions_share_what_was_loaded_but_no_state(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("adapter", "message"),
     [
-        ("typo", "inference.adapters.typo: no such adapter is installed; there are rules, sklearn, breakout"),
+        ("typo", "inference.adapters.typo: no such adapter is installed; known: rules, sklearn, breakout"),
         ("broken", "inference.adapters.broken: cannot import breakout_pkg:absent: "),
-        ("other", "inference.adapters.other: the evaluator calls itself 'misnamed'"),
+        ("other", "inference.adapters.other: the evaluator has another name, 'misnamed'"),
     ],
 )
 def test_an_adapter_that_cannot_be_had_is_told(tmp_path: Path, adapter: str, message: str) -> None:

@@ -199,7 +199,7 @@ def test_edges_equal_a_plain_loop_whatever_the_cuts_and_restarts(
 def test_unknown_features_are_named_with_the_rule_and_the_known_ones(tmp_path: Path) -> None:
     message = refusal(tmp_path, yaml.safe_dump([rule("fine", "rsi > 1"), rule("typo", "momentun > 0.01")]))
     assert message == (
-        "rule 'typo': unknown momentun; did you mean momentum?; there are momentum, volatility, rsi, "
+        "rule 'typo': unknown momentun; did you mean momentum?; known: momentum, volatility, rsi, "
         "open, high, low, close, volume, vwap, trades"
     )
 
@@ -220,7 +220,7 @@ def test_unknown_features_are_named_with_the_rule_and_the_known_ones(tmp_path: P
         ("- {name: a, condition: rsi > avg(rsi), signal: 1, score: 1}", "rule 'a': Agg.Mean is not allowed"),
         (
             yaml.safe_dump([rule("a", "rsi > 1"), rule("b", "rsi > 1"), rule("a", "rsi > 2")]),
-            "rule 3: there is already a rule named 'a'",
+            "rule 3: another rule is already named 'a'",
         ),
     ],
 )

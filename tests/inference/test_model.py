@@ -125,7 +125,7 @@ def test_a_model_must_find_its_features_among_the_configured(tmp_path: Path) -> 
     path = saved(tmp_path, classifier())
     assert refusal(path, ("rsi", "skew")) == (
         f"{path}: the model needs momentum, volatility, which are not configured; "
-        "there are rsi, skew, open, high, low, close, volume, vwap, trades"
+        "known: rsi, skew, open, high, low, close, volume, vwap, trades"
     )
     unnamed = saved(tmp_path, classifier(TRAINING.to_numpy()))
     assert "takes 3 unnamed features, but 2 are configured (rsi, skew)" in refusal(unnamed, ("rsi", "skew"))
@@ -134,8 +134,8 @@ def test_a_model_must_find_its_features_among_the_configured(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("estimator", "threshold", "message"),
     [
-        (DummyClassifier().fit(TRAINING, UP * 0), 0.5, "has seen one class only, 0, and can predict no other"),
-        (DummyClassifier().fit(TRAINING, UP * 0), None, "has seen one class only"),
+        (DummyClassifier().fit(TRAINING, UP * 0), 0.5, "was fitted on one class only, 0, and can predict no other"),
+        (DummyClassifier().fit(TRAINING, UP * 0), None, "was fitted on one class only"),
         (DummyClassifier().fit(TRAINING, LABELS), 0.5, "predicts several outputs"),
         (LinearRegression().fit(TRAINING, np.column_stack([TARGET, TARGET])), None, "predicts several outputs"),
         (OneVsRestClassifier(LogisticRegression()).fit(TRAINING, LABELS), 0.5, "predicts several outputs"),
@@ -254,7 +254,7 @@ def test_types_that_the_user_vouches_for_are_loaded_and_no_others(tmp_path: Path
 
 def test_files_that_are_no_models_are_refused_in_one_line(tmp_path: Path) -> None:
     assert "inference.adapters.sklearn.model_path" in refusal("")
-    assert refusal(str(tmp_path / "no.skops")).endswith("no.skops: there is no such model file")
+    assert refusal(str(tmp_path / "no.skops")).endswith("no.skops: the model file does not exist")
     for name, allow in (("text.skops", False), ("text.pkl", True), ("text.onnx", False)):
         (tmp_path / name).write_text("not a model", encoding="utf-8")
         assert refusal(str(tmp_path / name), allow_pickle=allow).startswith(str(tmp_path / name))
