@@ -1,4 +1,4 @@
-"""Where a worker shows how it is doing."""
+"""The config of metrics, health checks and logs."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class TelemetryConfig(BaseModel):
         default="127.0.0.1", description="Address on which metrics, `/health` and `/ready` are served."
     )
     metrics_port: int = Field(
-        default=9101, ge=0, le=65_000, description="Port of worker 0; worker n has the n-th after it. 0 serves none."
+        default=9101, ge=0, le=65_000, description="Port of worker 0; worker n has this port plus n. 0 serves none."
     )
     ready_lag_ms: int = Field(
         default=10_000,
         ge=1,
         le=86_400_000,
-        description="A worker that lags more than this many milliseconds behind is not ready.",
+        description="A worker that lags by more than this many milliseconds is not ready.",
     )
     symbol_label: bool = Field(
-        default=False, description="Whether metrics tell symbols apart, at the cost of series for each of them."
+        default=False, description="Whether metrics have a label for symbols, at the cost of time series for each."
     )
     max_silence_s: dict[_Provider, _Seconds] = Field(
         default={},
@@ -38,8 +38,8 @@ class TelemetryConfig(BaseModel):
         description="By provider, after how many seconds without an event the alert MdpFeedSilent fires.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Lines of the log below this level are left out."
+        default="INFO", description="Log lines below this level are left out."
     )
     log_format: Literal["auto", "console", "json"] = Field(
-        default="auto", description="A line for people, or JSON; `auto`: for people on a terminal, and JSON elsewhere."
+        default="auto", description="Text lines or JSON; `auto`: text on a terminal, JSON elsewhere."
     )

@@ -1,4 +1,4 @@
-"""What is said and counted when an evaluator fails."""
+"""Logs and metrics of failing evaluators."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ log = logging.getLogger("mdp.inference")
 
 
 class EvaluatorIncidents:
-    """Tells of the evaluators of one Kafka partition."""
+    """Reports the incidents of one Kafka partition's evaluators."""
 
     def failed(self, adapter: str, error: BaseException) -> None:
         ERRORS.labels("inference", type(error).__name__).inc()
-        text = " ".join(str(error).split())[:_LONGEST]  # Polars likes to tell a whole plan
+        text = " ".join(str(error).split())[:_LONGEST]  # Polars may include a whole query plan
         log.warning("%s could not evaluate a window: %s: %s", adapter, type(error).__name__, text)
 
     def skipped(self, adapter: str) -> None:
@@ -27,7 +27,7 @@ class EvaluatorIncidents:
 
     def opened(self, adapter: str) -> None:
         BREAKER_OPEN.labels(adapter).inc()
-        log.error("%s failed too often in a row, and is left alone for inference.breaker.cooldown_ms", adapter)
+        log.error("%s failed too often in a row, and is skipped for inference.breaker.cooldown_ms", adapter)
 
     def closed(self, adapter: str) -> None:
         BREAKER_OPEN.labels(adapter).dec()

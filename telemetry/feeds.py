@@ -1,4 +1,4 @@
-"""When a provider was last heard of, and how long it may be silent: what a feed that has gone silent is found by."""
+"""The time of each provider's last event, and its maximum silence, for alerts on silent feeds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from telemetry.metrics import LAST_EVENT, MAX_SILENCE
 
 
 class FeedWatch:
-    """Notes when events of each provider are read; batches go on unchanged.
+    """Records when events of each provider are read; passes batches on unchanged.
 
-    The silence of a provider that the config expects begins with the worker: it may never send anything. The clock is
-    that of the worker, not that of the events, as a delayed feed is not a silent one.
+    The silence of a configured provider begins when the worker starts, as it may never send anything. Silence is
+    measured by the worker's clock, not in event time, as a delayed feed is not silent.
     """
 
     def __init__(self, config: TelemetryConfig) -> None:
-        for provider, seconds in config.max_silence_s.items():  # first of all, so that each has a label of its own
+        for provider, seconds in config.max_silence_s.items():  # first, so that each gets a label of its own
             label = PROVIDERS.label(provider)
             MAX_SILENCE.labels(label).set(seconds)
             LAST_EVENT.labels(label).set(time.time())

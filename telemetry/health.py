@@ -1,4 +1,4 @@
-"""Whether a worker is alive, and whether it is ready: each with the reasons why not."""
+"""Liveness and readiness of a worker, with the reasons against."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 from telemetry.outage import waiting
 from telemetry.partition_lag import Reading, readings
 
-STUCK_SECONDS: Final = 120.0  # longer than a write may take before it fails, and is waited out
+STUCK_SECONDS: Final = 120.0  # longer than the timeout of a write, which is then retried
 _ANSWER_SECONDS: Final = 3.0
 
 Check = Callable[[], None]
@@ -20,22 +20,22 @@ _written_at = 0.0
 
 
 def note_write() -> None:
-    """A sink has written something: what waits for it is not stuck."""
+    """Notes a write of a sink: a worker that waits for it is not stuck."""
     global _written_at  # noqa: PLW0603 - of the process, as metrics are
     _written_at = time.monotonic()
 
 
-def ailments() -> list[str]:
-    """Why the process should be ended and started anew.
+def problems() -> list[str]:
+    """Reasons to restart the process.
 
-    A worker comes to each of its partitions many times a second. It is held back while a sink writes, and longer while
-    a service is away, which a new start would not mend.
+    A worker polls each of its partitions many times a second. It is blocked while a sink writes, and longer while a
+    service is unavailable, which a restart would not fix.
     """
     since = time.monotonic() - STUCK_SECONDS
     if _written_at > since or waiting():
         return []
     return [
-        f"partition {reading.partition} has not been looked at for {time.monotonic() - reading.asked_at:.0f} s"
+        f"partition {reading.partition} has not been polled for {time.monotonic() - reading.asked_at:.0f} s"
         for reading in readings()
         if reading.asked_at < since
     ]
@@ -43,7 +43,7 @@ def ailments() -> list[str]:
 
 @dataclass
 class Probe:
-    """A service, and a way to reach for it. One attempt goes on at a time, however long it takes."""
+    """Checks a service, one attempt at a time, however long it takes."""
 
     service: str
     check: Check
@@ -51,7 +51,7 @@ class Probe:
     _attempt: _Attempt | None = field(default=None, init=False)
 
     def begin(self) -> _Attempt:
-        """Reaches for it, unless somebody does already."""
+        """Starts an attempt, unless one is in progress."""
         with self._lock:
             if self._attempt is None or self._attempt.done.is_set():
                 self._attempt = _Attempt(self.check)
@@ -61,29 +61,29 @@ class Probe:
 class _Attempt:
     def __init__(self, check: Check) -> None:
         self.done = threading.Event()
-        self.failure: str | None = None  # the exception itself would hold its frames, and the connections in them
+        self.failure: str | None = None  # not the exception, which would keep its frames, and connections, alive
         threading.Thread(target=self._run, args=[check], name="probe", daemon=True).start()
 
     def _run(self, check: Check) -> None:
         try:
             check()
-        except Exception as error:  # whatever it is, the service cannot be reached
+        except Exception as error:  # whatever its type, the service cannot be reached
             self.failure = " ".join(str(error).split())
         finally:
             self.done.set()
 
 
 class Readiness:
-    """Alive, assigned, caught up, and all services within reach."""
+    """Ready means: alive, partitions assigned, caught up, and all services reachable."""
 
     def __init__(self, checks: Mapping[str, Check], most_lag_ms: float) -> None:
         self._probes = [Probe(service, check) for service, check in checks.items()]
         self._most_lag_ms = most_lag_ms
 
     def obstacles(self) -> list[str]:
-        """Why it is not ready. All services are reached for at once, now, whether anything flows or not."""
+        """Reasons why it is not ready. Checks all services concurrently on each call."""
         attempts = [(probe.service, probe.begin()) for probe in self._probes]
-        return [*ailments(), *self._reading(), *self._reaching(attempts)]
+        return [*problems(), *self._reading(), *self._reaching(attempts)]
 
     def _reading(self) -> list[str]:
         assigned = readings()

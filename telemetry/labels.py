@@ -1,4 +1,4 @@
-"""Names that come with the data, as values of labels: so few that the number of series is bounded."""
+"""Names in the data as values of labels, limited in number so that the number of time series is bounded."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 
 OTHER: Final = "other"
 MOST_PROVIDERS: Final = 50
-PROVIDER: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}"  # what a provider's name has to be like to become a label
+PROVIDER: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}"  # providers' names that may become labels
 
 
 class Names:
-    """The first `most` names that fit keep themselves as labels; all others share the label `other`."""
+    """The first `most` names that match become labels; all others share the label `other`."""
 
     def __init__(self, most: int, fitting: str = ".*") -> None:
         self._most, self._fitting = most, re.compile(fitting, re.DOTALL)

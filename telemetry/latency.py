@@ -1,4 +1,4 @@
-"""How long it takes: from the fetch of a batch, from the record that closed a window, from the window's own end."""
+"""Latencies: from the fetch of a batch, from the record that closed a window, and from the window's end."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ KAFKA: Final = "kafka"
 
 
 def written(sink: str, write: Write, leaves: Callable[[MicroBatch], bool] = lambda _: True) -> Write:
-    """`write` counted as the step `sink`, and timed for what closed windows.
+    """Returns `write` with its CPU time counted as step `sink`, and with latencies of closed windows observed.
 
     Args:
         sink: the value of the labels.
         write: returns when the batches are committed.
-        leaves: whether anything of a batch that closed windows goes to this sink.
+        leaves: whether a batch that closed windows has rows for this sink.
     """
     write = counted(sink, write)
 
@@ -43,7 +43,7 @@ def written(sink: str, write: Write, leaves: Callable[[MicroBatch], bool] = lamb
 
 
 def observe_latency(until: str, batch: MicroBatch) -> None:
-    """Notes that the batch has come so far; one that nobody has fetched is no case."""
+    """Observes the latency of a batch up to this point; ignores batches that were not fetched."""
     if batch.read_at:
         LATENCY.labels(until).observe((time.monotonic_ns() - batch.read_at) / 1e9)
 
@@ -53,7 +53,7 @@ def _observe_closings(sink: str, batch: MicroBatch) -> None:
         return
     now, (offsets, ends) = time.time(), _closings(batch)
     windows, window = np.unique(ends, return_inverse=True)
-    last = np.zeros(len(windows), np.int64)  # of the records that each window took: where bars are read, a bar is one
+    last = np.zeros(len(windows), np.int64)  # of each window's records; where bars are read, a bar is a record
     np.maximum.at(last, window, offsets)
     times_ms = np.interp(last, batch.appended.offsets, batch.appended.times_ms)
     observe = END_TO_END.labels(sink).observe

@@ -1,8 +1,8 @@
-"""What a worker counts and times, for Prometheus: docs/metrics.md says what each metric means.
+"""The Prometheus metrics of a worker; docs/metrics.md describes each of them.
 
-The number of series is bounded whatever a feed sends. Labels have values out of the config and the code, the partitions
-of a topic, and three kinds of names: those of providers, signals and, if they are asked for, symbols, of which only the
-first so many get series of their own (`telemetry.observe`).
+The number of time series is bounded, whatever a feed sends. Label values come from the config and the code, the
+partitions of a topic, and three kinds of names: providers, signals and, if configured, symbols, of which only a limited
+number get time series of their own (`telemetry.observe`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.samples import Sample
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the series, and nobody asks for them
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of time series
 
 
 class _BareCounter(Counter):
-    """A counter with the very name that it is given; the client library would add `_total` to it."""
+    """A counter with exactly the given name; the client library would append `_total`."""
 
     def _child_samples(self) -> Iterable[Sample]:
         return [Sample("", {}, self._value.get(), None, None)]
@@ -30,18 +30,18 @@ def _ladder(lowest: float, highest: float, factor: float) -> list[float]:
     return [float(f"{step:.3g}") for step in steps]
 
 
-# What comes in.
+# Input.
 INGESTED: Final = Counter(
     "stream_events_ingested_total", "Events read; their provider is unknown if refused", ["bus", "topic", "provider"]
 )
 LAST_EVENT: Final = Gauge(
     "stream_provider_last_event_timestamp_seconds",
-    "Wall clock when an event of the provider was last read; at first, of an expected one, when the worker started",
+    "Wall clock when an event of the provider was last read; for a configured one initially the start of the worker",
     ["provider"],
 )
 MAX_SILENCE: Final = Gauge(
     "stream_provider_max_silence_seconds",
-    "How long a provider may be silent, by telemetry.max_silence_s",
+    "How long a provider may be silent: telemetry.max_silence_s",
     ["provider"],
 )
 PARTITION_EVENTS: Final = Gauge(
@@ -54,7 +54,7 @@ WATERMARK_DELAY: Final = Gauge(
 )
 WATERMARK_LEAPS: Final = Counter(
     "stream_watermark_leaps_total",
-    "Batches in which one event moved a provider's watermark on by more than max_future_ms",
+    "Batches in which one event advanced a provider's watermark by more than max_future_ms",
     ["topic", "partition"],
 )
 LAG_MS: Final = Gauge(
@@ -72,16 +72,14 @@ GAP_OFFSETS: Final = Counter(
 )
 UNREADABLE_OFFSETS: Final = Counter(
     "stream_unreadable_offsets_total",
-    "Offsets that were left out, as they cannot be unpacked (on_unreadable: skip)",
+    "Offsets that were skipped because they cannot be unpacked (on_unreadable: skip)",
     ["topic", "partition"],
 )
 
-# What the steps do.
+# Steps.
 WINDOW_LENGTH: Final = Gauge("microbatch_window_ms", "Length of a window: micro_batch.window_ms")
 FLUSHES: Final = Counter("microbatch_flush_total", "Micro-batches that closed or amended bars", ["window_ms", "symbol"])
-FLUSH_ROWS: Final = _BareCounter(
-    "microbatch_flush_rows", "Bars that left their window, amendments included", ["window_ms"]
-)
+FLUSH_ROWS: Final = _BareCounter("microbatch_flush_rows", "Bars emitted by windows, amendments included", ["window_ms"])
 FEATURES_DURATION: Final = Histogram(
     "features_update_duration_seconds",
     "Time to update all features with the bars of a micro-batch",
@@ -94,28 +92,26 @@ INFERENCE_DURATION: Final = Histogram(
     ["adapter"],
     buckets=_ladder(0.0001, 10, 2),
 )
-BREAKER_OPEN: Final = Gauge(
-    "inference_breaker_open", "Partitions in which an evaluator that failed is left alone", ["adapter"]
-)
-SIGNALS: Final = Counter("signals_emitted_total", "Signals that left the evaluators", ["name", "adapter"])
-STEP_CPU: Final = Counter("stream_step_cpu_seconds_total", "CPU time that a step of the flow has used", ["step"])
-STATE_BYTES: Final = Gauge("stream_state_bytes", "Size of the state last saved of a partition", ["step", "partition"])
+BREAKER_OPEN: Final = Gauge("inference_breaker_open", "Partitions in which a failing evaluator is skipped", ["adapter"])
+SIGNALS: Final = Counter("signals_emitted_total", "Signals emitted by the evaluators", ["name", "adapter"])
+STEP_CPU: Final = Counter("stream_step_cpu_seconds_total", "CPU time used by a step of the flow", ["step"])
+STATE_BYTES: Final = Gauge("stream_state_bytes", "Size of the last saved state of a partition", ["step", "partition"])
 SNAPSHOT_DURATION: Final = Histogram(
     "stream_snapshot_duration_seconds",
-    "Time to take a snapshot; of a sink, until all that it was given is written",
+    "Time to take a snapshot; for a sink, until everything submitted to it is written",
     ["step"],
     buckets=_ladder(0.0001, 30, 2),
 )
 
-# What goes out.
+# Output.
 STORE_DURATION: Final = Histogram(
     "store_write_duration_seconds",
-    "Time to write the rows of a flush to a table; progress is the last, and includes the commit",
+    "Time to write the rows of a flush to a table; progress comes last, and includes the commit",
     ["table"],
     buckets=_ladder(0.0005, 60, 2),
 )
 LAST_FLUSH: Final = Gauge("store_last_flush_timestamp_seconds", "Wall clock of the last committed flush")
-QUEUE_DEPTH: Final = Gauge("sink_queue_depth", "Micro-batches handed to a sink and not written yet", ["sink"])
+QUEUE_DEPTH: Final = Gauge("sink_queue_depth", "Micro-batches submitted to a sink and not written yet", ["sink"])
 DLQ_RECORDS: Final = Counter("dlq_records_total", "Records committed to the DLQ topic", ["reason"])
 
 # What a bus counts, by the names of its contract.
@@ -134,27 +130,27 @@ DELIVERY_LATENCY: Final = Histogram(
     buckets=_ladder(1, 60_000, 2),
 )
 
-# How long it takes.
+# Latency.
 WINDOW_LATENCY: Final = Histogram(
     "microbatch_window_latency_ms",
-    "Milliseconds from the end of a window to its rows being committed in the database",
+    "Milliseconds from the end of a window to the commit of its rows in the database",
     buckets=_ladder(10, 600_000, 1.5),
 )
 END_TO_END: Final = Histogram(
     "stream_end_to_end_latency_seconds",
-    "From the Kafka timestamp of the record that closed a window to its rows or records being committed",
+    "From the Kafka timestamp of the record that closed a window to the commit of its rows or records",
     ["until"],
     buckets=_ladder(0.001, 60, 1.5),
 )
 LATENCY: Final = Histogram(
     "stream_latency_seconds",
-    "From the fetch of a batch's newest record to the end of the steps, or to what its closes wrote being committed",
+    "From the fetch of a batch's newest record to the end of the steps, or to the commit of the results of its closes",
     ["until"],
     buckets=[round(0.001 * 1.25**power, 6) for power in range(42)],  # 1 ms to 9.4 s
 )
 
-# What goes wrong.
-WAITING: Final = Gauge("stream_waiting", "How many parts of the worker wait for a service that is away", ["service"])
-ERRORS: Final = Counter("errors_total", "What went wrong without stopping the flow", ["component", "reason"])
+# Errors.
+WAITING: Final = Gauge("stream_waiting", "Parts of the worker that wait for an unavailable service", ["service"])
+ERRORS: Final = Counter("errors_total", "Errors that did not stop the flow", ["component", "reason"])
 
 BARE: Final = ("microbatch_flush_rows",)  # counters whose names do not end with _total

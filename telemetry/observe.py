@@ -1,4 +1,4 @@
-"""What a micro-batch brought, counted where it leaves the steps."""
+"""Counts the contents of micro-batches after the steps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from telemetry.metrics import (
 BUS: Final = "kafka"
 ALL: Final = "*"
 UNKNOWN: Final = "unknown"
-_LEAP_SECONDS: Final = 10.0  # a feed may leap as often as it likes: the log has a line now and then
+_LEAP_SECONDS: Final = 10.0  # between log lines, however often a feed leaps
 
 log = logging.getLogger("mdp.watermark")
 
@@ -44,7 +44,7 @@ _symbols: Final = Names(10_000)
 
 
 class Observation:
-    """Counts micro-batches; they go on unchanged."""
+    """Counts micro-batches and passes them on unchanged."""
 
     def __init__(self, config: TelemetryConfig, window_ms: int) -> None:
         self._symbol_label, self._window_ms = config.symbol_label, str(window_ms)
@@ -76,7 +76,7 @@ class Observation:
         self._told_at = time.monotonic()
         provider, leap = max(batch.leaps.items(), key=lambda one: one[1])
         log.warning(
-            "one event moved the watermark of provider %r in %s[%d] on by %.1f s, at offset %d or before",
+            "one event advanced the watermark of provider %r in %s[%d] by %.1f s, at offset %d or before",
             provider[:100],
             batch.topic,
             batch.partition,
@@ -94,7 +94,7 @@ class Observation:
 
 
 def timed_features(update: Answer, config: TelemetryConfig, window: str) -> Answer:
-    """`update` with the time of each batch that has bars. It serves all symbols at once, so each counts the whole."""
+    """Returns `update` with its time observed for each batch with bars; each symbol counts the time of all symbols."""
 
     def timed(batch: MicroBatch) -> MicroBatch:
         if not batch.bars.height:

@@ -1,4 +1,4 @@
-"""Something that the flow needs is away: said once in the log, shown in a metric, waited for."""
+"""Outages of required services: logged once, shown in a metric, and waited out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger("mdp.outage")
 
 
 class _Incident:
-    """A service that is away, as all parts of this process see it: one line when it goes, one when it is back."""
+    """An unavailable service, for all parts of this process: one log line when it goes, one when it is back."""
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -30,7 +30,7 @@ class _Incident:
         self._since = 0.0
 
     def join(self, reason: object) -> None:
-        """One more part waits."""
+        """Notes one more waiting part."""
         self._waiting.inc()
         self._begun.inc()
         with self._lock:
@@ -39,26 +39,26 @@ class _Incident:
                 return
             self._since = time.monotonic()
         text = " ".join(str(reason).split())
-        told = {"service": self._service, "reason": text}
-        log.warning("%s is not available, waiting for it: %s", self._service, text, extra=told)
+        fields = {"service": self._service, "reason": text}
+        log.warning("%s is not available, waiting for it: %s", self._service, text, extra=fields)
 
     def leave(self) -> None:
-        """One part waits no longer."""
+        """Notes that one part no longer waits."""
         self._waiting.dec()
         with self._lock:
             self._parts -= 1
             if self._parts:
                 return
         seconds = time.monotonic() - self._since
-        told = {"service": self._service, "seconds": round(seconds, 1)}
-        log.warning("%s is back after %.1f s", self._service, seconds, extra=told)
+        fields = {"service": self._service, "seconds": round(seconds, 1)}
+        log.warning("%s is back after %.1f s", self._service, seconds, extra=fields)
 
 
 _incident: Final = cache(_Incident)
 
 
 class Outage:
-    """Begins and ends with what the threads of one part of a worker find out about a service; each may say so often."""
+    """An outage as seen by the threads of one part of a worker; `begin` and `end` may be called repeatedly."""
 
     def __init__(self, service: str) -> None:
         self._incident = _incident(service)
@@ -66,14 +66,14 @@ class Outage:
         self._lock = threading.Lock()
 
     def begin(self, reason: object) -> None:
-        """The service does not answer."""
+        """Notes that the service does not answer."""
         with self._lock:
             begins, self._waits = not self._waits, True
         if begins:
             self._incident.join(reason)
 
     def end(self) -> None:
-        """The service answers."""
+        """Notes that the service answers."""
         if not self._waits:  # nearly always, and without a lock
             return
         with self._lock:
@@ -83,13 +83,13 @@ class Outage:
 
 
 def waiting() -> list[str]:
-    """The services that some part of this process waits for."""
+    """The services that any part of this process waits for."""
     samples = [sample for family in WAITING.collect() for sample in family.samples]
     return [sample.labels["service"] for sample in samples if sample.value > 0]
 
 
 def wait_out(call: Callable[[], _T], unavailable: type[Exception], service: str) -> _T:
-    """Calls until it no longer raises `unavailable`, with exponential backoff and jitter; the caller is held back."""
+    """Calls until it no longer raises `unavailable`, with exponential backoff and jitter; blocks the caller."""
     wait, outage = _FIRST_WAIT, Outage(service)
     while True:
         try:

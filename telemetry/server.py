@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from telemetry.config import TelemetryConfig
-from telemetry.health import Check, Readiness, ailments
+from telemetry.health import Check, Readiness, problems
 from telemetry.metrics import BARE
 
 Answer = tuple[HTTPStatus, str, bytes]
@@ -34,20 +34,20 @@ log = logging.getLogger("mdp.telemetry")
 
 
 def serve(config: TelemetryConfig, worker: int, checks: Mapping[str, Check]) -> None:
-    """Serves how this process does, on a port of its own; one that is taken is no reason not to work.
+    """Serves metrics and health of this process on a port of its own; if the port is in use, only logs a warning.
 
     Args:
         config: the port of worker 0.
         worker: index of the worker on this machine.
-        checks: for each service that the worker needs, what raises when it cannot be reached.
+        checks: for each service that the worker needs, a function that raises if it cannot be reached.
     """
     if config.metrics_port == 0:
         return
     readiness = Readiness(checks, config.ready_lag_ms)
     answers = {
         "/metrics": metrics,
-        "/health": lambda: _judged("alive", ailments()),
-        "/ready": lambda: _judged("ready", readiness.obstacles()),
+        "/health": lambda: _health_answer("alive", problems()),
+        "/ready": lambda: _health_answer("ready", readiness.obstacles()),
     }
     port = config.metrics_port + worker
     try:
@@ -61,18 +61,18 @@ def serve(config: TelemetryConfig, worker: int, checks: Mapping[str, Check]) -> 
 def metrics() -> Answer:
     """All metrics of this process, in the text format of Prometheus."""
     text = generate_latest()
-    for wrong, right in _HEADS:  # the library takes every counter's name to end so where it tells the type
+    for wrong, right in _HEADS:  # in TYPE lines the library appends _total to every counter's name
         text = text.replace(wrong, right)
     return HTTPStatus.OK, CONTENT_TYPE_PLAIN_0_0_4, text
 
 
-def _judged(word: str, reasons: list[str]) -> Answer:
+def _health_answer(word: str, reasons: list[str]) -> Answer:
     status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
     return status, _JSON, json.dumps({word: not reasons, "reasons": reasons}).encode()
 
 
 class _Server(ThreadingTCPServer):
-    """A thread for each connection, of which there are not many: the oldest has to make room for a new one."""
+    """A thread for each connection, with few connections: a new one closes the oldest."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -86,7 +86,7 @@ class _Server(ThreadingTCPServer):
         super().__init__((host, port), _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Without a pause the base would try again at once, and for ever, what fails for want of files."""
+        """Accepts a connection; pauses on failure, as the base would retry without end when files run out."""
         try:
             return super().get_request()
         except OSError:
@@ -99,7 +99,7 @@ class _Server(ThreadingTCPServer):
             if len(self._open) > _MOST_CONNECTIONS:
                 oldest = next(iter(self._open))
                 del self._open[oldest]
-                with contextlib.suppress(OSError):  # it has just ended by itself
+                with contextlib.suppress(OSError):  # it may have just ended
                     oldest.shutdown(socket.SHUT_RDWR)
         super().process_request(request, client_address)
 
@@ -109,13 +109,13 @@ class _Server(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """That whoever asked has gone before the answer is no news."""
+        """Logs errors, except that the client disconnected before the answer."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
-            log.error("a page could not be served", exc_info=True)
+            log.error("a request failed", exc_info=True)
 
 
 class _Request(io.RawIOBase):
-    """What comes in on a connection, until a request has taken too long, however its bytes trickle in."""
+    """The input of a connection, with a time limit for the whole request, however slowly its bytes arrive."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection, self._deadline = connection, time.monotonic() + _REQUEST_SECONDS
@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         answer = self.server.answers.get(self.path.partition("?")[0])
         if answer is None:
-            self.send_error(HTTPStatus.NOT_FOUND, explain="there are /metrics, /health and /ready")
+            self.send_error(HTTPStatus.NOT_FOUND, explain="available are /metrics, /health and /ready")
             return
         status, content_type, body = answer()
         self.connection.settimeout(self.timeout)
@@ -153,4 +153,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
-        """Requests are no news."""
+        """Does not log requests."""

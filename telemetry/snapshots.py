@@ -1,4 +1,4 @@
-"""How large saved state is, and how long it takes to take it."""
+"""Metrics of snapshots: size of the saved state, and duration."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _T = TypeVar("_T")
 
 
 def timed_snapshot(step: str, take: Callable[[], _T]) -> _T:
-    """What `take` returns; how long it took is noted. That Bytewax writes it afterwards is not in it."""
+    """Returns the result of `take` and observes its duration, without Bytewax's write afterwards."""
     with SNAPSHOT_DURATION.labels(step).time():
         return take()
 
 
 def note_size(step: str, partition: int, state: object) -> None:
-    """Notes how many bytes the state takes when it is saved."""
+    """Records the size of the state in bytes when saved."""
     STATE_BYTES.labels(step, str(partition)).set(_pickled_bytes(state))
 
 
 class _Counting:
-    """A file that forgets what is written to it."""
+    """A file that only counts the bytes written to it."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -37,7 +37,7 @@ class _Counting:
 
 
 def _pickled_bytes(state: object) -> int:
-    """As Bytewax would pickle it, but arrays, which are nearly all of it, are not copied for that."""
+    """The size as pickled by Bytewax, but without copying arrays, which are nearly all of it."""
     counting = _Counting()
     pickle.Pickler(counting, protocol=5, buffer_callback=counting.add).dump(state)
     return counting.size

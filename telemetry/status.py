@@ -1,4 +1,4 @@
-"""How a flow is doing: what each of its processes has counted, in memory that they share with who looks after them."""
+"""Status of a flow: the counts of its processes, in memory shared with their supervisor."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SIZE: Final = _MOST_PROCESSES * _ROW.itemsize
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Of all processes together.
+    """The status of all processes together.
 
     Attributes:
-        events: since these processes were started, as are late ones, bars and signals.
-        lag_ms: of the partition that is furthest behind.
+        events: since the start of these processes, as are late events, bars and signals.
+        lag_ms: of the partition with the largest lag.
         waiting: the services that some process waits for.
     """
 
@@ -40,7 +40,7 @@ class Status:
 
 
 class _Rows:
-    """A row for each process; a process writes its own alone."""
+    """A row for each process; a process writes only its own."""
 
     def __init__(self, memory: mmap.mmap, offset: int, process: int) -> None:
         self.all = np.frombuffer(memory, _ROW, _MOST_PROCESSES, offset)
@@ -51,13 +51,13 @@ _rows = _Rows(mmap.mmap(-1, SIZE), 0, 0)
 
 
 def share(file: int, offset: int, process: int) -> None:
-    """From now on the rows are the SIZE bytes at `offset` of a file, and that of this process has this number."""
+    """Sets the shared memory: SIZE bytes at `offset` of a file; this process writes the row `process`."""
     global _rows  # noqa: PLW0603 - of the process
     _rows = _Rows(mmap.mmap(file, offset + SIZE), offset, process)
 
 
 def count(batch: MicroBatch) -> None:
-    """A batch has left the steps."""
+    """Counts a batch that has passed the steps."""
     row = _rows.own
     row["events"] += sum(batch.ingested.values()) + batch.rejects.height
     row["late"] += batch.late.height
@@ -66,7 +66,7 @@ def count(batch: MicroBatch) -> None:
 
 
 def keep_fresh() -> None:
-    """From now on a thread notes how far this process lags, and what it waits for."""
+    """Starts a thread that records this process's lag and what it waits for."""
     threading.Thread(target=_refresh, name="status", daemon=True).start()
 
 
@@ -79,7 +79,7 @@ def _refresh() -> None:
 
 
 def status() -> Status:
-    """As all processes have noted it."""
+    """The status recorded by all processes."""
     rows = _rows.all
     away = int(np.bitwise_or.reduce(rows["waiting"]))
     services = tuple(service for bit, service in enumerate(_SERVICES) if away >> bit & 1)

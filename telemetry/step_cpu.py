@@ -16,13 +16,13 @@ from telemetry.metrics import STEP_CPU
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_TASKS: Final = Path("/proc/self/task")  # Linux; elsewhere what Polars does for a step goes uncounted
+_TASKS: Final = Path("/proc/self/task")  # Linux; elsewhere the CPU time of Polars' threads is not counted
 _POOL: Final = re.compile(r"polars-\d+")
-_THREAD_CPU: Final = 6  # what a clock id of Linux ends with that is about one thread
+_THREAD_CPU: Final = 6  # the low bits of a Linux clock id for a single thread
 
 
 def counted(step: str, call: Callable[_P, _R]) -> Callable[_P, _R]:
-    """`call` with the CPU seconds of each time added to the counter of `step`: 3 microseconds for each.
+    """Returns `call` with the CPU seconds of each call added to the counter of `step`, at a cost of 3 µs per call.
 
     While two threads of a process compute in Polars at once, each counts the work of both.
     """
@@ -53,5 +53,5 @@ def _pool_clocks() -> tuple[int, ...]:
 def _name(comm: Path) -> str:
     try:
         return comm.read_text().strip()
-    except OSError:  # another thread, which has just ended
+    except OSError:  # a thread that has just ended
         return ""

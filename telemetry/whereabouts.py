@@ -1,9 +1,9 @@
-"""Which records each process of a cluster is working on, in memory that outlives it, to explain its death by.
+"""The records in flight in each process of a cluster, in memory that outlives it, to find the cause of its death.
 
-There is a row for each partition. The process that reads it says up to where it has handed records on, and each sink up
-to where it has written what came of them: what lies in between is in hand. A row also names suspects: records that
-processes have died with more than once. They are handed on in pieces, each when the last is written, so that fewer are
-in hand the next time.
+There is a row for each partition. The process that reads it records the offset up to which it has emitted records, and
+each sink the offset up to which it has written their results: the records in between are in flight. A row also names
+suspects: records in flight at more than one death. They are emitted in pieces, each after the results of the previous
+one are written, so that fewer are in flight the next time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SIZE: Final = _PARTITIONS * _ROW.itemsize
 
 
 class Whereabouts:
-    """Those of a cluster, as seen by the process that has this number in it, or by who looks after all."""
+    """The records in flight in a cluster, as seen by the process with this number, or by the supervisor."""
 
     def __init__(self, memory: mmap.mmap, process: int = 0) -> None:
         """`memory`: of SIZE bytes."""
@@ -37,15 +37,15 @@ class Whereabouts:
         self._written = {sink: self._rows[sink] for sink in _SINKS}
 
     def begin(self, partition: int, offset: int) -> None:
-        """The partition is read by this process, from this offset on."""
+        """Notes that this process reads the partition, from this offset on."""
         self._rows["process"][partition] = self._process
         self._start(partition, offset)
         self._given[partition] = offset
 
     def give(self, partition: int, first: int, next_offset: int) -> None:
-        """Records from offset `first` on are handed on; `next_offset` is that after the last."""
+        """Notes that records from `first` up to, not including, `next_offset` are emitted."""
         if self._is_idle(partition):
-            self._start(partition, first)  # there may be none right after those that are written
+            self._start(partition, first)  # offsets between written and first records may be gaps
         self._given[partition] = next_offset
 
     def _start(self, partition: int, offset: int) -> None:
@@ -53,16 +53,16 @@ class Whereabouts:
             written[partition] = offset
 
     def note_written(self, sink: str, batches: Sequence[MicroBatch]) -> None:
-        """What came of these batches has been written by this sink."""
+        """Notes that this sink has written the results of these batches."""
         for batch in batches:
             self._written[sink][batch.partition] = batch.next_offset
 
     def _is_idle(self, partition: int) -> bool:
-        """Whether everything that was handed on has been written."""
+        """Whether the results of all emitted records are written."""
         return all(written[partition] >= self._given[partition] for written in self._written.values())
 
     def suspects(self, partition: int) -> range:
-        """The offsets of records that may be what processes have died of."""
+        """The offsets of records that may have caused the deaths of processes."""
         return range(int(self._rows["suspect"][partition]), int(self._rows["suspect_to"][partition]))
 
     @cached_property
@@ -71,17 +71,17 @@ class Whereabouts:
         return partitions
 
     def are_suspects_written(self) -> bool:
-        """Whether nothing is in hand of the partitions that have suspects."""
+        """Whether nothing is in flight in the partitions that have suspects."""
         return all(map(self._is_idle, self._suspected))
 
-    def in_hand(self, processes: Collection[int]) -> dict[int, range]:
-        """By partition, the offsets of the records that these processes have in hand."""
+    def in_progress(self, processes: Collection[int]) -> dict[int, range]:
+        """By partition, the offsets of the records in flight in these processes."""
         first = np.minimum.reduce(list(self._written.values()))
         busy = np.flatnonzero((first < self._given) & np.isin(self._rows["process"], list(processes)))
         return {partition: range(int(first[partition]), int(self._given[partition])) for partition in busy.tolist()}
 
     def restart(self, suspects: Mapping[int, range]) -> None:
-        """Forgets everything but these suspects, before new processes are started."""
+        """Resets everything but these suspects, before new processes start."""
         self._rows[:] = 0
         for partition, records in suspects.items():
             self._rows["suspect"][partition], self._rows["suspect_to"][partition] = records.start, records.stop
@@ -91,18 +91,18 @@ _own = Whereabouts(mmap.mmap(-1, SIZE))
 
 
 def own() -> Whereabouts:
-    """Those of this process."""
+    """The records in flight in this process."""
     return _own
 
 
 def share(file: int, process: int) -> None:
-    """From now on the whereabouts of this process are kept in a file of SIZE bytes."""
+    """Keeps the records in flight of this process in a file of SIZE bytes from now on."""
     global _own  # noqa: PLW0603 - of the process
     _own = Whereabouts(mmap.mmap(file, SIZE), process)
 
 
 def noted(sink: str, write: Write) -> Write:
-    """`write` of a sink; what comes of batches is written when it returns."""
+    """Returns `write` of a sink, after which the results of the batches are noted as written."""
     here = own()
 
     def note(batches: Sequence[MicroBatch]) -> None:

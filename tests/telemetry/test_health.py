@@ -14,7 +14,7 @@ import pytest
 from mdp.local import ports
 from telemetry import health
 from telemetry.config import TelemetryConfig
-from telemetry.health import STUCK_SECONDS, Readiness, ailments
+from telemetry.health import STUCK_SECONDS, Readiness, problems
 from telemetry.outage import Outage
 from telemetry.partition_lag import Reading
 from telemetry.server import serve
@@ -123,17 +123,17 @@ def test_what_a_failed_attempt_has_opened_is_let_go() -> None:
 def test_a_worker_is_alive_unless_it_is_stuck_for_no_reason(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     long_ago = time.monotonic() - STUCK_SECONDS - 1
     monkeypatch.setattr(health, "_written_at", long_ago)
-    assert ailments() == []
+    assert problems() == []
     log.reading.asked_at = long_ago
-    stuck = f"partition 7 has not been looked at for {STUCK_SECONDS + 1:.0f} s"
-    assert ailments() == [stuck]
+    stuck = f"partition 7 has not been polled for {STUCK_SECONDS + 1:.0f} s"
+    assert problems() == [stuck]
     assert stuck in Readiness({}, most_lag_ms=1e9).obstacles()
     outage = Outage("something")
     outage.begin("it is gone")
-    assert ailments() == []
+    assert problems() == []
     outage.end()
     health.note_write()
-    assert ailments() == []
+    assert problems() == []
 
 
 def test_a_port_that_is_taken_keeps_nobody_from_working() -> None:
