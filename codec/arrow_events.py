@@ -1,6 +1,6 @@
-"""Arrow IPC streams of events: one record of the topic that carries many.
+"""Arrow IPC streams of events: one record of the topic with many events.
 
-What the schema gets wrong, it gets wrong for all rows, and costs the record; what a value gets wrong costs its row.
+An error of the schema concerns all rows, so the record is refused; an error of a value refuses only its row.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ _NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1
 
 
 class Opened(NamedTuple):
-    """A stream that is valid throughout, and how many bytes it takes, its texts written out."""
+    """A validated stream, and its size in bytes with dictionaries decoded."""
 
     table: pa.Table
     nbytes: int
 
 
 def read(payload: bytes) -> pa.Table:
-    """The events of a stream: of the columns of PARSED that do not say where a row came from those that it has.
+    """Returns the events of a stream, with those of PARSED's columns that it has, except the PLACE columns.
 
     Raises:
-        ValueError, pyarrow.ArrowException: the bytes are no valid stream, or a column has a type that it must not have.
+        ValueError, pyarrow.ArrowException: the bytes are not a valid stream, or a column has a wrong type.
     """
     return columns(opened(payload).table)
 
 
 def opened(payload: Buffer) -> Opened:
-    """A stream as it is. Each step asks for no more than what the one before it has found to be within bounds.
+    """Opens a stream unchanged. Each step allocates no more than the previous one has found to be within bounds.
 
     Raises:
-        ValueError, pyarrow.ArrowException: the bytes are no valid stream, or become too much.
+        ValueError, pyarrow.ArrowException: the bytes are not a valid stream, or become too large.
     """
     if not is_arrow(payload):
-        raise ValueError("the bytes are no Arrow IPC stream")
-    data = pa.py_buffer(bytes(payload))  # copied to where an address is even, which a place in a fetch need not be
+        raise ValueError("the bytes are not an Arrow IPC stream")
+    data = pa.py_buffer(bytes(payload))  # copied to an aligned address, which a payload in a fetch may not have
     rows, nbytes, is_aligned = stated_size(data)
     check_size(rows, nbytes)
     table = _unpacked(data, is_aligned)
@@ -62,34 +62,36 @@ def opened(payload: Buffer) -> Opened:
     referring = {name: column for name, column in zip(names, table.columns, strict=True) if is_referring(column.type)}
     nbytes += view_bytes(referring.values())
     check_size(rows, nbytes)
-    table.validate(full=True)  # offsets, indices and UTF-8, which takes as long as texts are: what follows trusts them
+    table.validate(
+        full=True
+    )  # offsets, indices and UTF-8, which takes time by bytes of strings: later code relies on it
     nbytes += text_bytes([referring[name] for name in _TEXTS if name in referring], RECORD_BYTES - nbytes)
     check_size(rows, nbytes)
     return Opened(table, nbytes)
 
 
 def _unpacked(data: pa.Buffer, is_aligned: bool) -> pa.Table:
-    """What reads the columns later takes their alignment for granted; a hostile stream may place them anywhere."""
+    """Decodes the stream with aligned buffers, as readers of columns require; a hostile stream may not align them."""
     with pa.ipc.open_stream(data, options=_IN_PLACE if is_aligned else _ALIGNED) as reader:
         if not is_aligned and any(_is_coded_twice(field.type) for field in reader.schema):
-            # PyArrow would align a dictionary before it has those inside of it, and end the process.
-            raise ValueError("buffers of the Arrow stream lie at odd places, and a dictionary holds another one")
+            # PyArrow would align a dictionary before its nested ones are loaded, and crash.
+            raise ValueError("buffers of the Arrow stream are not aligned, and a dictionary contains another one")
         return reader.read_all()
 
 
 def _is_coded_twice(kind: pa.DataType) -> bool:
-    """Whether values of a dictionary, somewhere in it, have values in dictionaries themselves."""
+    """Whether a dictionary in the type has values that are dictionary-encoded themselves."""
     coded = (each.value_type for each in types_in(kind) if pa.types.is_dictionary(each))
     return any(pa.types.is_dictionary(each) for values in coded for each in types_in(values))
 
 
 def columns(table: pa.Table) -> pa.Table:
-    """What `read` gives, of a table that was opened, or of several in one.
+    """Returns the same as `read`, for an opened table, or for several concatenated ones.
 
-    `kind` is always there: a table has no rows without a column.
+    `kind` is always present, as a table without columns has no rows.
 
     Raises:
-        ValueError, pyarrow.ArrowException: a column has a type that it must not have.
+        ValueError, pyarrow.ArrowException: a column has a wrong type.
     """
     kind = {"kind": pa.nulls(table.num_rows, pa.large_string())}
     types = dict(zip(table.schema.names, table.schema.types, strict=True))
@@ -99,7 +101,7 @@ def columns(table: pa.Table) -> pa.Table:
 
 
 def frame(rows: pa.Table) -> pl.DataFrame:
-    """What `read` gave, with all columns; o, h, l and interval only of bars."""
+    """The result of `read` with all columns; o, h, l and interval for bars only."""
     present = pl.DataFrame(pl.from_arrow(rows))
     is_bar = pl.col("kind") == BAR
     whole = {name: pl.col(name) if name in present.columns else pl.lit(None, dtype) for name, dtype in _ROW.items()}
@@ -107,7 +109,7 @@ def frame(rows: pa.Table) -> pl.DataFrame:
 
 
 def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
-    """Integers count as floats too. Those too large for their column come out wrong: `_flaws` has them."""
+    """A column cast to `kind`; integers are accepted as floats. Too large ones overflow, and are found by `_flaws`."""
     target = _PLAIN[name]
     if kind == target:
         return table.column(name)
@@ -117,7 +119,7 @@ def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
 
 
 def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts written out; a cast does not know dictionaries of views."""
+    """Strings without dictionary encoding; a cast does not support dictionaries of views."""
     if not (pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type)):
         return column.cast(pa.large_string())
     chunks = [chunk.dictionary.cast(pa.large_string()).take(chunk.indices) for chunk in column.chunks]
@@ -133,7 +135,7 @@ def _is_number(kind: pa.DataType, target: pa.DataType) -> bool:
 
 
 def _times(table: pa.Table, types: _Types) -> dict[str, pa.ChunkedArray]:
-    """`src_ts` from an aware timestamp, or `src_text` from ISO text. A naive timestamp is nobody's time."""
+    """`src_ts` from an aware timestamp, or `src_text` from ISO text. A naive timestamp is refused."""
     if "src_ts" not in types:
         return {}
     kind = types["src_ts"]
@@ -155,7 +157,7 @@ def _times(table: pa.Table, types: _Types) -> dict[str, pa.ChunkedArray]:
 
 
 def _flaws(table: pa.Table, types: _Types) -> dict[str, pa.ChunkedArray]:
-    """`flaw`: what is wrong with a row and cannot be seen in its columns any more; null where nothing is."""
+    """`flaw`: an error of a row that its converted columns no longer show; null without one."""
     is_long = types.get("seq") == pa.uint64()
     has_version = "ver" in types and not pa.types.is_null(types["ver"])
     if not (is_long or has_version):

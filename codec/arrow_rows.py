@@ -1,7 +1,7 @@
-"""Some rows of an Arrow stream as a stream of their own.
+"""Extracts rows of an Arrow stream as streams of their own.
 
-Rows are cut out by slicing, which is done to the layout and knows every type; to select values has to know each, and
-does not know those of views, for instance.
+Rows are extracted by slicing, which works on the layout and supports every type; selection kernels support only some,
+and not those of views, for instance.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from native.arrow_layout import schema_of
 
 
 def rows_alone(payload: bytes, rows: Sequence[int], most_bytes: int) -> list[bytes] | None:
-    """For each of `rows` the stream with nothing but that row; None where they would have too many bytes together.
+    """Returns for each of `rows` a stream with only that row; None if these would be too large together.
 
     Raises:
-        ValueError, pyarrow.ArrowException: the bytes are no valid stream, or a row cannot be written by itself.
+        ValueError, pyarrow.ArrowException: the bytes are not a valid stream, or a row cannot be written alone.
     """
-    if len(schema_of(payload)) * len(rows) > most_bytes:  # each of them has it
+    if len(schema_of(payload)) * len(rows) > most_bytes:  # each stream repeats the schema
         return None
     table = opened(payload).table
     streams: list[bytes] = []
@@ -36,10 +36,10 @@ def rows_alone(payload: bytes, rows: Sequence[int], most_bytes: int) -> list[byt
 
 
 def take_rows(payload: bytes, rows: Sequence[int] | npt.NDArray[np.int64]) -> bytes:
-    """The stream with these of its rows, which ascend, as they are.
+    """Returns the stream with only these rows, in ascending order, unchanged.
 
     Raises:
-        ValueError, pyarrow.ArrowException: the bytes are no valid stream.
+        ValueError, pyarrow.ArrowException: the bytes are not a valid stream.
     """
     table = opened(payload).table
     runs = np.split(np.asarray(rows), np.flatnonzero(np.diff(rows) > 1) + 1)
@@ -47,10 +47,10 @@ def take_rows(payload: bytes, rows: Sequence[int] | npt.NDArray[np.int64]) -> by
 
 
 def _row_alone(table: pa.Table) -> bytes:
-    """A table of one row, without what belongs to others: the values of a dictionary, and bytes that views share."""
+    """A one-row table without data of other rows: dictionary values, and bytes shared by views."""
     (batch,) = table.to_batches()
     columns = [_value_alone(column) for column in batch.columns]
-    # A column may call itself free of nulls and hold some, so this is left out.
+    # A column may be declared non-null and still contain nulls, so that declaration is dropped.
     return _written(pa.table(columns, names=batch.schema.names))
 
 

@@ -1,7 +1,8 @@
-"""What an Arrow stream becomes, told from what it says of itself: before it is unpacked, or before it is written out.
+"""The decoded size of an Arrow stream, computed from its metadata before decompression and dictionary decoding.
 
-A stream can say much in few bytes. Buffers are compressed, and say how long they are without; several may be the same
-bytes; dictionaries and views repeat a text as often as they like, and each batch refers to all of a dictionary anew.
+A small stream can decode to a large one. Buffers are compressed, and state their decompressed length; several may share
+the same bytes; dictionaries and views can repeat a string any number of times, and each batch can refer to a whole
+dictionary again.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from native.flatbuffer import Table
 
 _HEADER: Final = 2  # field of a message
 _ROWS, _BUFFERS, _COMPRESSION = 0, 2, 3  # of a batch
-_ID, _DATA, _IS_DELTA = range(3)  # of a batch of a dictionary
-_PREFIX: Final = 8  # bytes before a compressed buffer: its length without compression
+_ID, _DATA, _IS_DELTA = range(3)  # of a dictionary batch
+_PREFIX: Final = 8  # bytes before a compressed buffer: its decompressed length
 _ALIGNMENT: Final = 8
-_NOT_COMPRESSED: Final = -1  # in their place
+_NOT_COMPRESSED: Final = -1  # as that length
 
 _Ints = npt.NDArray[np.int64]
 
-# How batches were compressed before the format could say so: nobody writes it any more, and readers still know it.
+# How batches were compressed before the format specified it: no longer written, but still read.
 _OLD_COMPRESSION: Final = b"ARROW:experimental_compression"
 
 
 class Size(NamedTuple):
-    """Of a stream: how many rows it has, and how many bytes its buffers have once they are unpacked.
+    """The size of a stream: its rows, and the bytes of its decompressed buffers.
 
     Attributes:
-        is_aligned: whether its buffers lie where the format asks them to.
+        is_aligned: whether its buffers are aligned as the format requires.
     """
 
     rows: int
@@ -44,14 +45,14 @@ class Size(NamedTuple):
 
 
 def stated_size(data: pa.Buffer) -> Size:
-    """What the messages of a stream say; nothing is unpacked.
+    """The size stated by the messages of a stream, without decompression.
 
     Raises:
-        ValueError, pyarrow.ArrowException: the bytes are no messages, or say what makes no sense.
+        ValueError, pyarrow.ArrowException: the bytes are not valid messages.
     """
     rows = nbytes = 0
     is_aligned = True
-    dictionaries: dict[int, int] = {}  # by their id, with all that was added to them
+    dictionaries: dict[int, int] = {}  # sizes by id, including deltas
     for message in pa.ipc.MessageReader.open_stream(data):
         if message.type not in ("dictionary", "record batch"):
             continue
@@ -65,7 +66,7 @@ def stated_size(data: pa.Buffer) -> Size:
         if is_batch:
             rows += max(batch.long(_ROWS), 0)
             nbytes += unpacked + sum(dictionaries.values())
-        else:  # what is added to a dictionary makes another one of all of it
+        else:  # a delta creates another copy of the whole dictionary
             which, is_delta = header.long(_ID), header.flag(_IS_DELTA)
             dictionaries[which] = unpacked + (dictionaries.get(which, 0) if is_delta else 0)
             nbytes += dictionaries[which]
@@ -73,10 +74,10 @@ def stated_size(data: pa.Buffer) -> Size:
 
 
 def check_size(rows: int, nbytes: int) -> None:
-    """Refuse what has more rows, or more bytes, than a record may have.
+    """Checks rows and bytes against the limits of a record.
 
     Raises:
-        ValueError: it has.
+        ValueError: a limit is exceeded.
     """
     if rows > RECORD_ROWS:
         raise ValueError(f"the Arrow stream has {rows} rows, more than {RECORD_ROWS}")
@@ -85,17 +86,17 @@ def check_size(rows: int, nbytes: int) -> None:
 
 
 def is_referring(kind: pa.DataType) -> bool:
-    """Whether values may be somewhere else than in their place, as those of views and dictionaries are."""
+    """Whether values may be references, as in views and dictionaries."""
     return not (pa.types.is_primitive(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def view_bytes(columns: Iterable[pa.ChunkedArray]) -> int:
-    """Bytes of all texts and binaries that columns refer to by views, each as often as they do."""
+    """Bytes of all strings and binaries that columns refer to by views, each counted per reference."""
     return sum(_views(chunk) for column in columns for chunk in column.chunks)
 
 
 def text_bytes(columns: Iterable[pa.ChunkedArray], room: int) -> int:
-    """Bytes of the texts that columns hold by valid places in dictionaries, written out; or a bound within `room`."""
+    """Bytes of the dictionary-encoded strings of columns when decoded; or an upper bound within `room`."""
     coded = [chunk for column in columns if _is_coded(column.type) for chunk in column.chunks]
     most = int(sum(len(chunk) * chunk.dictionary.get_total_buffer_size() for chunk in coded))
     return most if most <= room else sum(map(_text_bytes, coded))
@@ -107,7 +108,7 @@ def _text_bytes(coded: pa.DictionaryArray) -> int:
 
 
 def types_in(kind: pa.DataType) -> Iterator[pa.DataType]:
-    """A type, and all that it is made of."""
+    """Yields a type and its nested types."""
     yield kind
     if isinstance(kind, pa.BaseExtensionType):
         yield from types_in(kind.storage_type)
@@ -119,7 +120,7 @@ def types_in(kind: pa.DataType) -> Iterator[pa.DataType]:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether its values are texts, in one of the layouts for them."""
+    """Whether its values are strings, in any layout."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
@@ -137,19 +138,19 @@ def _header(message: pa.Message) -> Table:
 def _metadata(message: pa.Message) -> bytes:
     metadata = message.metadata.to_pybytes()
     if _OLD_COMPRESSION in metadata:
-        raise ValueError("the Arrow stream is compressed in a way that was given up")
+        raise ValueError("the Arrow stream is compressed in an obsolete way")
     return bytes(metadata)
 
 
 def _spans(batch: Table) -> _Ints:
-    """(start in the body, length) of each buffer that has any bytes."""
+    """(start in the body, length) of each non-empty buffer."""
     count, start = batch.vector(_BUFFERS) or (0, 0)
     spans = np.frombuffer(batch.data, "<i8", 2 * count, start).reshape(count, 2)
     return spans[spans[:, 1] > 0]
 
 
 def _unpacked(batch: Table, spans: _Ints, body: pa.Buffer | None) -> int:
-    """Bytes of the buffers of a batch, those that lie in the same place counted each."""
+    """Decompressed bytes of the buffers of a batch; shared buffers count each."""
     if batch.field(_COMPRESSION) is None:
         return sum(spans[:, 1].tolist())
     held = memoryview(body or b"")
@@ -161,7 +162,7 @@ def _are_aligned(spans: _Ints, body: pa.Buffer | None) -> bool:
 
 
 def _stated(body: memoryview, start: int, length: int) -> int:
-    """The length of a compressed buffer without compression."""
+    """The decompressed length of a compressed buffer."""
     if not 0 <= start <= len(body) - _PREFIX:
         raise ValueError("a buffer of the Arrow stream lies outside of it")
     (stated,) = struct.unpack_from("<q", body, start)
@@ -173,7 +174,7 @@ def _stated(body: memoryview, start: int, length: int) -> int:
 
 
 def _views(array: pa.Array) -> int:
-    """Bytes that the views in an array refer to, and in all arrays that it is made of."""
+    """Bytes that the views in an array and its children refer to."""
     kind = array.type
     if not (pa.types.is_string_view(kind) or pa.types.is_binary_view(kind)):
         return sum(map(_views, _children(array)))

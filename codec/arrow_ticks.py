@@ -1,6 +1,6 @@
-"""The fast path of Arrow records: ticks that keep the contract, found in whole columns of many records at once.
+"""The fast path of Arrow records: ticks that satisfy the contract, found in whole columns of many records at once.
 
-What is not as plain as that is not judged here, but left to `contracts.event_rules`.
+All other rows are left to the rules of `contracts.event_rules`.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _DEFAULTS: Final = {name: pl.Series(name, [value], EVENTS[name]) for name, value
 
 
 def fitting(records: Records, chosen: Sequence[int], room: Room) -> int:
-    """How many of the first records become no more than there is room for, which they take; `chosen` are Arrow's."""
+    """How many records from the first on fit the budget `room`, which they consume; `chosen` are the Arrow records."""
     rows_of_plain = {
         index: rows
         for layout, indices in _alike(records, chosen)
         for index, rows in zip(indices, row_counts(records.values, np.array(indices), layout).tolist(), strict=True)
     }
     for index in chosen:
-        rows, nbytes = rows_of_plain.get(index, OTHER), 0  # a plain one becomes little more than it is
+        rows, nbytes = rows_of_plain.get(index, OTHER), 0  # a plain one hardly grows
         if rows < 0:
             rows, nbytes, _ = _stated(records.values.view(index))
         if not room.take(rows, nbytes):
@@ -59,7 +59,7 @@ def fitting(records: Records, chosen: Sequence[int], room: Room) -> int:
 
 
 def _alike(records: Records, chosen: Iterable[int]) -> Iterable[tuple[Layout, list[int]]]:
-    """Those of the chosen records that may be laid out like others before, with these."""
+    """Yields known layouts, each with the chosen records that may have it."""
     alike: dict[int, tuple[Layout, list[int]]] = {}
     for index in chosen:
         layout = layout_of(records.values.view(index))
@@ -69,7 +69,7 @@ def _alike(records: Records, chosen: Iterable[int]) -> Iterable[tuple[Layout, li
 
 
 def _stated(payload: memoryview) -> Size:
-    """What a record becomes: nothing, if it will be refused."""
+    """The decoded size of a record; zero if it will be refused."""
     try:
         size = stated_size(pa.py_buffer(payload))
         check_size(size.rows, size.nbytes)
@@ -84,10 +84,10 @@ class ArrowReader:
 
     Attributes:
         records: the fetch.
-        max_future_ns: how far a tick's time may lie ahead of its record's timestamp.
-        ticks: EVENTS frames of plain ticks, each in the order of the log.
-        others: PARSED frames of all other rows, each in the order of the log.
-        broken: why a record has no rows, by its index.
+        max_future_ns: how far a tick's time may be ahead of its record's timestamp.
+        ticks: EVENTS frames of plain ticks, each in log order.
+        others: PARSED frames of all other rows, each in log order.
+        broken: the error of each unreadable record, by its index.
     """
 
     records: Records
@@ -97,7 +97,7 @@ class ArrowReader:
     broken: dict[int, Exception] = field(default_factory=dict)
 
     def scan(self, chosen: Sequence[int]) -> list[int]:
-        """Takes in the records that can be told to be plain ticks from their bytes; all others of those chosen."""
+        """Reads the records that are recognized as plain ticks by their bytes; returns the other chosen ones."""
         taken: set[int] = set()
         for layout, indices in _alike(self.records, chosen):
             taken |= self._scan(layout, np.array(indices))
@@ -113,7 +113,7 @@ class ArrowReader:
         return set(chosen[counts > 0].tolist())
 
     def read(self, chosen: Sequence[int]) -> None:
-        """Takes in these records, in the order of the log; as many at once as may be at hand together."""
+        """Reads these records in log order, as many at once as the budget allows."""
         tables: dict[int, pa.Table] = {}
         nbytes = 0
         for index in chosen:
@@ -129,10 +129,10 @@ class ArrowReader:
         self._read(tables)
 
     def _break(self, index: int, error: Exception) -> None:
-        self.broken[index] = error.with_traceback(None)  # which would keep the table
+        self.broken[index] = error.with_traceback(None)  # a traceback would keep the table alive
 
     def _read(self, tables: _Tables) -> None:
-        """Those of one schema together, and alone where one of them is broken."""
+        """Reads the tables of one schema together, or one by one if any is broken."""
         for schema, alike in self._by_schema(tables):
             try:
                 rows = columns(pa.concat_tables(alike.values()))
@@ -171,7 +171,7 @@ class ArrowReader:
 
 
 def _scanned(found: Ticks, records: Records, layout: Layout) -> pl.DataFrame:
-    """Ticks as EVENTS. Their texts stay where they are in the records."""
+    """Ticks as EVENTS. Their strings are not copied out of the records."""
     data = pa.py_buffer(records.values.data)
     columns: dict[str, Any] = {name: getattr(found, name) for name in ("record", "row", "src_ts")}
     columns["offset"] = records.offsets[found.record]
@@ -187,7 +187,7 @@ def _texts(views: _Ints, data: pa.Buffer) -> pa.Array:
 
 
 def _events(columns: Mapping[str, Any]) -> pl.DataFrame:
-    """EVENTS of these columns and of what is the same for all ticks."""
+    """EVENTS of these columns and the constant columns of ticks."""
     count = len(columns["src_ts"])
     same = {name: value.new_from_index(0, count) for name, value in _DEFAULTS.items() if name not in columns}
     return pl.DataFrame([same[name] if name in same else pl.Series(name, columns[name]) for name in EVENTS])
@@ -198,7 +198,7 @@ def _ticks(rows: pa.Table, place: Mapping[str, _Ints], max_future_ns: int) -> tu
     if not set(_REQUIRED).issubset(rows.column_names):
         return NO_EVENTS, np.zeros(rows.num_rows, np.bool_)
     judged = rows.select([name for name in _JUDGED if name in rows.column_names])
-    judged = judged.combine_chunks()  # what looks at chunks one by one takes longer than the copy
+    judged = judged.combine_chunks()  # processing chunks one by one takes longer than the copy
     values = {name: judged.column(name).chunk(0) for name in judged.column_names}
     times, is_time = _times(values)
     is_tick = is_time & in_time(times, place["record_ts"], max_future_ns) & _keeps_the_contract(values)
@@ -208,7 +208,7 @@ def _ticks(rows: pa.Table, place: Mapping[str, _Ints], max_future_ns: int) -> tu
 
 
 def _times(values: Mapping[str, pa.Array]) -> tuple[_Ints, _Bools]:
-    """Nanoseconds of each row, and whether it has any."""
+    """Nanoseconds of each row, and whether it has a time."""
     if "src_ts" in values:
         times = values["src_ts"]
         return times.fill_null(0).to_numpy(), ~_is_null(times)
@@ -248,14 +248,14 @@ def _is_text(texts: pa.LargeStringArray) -> _Bools:
 
 
 def _laid_out(texts: pa.LargeStringArray) -> tuple[_Ints, npt.NDArray[np.uint8]]:
-    """Where each text begins and the last ends, in the bytes of them all."""
+    """The offsets of the strings, with the end of the last, and their bytes."""
     _, starts, data = texts.buffers()
     offsets = np.frombuffer(starts, np.int64, len(texts) + 1, 8 * texts.offset)
     return offsets - offsets[0], np.frombuffer(data or b"", np.uint8)[offsets[0] : offsets[-1]]
 
 
 def _is_between(numbers: pa.DoubleArray, least: float, most: float) -> _Bools:
-    values = numbers.to_numpy(zero_copy_only=False)  # NaN for null: between nothing
+    values = numbers.to_numpy(zero_copy_only=False)  # NaN for null: outside of every range
     is_between: _Bools = (values >= least) & (values <= most)
     return is_between
 

@@ -1,4 +1,4 @@
-"""Bars as records of the bars topic, read back."""
+"""Decodes records of the bars topic."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class BarDecoder:
     window_ns: int
 
     def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
-        """The bars of at least one fetch, caused by their own records; what is no bar of this window is rejected."""
+        """The bars of at least one fetch, each caused by its own record; rejects all but bars of this window."""
         parts = list(fetches)
         bars, rejects = self._read(reduce(add, [part.records for part in parts]))
         return MicroBatch(
@@ -67,7 +67,7 @@ class BarDecoder:
             return NO_BARS, pl.DataFrame(broken, schema=REFUSED, orient="row")
         frame = _frame(list(bars.values()), records.offsets[list(bars)])
         fits = frame.select(self._fits()).to_series()
-        misfit = f"no bar of a window of {format_duration(self.window_ns)}"
+        misfit = f"not a bar of a window of {format_duration(self.window_ns)}"
         broken += [
             refused_record(records, index, CONTRACT, misfit) for index, fit in zip(bars, fits, strict=True) if not fit
         ]
@@ -93,5 +93,5 @@ def _frame(bars: list[Bar], offsets: npt.NDArray[np.int64]) -> pl.DataFrame:
 
 
 def without_bars(batch: MicroBatch) -> MicroBatch:
-    """The batch without its bars: who wrote the topic has written them to the database."""
+    """The batch without its bars, which the writer of the topic has written to the database."""
     return replace(batch, bars=NO_BARS)

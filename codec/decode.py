@@ -1,8 +1,8 @@
-"""Kafka records to a frame of events and a frame of rejects.
+"""Decodes Kafka records to a frame of events and a frame of rejects.
 
-The content type says how to read a record: JSON (also where there is none), msgpack, or an Arrow IPC stream that
-carries many events. A value that starts with `{` is JSON whatever its header says, as it can be neither of the others;
-so the common case never looks at headers. The most common case of all, a plain tick, has a path of its own.
+The content type determines the format of a record: JSON (also the default), msgpack, or an Arrow IPC stream of many
+events. A value that starts with `{` is JSON regardless of its header, as it cannot be one of the others; so the common
+case never reads headers. The most common case of all, a plain tick, has a fast path.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ class Decoder:
 
     Attributes:
         window_ns: length of a window; events of kind bar must divide it.
-        max_future_ns: how far an event's time may lie ahead of its record's timestamp.
+        max_future_ns: how far an event's time may be ahead of its record's timestamp.
     """
 
     window_ns: int
     max_future_ns: int
 
     def decode(self, fetch: Fetch) -> MicroBatch:
-        """The events of a fetch, and its rejects with their reasons. Nothing that a topic can hold makes it raise."""
+        """The events of a fetch, and its rejects with their reasons. It never raises, whatever the topic contains."""
         return self.decode_all([fetch])
 
     def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
-        """One micro-batch out of at least one fetch; each is read before the next is asked for."""
+        """One micro-batch from at least one fetch; each is decoded before the next is requested."""
         payloads: list[BinaryColumn] = []
         traces: list[BinaryColumn] = []
         ticks = TickReader(self.max_future_ns)
@@ -84,7 +84,7 @@ class Decoder:
         )
 
     def _read(self, records: Records, chosen: Sequence[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """(EVENTS, REFUSED) of the chosen records, by the rules of the contract, in the order of the log."""
+        """(EVENTS, REFUSED) of the chosen records, by the rules of the contract, in log order."""
         types = {index: _media_type(records.content_type(index)) for index in chosen}
         many = [index for index, content_type in types.items() if content_type == ARROW]
         single, broken = _decoded(records, {index: types[index] for index in types.keys() - many})
@@ -101,7 +101,7 @@ class Decoder:
         return _in_order([events, *ticks]), refused
 
     def _judged(self, records: Records, parsed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """(EVENTS, REFUSED) of a PARSED frame: what keeps the contract, and what does not."""
+        """(EVENTS, REFUSED) of a PARSED frame: the rows that satisfy the contract, and those that do not."""
         parsed = with_interval_lengths(with_times(parsed))
         is_accepted = parsed.select(accepted(self.window_ns, self.max_future_ns)).to_series()
         events = with_event_ids(parsed.filter(is_accepted)).select(EVENTS.names())
@@ -113,14 +113,14 @@ class Decoder:
 
 
 def fitting(records: Records, room: Room) -> int:
-    """How many of the first records there is room for, which they take; those of one event become no larger."""
+    """How many records from the first on fit the budget `room`, which they consume; one-event records do not grow."""
     told = np.flatnonzero(records.content_types.lengths != NONE).tolist()
     many = [index for index in told if _media_type(records.content_type(index)) == ARROW]
     return int(_arrow_ticks().fitting(records, many, room)) if many else len(records)
 
 
 def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Frames that are each in the order of the log, as one."""
+    """Merges frames that are each in log order."""
     filled = [frame for frame in frames if frame.height]
     if len(filled) < 2:
         return filled[0] if filled else frames[0]
@@ -130,7 +130,7 @@ def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _decoded(records: Records, types: Mapping[int, str]) -> tuple[dict[int, Event], dict[int, Exception]]:
-    """The records of one event each, and what is wrong with all others, given their types."""
+    """The records of one event each, and the errors of all others, given their content types."""
     events: dict[int, Event] = {}
     broken: dict[int, Exception] = {}
     for index in sorted(types):
@@ -139,19 +139,19 @@ def _decoded(records: Records, types: Mapping[int, str]) -> tuple[dict[int, Even
                 raise ValueError(TOMBSTONE)
             events[index] = _decoder(types[index])(records.values.view(index))
         except Exception as error:
-            broken[index] = error.with_traceback(None)  # which would keep the record
+            broken[index] = error.with_traceback(None)  # a traceback would keep the record alive
     return events, broken
 
 
 def _undecodable(records: Records, broken: Mapping[int, Exception]) -> pl.DataFrame:
-    """REFUSED, of whole records."""
+    """REFUSED rows for whole records."""
     refused = [refused_record(records, at, UNDECODABLE, _one_line(error)) for at, error in broken.items()]
     return pl.DataFrame(refused, schema=REFUSED, orient="row")
 
 
 @lru_cache(maxsize=100)
 def _media_type(content_type: str) -> str:
-    """Without its parameters, as `_DECODERS` has it; one that is not there stays as it is."""
+    """The content type without parameters, as in `_DECODERS`; an unknown one is returned unchanged."""
     media_type = content_type.partition(";")[0].strip().lower()
     return media_type if media_type in _TYPES else content_type
 
@@ -164,7 +164,7 @@ def _decoder(content_type: str) -> Callable[[Buffer], Event]:
 
 
 def _by_kind(event: Callable[[Buffer], Event], bar: Callable[[Buffer], Event]) -> Callable[[Buffer], Event]:
-    """Reads a second time what turns out to be a bar: others may hold anything in the fields that only bars have."""
+    """Decodes bars a second time: other kinds may have anything in the fields of bars."""
 
     def decode(payload: Buffer) -> Event:
         decoded = event(payload)
@@ -187,7 +187,7 @@ def _arrow_ticks() -> ModuleType:
 
 
 def _one_line(error: Exception) -> str:
-    """Fit for a header: of what the sender has written, some may be no text."""
+    """The error as valid text for a header, as it may quote invalid text of the sender."""
     line = " ".join(str(error).split())[:500] or type(error).__name__
     return line.encode("utf-8", "replace").decode()
 

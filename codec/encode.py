@@ -1,4 +1,4 @@
-"""Events to the values of Kafka records: Event v1 as JSON, as MessagePack, or many rows as an Arrow IPC stream."""
+"""Encodes events as values of Kafka records: Event v1 as JSON, as MessagePack, or many rows as an Arrow IPC stream."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _Row: Final = msgspec.defstruct(
 
 
 def encode(events: pl.DataFrame, encoding: Encoding, rows_per_record: int = 1000) -> list[bytes]:
-    """Values of the records that hold `events`, whose columns are some of WIRE, times in nanoseconds, in any order.
+    """Returns the values of records with `events`, whose columns are some of WIRE in any order, times in nanoseconds.
 
-    JSON and MessagePack give one record per row, Arrow one for every `rows_per_record` rows. What is null is left out,
-    in JSON also what is not finite: it has no number for it.
+    JSON and MessagePack give one record per row, Arrow one for every `rows_per_record` rows. Nulls are left out, in
+    JSON also non-finite numbers, which it cannot represent.
 
     Raises:
-        ValueError: there is no such encoding.
+        ValueError: the encoding is unknown.
     """
     if encoding not in get_args(Encoding):
         raise ValueError(f"{encoding!r} is not an encoding: choose from {', '.join(get_args(Encoding))}")
@@ -43,7 +43,7 @@ def encode(events: pl.DataFrame, encoding: Encoding, rows_per_record: int = 1000
 
 
 def encode_json(events: pl.DataFrame) -> pl.Series:
-    """Encode each row as a JSON text, floats in the shortest form that reads back to the same bits."""
+    """Encode each row as a JSON text, floats in the shortest form that parses to the same bits."""
     wire = _with_time_texts(_present(events)).select(pl.lit(VERSION).alias("ver"), pl.all())
     texts = wire.select(json=pl.struct(pl.all()).struct.json_encode()).to_series()
     if texts.str.contains(":null", literal=True).any():
@@ -63,7 +63,7 @@ def _arrow(events: pl.DataFrame) -> bytes:
 
     times = [pl.col(name).cast(pl.Datetime("ns", "UTC")) for name in TIMES if name in events.columns]
     table = events.with_columns(times).to_arrow(compat_level=pl.CompatLevel.oldest())
-    # All readers of Arrow know plain strings, not all of them those of Polars, with offsets of 64 bits.
+    # All readers of Arrow support plain strings, but not all support those of Polars, with offsets of 64 bits.
     fields = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in table.schema]
     schema = pa.schema(fields)
     stream = io.BytesIO()
@@ -73,7 +73,7 @@ def _arrow(events: pl.DataFrame) -> bytes:
 
 
 def _present(events: pl.DataFrame) -> pl.DataFrame:
-    """Those columns of WIRE that hold anything, in its order."""
+    """The columns of WIRE that are not all null, in its order."""
     return events[[name for name in WIRE if name in events.columns and events[name].null_count() < events.height]]
 
 

@@ -1,4 +1,4 @@
-"""What decoding adds to the rows of events before the contract judges them."""
+"""Columns that decoding adds to the rows of events before they are validated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Ints = npt.NDArray[np.int64]
 
 
 def places(records: Records, indices: Sequence[int], counts: Sequence[int]) -> dict[str, _Ints]:
-    """The PLACE columns of the records that have these indices in the fetch and so many rows each."""
+    """The PLACE columns of the records with these indices in the fetch and these counts of rows."""
     chosen, ends = np.asarray(indices), np.cumsum(counts)
     columns = (chosen, records.offsets[chosen], ends - counts, records.times()[chosen])
     repeated = {name: np.repeat(column, counts) for name, column in zip(PLACE, columns, strict=True)}
@@ -33,7 +33,7 @@ def with_times(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_interval_lengths(rows: pl.DataFrame) -> pl.DataFrame:
-    """Adds `interval_ns`: the length that each bar states, null where it states none. Ticks may carry any interval."""
+    """Adds `interval_ns`: the length that each bar states, null without one. Ticks may have any interval."""
     is_bar = rows["kind"].eq_missing(pl.Series(["bar"]))
     if not is_bar.any():
         return rows.with_columns(interval_ns=pl.lit(None, pl.Int64))
@@ -46,7 +46,7 @@ def with_interval_lengths(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _length(interval: str | None) -> int | None:
-    """Nanoseconds; None for what is no duration, and for one beyond int64, which is longer than any window."""
+    """Nanoseconds; None if it is not a duration, or beyond int64, which is longer than any window."""
     try:
         length = parse_duration(interval or "")
     except ValueError:

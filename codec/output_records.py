@@ -1,4 +1,4 @@
-"""Rows that leave as records: their JSON, and the headers that say where they came from."""
+"""Encodes output rows as records: their JSON, and headers with their origin."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ SOURCE_TOPIC_ID: Final = "source_topic_id"
 SOURCE_PARTITION: Final = "source_partition"
 SOURCE_OFFSET: Final = "source_offset"
 SOURCE_ROW: Final = "source_row"
-SOURCE_ROWS: Final = "source_rows"  # of a record that leaves for several of its rows: codec.refused.row_set
+SOURCE_ROWS: Final = "source_rows"  # of a record written for several of its rows: codec.refused.row_set
 DLQ_REASON: Final = "dlq_reason"
 DLQ_ERROR: Final = "dlq_error"
 FAILED_AT: Final = "failed_at"
-STUB: Final = "stub"  # of a record of which only the beginning leaves: codec.stubs.Stub
+STUB: Final = "stub"  # of a truncated record: codec.stubs.Stub
 STORE: Final = "store"  # as a reason: the database refused a row
 
 Cause = tuple[int, int]
 
-_NUMBER: Final = re.compile(rb"0|[1-9][0-9]{0,17}")  # as this program writes it, and no more than 64 bits hold
+_NUMBER: Final = re.compile(rb"0|[1-9][0-9]{0,17}")  # in the form that this program writes, within 64 bits
 
 _encode: Final = msgspec.json.Encoder().encode
-_time: Final = lru_cache(maxsize=16)(format_timestamp)  # rows of a close have one
+_time: Final = lru_cache(maxsize=16)(format_timestamp)  # rows of a close share one time
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who writes: a flow, on behalf of the partitions of a topic.
+    """The identity of a writer: a flow, on behalf of the partitions of a topic.
 
     Attributes:
-        owner: the flow; only one worker at a time may write for a partition of its.
-        flow_id: the flow and its windows' length; what it wrote with another length is somebody else's.
-        progress_id: as which it writes. Of a run of a part of the log it is another than `flow_id`, so that the whole
-            run does not take that part's end for its own; what either has written is left out.
-        topic: the one that is read.
-        topic_id: tells it from another of its name, in another cluster say, from which records were mirrored.
+        owner: the flow; only one worker at a time may write for each of its partitions.
+        flow_id: the flow and the length of its windows; records with another length belong to another identity.
+        progress_id: the name in records. For a run over a part of the log it differs from `flow_id`, so that the whole
+            run does not mistake the end of that part for its own; records under either name are skipped.
+        topic: the source topic.
+        topic_id: distinguishes it from another topic of its name, such as the original of mirrored records.
         sender: the process, as what it sends names it.
     """
 
@@ -63,25 +63,25 @@ class Identity:
 
     @property
     def claims_group(self) -> str:
-        """The consumer group whose offsets say who writes what."""
+        """The consumer group whose offsets hold the claims of writers."""
         return f"mdp-writers-{self.owner}"
 
     @property
     def writers_prefix(self) -> str:
-        """What the transactional ids of writers begin with."""
+        """The prefix of the transactional ids of writers."""
         return f"{self.owner}-{self.topic}-"
 
     def claimant_id(self, partition: int) -> str:
-        """The transactional id of whoever takes the partition over."""
+        """The transactional id for taking over the partition."""
         return f"{self.writers_prefix}{partition}"
 
     def headers(self, partition: int, cause: Cause) -> Headers:
-        """Where a record comes from."""
+        """The headers with the origin of a record."""
         common = _common_origin(self.progress_id, self.topic, self.topic_id, partition)
         return [*common, (SOURCE_OFFSET, b"%d" % cause[0]), (SOURCE_ROW, b"%d" % cause[1])]
 
     def cause_of(self, partition: int, headers: RecordHeaders) -> Cause | None:
-        """The cause of a record of this flow; None for another's, and for rows that the database refused."""
+        """The cause of a record of this flow; None for records of others, and for rows refused by the database."""
         source, found = source_of(headers), dict(headers or ())
         if source is None or source[:2] != (self.topic, partition) or found.get(DLQ_REASON) == STORE.encode():
             return None
@@ -100,9 +100,9 @@ def _common_origin(flow: str, topic: str, topic_id: str, partition: int) -> Head
 
 
 def source_of(headers: RecordHeaders) -> tuple[str, int, int, int] | None:
-    """The topic, partition, offset and row that a record says it comes from; None where it does not say so properly.
+    """The topic, partition, offset and row in a record's headers; None if they are missing or malformed.
 
-    Headers are whatever the sender wrote.
+    Headers are untrusted.
     """
     found = dict(headers or ())
     topic, *numbers = (found.get(name) for name in (SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_ROW))
@@ -114,7 +114,7 @@ def source_of(headers: RecordHeaders) -> tuple[str, int, int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class OutRecord:
-    """A record to be produced, and the row of the log that caused it; the writer adds the headers of its origin."""
+    """A record to produce, and the row of the log that caused it; the writer adds the headers of its origin."""
 
     cause: Cause
     key: bytes | None
@@ -122,7 +122,7 @@ class OutRecord:
     headers: Headers
 
     def header(self, name: str) -> str:
-        """One of the headers, as text."""
+        """A header, as text."""
         return header_texts(self.headers)[name]
 
 

@@ -1,8 +1,8 @@
-"""Rows of the log that leave as they came: to the DLQ, or to the late topic.
+"""Refused rows with their original bytes: for the DLQ, or for the late topic.
 
-A row of an Arrow record leaves alone, so that sending it again brings none of its neighbours. Where there are too many
-such rows in a record, or they would take too much alone, or one of them cannot be had alone, the record leaves once,
-as it came, and names them: whatever a record holds, its refusal can be said, and takes little more than itself.
+A row of an Arrow record is written alone, so that a redrive does not send its neighbours again. If a record has too
+many such rows, or they would be too large, or one cannot be extracted, the whole record is written once and names its
+refused rows: so any record can be refused, at a size little above its own.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _MOST_BYTES: Final = RECORD_ROWS // 8 + 1  # of a bit for each row
 
 
 class _Leaving(NamedTuple):
-    """What leaves of a record.
+    """The output for a record.
 
     Attributes:
-        first: the place of its first row, among all that are refused.
-        height: how many rows it is about.
+        first: the index of its first row among all refused rows.
+        height: its number of refused rows.
         bodies: one for each row, or one for all of them.
-        rows: which ones they are, where there is one value that does not say.
+        rows: the refused rows, if one body stands for several.
     """
 
     first: int
@@ -84,7 +84,7 @@ def refused_rows(rows: pl.DataFrame, sources: Sources, why: pl.DataFrame, times:
 
 
 def refused_record(records: Records, at: int, reason: str, error: str) -> tuple[object, ...]:
-    """A row of a REFUSED frame about a whole record."""
+    """A row of a REFUSED frame for a whole record."""
     body = Body.of(records.keys[at], records.values[at])
     return (
         *(int(records.offsets[at]), 0, reason, error, records.content_type(at)),
@@ -94,19 +94,19 @@ def refused_record(records: Records, at: int, reason: str, error: str) -> tuple[
 
 
 def row_set(rows: _Ints) -> bytes:
-    """A bit for each row of a record up to the last of these, set for these; the first row has the highest bit."""
+    """A bitmap of a record's rows up to the last of `rows`, most significant bit first, set for `rows`."""
     bits = np.zeros(int(rows[-1]) + 1, np.bool_)
     bits[rows] = True
     return np.packbits(bits).tobytes()
 
 
 def rows_in(bits: bytes) -> _Ints:
-    """The rows that `row_set` was given; of bits that another has made, those that a record can have."""
+    """The inverse of `row_set`; of an untrusted bitmap, only rows that a record can have."""
     return np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8, min(len(bits), _MOST_BYTES))))
 
 
 def count_rows(refused: pl.DataFrame) -> int:
-    """How many rows of the log a REFUSED frame is about."""
+    """The number of log rows in a REFUSED frame."""
     if not refused.height:  # as in nearly every batch
         return 0
     sets = refused["rows"].drop_nulls()
@@ -128,7 +128,7 @@ def _leaving(rows: pl.DataFrame, payloads: _Payloads, keys: _Payloads | None) ->
 
 
 def _alone(payload: bytes, key: bytes | None, rows: _Ints) -> Sequence[bytes] | None:
-    """For each row the stream with nothing but that row; None where that cannot be had, or would be too much."""
+    """A stream with only that row for each of `rows`; None if that is impossible, or too large."""
     from codec import arrow_rows  # noqa: PLC0415 - PyArrow costs a fifth of a start, and most topics hold no Arrow
 
     if len(rows) > ALONE_ROWS:
@@ -137,15 +137,15 @@ def _alone(payload: bytes, key: bytes | None, rows: _Ints) -> Sequence[bytes] | 
     room = ALONE_TIMES * (len(payload) + key_bytes) - len(rows) * key_bytes
     try:
         alone = arrow_rows.rows_alone(payload, rows.tolist(), room)
-    except Exception:  # of whatever types its sender has chosen
+    except Exception:  # the sender may have used any types
         return None
     if alone and max(map(len, alone)) + key_bytes > WHOLE_BYTES:
-        return None  # a stub can only stand for what the log holds, which is the record
+        return None  # a stub can only refer to what the log holds, the whole record
     return alone
 
 
 def _errors_of(errors: pl.Series, leaving: Sequence[_Leaving]) -> pl.Series:
-    """What is wrong with each row, or with the first of those for which a record leaves."""
+    """The error of each row, or of the first of those that share a record."""
     heights = pl.Series([one.height if one.rows else 1 for one in leaving for _ in one.bodies])
     if (heights == 1).all():
         return errors
@@ -154,7 +154,7 @@ def _errors_of(errors: pl.Series, leaving: Sequence[_Leaving]) -> pl.Series:
 
 
 def _sniffed_type(payload: bytes | None) -> str:
-    """Of a value that could be decoded: a map in msgpack starts with a byte that no JSON text has."""
+    """The content type of a decodable value: a map in msgpack starts with a byte that is invalid in JSON."""
     if is_arrow(payload):
         return ARROW
     return MSGPACK if payload is not None and payload[:1] >= b"\x80" else JSON

@@ -1,6 +1,6 @@
-"""What stands for a refused record that is too large to leave as it came: its beginning, and what it was.
+"""Stubs of refused records that are too large to be written as a whole: their beginning, and a description.
 
-The log holds the record itself as long as its retention lasts, at the place that the stub says it comes from.
+The original record is in the log, at the origin in the stub's headers, for as long as its retention lasts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contracts.budgets import STUB_BYTES, WHOLE_BYTES
 
 
 class Stub(msgspec.Struct, frozen=True):
-    """Of a record that stays in the log: how large its value and its key are, and the digest of its value, in hex."""
+    """A record that stays in the log: the sizes of its value and key, and the hex digest of its value."""
 
     value_bytes: int
     key_bytes: int
@@ -26,12 +26,12 @@ class Stub(msgspec.Struct, frozen=True):
         return cls(len(value or b""), len(key or b""), _digest(value))
 
     def is_of(self, value: bytes | None) -> bool:
-        """Whether this is the value that it stands for."""
+        """Whether this is the original value."""
         return _digest(value) == self.sha256
 
 
 class Body(NamedTuple):
-    """Key and value of a refused record as they leave; with a `Stub`, as JSON, where they are cut."""
+    """Key and value of a refused record for output; with a `Stub`, as JSON, if they are truncated."""
 
     key: bytes | None
     value: bytes | None
@@ -39,7 +39,7 @@ class Body(NamedTuple):
 
     @classmethod
     def of(cls, key: bytes | None, value: bytes | None) -> Body:
-        """Cut if they are larger than WHOLE_BYTES together."""
+        """Truncates them if they are larger than WHOLE_BYTES together."""
         if len(key or b"") + len(value or b"") <= WHOLE_BYTES:
             return cls(key, value)
         return cls(key and key[:STUB_BYTES], value and value[:STUB_BYTES], msgspec.json.encode(Stub.of(key, value)))
@@ -49,7 +49,7 @@ _decoder: Final = msgspec.json.Decoder(Stub)
 
 
 def read_stub(header: bytes | None) -> Stub | None:
-    """None where there is none, or something else, as others may write headers too."""
+    """Parses the header; None if it is missing or invalid, as other programs may write headers, too."""
     try:
         return None if header is None else _decoder.decode(header)
     except ValueError:

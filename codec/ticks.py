@@ -1,6 +1,6 @@
-"""The fast path: JSON ticks that plainly keep the contract, many at once.
+"""The fast path: JSON ticks that clearly satisfy the contract, many at once.
 
-What is not as plain as that is not judged here, but left to `contracts.event_rules`.
+All other records are left to the rules of `contracts.event_rules`.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class TickReader:
     """Collects the ticks of one micro-batch.
 
     Args:
-        max_future_ns: how far a tick's time may lie ahead of its record's timestamp.
+        max_future_ns: how far a tick's time may be ahead of its record's timestamp.
     """
 
     def __init__(self, max_future_ns: int) -> None:
         self._max_future_ns = max_future_ns
         self._found: list[_Scanned] = []
-        self._records: list[Records] = []  # which hold the texts
+        self._records: list[Records] = []  # keep the strings alive
 
     def read(self, records: Records, start: int) -> list[int]:
-        """Takes in what it can, `start` being the first one's place in the batch; the indices of all others."""
+        """Reads the plain ticks; returns the indices of all other records. `start` is the first one's batch index."""
         found = scan(records, self._max_future_ns)
         _read_long(found, "c", -MAX_PRICE, MAX_PRICE)
         _read_long(found, "v", 0.0, MAX_VOLUME)
@@ -57,7 +57,7 @@ class TickReader:
         return others
 
     def frame(self) -> pl.DataFrame:
-        """All ticks so far, as EVENTS in the order of the log."""
+        """All ticks so far, as EVENTS in log order."""
         count = sum(map(len, self._found))
         if not count:
             return NO_EVENTS
@@ -75,7 +75,7 @@ class TickReader:
 
 
 def _read_long(found: _Scanned, name: str, least: float, most: float) -> None:
-    """Reads the numbers that have too many digits for the scan, and judges them."""
+    """Parses the numbers that have too many digits for the scan, and validates them."""
     if not found[f"{name}_is_long"].any():
         return
     rows = np.flatnonzero(found["is_tick"] & found[f"{name}_is_long"])
@@ -85,7 +85,7 @@ def _read_long(found: _Scanned, name: str, least: float, most: float) -> None:
 
 
 def _texts(name: str, addresses: _Ints, lengths: _Ints) -> pl.Series:
-    """Null where a text has no length."""
+    """The strings; null where the length is 0."""
     ends = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=ends[1:])
     text = np.empty(ends[-1], np.uint8)

@@ -11,7 +11,7 @@ from native.json_scan import parse_times
 def parse_timestamps(texts: pl.Series) -> pl.Series:
     """Nanoseconds since the epoch of each text.
 
-    Null where it is null, naive, malformed, or not within int64, whose last second at either end counts as outside.
+    Null if the text is null, naive, malformed, or outside of int64; its first and last second count as outside.
     """
     times, is_time = parse_times(BinaryColumn.of(texts.cast(pl.Binary).to_list()))
     return pl.Series(texts.name, times, pl.Int64).set(pl.Series(~is_time), None)

@@ -1,4 +1,4 @@
-"""What flows between the steps: one micro-batch of one Kafka partition, enriched on its way."""
+"""The data between steps: a micro-batch of one Kafka partition, enriched by each step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contracts import frames
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """The broker confirmed, without a break from `since` to `until`, that every record of the partition had been read.
+    """The broker confirmed, continuously from `since` to `until`, that all records of the partition had been read.
 
     Both are nanoseconds of the worker's monotonic clock.
     """
@@ -24,7 +24,7 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """When the first and the last record of a batch were appended, by their Kafka timestamps in milliseconds."""
+    """The Kafka timestamps in milliseconds of the first and the last record of a batch."""
 
     offsets: tuple[int, int]
     times_ms: tuple[int, int]
@@ -32,7 +32,7 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """How many rows of a partition became what, since the start of its state."""
+    """Counts of a partition's rows by outcome, since the start of its state."""
 
     accepted: int = 0
     amending: int = 0
@@ -43,11 +43,11 @@ class Outcomes:
 
     @property
     def events(self) -> int:
-        """All rows but heartbeats, which the pipeline wrote itself."""
+        """All rows except heartbeats, which the pipeline itself writes."""
         return self.accepted + self.amending + self.duplicate + self.late + self.rejected
 
     def __add__(self, more: Outcomes) -> Outcomes:
-        return Outcomes(  # spelled out: for each batch, and generic code takes ten times as long
+        return Outcomes(  # spelled out, as it runs for each batch, and generic code takes ten times as long
             accepted=self.accepted + more.accepted,
             amending=self.amending + more.amending,
             duplicate=self.duplicate + more.duplicate,
@@ -57,7 +57,7 @@ class Outcomes:
         )
 
 
-# Frames are never changed, so all batches share those without rows: making one takes as long as a hundred events.
+# Frames are immutable, so all batches share empty ones: creating one takes as long as a hundred events.
 NO_EVENTS: Final = frames.EVENTS.to_frame()
 NO_REFUSED: Final = frames.REFUSED.to_frame()
 NO_HEARTBEATS: Final = frames.HEARTBEATS.to_frame()
@@ -67,24 +67,26 @@ NO_SIGNALS: Final = frames.SIGNALS.to_frame()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicroBatch:
-    """All rows fetched at once from one partition, and what has been made of them so far.
+    """All rows fetched at once from one partition, and the results of the steps so far.
 
-    What is caused by records before `write_from` comes from a state that is not whole yet, and is not written.
-    `provisional` marks what a bounded run emits for the windows still open at its end: steps answer it without
-    keeping anything in their state.
+    Results caused by records before `write_from` come from an incomplete state, and are not written. `provisional`
+    marks the results of windows still open at the end of a bounded run: steps process them without changing their
+    state.
     """
 
     topic: str
     partition: int
-    next_offset: int  # everything before it is in this batch or in an earlier one
+    next_offset: int  # everything before it is in this batch or an earlier one
     write_from: int = 0
     read_at: int = 0  # monotonic nanoseconds
     appended: Appended | None = None
-    ingested: Mapping[str, int] = field(default_factory=dict)  # events by provider, without those that are refused
+    ingested: Mapping[str, int] = field(default_factory=dict)  # valid events by provider
     quiet: Quiet | None = None
     provisional: bool = False
-    watermark: int | None = None  # of the provider that is furthest
-    leaps: Mapping[str, int] = field(default_factory=dict)  # nanoseconds by which one event moved a provider's, if many
+    watermark: int | None = None  # of the most advanced provider
+    leaps: Mapping[str, int] = field(
+        default_factory=dict
+    )  # nanoseconds by which one event advanced a provider's, if far
     outcomes: Outcomes = Outcomes()
     events: pl.DataFrame = field(default_factory=lambda: NO_EVENTS)
     payloads: Sequence[bytes | None] = ()
@@ -98,18 +100,18 @@ class MicroBatch:
 
     @property
     def refused_bytes(self) -> int:
-        """How large the rejected and late rows are: records of any size, where all else has a bound for each row."""
+        """Bytes of the rejected and late rows: these have any size, while all other rows are bounded."""
         return sum(int(frame.estimated_size()) for frame in (self.rejects, self.late) if frame.height)
 
     @property
     def has_results(self) -> bool:
-        """Whether there are bars, features or signals in it."""
+        """Whether it has bars, features or signals."""
         features = 0 if self.features is None else self.features.height
         return bool(self.bars.height or features or self.signals.height)
 
 
-Confirm = Callable[[Sequence[MicroBatch]], None]  # returns if they are of the log that they say; else it raises
+Confirm = Callable[[Sequence[MicroBatch]], None]  # returns if they are from the expected log; else raises
 
 
 def taken_as_read(_: Sequence[MicroBatch]) -> None:
-    """A `Confirm` for a log that cannot become another one."""
+    """A `Confirm` for a log that cannot be replaced."""

@@ -1,4 +1,4 @@
-"""Byte strings as a column: all of them in one buffer."""
+"""A column of byte strings in one buffer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final, overload
 import numpy as np
 import numpy.typing as npt
 
-NONE: Final = -1  # the length of what is not there
+NONE: Final = -1  # the length of a missing string
 PADDING: Final = 8
 
 _Ints = npt.NDArray[np.int64]
@@ -20,14 +20,14 @@ _Bytes = npt.NDArray[np.uint8]
 
 
 def starts_of(lengths: _Ints) -> _Ints:
-    """Where each string begins, and the padding after the last, given their lengths."""
+    """The start of each string, and of the padding after the last, from their lengths."""
     starts = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(np.maximum(lengths, 0) + 1, out=starts[1:])
     return starts
 
 
 class _Strings(Sequence["bytes | None"]):
-    """Any of them by its index."""
+    """Byte strings by index."""
 
     __slots__ = ()
 
@@ -46,13 +46,13 @@ class _Strings(Sequence["bytes | None"]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinaryColumn(_Strings):
-    """Byte strings, or nothing in the place of some.
+    """Byte strings, some of which may be missing.
 
     Attributes:
-        data: the strings, in their order, and a zero byte after each, so that a scan needs no other limit; at the end
-            there are PADDING more, as a scan reads several bytes at once.
-        starts: where each begins.
-        lengths: of each, without its zero byte; NONE where there is none.
+        data: the strings in order, each followed by a zero byte, so that a scan needs no other limit; at the end
+            PADDING more bytes, as a scan reads several bytes at once.
+        starts: the offset of each string.
+        lengths: of each, without its zero byte; NONE for a missing one.
     """
 
     data: _Bytes
@@ -77,7 +77,7 @@ class BinaryColumn(_Strings):
         )
 
     def between(self, span: slice) -> BinaryColumn:
-        """Some of the strings, in the same buffer."""
+        """A slice of the strings, in the same buffer."""
         return BinaryColumn(self.data, self.starts[span], self.lengths[span])
 
     def __len__(self) -> int:
@@ -88,13 +88,13 @@ class BinaryColumn(_Strings):
         return None if length == NONE else self.data[start : start + length].tobytes()
 
     def view(self, index: int) -> memoryview:
-        """A string without a copy of it; an empty one where there is none."""
+        """A string without a copy; empty if it is missing."""
         start = int(self.starts[index])
         return self.data[start : start + max(int(self.lengths[index]), 0)].data
 
 
 class Chained(_Strings):
-    """Some columns of byte strings as one, without copying any."""
+    """A concatenation of columns of byte strings, without copies."""
 
     def __init__(self, parts: Sequence[BinaryColumn]) -> None:
         self._parts = parts

@@ -1,7 +1,7 @@
-"""How much a record may ask for, whoever has written it.
+"""Limits on the decoded size of a record, whoever has written it.
 
-A record is small on the wire and can say anything about what it becomes. What it says is added up before anything is
-unpacked, and what would become more than this is refused as a whole, with its bytes as they came.
+A record that is small on the wire can decode to any size. The sizes that it states are summed before anything is
+decompressed, and a record above these limits is refused as a whole, with its original bytes.
 """
 
 from __future__ import annotations
@@ -9,44 +9,44 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-# Columns of nothing but nulls are short, however many rows they claim. Ticks in plain columns take 28 bytes a row at
-# least: so many of them are larger than what a topic takes by default (1 MiB) many times over.
+# Columns of nulls only are short, however many rows they claim. Ticks in plain columns take at least 28 bytes per row:
+# this many of them exceed a topic's default limit (1 MiB) many times.
 RECORD_ROWS: Final = 250_000
 
-# What an Arrow record becomes: its buffers unpacked, its dictionaries once more for each batch that refers to them, and
-# its texts written out wherever a few bytes stand for many. Sixty times what a topic takes by default, which market
-# data does not reach by compression; a worker that has two such records at hand stays within half of its memory.
+# The decoded size of an Arrow record: its decompressed buffers, its dictionaries once per batch that refers to them,
+# and its decoded strings. Sixty times a topic's default limit, which compressed market data does not reach; a worker
+# that holds two such records stays within half of its memory.
 RECORD_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass
 class Room:
-    """What the Arrow records of a batch may become together: no more than one of them may."""
+    """The budget for the decoded size of a batch's Arrow records together: the limit of a single record."""
 
     rows: int = RECORD_ROWS
     nbytes: int = RECORD_BYTES
 
     def take(self, rows: int, nbytes: int) -> bool:
-        """Makes it less by so much, if it is enough for that."""
+        """Reserves rows and bytes; returns whether the budget is sufficient."""
         if rows > self.rows or nbytes > self.nbytes:
             return False
         self.rows, self.nbytes = self.rows - rows, self.nbytes - nbytes
         return True
 
 
-# Rows of one record that leave alone when they are rejected or late, each as a record of its own. With more of them,
-# the record leaves once, and names them: a thousand late rows as records cost as much as 50,000 that are in time.
+# Rejected or late rows of one record that are written separately, each as a record of its own. With more of them, the
+# record is written once, and names them: a thousand late rows as records cost as much as 50,000 rows in time.
 ALONE_ROWS: Final = 100
 
-# How many times the size of their record rows that leave alone may have together, their keys included. Each repeats
-# the schema: twelve columns take about a kilobyte, so a row of 60 bytes takes seventeen times as much alone.
+# Maximum total size of rows written separately, in multiples of their record's size, including keys. Each repeats the
+# schema: twelve columns take about a kilobyte, so a row of 60 bytes takes seventeen times as much alone.
 ALONE_TIMES: Final = 32
 
-# Key and value of a refused record that leaves as it came, its headers besides. The topics it can leave for take 2 MiB
-# (configs/topics.yaml), and what they take has to hold whatever it compresses to.
+# Size of key and value, without headers, of a refused record that is written as a whole. Its target topics accept 2 MiB
+# (configs/topics.yaml), which must suffice however badly it compresses.
 WHOLE_BYTES: Final = 1_500_000
 
-# How much of the key and of the value of a larger one leaves: enough to see what it is.
+# How much of the key and of the value of a larger one is written: enough to recognize it.
 STUB_BYTES: Final = 65_536
 
 # Payloads of messages: above the first they are packed by gzip, above the second they lie outside of their record,

@@ -88,7 +88,7 @@ class TableColumn(NamedTuple):
     Attributes:
         type: as PostgreSQL calls it.
         nullable: whether it may be null.
-        path: the field, or the field and its part, that it holds.
+        path: the field, or the field and its part, that it stores.
     """
 
     name: str
@@ -121,6 +121,6 @@ def sql_type(field: Field) -> str:
 
 
 def _is_short(field: Field) -> bool:
-    """Whether it is a whole number that 32 bits hold."""
+    """Whether it is an integer of at most 32 bits."""
     least, most = field.bounds
     return field.kind == "integer" and None not in (least, most) and -_SHORT <= (least or 0) <= (most or 0) < _SHORT

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them in configs and contracts: 500ms, 2s, 1m, 1h, 1d."""
+"""Durations as written in configs and contracts: 500ms, 2s, 1m, 1h, 1d."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(nanoseconds: int) -> str:
-    """The shortest text that `parse_duration` reads back: 60 s is `1m`, 90 s is `90s`."""
+    """The shortest text that `parse_duration` parses to this value: 60 s is `1m`, 90 s is `90s`."""
     for unit, size in _NANOSECONDS.items():
         if nanoseconds >= size and nanoseconds % size == 0:
             return f"{nanoseconds // size}{unit}"

@@ -1,4 +1,4 @@
-"""The errors that people can mend. Every other exception is a fault of the program, and keeps its traceback."""
+"""The errors that users can fix. Every other exception is a bug in the program, and keeps its traceback."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import ClassVar
 
 
 class MdpError(Exception):
-    """Something that whoever runs mdp can mend, or wait for.
+    """An error that the user of mdp can fix, or wait out.
 
     Args:
         message: one line that says what is wrong.
-        remedy: what to do about it, where the message does not say so itself.
+        remedy: what to do about it, unless the message says so itself.
     """
 
-    passes: ClassVar[bool] = False  # whether the same may succeed later, though nobody does anything
+    passes: ClassVar[bool] = False  # whether it may be transient
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -21,5 +21,5 @@ class MdpError(Exception):
 
     @property
     def line(self) -> str:
-        """What is wrong and what to do, in one line."""
+        """The message and the remedy, in one line."""
         return f"{self}; {self.remedy}" if self.remedy else str(self)

@@ -1,4 +1,4 @@
-"""Event v1: what a record on the events topic holds."""
+"""Event v1: the fields of records on the events topic."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERSION: Final = 1
 BAR: Final = "bar"
 KINDS: Final = ("tick", BAR, "heartbeat")
 
-# A window around a time this close to the end of int64 would not fit: a year is far more than any window.
+# A window around a time this close to the end of int64 would overflow: a year is far more than any window.
 TIME_BOUND: Final = 2**63 - 1 - 366 * 86_400 * 10**9
 
 # Bounds stand in the JSON Schema only: `contracts.event_rules` look at whole columns, and name what is wrong.
@@ -166,11 +166,11 @@ BarEvent: Final = _reading(READ)
 WIRE: Final = pl.Schema({name: dtype for name, dtype in polars_schema(Event).items() if name != "ver"})
 TIMES: Final = time_fields(Event)
 
-# Where a row came from: the index of its record in the fetch, its place in the log, the record's own timestamp.
+# The origin of a row: the index of its record in the fetch, its position in the log, the record's timestamp.
 PLACE: Final = {"record": pl.Int64, "offset": pl.Int64, "row": pl.Int64, "record_ts": pl.Int64}
 
-# Of the columns below, `src_ts` holds nanoseconds, and null where the text of the record, in `src_text`, is no time;
-# `flaw` says what the other columns cannot show to be wrong. Of what is no bar, those of bars are null.
+# Of the columns below, `src_ts` holds nanoseconds, or null if the record's text, in `src_text`, is not a time;
+# `flaw` holds errors that the other columns cannot show. Columns of bars are null for other kinds.
 _JUDGED: Final = {name: WIRE[name] for name in READ if name != "ver"}
 PARSED: Final = joined(
     PLACE,

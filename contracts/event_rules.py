@@ -1,4 +1,4 @@
-"""What makes a row of Event v1 acceptable: rules that look at whole columns, and say what is wrong."""
+"""The validation rules of Event v1, which work on whole columns and name each error."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ FUTURE: Final = "future"
 
 
 def in_time(times: _Ints, record_ts: _Ints, max_future_ns: int) -> _Bools:
-    """Where a time is within bounds and not too far ahead."""
+    """Which times are within bounds and not too far ahead."""
     return (times >= -TIME_BOUND) & (times <= latest(record_ts, max_future_ns))
 
 
 def latest(record_ts: _Ints, max_future_ns: int) -> _Ints:
-    """Up to when a time is in bounds; a record without a timestamp of its own cannot judge what is too far ahead."""
+    """The latest valid time; without a record timestamp there is no limit on how far it may be ahead."""
     return np.where(record_ts > 0, np.minimum(record_ts + max_future_ns, TIME_BOUND), TIME_BOUND)
 
 
 @cache
 def accepted(window_ns: int, max_future_ns: int) -> pl.Expr:
-    """True for the rows of a PARSED frame, with interval lengths, that may enter the pipeline."""
+    """True for the valid rows of a PARSED frame with interval lengths."""
     violations = [broken for broken, _ in _contract(window_ns)]
     return ~pl.any_horizontal(*violations, _ahead(max_future_ns))
 
 
 def explain(rows: pl.DataFrame, window_ns: int) -> pl.DataFrame:
-    """Columns reason and error for rows that `accepted` refused; the first broken rule speaks."""
+    """Columns reason and error for rows that `accepted` refused; the first violated rule counts."""
     explained = rows.select(error=_first_broken(window_ns))
     ahead = pl.lit("src_ts is too far ahead of the record's own timestamp")
     return explained.select(
@@ -60,7 +60,7 @@ def _first_broken(window_ns: int) -> pl.Expr:
 
 
 def _contract(window_ns: int) -> list[tuple[pl.Expr, pl.Expr]]:
-    """Pairs of (the rule is broken, what to say). A null in a comparison breaks nothing: `_required` minds nulls."""
+    """Pairs of (the rule is violated, the error). A comparison with null violates nothing: `_required` checks nulls."""
     kind = pl.col("kind")
     is_event, is_bar = kind.ne_missing("heartbeat"), kind.eq_missing("bar")
     rules = [
@@ -111,5 +111,5 @@ def _divides(window_ns: int) -> pl.Expr:
 
 
 def _ahead(max_future_ns: int) -> pl.Expr:
-    """A record without a timestamp of its own cannot be judged, and is not."""
+    """Whether src_ts is too far ahead of the record's timestamp; false without one."""
     return ((pl.col("record_ts") > 0) & (pl.col("src_ts") > pl.col("record_ts") + max_future_ns)).fill_null(value=False)

@@ -1,7 +1,7 @@
-"""The columns of every frame that crosses from one step to the next.
+"""The columns of every frame that is passed between steps.
 
-Times are int64 nanoseconds since the Unix epoch, UTC. `offset` and `row` say which row of the log caused a row:
-the Kafka offset, and the position inside the record (0 but for Arrow batches). Rows are in (offset, row) order.
+Times are int64 nanoseconds since the Unix epoch, UTC. `offset` and `row` identify the row of the log that caused a row:
+the Kafka offset, and the position inside the record (0 except in Arrow batches). Rows are in (offset, row) order.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ FEATURE_KEY: Final = ("provider", "symbol", "interval", "ts")  # ts is the end o
 
 
 def features_schema(names: tuple[str, ...]) -> pl.Schema:
-    """Columns of a features frame: key, the configured features, the bar they were made at, and the cause."""
+    """Columns of a features frame: key, the configured features, their bar, and the cause."""
     key: dict[str, pl.DataType] = {"ts": pl.Int64(), **{name: BARS[name] for name in FEATURE_KEY if name != "ts"}}
     values = {name: BARS[name] for name in (*BAR_VALUES, *CAUSE)}
     return pl.Schema({**{name: key[name] for name in FEATURE_KEY}, **dict.fromkeys(names, pl.Float64()), **values})

@@ -1,4 +1,4 @@
-"""Ids that are derived from what they identify: the same thing has the same id in every run."""
+"""Deterministic ids, derived from what they identify: the same in every run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def joined_id(parts: list[pl.Expr]) -> pl.Expr:
 
 
 def plainly_joined_id(parts: list[pl.Expr]) -> pl.Expr:
-    """What `joined_id` makes of parts that are plain, for a third of the time."""
+    """The same as `joined_id` for plain parts, in a third of the time."""
     return pl.concat_str(parts, separator="|")
 
 
 def joined_ids(*parts: pl.Series) -> pl.Series:
-    """What `joined_id` makes of columns without nulls; fit for what a window has, where a query takes longer."""
+    """The same as `joined_id` for columns without nulls; for the few rows of a window, where a query takes longer."""
     if are_plain(*parts):
         return pl.Series(list(map("|".join, zip(*(part.to_list() for part in parts), strict=True))), dtype=pl.String)
     named = pl.DataFrame([part.alias(str(place)) for place, part in enumerate(parts)])
@@ -34,13 +34,13 @@ def joined_text(*parts: str) -> str:
 
 
 def are_plain(*texts: pl.Series) -> bool:
-    r"""Whether no text has a `\` or `|` to escape."""
+    r"""Whether no string has a `\` or `|` to escape."""
     together = ["".join(filter(None, column.to_list())) for column in texts]
     return not any("\\" in text or "|" in text for text in together)
 
 
 def with_event_ids(events: pl.DataFrame) -> pl.DataFrame:
-    """Fills event_id where it is absent: provider|symbol|src_ts|seq, with the place in the log for an absent seq."""
+    """Fills missing event_ids: provider|symbol|src_ts|seq, with the log position in place of a missing seq."""
     if events["event_id"].null_count() == 0:
         return events
     place = pl.concat_str(pl.lit("@"), "offset", pl.lit("."), "row")

@@ -1,6 +1,6 @@
 """JSON Schemas of messages, for producers and consumers in other languages.
 
-They say all of the contract that JSON Schema can say; whatever is accepted here is valid under them.
+They contain all rules that JSON Schema can express; everything that the pipeline accepts is valid under them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ VERSION: Final = "x-version"
 
 
 def json_schema(kind: MessageType) -> dict[str, Any]:
-    """What a message of this type has to look like in JSON; numbers name their unit under `x-unit`."""
+    """The JSON Schema of messages of this type; numbers have their unit under `x-unit`."""
     schema = {
         "$schema": DIALECT,
         "$id": kind.schema_ref,
@@ -31,7 +31,7 @@ def json_schema(kind: MessageType) -> dict[str, Any]:
 
 
 def text_of(schema: dict[str, Any]) -> str:
-    """As it stands in its file."""
+    """The content of its file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -44,7 +44,7 @@ def _object(generated: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flat(schema: Any, definitions: dict[str, Any]) -> Any:
-    """With `{type: [string, null]}` for the wordier anyOf."""
+    """The schema with `{type: [string, null]}` for the longer anyOf."""
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
@@ -67,7 +67,7 @@ def _flat(schema: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _nullable(options: list[dict[str, Any]]) -> dict[str, Any]:
-    """One schema of two, of which one is null."""
+    """The combined schema of two, one of which is null."""
     (one,) = (option for option in options if option != {"type": "null"})
     types = {"type": [one["type"], "null"]} if "type" in one else {}
     choices = {"enum": [*one["enum"], None]} if "enum" in one else {}

@@ -1,4 +1,4 @@
-"""A type of message: its declaration and its name, and what a message has to be beyond what its struct says."""
+"""A type of message: its declaration and name, and the validation beyond its struct."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def _unchanged(schema: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MessageType:
-    """One type of message: what its JSON Schema, columns, table, topic and page are derived from.
+    """One type of message, from which its JSON Schema, columns, table, topic and page are derived.
 
-    Rules about several fields stand in the struct's `__post_init__`, which raises ValueError.
+    Rules about several fields belong in the struct's `__post_init__`, which raises ValueError.
 
     Attributes:
-        name: of a part or more, such as trades or gex/levels.
+        name: one or more parts, such as trades or gex/levels.
         version: three numbers. The first is part of the reference; within it fields are only added, which raises the
             second.
         struct: the fields, with their bounds, units and meanings (`contracts.values`); its docstring says what it is.
-        examples: messages as JSON has them.
-        event_type: names the stream that envelopes of it belong to; None: it travels without an envelope.
-        table: where it is stored, if anywhere.
-        refine: completes the JSON Schema by what fields cannot say.
+        examples: messages as decoded JSON.
+        event_type: the name of the stream of its envelopes; None: it is sent without an envelope.
+        table: the table in which it is stored, if any.
+        refine: completes the JSON Schema with rules that fields cannot express.
     """
 
     name: str
@@ -74,17 +74,17 @@ class MessageType:
 
     @property
     def schema_ref(self) -> str:
-        """What envelopes call it: utp://schemas/trades/v2."""
+        """The reference in envelopes: utp://schemas/trades/v2."""
         return SCHEMAS + self.id
 
     @property
     def file_name(self) -> str:
-        """Of its JSON Schema: trades-v2.json."""
+        """The file name of its JSON Schema: trades-v2.json."""
         return f"{self.id.replace('/', '-')}.json"
 
     @property
     def description(self) -> str:
-        """What the message is, in paragraphs; empty where nobody has said it."""
+        """The description of the message, in paragraphs; empty if there is none."""
         told = self.struct.__doc__ or ""
         return "" if told.startswith(f"{self.struct.__name__}(") else cleandoc(told)
 
@@ -101,7 +101,7 @@ class MessageType:
 
         Raises:
             msgspec.ValidationError: it is not one of this type.
-            msgspec.DecodeError, UnicodeDecodeError: it is no JSON.
+            msgspec.DecodeError, UnicodeDecodeError: it is not JSON.
         """
         data = bytes(payload)
         try:
@@ -119,7 +119,7 @@ class MessageType:
         return _encode(message)
 
     def flaw(self, message: msgspec.Struct) -> str | None:
-        """What is wrong with a message that its struct took: a time that no calendar has, a text too long in bytes."""
+        """The first error of a message that its struct accepts: a nonexistent time, a text too long in bytes."""
         return next(self._flaws(message, with_texts=True), None)
 
     def _flaws(self, message: msgspec.Struct, *, with_texts: bool) -> Iterator[str]:
@@ -175,7 +175,7 @@ def _nuls(value: Any, place: str) -> Iterator[str]:
 
 
 def _has_nul(value: Any) -> bool:
-    """Whether some text in it has one; what is not read yet has none."""
+    """Whether a text in it contains NUL; undecoded parts count as without."""
     match value:
         case str():
             return "\0" in value

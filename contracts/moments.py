@@ -1,8 +1,8 @@
-"""Points in time as people write them, to nanoseconds since the epoch: on the command line and in configs.
+"""Parses points in time on the command line and in configs to nanoseconds since the epoch.
 
-    2025-10-24T14:02:01Z             a time with its offset, also as other programs write it: 2025-10-24 14:02+02
-    2025-10-24 10:02                 a time of a zone, which has to be known
-    2025-10-24, today, yesterday     the first moment of a day in a zone; of UTC where none is known
+    2025-10-24T14:02:01Z             a time with its offset, also in forms of other programs: 2025-10-24 14:02+02
+    2025-10-24 10:02                 a local time, which needs a zone
+    2025-10-24, today, yesterday     the first moment of a day in the zone; UTC by default
     now, now-90m, -90m               this moment, or one a duration before it
 
 The name of its zone may follow a day or a time: `today America/New_York`.
@@ -34,10 +34,10 @@ def parse_moment(text: str, now_ns: int, zone: str | None = None) -> int:
     Args:
         text: in one of the forms above.
         now_ns: this moment, nanoseconds since the epoch.
-        zone: of days and times that name none, as the zone database calls it.
+        zone: of days and times without one, by its name in the zone database.
 
     Raises:
-        ValueError: it is none of the forms, its zone is not known, or 64 bits do not hold it; one line.
+        ValueError: it has none of the forms, its zone is unknown, or it exceeds 64 bits; one line.
     """
     match = _ZONED.fullmatch(text.strip())
     when, named = match.groups() if match else (text.strip(), zone)
@@ -53,15 +53,15 @@ def parse_moment(text: str, now_ns: int, zone: str | None = None) -> int:
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The zone of this name.
+    """Returns the zone with this name.
 
     Raises:
-        ValueError: the zone database has none.
+        ValueError: the zone database does not have it.
     """
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # the name of a folder of the database is not found, either
-        raise ValueError(f"{name!r} is no time zone: name one such as UTC or America/New_York") from None
+    except (KeyError, ValueError, OSError):  # also for the name of a folder of the database
+        raise ValueError(f"{name!r} is not a time zone: name one such as UTC or America/New_York") from None
 
 
 def _written(text: str, when: str, place: ZoneInfo | None) -> int:
@@ -80,25 +80,25 @@ def _written(text: str, when: str, place: ZoneInfo | None) -> int:
         raise
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{text!r} is no time: write one such as 2025-10-24T14:02:01Z, 2025-10-24, today, yesterday or now-1h"
+            f"{text!r} is not a time: write one such as 2025-10-24T14:02:01Z, 2025-10-24, today, yesterday or now-1h"
         ) from None
 
 
 class _Unplaced(ValueError):  # noqa: N818 - says what is wrong
-    """A time that stands for no moment."""
+    """A local time without a unique moment."""
 
 
 def _in_utc(local: datetime, place: ZoneInfo | None, text: str) -> datetime:
     if place is None:
-        raise _Unplaced(f"{text!r} names no zone: end it with Z, such as 2025-10-24T14:02:01Z, or name its zone")
+        raise _Unplaced(f"{text!r} has no zone: end it with Z, such as 2025-10-24T14:02:01Z, or name its zone")
     placed = local.replace(tzinfo=place)
     if placed.utcoffset() != placed.replace(fold=1).utcoffset():
-        raise _Unplaced(f"{text!r} is a time that {place.key} had twice or never, when the clocks were changed")
+        raise _Unplaced(f"{text!r} is a time that is ambiguous or missing in {place.key}, when the clocks were changed")
     return placed.astimezone(UTC)
 
 
 def _first_of(day: date, place: ZoneInfo | None) -> int:
-    """Where clocks are changed at midnight, a day begins at the first of two, or when they have been put forward."""
+    """The first moment of a day; if clocks change at midnight, the first of two midnights, or after the gap."""
     return _nanoseconds(datetime.combine(day, time(), place or UTC).astimezone(UTC), None, "Z")
 
 

@@ -1,10 +1,10 @@
-"""The keys that stand for Kafka partitions in Bytewax, chosen so that all steps of a partition run in one worker.
+"""The keys of Kafka partitions in Bytewax, chosen so that all steps of a partition run in one worker.
 
-Bytewax deals the parts of sources and sinks to its n workers in turn, in the order of their names: part p goes to
-worker p mod n. A stateful step runs where the hash of its key says: SipHash-1-3 with a zero key, over the text and a
-byte 0xff, modulo n. So a key is the name of its partition and a suffix that makes the hash congruent to its number
-modulo 840, which 1 to 8 divide, and 10, 12, 14 and 15. With another number of workers, or should another release of
-Bytewax route otherwise, batches cross from worker to worker; results stay the same.
+Bytewax assigns the parts of sources and sinks to its n workers round-robin, in the order of their names: part p goes to
+worker p mod n. A stateful step runs in the worker given by the hash of its key: SipHash-1-3 with a zero key, over the
+text and a byte 0xff, modulo n. So a key is the name of its partition plus a suffix that makes the hash congruent to its
+number modulo 840, a multiple of 1 to 8, 10, 12, 14 and 15. With another number of workers, or if another release of
+Bytewax routes differently, batches cross between workers; results stay the same.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ Words = npt.NDArray[np.uint64]
 _MODULUS: Final = 840
 _STATE: Final = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)  # of a zero key
 _PAIRS: Final = [f"{number:02x}" for number in range(256)]  # a suffix is two of them
-_ROWS: Final = 16  # the fewest that are worth a pass
-_AT_ONCE: Final = 32  # partitions, as most of the time of a pass is that of the calls
+_ROWS: Final = 16  # minimum for a pass
+_AT_ONCE: Final = 32  # partitions per pass, as most of its time is call overhead
 
 
 def part_name(partition: int) -> str:
-    """The name of a partition's part of a source or a sink. Bytewax orders names as text, and they have to be in order.
+    """The name of a partition's part of a source or a sink. Bytewax sorts names as text, so they have leading zeros.
 
     Raises:
         ValueError: there are more partitions than names of five digits.
     """
     if partition > 99_999:
-        raise ValueError(f"partition {partition}: a topic can have 100,000 at most")
+        raise ValueError(f"partition {partition}: a topic can have at most 100,000")
     return f"{partition:05d}"
 
 
 def partition_key(partition: int) -> str:
-    """The key of a partition in stateful steps: the same in all releases, as state is saved under it."""
+    """The key of a partition in stateful steps: the same in all releases, as it identifies saved state."""
     number, place = divmod(partition, _AT_ONCE)
     return _keys(range(number * _AT_ONCE, (number + 1) * _AT_ONCE))[place]
 
 
 def stay_together(workers: int) -> bool:
-    """Whether with so many workers all steps of a partition run in the one that reads it."""
+    """Whether with this number of workers all steps of a partition run in the worker that reads it."""
     return _MODULUS % workers == 0
 
 
 def partition_of(name: str) -> int:
-    """The partition that a name or a key stands for."""
+    """The partition of a name or a key."""
     return int(name.partition("-")[0])
 
 
@@ -70,7 +70,7 @@ def _keys(partitions: Sequence[int]) -> list[str]:
 
 
 def _hashes(starts: Sequence[str]) -> Words:
-    """What Bytewax takes modulo its workers: for each first eight bytes of a key (rows), and all pairs (columns)."""
+    """The hashes that Bytewax takes modulo its workers, for each first eight bytes (rows) and suffix (columns)."""
     first = np.array([_block(start.encode()) for start in starts], np.uint64)[:, None]
     length = 8 + 3
     last = [_block(pair.encode() + b"\xff") | length << 56 for pair in _PAIRS]
@@ -86,7 +86,7 @@ def siphash13(*blocks: Words) -> Words:
 
     Args:
         blocks: the messages in words of eight bytes, the first of each, the second of each and so on, in shapes that
-            broadcast. The last one ends with the length of the message, as the algorithm asks.
+            broadcast. The last one ends with the length of the message, as the algorithm requires.
     """
     shape = np.broadcast_shapes(*(block.shape for block in blocks))
     v0, v1, v2, v3 = (np.full(shape, word, np.uint64) for word in _STATE)
@@ -101,7 +101,7 @@ def siphash13(*blocks: Words) -> Words:
 
 
 def _round(v0: Words, v1: Words, v2: Words, v3: Words) -> None:
-    """In place, which takes half the time."""
+    """A round in place, which takes half the time."""
     v0 += v1
     _rotate(v1, 13)
     v1 ^= v0

@@ -1,4 +1,4 @@
-"""How far a flow has come through one partition of its source topic."""
+"""The progress of a flow through a partition of its source topic."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _NAMED: Final = 3  # partitions in a message
 
 
 class Reached(NamedTuple):
-    """What has been read and written.
+    """The progress through a partition.
 
     Attributes:
         first_offset: where the flow began to read the partition.
-        next_offset: what every record before this one led to is written.
+        next_offset: the results of all records before this one are written.
     """
 
     first_offset: int
@@ -28,7 +28,7 @@ NOT_BEGUN: Final = Reached(0, 0)
 
 
 class Loss(NamedTuple):
-    """What an output lacks of one partition: what its records from `start` up to before `end` led to."""
+    """The results that an output has lost: those of a partition's records with start ≤ offset < end."""
 
     first_offset: int
     start: int
@@ -36,7 +36,7 @@ class Loss(NamedTuple):
 
 
 class SetBack(MdpError):  # noqa: N818 - says what happened
-    """An output lacks what it had acknowledged; the flow makes up for it when it starts again."""
+    """An output has lost acknowledged data; the flow restores it after a restart."""
 
     passes: ClassVar[bool] = True
 
@@ -48,6 +48,6 @@ class SetBack(MdpError):  # noqa: N818 - says what happened
         ]
         more = f" and {len(parts) - _NAMED} more partitions" if len(parts) > _NAMED else ""
         super().__init__(
-            f"{output} has gone back, and lacks what it had of {', '.join(parts[:_NAMED])}{more}",
+            f"{output} has lost acknowledged results of {', '.join(parts[:_NAMED])}{more}",
             "the flow has to start again",
         )

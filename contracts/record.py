@@ -1,4 +1,4 @@
-"""Records as Kafka delivers them: a fetch of one partition, before anything has been read into it."""
+"""Undecoded Kafka records: a fetch of one partition."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _Ints = npt.NDArray[np.int64]
 Buffer = bytes | memoryview
 
 Headers = list[tuple[str, str | bytes | None]]
-RecordHeaders = Headers | dict[str, str | bytes | None] | None  # of a record that was read
+RecordHeaders = Headers | dict[str, str | bytes | None] | None  # of a consumed record
 
 TOMBSTONE: Final = (
-    "the record has no value: it is a tombstone, which takes nothing back here; send what is to be corrected as a new "
-    "record, and give the topic cleanup.policy=delete"
+    "the record has no value: it is a tombstone, which deletes nothing here; send corrections as new records, and give "
+    "the topic cleanup.policy=delete"
 )
 
 CONTENT_TYPE = "content-type"
-CONTENT_TYPE_NAMES = (CONTENT_TYPE, "content_type")  # both spellings are about
-MAX_CONTENT_TYPE_BYTES: Final = 256  # the rest of a longer one is not looked at
+CONTENT_TYPE_NAMES = (CONTENT_TYPE, "content_type")  # both spellings are in use
+MAX_CONTENT_TYPE_BYTES: Final = 256  # a longer one is truncated
 JSON = "application/json"
 MSGPACK = "application/msgpack"
 ARROW = "application/vnd.apache.arrow.stream"
 
 
 class Record(Protocol):
-    """A record by itself; `confluent_kafka.Message` is one."""
+    """A single record, such as a `confluent_kafka.Message`."""
 
     def value(self) -> bytes | None: ...
     def key(self) -> bytes | None: ...
@@ -50,8 +50,8 @@ class Records:
     """Records of one partition in offset order, as columns of one length.
 
     Attributes:
-        content_types: None where a value can be told to be JSON by itself, and where nothing is said.
-        times_ms: the records' own timestamps; -1 where there is none.
+        content_types: None if the value is recognizable as JSON, or without a header.
+        times_ms: the records' timestamps; -1 without one.
         traces: the header `traceparent`, where there is one of the length that it has to have.
     """
 
@@ -64,14 +64,14 @@ class Records:
 
     @classmethod
     def of_values(cls, values: Sequence[bytes | None], offsets: Sequence[int], times_ms: Sequence[int]) -> Records:
-        """Without keys, and of no other content type than they can be told to be of by themselves."""
+        """Records without keys and headers."""
         nothing = BinaryColumn.of([None] * len(values))
         places = np.array(offsets, np.int64), np.array(times_ms, np.int64)
         return cls(BinaryColumn.of(values), nothing, nothing, *places, nothing)
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Records:
-        """Of single records, of which each is asked for all it holds."""
+        """The columns of single records."""
         values = [record.value() for record in records]
         types = [_content_type(record, value) for record, value in zip(records, values, strict=True)]
         return cls(
@@ -98,7 +98,7 @@ class Records:
 
     @property
     def size(self) -> int:
-        """Bytes of what the records hold."""
+        """Bytes of keys and values."""
         columns = self.values, self.keys, self.content_types, self.traces
         return sum(column.data.nbytes for column in columns)
 
@@ -106,7 +106,7 @@ class Records:
         return self._between(slice(count))
 
     def after(self, count: int) -> Records:
-        """All but the first so many."""
+        """All but the first `count`."""
         return self._between(slice(count, None))
 
     def _between(self, span: slice) -> Records:
@@ -120,7 +120,7 @@ class Records:
         )
 
     def times(self) -> _Ints:
-        """Nanoseconds. A CreateTime is the producer's word and may be anything: it is bounded."""
+        """The timestamps in nanoseconds, clamped, as a CreateTime is set by the producer and may be anything."""
         return np.clip(self.times_ms, -1, _MAX_MILLISECONDS) * 1_000_000
 
     def time(self, index: int) -> int:
@@ -144,7 +144,7 @@ class Fetch:
 
 
 def is_surely_json(value: bytes | None) -> bool:
-    """Whether it is JSON or nothing, whatever its header says: neither msgpack nor Arrow of events begin like this."""
+    """Whether it is JSON or missing, whatever its header says: msgpack and Arrow events begin differently."""
     return value is None or value[:1] == b"{"
 
 
@@ -164,7 +164,7 @@ def is_arrow(payload: Buffer | None) -> bool:
 
 
 def header(record: Record, *names: str) -> str | None:
-    """The last header of one of the names, as text; None where there is none. Costly: only where it matters."""
+    """The last header with one of the names, as text; None if there is none. Costly: use it only where needed."""
     for key, value in reversed(record.headers() or []):
         if key in names and value is not None:
             return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
@@ -177,12 +177,12 @@ def header_pairs(headers: RecordHeaders) -> Headers:
 
 
 def header_texts(headers: RecordHeaders) -> dict[str, str]:
-    """All headers by name, as text; of one that comes again the last."""
+    """All headers by name, as text; the last one of repeated names."""
     pairs = dict(headers or ()).items()
     return {name: data.decode("utf-8", "replace") if isinstance(data, bytes) else data or "" for name, data in pairs}
 
 
 def header_bytes(headers: RecordHeaders, name: str) -> bytes | None:
-    """The last header of that name as it is; None where there is none."""
+    """The last header with that name, as bytes; None if there is none."""
     data = dict(headers or ()).get(name)
     return data.encode() if isinstance(data, str) else data

@@ -1,4 +1,4 @@
-"""All types of messages by their names: the project's own, and those of installed packages."""
+"""The registry of message types: the project's own, and those of installed packages."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def message_types() -> Mapping[str, MessageType]:
     """All types by their ids, such as trades/v2.
 
     Raises:
-        ContractError: a type is declared twice, or an installed one cannot be imported or is none.
+        ContractError: a type is declared twice, or an installed one cannot be imported or is not a `MessageType`.
     """
     known: dict[str, tuple[str, MessageType]] = {}
     for owner, kind in _declared():
         if kind.id in known:
             raise ContractError(f"message type {kind.id} is declared twice: by {known[kind.id][0]} and by {owner}")
         if kind.event_type is not None:
-            stored_columns(kind)  # says what cannot be stored
+            stored_columns(kind)  # raises if it cannot be stored
         known[kind.id] = owner, kind
     return {name: kind for name, (_, kind) in known.items()}
 
@@ -78,8 +78,8 @@ def open_envelope(data: bytes | memoryview) -> tuple[Envelope, Any]:
     """An envelope and the message in it.
 
     Raises:
-        msgspec.ValidationError: one of them breaks its contract, or nobody knows the message's type.
-        msgspec.DecodeError: it is no JSON.
+        msgspec.ValidationError: one of them violates its contract, or the message's type is unknown.
+        msgspec.DecodeError: it is not JSON.
     """
     envelope: Envelope = ENVELOPE_V1.decode(data)
     kind = message_types().get(envelope.schema_ref.removeprefix(SCHEMAS))
@@ -89,7 +89,7 @@ def open_envelope(data: bytes | memoryview) -> tuple[Envelope, Any]:
 
 
 def _declared() -> Iterator[tuple[str, MessageType]]:
-    """Who declares a type, and the type."""
+    """The owner of each declaration, and the type."""
     yield from (("mdp", kind) for kind in OWN)
     for entry in entry_points(group=ENTRY_POINTS):
         owner = entry.dist.name if entry.dist is not None else entry.value

@@ -1,7 +1,7 @@
-"""The JSON Schema files: those of today's types, and those that were released last, which later ones must not break.
+"""The JSON Schema files: those of the current types, and those of the last release, which must stay compatible.
 
-`python -m contracts.schema_files` writes contracts/schemas. With `--release` it writes contracts/released too: then
-consumers count on them.
+`python -m contracts.schema_files` writes contracts/schemas. With `--release` it also writes contracts/released, which
+consumers then rely on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read_released(folder: Path) -> dict[str, dict[str, Any]]:
     """The released schemas by the ids of their types.
 
     Raises:
-        ContractError: a file holds something else.
+        ContractError: a file is not such a schema.
         OSError: one cannot be read.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -47,7 +47,7 @@ def read_released(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def broken(released: Mapping[str, Mapping[str, Any]], types: Iterable[MessageType]) -> Iterator[str]:
-    """What the types of today break of what was released, a line each."""
+    """The incompatibilities of the current types with the released ones, one line each."""
     known = {kind.id: kind for kind in types}
     for name, schema in released.items():
         if name not in known:

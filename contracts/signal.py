@@ -1,4 +1,4 @@
-"""Signal v1: what a record on the signals topic holds, for those who read or check it."""
+"""Signal v1: the fields of records on the signals topic, for consumers and validation."""
 
 from __future__ import annotations
 

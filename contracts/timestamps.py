@@ -1,6 +1,6 @@
 """ISO 8601 text to int64 nanoseconds and back, a column at a time.
 
-One grammar, whatever the batch looks like: `YYYY-MM-DDTHH:MM:SS[.fraction of 1 to 9 digits](Z|±HH:MM)`.
+There is a single grammar: `YYYY-MM-DDTHH:MM:SS[.fraction of 1 to 9 digits](Z|±HH:MM)`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _MAX_SECONDS: Final = 2**63 // 1_000_000_000 - 1
 
 
 def parse_timestamp(text: str) -> int:
-    """Nanoseconds of one text.
+    """Parses one text to nanoseconds.
 
     Raises:
-        ValueError: it is no time in the grammar above.
+        ValueError: it is not a time in the grammar above.
     """
     match = _GRAMMAR.fullmatch(text)
     try:
@@ -35,14 +35,14 @@ def parse_timestamp(text: str) -> int:
 
 
 def format_timestamp(time: int) -> str:
-    """ISO 8601 text of one time, as `format_timestamps` writes it; a query takes fifty times as long."""
+    """ISO 8601 text of one time, like `format_timestamps`; a query takes fifty times as long."""
     seconds, nanoseconds = divmod(time, 1_000_000_000)
     fraction = f"{nanoseconds:09}" if nanoseconds % 1_000 else f"{nanoseconds // 1_000:06}"
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction}Z"
 
 
 def format_timestamps(times: pl.Series) -> pl.Series:
-    """ISO 8601 text of each time: six digits of a second, nine where microseconds do not hold it."""
+    """ISO 8601 text of each time, with six decimals of a second, or nine if microseconds are not enough."""
     moments = times.cast(pl.Datetime("ns"))
     text = moments.dt.to_string("%Y-%m-%dT%H:%M:%S%.6fZ")
     fine = times % 1_000 != 0

@@ -1,4 +1,4 @@
-"""What the fields of messages hold: types with their bounds and units, to declare messages with.
+"""Types of message fields, with bounds and units, for the declaration of messages.
 
 Bounds are those of docs/semantics.md. `about` says what a field means, and of which unit it is where its type does not:
 
@@ -34,7 +34,7 @@ _PRICE_UNIT: Final = "currency per unit"
 
 
 def about(description: str, unit: str | None = None, **extra: Any) -> Meta:
-    """What a field means, and its unit; `extra` is for those who derive something from the field."""
+    """The meaning of a field, and its unit; `extra` is for code that derives something from the field."""
     return Meta(
         description=description,
         extra_json_schema=None if unit is None else {UNIT: unit},
@@ -43,7 +43,7 @@ def about(description: str, unit: str | None = None, **extra: Any) -> Meta:
 
 
 def _text(most_bytes: int) -> Meta:
-    """Characters are counted here; that they are not too many bytes, and no NUL, is checked by `MessageType`."""
+    """Limits the number of characters; `MessageType` checks the number of bytes, and for NUL."""
     return Meta(min_length=1, max_length=most_bytes, extra_json_schema={"pattern": WITHOUT_NUL})
 
 

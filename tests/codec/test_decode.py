@@ -175,7 +175,7 @@ def test_a_tombstone_is_called_so_with_what_to_do_and_nothing_else_is() -> None:
     assert batch.events["offset"].to_list() == [0, 3]
     (_, tombstone), (_, empty) = outcome(batch)
     assert "is a tombstone" in tombstone
-    assert "; send what is to be corrected as a new record" in tombstone
+    assert "; send corrections as new records" in tombstone
     assert "\n" not in tombstone
     assert "tombstone" not in empty
 
