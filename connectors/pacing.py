@@ -1,6 +1,6 @@
-"""Sending on time: chunks cut into slices, each released when a clock says so.
+"""Paces sending: chunks are cut into slices, each released when it is due.
 
-What falls behind is released at once and keeps its place: a slow consumer shows as delay, never as a lower load.
+Overdue slices are released at once, in order: a slow consumer shows as delay, never as a lower load.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-# Slices shorter than this cost more than they bring.
+# Shorter slices cost more than they gain.
 _SHORTEST_WAIT: Final = 0.01
 
 
 class Clock(Protocol):
-    """The time of day, and waiting that a stop cuts short."""
+    """The wall clock, and waiting that a stop interrupts."""
 
     def now(self) -> int:
         """Nanoseconds since the Unix epoch."""
         ...
 
     def steady(self) -> int:
-        """Nanoseconds of a clock that nobody sets."""
+        """Nanoseconds of the monotonic clock."""
         ...
 
     def wait(self, seconds: float) -> None:
-        """Return after so many seconds, or when a stop is asked for."""
+        """Wait `seconds`, or until a stop."""
         ...
 
     def stopped(self) -> bool:
-        """Whether a stop is asked for."""
+        """Whether a stop was requested."""
         ...
 
 
@@ -49,20 +49,20 @@ class WallClock:
         return time.time_ns()
 
     def steady(self) -> int:
-        """Nanoseconds of a clock that nobody sets."""
+        """Nanoseconds of the monotonic clock."""
         return time.monotonic_ns()
 
     def wait(self, seconds: float) -> None:
-        """Return after so many seconds, or when a stop is asked for."""
+        """Wait `seconds`, or until a stop."""
         self._stop.wait(seconds)
 
     def stopped(self) -> bool:
-        """Whether a stop is asked for."""
+        """Whether a stop was requested."""
         return self._stop.is_set()
 
 
 def at_once(chunks: Iterable[pl.DataFrame], clock: Clock) -> Iterator[pl.DataFrame]:
-    """Yield whole chunks as fast as they are taken, until they end or the clock is stopped."""
+    """Yield whole chunks as fast as they are consumed, until they end or the clock is stopped."""
     for chunk in chunks:
         if clock.stopped():
             return
@@ -91,7 +91,7 @@ def at_rate(chunks: Iterable[pl.DataFrame], rate: float, clock: Clock) -> Iterat
 def _released(
     rows: pl.DataFrame, due: npt.NDArray[np.int64], clock: Clock, time_of: Callable[[], int]
 ) -> Iterator[pl.DataFrame]:
-    """Slices of `rows`, whose ascending `due` times have come by `time_of`; ingest_ts is the time of day then."""
+    """Yield slices of `rows` at their ascending `due` times by `time_of`; ingest_ts is the wall clock then."""
     released = 0
     while not clock.stopped():
         ready = int(np.searchsorted(due, time_of(), side="right"))

@@ -1,4 +1,4 @@
-"""Operator chaining: all steps of a partition run as one operator of Bytewax."""
+"""Operator chaining: all steps of a partition run as one Bytewax operator."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Saved = tuple[Shape, Mapping[str, Any]]  # the state of each step, by its name
 class Machine(Protocol):
     """A pure state machine of one partition.
 
-    Its snapshot holds Python's own types and NumPy arrays only: pickled, it names no class of ours or of Polars, which
-    may have another name, or another form, in the version that reads it.
+    Its snapshot contains built-in types and NumPy arrays only: pickled, it refers to no class of ours or of Polars,
+    which may have another name or form in the version that reads it.
     """
 
     def step(self, batch: MicroBatch) -> MicroBatch: ...
@@ -34,9 +34,9 @@ class Step:
     """One step of one partition.
 
     Attributes:
-        name: under which its state is saved and its cost is counted.
-        run: takes a batch through the machine.
-        flush: what is left in the machine at the end of a bounded run, for the steps after it.
+        name: for its saved state and its CPU time.
+        run: processes a batch.
+        flush: returns the remaining output at the end of a bounded run, for the steps after it.
     """
 
     name: str
@@ -46,19 +46,19 @@ class Step:
 
 
 class Chain(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
-    """Takes each batch of a partition through all steps at once.
+    """Passes each batch of a partition through all steps at once.
 
-    Between two operators Bytewax polls the source again and takes all other partitions through the first of them, so
-    that a signal would wait at each for what has nothing to do with it.
+    Between two operators Bytewax polls the source again and passes all other partitions through the first operator, so
+    a signal would wait at each operator for unrelated work.
 
     Args:
         stateful: the steps, in order.
-        stateless: functions that come after them, in order.
-        shape: what the state depends on; it is saved with it.
-        saved: state of the same steps.
+        stateless: functions that run after them, in order.
+        shape: what the state depends on; saved with it.
+        saved: saved state of the same steps.
 
     Raises:
-        StateMismatch: the saved state is of another shape.
+        StateMismatch: the saved state has another shape.
     """
 
     def __init__(self, stateful: Sequence[Step], stateless: Sequence[Run], shape: Shape, saved: Saved | None) -> None:
@@ -75,7 +75,7 @@ class Chain(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
         return [self._through(batch) for batch in values], StatefulBatchLogic.RETAIN
 
     def on_eof(self) -> tuple[Iterable[MicroBatch], bool]:
-        """Flushes at the end of a bounded run. To Bytewax a stop is an end of file too: it emits nothing."""
+        """Flushes at the end of a bounded run. Bytewax also calls it on a stop, which emits nothing."""
         return [] if STOP.is_set() else list(self._flushed()), StatefulBatchLogic.RETAIN
 
     def _flushed(self) -> Iterable[MicroBatch]:

@@ -1,4 +1,4 @@
-"""Reads the settings: the file, the environment it refers to, and what the command line sets on top."""
+"""Loads the settings: the file, environment variables in it, and overrides of the command line."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from flows.settings import Settings
 from sinks.conninfo import parameters_of, with_passfile
 from sinks.store_config import embedded_name
 
-CONFIG: Final = "MDP_CONFIG"  # environment variables: how a worker process learns what the command line said
+CONFIG: Final = "MDP_CONFIG"  # environment variables that pass the command line's options to worker processes
 OVERRIDES: Final = "MDP_OVERRIDES"
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _URL_PASSWORD: Final = re.compile(r"(?:://[^:/@?]*:|[?&]password=)([^@&]*)")
-_NO_KEY: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]")  # from there on it may be a value, and that a password
+_NO_KEY: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]")  # the rest may be a value, such as a password
 _SECRETS: Final = frozenset({"url", "options"})  # keys whose values may be passwords
 _EMBEDDED: Final = "embedded"
 
 
 class ConfigError(MdpError):
-    """The configuration cannot be used; one line names the key, the value and what is allowed."""
+    """The configuration is invalid; one line names the key, the value and what is allowed."""
 
 
 def load(path: Path | None = None, overrides: Sequence[str] | None = None) -> Settings:
@@ -59,17 +59,17 @@ def load(path: Path | None = None, overrides: Sequence[str] | None = None) -> Se
 
 
 def _remember_secrets(settings: Settings) -> None:
-    """What must not be shown even where a library puts it into a message of its own."""
+    """Registers secrets to mask, even in messages of libraries."""
     url = settings.store.url.get_secret_value()
     connection = parameters_of(url) if embedded_name(url) is None else {}
     options = {name: value.get_secret_value() for name, value in settings.bus.kafka.options.items()}
     named = {**connection, **options, "PGPASSWORD": os.environ.get("PGPASSWORD", "")}
-    secrets.remember(*(value for name, value in named.items() if secrets.is_telling(name)))
-    secrets.remember(*_URL_PASSWORD.findall(url))  # as it is written there
+    secrets.remember(*(value for name, value in named.items() if secrets.is_secret(name)))
+    secrets.remember(*_URL_PASSWORD.findall(url))  # as written in the URL
 
 
 def config_path() -> Path:
-    """The file that `load` reads by default: $MDP_CONFIG, or the one here, or the one that comes with mdp."""
+    """The file that `load` reads by default: $MDP_CONFIG, or the one in the project, or the default one of mdp."""
     given = os.environ.get(CONFIG)
     if given:
         return Path(given)
@@ -113,19 +113,19 @@ def _read(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {_fault(error)}") from None
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path} holds no mapping of sections")
+        raise ConfigError(f"{path} is not a mapping of sections")
     return tree
 
 
 def _fault(error: yaml.YAMLError | UnicodeDecodeError) -> str:
-    """What is wrong, and where: without the line itself, which may hold a password."""
+    """The error and its line number, without the line itself, which may contain a password."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
     return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else type(error).__name__
 
 
 def _expanded(value: Any, variables: Mapping[str, str]) -> Any:
-    """`${NAME}` and `${NAME:-default}` replaced by what the environment says, or else the file of secrets."""
+    """Replaces `${NAME}` and `${NAME:-default}` by the environment variable, or else by the secrets file."""
     if isinstance(value, Mapping):
         return {key: _expanded(part, variables) for key, part in value.items()}
     if isinstance(value, list):
@@ -136,13 +136,13 @@ def _expanded(value: Any, variables: Mapping[str, str]) -> Any:
 def _variable(match: re.Match[str], variables: Mapping[str, str]) -> str:
     name = match[1]
     given = os.environ.get(name)
-    if given and secrets.is_telling(name):
+    if given and secrets.is_secret(name):
         secrets.remember(given)
     found = given or variables.get(name) or match[2]
     if found is None:
         raise ConfigError(
-            f"environment variable {name} is not set, nor is it in a file of secrets ({secrets.FILE}), and the config "
-            "gives no default for it"
+            f"environment variable {name} is not set, nor is it in a secrets file ({secrets.FILE}), and the config has "
+            "no default for it"
         )
     return found
 
@@ -155,7 +155,7 @@ def _set(tree: dict[str, Any], override: str) -> None:
     for parent in parents:
         tree = tree.setdefault(parent, {})
         if not isinstance(tree, dict):
-            raise ConfigError(f"--set {key!r}: {parent} is no section")
+            raise ConfigError(f"--set {key!r}: {parent} is not a section")
     try:
         tree[last] = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -163,13 +163,13 @@ def _set(tree: dict[str, Any], override: str) -> None:
 
 
 def _split(key: str) -> list[str]:
-    """The parts of a key; the name of a Kafka option has dots of its own."""
+    """The parts of a key; the name of a Kafka option may contain dots."""
     before, separator, option = key.partition(".options.")
     return [*before.split("."), "options", option] if separator else key.split(".")
 
 
 def _place(error: ValidationError, path: Path, overrides: Sequence[str]) -> str:
-    """Where the first problem stands: on the command line, or in the file."""
+    """The place of the first problem: on the command line, or in the file."""
     key = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
     set_there = {override.partition("=")[0] for override in overrides}
     is_there = any(key and (key == one or key.startswith(f"{one}.") or one.startswith(f"{key}.")) for one in set_there)
@@ -177,7 +177,7 @@ def _place(error: ValidationError, path: Path, overrides: Sequence[str]) -> str:
 
 
 def _known_keys(section: Sequence[int | str]) -> list[str]:
-    """The keys of a section of the config; none where it is no section."""
+    """The keys of a section of the config; none if it is not a section."""
     model: Any = Settings
     for part in section:
         field = model.model_fields.get(part)
@@ -205,7 +205,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _with_files(settings: Settings, path: Path) -> Settings:
-    """File names in the config count from here, from the config's own folder, or from the project."""
+    """Resolves file names in the config, relative to here, to the config's folder, or to the project."""
     adapters = settings.inference.adapters
     if adapters.rules is not None:
         rules = adapters.rules.model_copy(update={"file": _found(adapters.rules.file, path)})

@@ -1,4 +1,4 @@
-"""The ends of the dataflows: which topic they read, and where their outputs go."""
+"""The sources and sinks of the dataflows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from transports.kafka.transactional_writer import outputs
 
 
 def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
-    """The partitions of a topic, from where the run is to begin, decoded."""
+    """The source: the partitions of the flow's topic, from the begin of the run, decoded."""
     kafka, run, window, topic = settings.bus.kafka, settings.run, settings.micro_batch, spec.topic(settings)
     outage, url = Outage("Kafka"), settings.results_url
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
@@ -63,22 +63,22 @@ def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
 
 
 def events(settings: Settings) -> Decode:
-    """Records to events."""
+    """Decodes records to events."""
     return Decoder(settings.micro_batch.window_ns, settings.micro_batch.max_future_ms * 1_000_000).decode_all
 
 
 def bars(settings: Settings) -> Decode:
-    """Records to bars."""
+    """Decodes records to bars."""
     return BarDecoder(settings.micro_batch.window_ns).decode_all
 
 
 def heartbeats(settings: Settings, confirm: Confirm) -> HeartbeatSink:
-    """Back to the topic that was read."""
+    """Writes heartbeats to the source topic."""
     return HeartbeatSink(settings.bus.kafka, confirm)
 
 
 def create_tables(settings: Settings) -> list[str]:
-    """Brings the schema up to date, with a column for each feature; what was done, one line each."""
+    """Migrates the schema, with a column for each feature; returns what was done, one line each."""
     store = settings.store
     if settings.run.name is not None:
         return migrate(settings.results_url, settings.features.names, plain=True)
@@ -92,7 +92,7 @@ def create_tables(settings: Settings) -> list[str]:
 
 
 def timescale(settings: Settings, spec: FlowSpec, confirm: Confirm = taken_as_read) -> TimescaleSink:
-    """Bars, features and signals to the database."""
+    """Writes bars, features and signals to the database."""
     url, names = settings.results_url, settings.features.names
 
     def open_writer(partitions: int) -> StoreWriter:
@@ -111,7 +111,7 @@ def timescale(settings: Settings, spec: FlowSpec, confirm: Confirm = taken_as_re
 
 
 def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
-    """Signals or bars, and always what was rejected or late, to their topics; nothing at all in a backtest."""
+    """Writes signals or bars, and always rejected and late rows, to their topics; nothing in a backtest."""
     config, run = settings.bus.kafka, settings.run
 
     def identity() -> Identity:

@@ -12,7 +12,7 @@ from flows.spec import INFER
 
 
 def flow(settings: Settings | None = None) -> Dataflow:
-    """From the bars topic to the database and the signals topic."""
+    """The flow from the bars topic to the database and the signals topic."""
     settings = settings or connected(load())
     dataflow = Dataflow(INFER.name)
 

@@ -12,7 +12,7 @@ from flows.spec import MARKET
 
 
 def flow(settings: Settings | None = None) -> Dataflow:
-    """Everything, from the events topic to the database and the signals topic."""
+    """The whole flow, from the events topic to the database and the signals topic."""
     settings = settings or connected(load())
     dataflow = Dataflow(MARKET.name)
 

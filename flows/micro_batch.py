@@ -12,7 +12,7 @@ from flows.spec import MICRO_BATCH
 
 
 def flow(settings: Settings | None = None) -> Dataflow:
-    """From the events topic to the bars topic."""
+    """The flow from the events topic to the database and the bars topic."""
     settings = settings or connected(load())
     dataflow = Dataflow(MICRO_BATCH.name)
 

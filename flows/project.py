@@ -1,4 +1,4 @@
-"""Where a command works: the folder of its configs, of the local stack's data and of saved state."""
+"""The folders of a project: configs, data of the local stack, and saved state."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 HOME: Final = "MDP_HOME"
 
 CONFIG: Final = Path("configs/streaming.yaml")
-SHIPPED: Final = Path(__file__).resolve().parent.parent / "configs"  # beside the sources, in a checkout or as installed
+SHIPPED: Final = Path(__file__).resolve().parent.parent / "configs"  # next to the sources, in a checkout or installed
 _IS_CHECKOUT: Final = (SHIPPED.parent / "pyproject.toml").exists()
 
 
 def folder() -> Path:
-    """Where the command was given if there is a config, or if mdp is installed; else the checkout that it runs from."""
+    """The working directory if it has a config, or if mdp is installed; else the checkout."""
     here = Path.cwd()
     return SHIPPED.parent if _IS_CHECKOUT and not (here / CONFIG).exists() else here
 

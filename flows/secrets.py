@@ -1,4 +1,4 @@
-"""Secrets: read from a file kept apart from the config, and masked in every text that leaves the process."""
+"""Secrets: read from a file separate from the config, and masked in all output of the process."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from urllib.parse import quote
 
 from contracts.errors import MdpError
 
-FILE: Final = "MDP_SECRETS"  # environment variable: where the file is
+FILE: Final = "MDP_SECRETS"  # environment variable: path of the file
 MASK: Final = "**********"  # as pydantic shows a secret
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TELLING: Final = re.compile(r"password|passphrase|passwd|secret|token|credential|key[._]pem|oauthbearer\.config", re.I)
-_SHORTEST: Final = 4  # whatever is shorter stands in ordinary words too
+_SHORTEST: Final = 4  # shorter strings occur in ordinary words, too
 
 _known: set[str] = set()
 
 
 class SecretsError(MdpError):
-    """The secrets file cannot be used; one line says what to do, and nothing of what is in it."""
+    """The secrets file is invalid; one line says what to do, without its contents."""
 
 
 def read() -> dict[str, str]:
-    """The variables of the file that $MDP_SECRETS names, by name; none without such a file.
+    """Returns the variables of the file named by $MDP_SECRETS; none without it.
 
-    Each line is `NAME=value`, the value as it stands; empty lines and those that begin with # say nothing.
+    Each line is `NAME=value`, with a literal value; empty lines and lines that begin with # are ignored.
 
     Raises:
-        SecretsError: the file cannot be read, others than its owner may read it, or a line is something else.
+        SecretsError: the file cannot be read, others than its owner may read it, or a line is invalid.
     """
     given = os.environ.get(FILE)
     if not given:
@@ -56,32 +56,32 @@ def _private_text(path: Path) -> str:
                 raise SecretsError(f"{path} can be read by others than its owner: run `chmod 600 {path}`")
             return file.read()
     except OSError as error:
-        raise SecretsError(f"{path}: {error.strerror}; {FILE} names the file of secrets") from None
+        raise SecretsError(f"{path}: {error.strerror}; {FILE} must name the secrets file") from None
     except UnicodeDecodeError:
         raise SecretsError(f"{path} is not UTF-8 text of NAME=value lines") from None
 
 
-def is_telling(name: str) -> bool:
-    """Whether a variable or an option of this name holds a secret."""
+def is_secret(name: str) -> bool:
+    """Whether a variable or an option with this name holds a secret."""
     return _TELLING.search(name) is not None
 
 
 def remember(*values: str) -> None:
-    """Mask these values from now on, also as Python or a URL would write them."""
+    """Mask these values from now on, including their forms in Python literals and URLs."""
     for value in values:
         if len(value) >= _SHORTEST:
             _known.update((value, repr(value)[1:-1], quote(value, safe="")))
 
 
 def masked(text: str) -> str:
-    """`text` without any secret that this process has come to know."""
-    for secret in sorted(_known, key=len, reverse=True):  # one may be a part of another
+    """`text` with all known secrets masked."""
+    for secret in sorted(_known, key=len, reverse=True):  # one may contain another
         text = text.replace(secret, MASK)
     return text
 
 
 def masked_tree(value: Any) -> Any:
-    """The same of all texts in a tree of mappings and lists."""
+    """A tree of mappings and lists with the secrets in all its strings masked."""
     if isinstance(value, Mapping):
         return {key: masked_tree(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The whole configuration as one typed, frozen tree: each component brings its own part."""
+"""The whole configuration as one typed, frozen tree: each component defines its own section."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Section(BaseModel):
 class BusSection(_Section):
     """Section `bus`."""
 
-    type: Literal["kafka"] = Field(default="kafka", description="What carries the events.")
+    type: Literal["kafka"] = Field(default="kafka", description="The message bus.")
     kafka: KafkaConfig = Field(default_factory=KafkaConfig)
 
 
@@ -48,7 +48,7 @@ class FeaturesSection(_Section):
 
 
 class RecoverySection(_Section):
-    """Section `recovery`: where Bytewax keeps its snapshots, and how often it takes one."""
+    """Section `recovery`: the folder of Bytewax's snapshots, and the interval between them."""
 
     directory: str = Field(
         default="", description="Folder of the snapshots; empty: `recovery` in the folder of `MDP_HOME`."
@@ -57,17 +57,17 @@ class RecoverySection(_Section):
         default=10,
         ge=1,
         le=3_600,
-        description="Seconds between snapshots. A crash costs reading so much of the log again.",
+        description="Seconds between snapshots. After a crash, this much of the log is read again.",
     )
 
 
 class RunSection(_Section):
-    """What part of the log one run reads and writes; set by the command line."""
+    """The part of the log that a run reads and writes; set by the command line."""
 
     from_ns: int | None = Field(
         default=None,
         description="`--from`, in nanoseconds since the epoch: only windows that begin then or later are written; the "
-        "log is read from early enough to know them.",
+        "log is read from early enough to compute them.",
     )
     to_ns: int | None = Field(default=None, description="`--to`: only windows that end by then are written.")
     until_end: bool = Field(
@@ -94,15 +94,15 @@ class RunSection(_Section):
 
     @property
     def is_span(self) -> bool:
-        """Whether the run is about a part of the log only: it keeps no state, and moves nobody's progress."""
+        """Whether the run covers only a part of the log: it saves no state, and leaves a live run's progress alone."""
         return self.from_ns is not None or self.to_ns is not None
 
     @property
     def is_backtest(self) -> bool:
         """Whether the run is about a part of the log that ends: it writes tables only, its own unless told otherwise.
 
-        An output topic says by its last record how far the log has come, and has one writer per partition: a part of
-        the log in it would make the whole run leave out what lies before, and take the topic away from a live run.
+        The last record of an output topic marks the flow's progress, and a partition has one writer: results of a part
+        of the log would make the whole run skip everything before it, and fence a live run.
         """
         return self.is_span and self.bounded
 
@@ -154,16 +154,16 @@ class Settings(_Section):
 
     @property
     def span_ns(self) -> int:
-        """The longest look back of any feature, in nanoseconds: after it, a quiet symbol is forgotten."""
+        """The longest lookback of any feature, in nanoseconds: after it, an idle symbol is forgotten."""
         window = self.micro_batch.window_ns
         return max((feature.span(window) for feature in self.features.windows), default=1) * window
 
     @property
     def warm_up_ns(self) -> int:
-        """How far before a time the log has to be read so that the windows from then on are known.
+        """How far before a time the log has to be read to compute the windows from then on.
 
-        Their features look back one span. Whether a rule on an edge held before them is told by a symbol's last window,
-        which may lie a span back and has features of its own.
+        Their features look back one span. Whether a rule with emit: edge held before depends on a symbol's last window,
+        which may lie a span back, and whose features look back another span.
         """
         return 2 * self.span_ns + self.waits_ns
 

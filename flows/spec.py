@@ -1,6 +1,6 @@
-"""What each dataflow is: one object says it, and all that has to know a flow asks that object.
+"""The specification of each dataflow: a single object, used wherever flows are distinguished.
 
-A new dataflow is an object here, and a file of its name beside it that wires its steps.
+A new dataflow is an object here, and a module of its name in this package that wires its steps.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from contracts.schema_names import BAR, EVENT, SchemaName
 
-if TYPE_CHECKING:  # commands know the flows without waiting for all that settings load
+if TYPE_CHECKING:  # commands know the flows without the slow import of the settings
     from flows.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class FlowSpec:
-    """A dataflow, which `flows.<name>` builds.
+    """A dataflow, built by `flows.<name>`.
 
     Attributes:
-        name: in commands, saved state, transactional ids and progress.
-        reads: the key under `bus.kafka` that names its topic.
+        name: used in commands, saved state, transactional ids and progress.
+        reads: the key under `bus.kafka` of its topic.
         steps: its stateful steps in order, by their names in `flows.steps`.
-        writes: what goes to topics of its own, besides what is rejected or late.
+        writes: its outputs to topics, besides rejected and late rows.
     """
 
     name: str
@@ -33,7 +33,7 @@ class FlowSpec:
 
     @property
     def closes_windows(self) -> bool:
-        """Whether bars are made here; heartbeats then let a quiet market's last windows close."""
+        """Whether it makes bars; heartbeats then close the last windows of an idle market."""
         return "windows" in self.steps
 
     @property
@@ -47,11 +47,11 @@ class FlowSpec:
         return tuple(table for table, step in _MADE_BY.items() if step in self.steps)
 
     def owner(self, settings: Settings) -> str:
-        """Names the flow of a deployment in saved state and transactions; one worker or cluster at a time has it."""
+        """The flow's name in saved state and transactions; one worker or cluster at a time holds it."""
         return f"{settings.name}-{self.name}"
 
     def id(self, settings: Settings) -> str:
-        """Names the flow in its outputs and its progress; with another window it makes other bars and signals."""
+        """The flow's name in outputs and progress; it depends on the window, as bars and signals do."""
         return f"{self.owner(settings)}-{settings.micro_batch.interval}"
 
     def progress_id(self, settings: Settings) -> str:
@@ -59,11 +59,11 @@ class FlowSpec:
         return self.id(settings) + (_SPAN if settings.run.is_span and settings.run.name is None else "")
 
     def progress_ids(self, settings: Settings) -> tuple[str, str]:
-        """All names under which runs of the flow make progress."""
+        """All names of the progress of the flow's runs."""
         return self.id(settings), self.id(settings) + _SPAN
 
     def topic(self, settings: Settings) -> str:
-        """The topic that it reads."""
+        """Its source topic."""
         name: str = getattr(settings.bus.kafka, self.reads)
         return name
 

@@ -1,4 +1,4 @@
-"""What decides the shape of saved state: a flow may only continue from state that its config would have made."""
+"""The shape of saved state: a flow may only resume from state that its config would have produced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contracts.errors import MdpError
 from flows.settings import Settings
 from flows.spec import FlowSpec
 
-FORMAT: Final = 9  # of what is saved, and of the keys it is saved under; a change of any of them is another number
+FORMAT: Final = 9  # of saved state and its keys; raised with each change
 
 Shape = Mapping[str, Any]
 
@@ -19,7 +19,7 @@ class StateMismatch(MdpError):  # noqa: N818 - says what is wrong
 
 
 def state_shape(settings: Settings, spec: FlowSpec) -> Shape:
-    """By config key, everything that the state of a flow depends on, as JSON knows it."""
+    """By config key, everything that the state of a flow depends on, as JSON values."""
     window = settings.micro_batch
     return {
         "the format of saved state": FORMAT,
@@ -45,8 +45,8 @@ def check_shape(saved: Shape, current: Shape) -> None:
     ]
     if changed:
         raise StateMismatch(
-            f"saved state does not fit: {'; '.join(changed)}. "
-            f"Read the log anew with --reset-state, or run beside the old state under another --name"
+            f"saved state does not match the config: {'; '.join(changed)}. "
+            f"Read the log again with --reset-state, or keep the old state and use another --name"
         )
 
 

@@ -1,4 +1,4 @@
-"""The steps that the dataflows are wired from, each made for one partition."""
+"""The steps of the dataflows, each built for one partition."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def windows(settings: Settings) -> Step:
 
 
 def totals(_: Settings) -> Step:
-    """Bars that were read, counted."""
+    """Totals of bars that were read."""
     machine = OutcomeTotals()
     return Step("totals", machine, counted("totals", machine.step))
 
@@ -56,17 +56,17 @@ STEPS: Final[Mapping[str, Callable[[Settings], Step]]] = {
 
 
 def chained(settings: Settings, spec: FlowSpec) -> Callable[[Saved | None], Chain]:
-    """What `op.stateful_batch` makes the logic of each partition by: the steps of the flow, then those of all flows."""
+    """The builder for `op.stateful_batch`: the steps of the flow, then those common to all flows."""
     shape = state_shape(settings, spec)
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
-    # Bars that were read are not written once more, nor do they tell of feeds.
+    # Bars that were read are not written again, nor do they say anything about feeds.
     own = FeedWatch(settings.telemetry) if spec.closes_windows else without_bars
     last = within(settings), own, observe
     return lambda saved: Chain([STEPS[name](settings) for name in spec.steps], last, shape, saved)
 
 
 def within(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:
-    """Leaves only what is to be written: the windows inside [from, to), and what comes of a state that is whole."""
+    """Keeps only rows to be written: windows inside [from, to), and results of a complete state."""
     inside = _inside_span(settings) if settings.run.is_span else lambda batch: batch
     return lambda batch: inside(_of_whole_state(batch) if batch.write_from else batch)
 

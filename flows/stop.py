@@ -1,4 +1,4 @@
-"""A stop that was asked for: the sources end, Bytewax takes a last snapshot, and no window is closed by it."""
+"""A requested stop: the sources end and Bytewax takes a last snapshot; a stop closes no windows."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Final, NoReturn
 STOP: Final = threading.Event()
 
 STUCK: Final = 75  # the exit code of a run that could not stop in time; it resumes from its last snapshot
-_STOP_SECONDS: Final = 3.5  # so that it is over within five, on a burdened machine and with a cluster to end too
+_STOP_SECONDS: Final = 3.5  # so that it ends within five, even on a loaded machine and with a cluster
 
 
 def before_the_start() -> None:
-    """Makes SIGINT and SIGTERM end a process that has not consumed anything yet: there is nothing to save."""
+    """Lets SIGINT and SIGTERM end a process that has not consumed anything yet: there is nothing to save."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
 
 
 def on_signals() -> None:
-    """Makes SIGINT and SIGTERM ask for a stop; a second one, or one that takes too long, ends the process at once."""
+    """Lets SIGINT and SIGTERM request a stop; after a second one, or a timeout, the process ends at once."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _ask)
 
 
 def with_parent() -> None:
-    """Makes the end of standard input, a pipe from the parent, ask for a stop: no worker outlives who started it."""
+    """Stops at the end of standard input, a pipe from the parent, so that no worker outlives its parent."""
 
     def wait() -> None:
         os.read(0, 1)
@@ -38,20 +38,20 @@ def with_parent() -> None:
 
 
 def give_up() -> NoReturn:
-    """Ends the process at once: something that has to be waited for does not answer."""
-    sys.stderr.write("could not stop in time; the next run goes on from the last snapshot\n")
-    leave_stuck()
+    """Ends the process at once, as something does not answer in time."""
+    sys.stderr.write("could not stop in time; the next run resumes from the last snapshot\n")
+    exit_stuck()
 
 
-def leave_stuck() -> NoReturn:
-    """Ends the process without taking the interpreter apart, for which there is no time left."""
+def exit_stuck() -> NoReturn:
+    """Ends the process without a shutdown of the interpreter, for which there is no time."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(STUCK)
 
 
 def _leave(*_: object) -> NoReturn:
-    """An exception that is raised while a library calls back may be lost in it: then the process ends all the same."""
+    """Exits by an exception, and ends the process anyway if a library's callback swallows it."""
 
     def end() -> None:
         os._exit(0 if signal.getsignal(signal.SIGTERM) is _leave else STUCK)

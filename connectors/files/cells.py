@@ -1,4 +1,4 @@
-"""Cells of any type to the type that a field has, and never with a loss: what does not fit is a flaw of its row."""
+"""Converts cells of any type to the type of a field without loss: a value that does not fit is a flaw of its row."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _WHOLE: Final = r"^([+-]?\d+)(?:\.0*)?$"
 
 
 def as_type(column: pl.Series, wanted: pl.DataType) -> Typed:
-    """`column` as texts, whole numbers or finite numbers, null where a cell has none."""
+    """Returns `column` as strings, whole numbers or finite numbers, null where a cell has none."""
     if wanted == pl.String:
         return _texts(column)
     return _whole_numbers(column) if wanted.is_integer() else _numbers(column)
 
 
 def _texts(column: pl.Series) -> Typed:
-    """Symbols and ids may be whole numbers: they are written as such. A struct is its JSON."""
+    """Strings; symbols and ids that are whole numbers are written as such, a struct as its JSON."""
     if column.dtype.is_integer() or column.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null):
         return column.cast(pl.String), flaws(column.is_null() & False, "")
     if isinstance(column.dtype, pl.Struct):
@@ -46,7 +46,7 @@ def _whole_numbers(column: pl.Series) -> Typed:
 
 
 def _holds_numbers(column: pl.Series) -> bool:
-    """A truth value is not a number, nor is a time."""
+    """Whether the column is numeric; booleans and times are not."""
     return column.dtype.is_numeric() or column.dtype in (pl.String, pl.Null)
 
 

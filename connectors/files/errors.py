@@ -1,4 +1,4 @@
-"""What can be wrong with a file."""
+"""Errors of files."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from contracts.errors import MdpError
 
 
 class FileError(MdpError):
-    """A file is missing, or does not hold what was expected; one line names it, and the row if it is one."""
+    """A file is missing, or does not hold what was expected; one line names it, and the row if it is a single one."""

@@ -1,4 +1,4 @@
-"""JSON documents of many records, one record after the other: no more of the document is held than one of them."""
+"""Reads JSON documents of many records one by one, with only one record in memory at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _decoder: Final = json.JSONDecoder()
 
 
 def is_record(line: bytes) -> bool:
-    """Whether a line is a whole object, as those of NDJSON are."""
+    """Whether a line is a complete object, as in NDJSON."""
     try:
         return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
@@ -29,7 +29,7 @@ def values(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
     """Yields the texts of the items of an array, or of one value.
 
     Raises:
-        FileError: it is no JSON, or one item is far too long.
+        FileError: it is not JSON, or an item is too long.
     """
     text = _Text(path, stream)
     is_array = text.skip("[")
@@ -44,7 +44,7 @@ def values(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
 
 
 class _Text:
-    """The text of a document from where it has been read to, of which as much is held as was asked for."""
+    """The unread text of a document, buffered as far as needed."""
 
     def __init__(self, path: Path, stream: IO[bytes]) -> None:
         self._path, self._stream = path, stream
@@ -52,7 +52,7 @@ class _Text:
         self._held, self._at, self._is_whole = "", 0, False
 
     def skip(self, sign: str) -> bool:
-        """Whether `sign` is next; then it is passed."""
+        """Skips `sign` if it is next; returns whether it was."""
         self._skip_blanks()
         if not self._held.startswith(sign, self._at):
             return False
@@ -73,7 +73,7 @@ class _Text:
                 if not isinstance(error, ValueError) or not self._more():
                     raise FileError(f"{self._path} is not JSON: value {number}: {error}") from None
                 continue
-            if end < len(self._held) or not self._more():  # a number at the end may go on
+            if end < len(self._held) or not self._more():  # a number at the end may continue
                 text, self._at = self._held[self._at : end], end
                 return text.encode()
 
@@ -85,11 +85,11 @@ class _Text:
                 return
 
     def _more(self) -> bool:
-        """Reads on; False at the end of the document."""
+        """Reads more; returns False at the end of the document."""
         if len(self._held) - self._at > LONGEST:
             raise FileError(f"{self._path}: one value is longer than {LONGEST >> 20} MiB")
         try:
-            # A long value is tried again with twice as much, so that trying it does not take longer and longer.
+            # Parsing of a long value is retried after reading twice as much, so that the total time stays linear.
             block = self._stream.read(max(BLOCK_BYTES, len(self._held) - self._at))
             text = self._utf8.decode(block, final=not block)
         except UnicodeDecodeError:

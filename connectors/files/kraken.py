@@ -1,4 +1,4 @@
-"""Trades as Kraken's REST call /0/public/Trades answers: price, volume, time, side, order type, misc, trade id."""
+"""Trades in answers of Kraken's REST call /0/public/Trades: price, volume, time, side, order type, misc, trade id."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def trades(path: Path, text: bytes) -> pl.DataFrame | None:
     """The trades of an answer, as columns of Event v1; None for any other JSON.
 
     Raises:
-        FileError: it is an answer, but its entries are no trades.
+        FileError: it is an answer, but its entries are not trades.
     """
-    # Numbers stay text: a float of seconds since 1970 cannot hold nanoseconds.
+    # Numbers stay text: a float of seconds since 1970 does not have nanosecond precision.
     document = json.loads(text, parse_float=str, parse_int=str)
     if not isinstance(document, dict) or not {"result", "error"} & document.keys():
         return None
@@ -41,11 +41,11 @@ def _of_pair(path: Path, pair: str, rows: list[list[Any]]) -> pl.DataFrame:
             src_ts=_decimal_seconds(),
         )
     except (ValueError, TypeError, pl.exceptions.PolarsError) as error:
-        raise FileError(f"{path}: the entries of {pair} are no trades as Kraken's API returns them") from error
+        raise FileError(f"{path}: the entries of {pair} are not trades as Kraken's API returns them") from error
 
 
 def _decimal_seconds() -> pl.Expr:
-    """The moment of the decimal number in column `time`, exactly."""
+    """The exact nanoseconds of the decimal number in column `time`."""
     parts = pl.col("time").str.split_exact(".", 1)
     fraction = parts.struct.field("field_1").fill_null("").str.pad_end(9, "0").cast(pl.Int64)
     nanoseconds = parts.struct.field("field_0").cast(pl.Int64) * 1_000_000_000 + fraction

@@ -1,4 +1,4 @@
-"""Streams of rows merged by time."""
+"""Merges streams of rows by time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _NEVER = -(2**63)
 
 @dataclass(slots=True)
 class _Stream:
-    """The rows of one stream that have been read and not yet handed on, each with its `key`.
+    """The buffered rows of one stream, each with its `key`.
 
-    The key is the latest time of the stream up to the row, so that each stream keeps its order: a row that comes late
-    in its file comes late from here.
+    The key is the latest time of the stream up to the row, so that each stream keeps its order: a row that is late in
+    its file is late in the result.
     """
 
     frames: Iterator[pl.DataFrame]
@@ -24,7 +24,7 @@ class _Stream:
     is_over: bool = False
 
     def fill(self) -> None:
-        """Reads on if nothing is held."""
+        """Reads more if the buffer is empty."""
         while self.held.is_empty() and not self.is_over:
             frame = next(self.frames, None)
             if frame is None:
@@ -35,7 +35,7 @@ class _Stream:
                 self.held = frame.with_columns(key=keys)
 
     def take(self, end: int) -> pl.DataFrame:
-        """Hands over what comes before `end` or then."""
+        """Returns, and removes, the rows with key ≤ `end`."""
         rows = int(self.held["key"].search_sorted(end, side="right"))
         taken, self.held = self.held.head(rows), self.held.slice(rows)
         return taken
@@ -50,6 +50,6 @@ def merged(frames: Sequence[Iterator[pl.DataFrame]]) -> Iterator[pl.DataFrame]:
         streams = [stream for stream in streams if stream.held.height]
         if not streams:
             return
-        # What is still to be read of any stream comes no earlier than the last row that is held of it.
+        # Unread rows of a stream are not earlier than its last buffered row.
         end = min(stream.held["key"][-1] for stream in streams)
         yield pl.concat([stream.take(end) for stream in streams]).sort("key", maintain_order=True).drop("key")

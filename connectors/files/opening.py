@@ -1,4 +1,4 @@
-"""What a file is, by the endings of its name or else by its first bytes; and its bytes, unpacked."""
+"""Detects the kind of a file by its suffixes or its first bytes, and opens it decompressed."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _COPY_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file, its kind, and how it is packed."""
+    """A file, its kind, and its compression."""
 
     path: Path
     kind: Kind
     packing: Packing | None
 
     def stream(self) -> io.BufferedReader:
-        """Its bytes from the first to the last, unpacked on the way."""
+        """Opens its decompressed bytes as a stream."""
         file = self.path.open("rb")
         if self.packing is None:
             return file
@@ -54,7 +54,7 @@ class Opened:
 
     @contextmanager
     def seekable(self) -> Iterator[IO[bytes]]:
-        """The same for formats that are read from their end: what is packed is unpacked into a temporary file."""
+        """Opens it for formats that need seeking: a compressed file is decompressed into a temporary one."""
         if self.packing is None:
             with self.path.open("rb") as file:
                 yield file
@@ -67,10 +67,10 @@ class Opened:
 
 
 def opened(path: Path) -> Opened:
-    """Finds out what a file is.
+    """Detects the kind of a file.
 
     Raises:
-        FileError: it is no file, or of no known kind.
+        FileError: it is not a file, or its kind is unknown.
         OSError: it cannot be read.
     """
     if not path.is_file():
@@ -103,7 +103,7 @@ def _kind_inside(path: Path, packing: Packing | None) -> Kind:
         known = "json"
     if known is None:
         raise FileError(
-            f"{path} is of no known kind: name it .csv, .tsv, .ndjson, .json, .parquet or .arrow, "
-            f"with .gz or .zst behind it where it is packed"
+            f"{path} has an unknown format: name it .csv, .tsv, .ndjson, .json, .parquet or .arrow, "
+            f"followed by .gz or .zst if it is compressed"
         )
     return known

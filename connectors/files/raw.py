@@ -1,6 +1,6 @@
-"""Files as they are, piece by piece: rows of columns as the format has them, or texts of single records.
+"""Reads files in pieces, without interpretation: rows of columns with the format's types, or texts of records.
 
-Memory does not depend on the length of a file: only as much of it is held as one piece needs.
+Memory does not depend on the length of a file: only one piece is held at a time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Rows of the wanted columns that a file has, of any types, and the numbers of the rows in the file."""
+    """Rows with those of the wanted columns that the file has, of any types, and their row numbers in the file."""
 
     numbers: pl.Series
     values: pl.DataFrame
@@ -36,7 +36,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Records as texts of JSON, good or bad, and the numbers of their lines."""
+    """Records as JSON texts, valid or not, and their line numbers."""
 
     numbers: list[int]
     texts: list[bytes]
@@ -49,7 +49,7 @@ def pieces(file: Opened, wanted: Sequence[str], rows: int) -> Iterator[Piece]:
     """Yields a file in pieces of about `rows` rows.
 
     Raises:
-        FileError: it is not what its kind says, or has none of the wanted columns.
+        FileError: it is not of its kind, or has none of the wanted columns.
         OSError, pyarrow.ArrowException: it cannot be read.
     """
     match file.kind:
@@ -70,14 +70,14 @@ def pieces(file: Opened, wanted: Sequence[str], rows: int) -> Iterator[Piece]:
 
 
 def _chosen(file: Opened, present: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
-    """The names in the file of the wanted columns, which may have spaces around them, and what they are wanted as."""
+    """Maps the file's names of the wanted columns, which may have surrounding spaces, to the wanted names."""
     found: dict[str, str] = {}
     for name in present:
         plain = name.strip()
         if plain not in wanted:
             continue
         if plain in found.values():
-            raise FileError(f"{file.path} has two columns {plain}: leave one of them out")
+            raise FileError(f"{file.path} has two columns {plain}: remove one of them")
         found[name] = plain
     if not found:
         there = f"it has {', '.join(present)[:200]}" if present else "it is empty"
@@ -104,14 +104,14 @@ def _arrow(file: Opened, wanted: Sequence[str], rows: int) -> Iterator[Columns]:
 
 
 def _csv(file: Opened, wanted: Sequence[str], rows: int) -> Iterator[Columns]:
-    """Cells are texts, and null where they are empty: what they mean is for the contract to say."""
+    """Yields cells as strings, null if empty, without interpretation."""
     with io.TextIOWrapper(file.stream(), encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text, delimiter="\t" if file.kind == "tsv" else ",")
         try:
             header = next(reader, [])
             names = _chosen(file, header, wanted)
-            numbered = ((reader.line_num, row) for row in reader if row)  # there is no row in a blank line
-            yield _of_cells(list(islice(numbered, rows)), header, names)  # also where there is only the header
+            numbered = ((reader.line_num, row) for row in reader if row)  # blank lines are not rows
+            yield _of_cells(list(islice(numbered, rows)), header, names)  # even with only a header
             while block := list(islice(numbered, rows)):
                 yield _of_cells(block, header, names)
         except (csv.Error, UnicodeDecodeError) as error:
@@ -134,7 +134,7 @@ def _miscounted(row: list[str], width: int) -> str:
 
 
 def _lines(file: Opened, stream: IO[bytes], rows: int) -> Iterator[Texts]:
-    """Lines as they are: what is wrong with them is found, and kept, where everybody looks for it."""
+    """Yields unchanged lines: their errors are found by the decoder."""
     numbers: list[int] = []
     texts: list[bytes] = []
     number = 0
@@ -155,7 +155,7 @@ def _lines(file: Opened, stream: IO[bytes], rows: int) -> Iterator[Texts]:
 
 
 def _json(file: Opened, stream: io.BufferedReader, rows: int) -> Iterator[Piece]:
-    """An array of records, one record, lines of them, or an answer of Kraken's."""
+    """Yields an array of records, one record, lines of records, or an answer of Kraken's API."""
     first = stream.peek(1).removeprefix(_BOM).lstrip().partition(b"\n")[0]
     if not first.startswith(b"[") and json_values.is_record(first) and b'"result"' not in first:
         yield from _lines(file, stream, rows)

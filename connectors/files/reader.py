@@ -1,4 +1,4 @@
-"""Files of records in any format: rows with typed fields, or lines as they are; several files merged by time."""
+"""Reads files of records in any format: rows with typed fields, or unchanged lines; several files merged by time."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from connectors.files.times import NAMES, Times, TimeUnit, flaws, nothing
 
 CHUNK_ROWS: Final = 50_000
 _LEAST_ROWS: Final = 1_000  # of a chunk, where there are many files
-# What a frame tells beside the fields of a record.
+# Columns of a frame in addition to the fields of a record.
 ABOUT: Final = pl.Schema(
     {
-        "raw": pl.Binary,  # a line, as it is
+        "raw": pl.Binary,  # an unchanged line
         "file": pl.UInt32,  # which of the paths
-        "row": pl.Int64,  # in the file: a line of text, or a row, of which the first of CSV is the header
-        "flaw": pl.String,  # what cannot be read of the row
-        "cell": pl.String,  # what is there instead
+        "row": pl.Int64,  # in the file: number of the line, or of the row, where a CSV header counts
+        "flaw": pl.String,  # why the row cannot be read
+        "cell": pl.String,  # the offending cell
     }
 )
 
 
 class _Keyed(msgspec.Struct):
     symbol: str | None = None
-    provider: object = None  # of any type, so that what is wrong with it does not cost the symbol
+    provider: object = None  # of any type, so that an invalid one does not prevent reading the symbol
     src_ts: object = None
 
 
@@ -46,15 +46,15 @@ Remark = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How files are to be read.
+    """Options for reading files.
 
     Attributes:
-        fields: what a record may have, and the type of each: text, whole numbers, numbers.
-        required: columns that a file has to have.
-        times: those of the fields that are times, in nanoseconds since 1970.
-        unit: of times that are numbers; None: as the first of a column looks.
-        zone: of times that name none, such as America/New_York; None: they cannot be read.
-        remark: is told how times were read that could have been read otherwise.
+        fields: the possible fields of a record, with their types: text, whole numbers, numbers.
+        required: columns that a file must have.
+        times: the fields that are times, in nanoseconds since 1970.
+        unit: of numeric times; None: guessed from the first of a column.
+        zone: of times without a zone, such as America/New_York; None: they are refused.
+        remark: called with a text about ambiguous times.
     """
 
     fields: pl.Schema
@@ -68,11 +68,11 @@ class Reading:
 def read(paths: Sequence[Path], reading: Reading) -> Iterator[pl.DataFrame]:
     """Yields the rows of all files, by time, in frames of all fields and ABOUT.
 
-    Each file keeps the order of its rows, so one that is out of order stays so. Memory depends on the number of files,
-    not on their length.
+    Each file keeps the order of its rows, even if they are out of order. Memory depends on the number of files, not on
+    their length.
 
     Raises:
-        FileError: a file cannot be read, is of no known kind, or has none of the fields.
+        FileError: a file cannot be read, has an unknown format, or has none of the fields.
     """
     files = [opened(path) for path in paths]
     rows = max(CHUNK_ROWS // max(len(files), 1), _LEAST_ROWS)
@@ -94,7 +94,7 @@ def _frames(file: Opened, number: int, reading: Reading, rows: int) -> Iterator[
             for name, column in times.items():
                 if column.unit is not None and reading.unit is None and name not in said:
                     said.add(name)
-                    reading.remark(f"{file.path}: numbers in {name} are taken for {NAMES[column.unit]} since 1970")
+                    reading.remark(f"{file.path}: numbers in {name} are read as {NAMES[column.unit]} since 1970")
     except OSError as error:
         raise FileError(f"{file.path} cannot be read: {error.strerror or error}") from error
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
@@ -104,7 +104,7 @@ def _frames(file: Opened, number: int, reading: Reading, rows: int) -> Iterator[
 def _check(file: Opened, piece: Columns, reading: Reading) -> None:
     missing = [name for name in reading.required if name not in piece.values.columns]
     if missing:
-        raise FileError(f"{file.path} has no column {', '.join(missing)}: needed are {', '.join(reading.required)}")
+        raise FileError(f"{file.path} has no column {', '.join(missing)}: required are {', '.join(reading.required)}")
 
 
 def _complete(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
@@ -129,14 +129,14 @@ def _of_columns(piece: Columns, times: dict[str, Times], reading: Reading) -> pl
 
 
 def _shown(column: pl.Series) -> pl.Series:
-    """The beginning of each cell, as far as it has a short text."""
+    """The beginning of each cell as text."""
     if column.dtype.is_nested():
         return nothing(column, pl.String)
     return column.cast(pl.String, strict=False).str.slice(0, 40)
 
 
 def _of_texts(piece: Texts) -> pl.DataFrame:
-    """Lines, and of those that can be read the provider, the symbol, which is their key, and the time."""
+    """Lines, with the provider, the symbol, which is the key, and the time of readable ones."""
     from codec.timestamps import parse_timestamps  # noqa: PLC0415 - it needs Numba
 
     keys = [_key(text) for text in piece.texts]

@@ -1,8 +1,8 @@
-"""Times in the forms in which files hold them, to nanoseconds since 1970.
+"""Converts the forms of time in files to nanoseconds since 1970.
 
-Texts: ISO 8601 with a zone; what pandas and Polars write (a blank in place of the T, `UTC`, `+0000`); dates. Timestamps
-of Parquet and Arrow. Numbers since 1970, whole or with a fraction, as numbers or as text, in seconds, milliseconds,
-microseconds or nanoseconds. Which of them a column's numbers are is told by the size of the first, unless it is said.
+Texts: ISO 8601 with a zone; the output of pandas and Polars (a blank in place of the T, `UTC`, `+0000`); dates.
+Timestamps of Parquet and Arrow. Numbers since 1970, whole or with a fraction, as numbers or as text, in seconds,
+milliseconds, microseconds or nanoseconds. Unless given, the unit of a column is guessed from its first number.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ TimeUnit = Literal["s", "ms", "us", "ns"]
 
 UNITS: Final[dict[TimeUnit, int]] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 NAMES: Final[dict[TimeUnit, str]] = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-# A time after 1973-03-03 and before 5138-11-16 is one of these, and no other: 1e8 s = 1e11 ms and 1e11 s = 1e14 ms.
+# A time from 1973-03-03 to 5138-11-16 has a unique unit: 1e8 s = 1e11 ms and 1e11 s = 1e14 ms.
 _BELOW: Final[dict[TimeUnit, float]] = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": float("inf")}
-_DIGITS: Final[dict[TimeUnit, int]] = {"s": 9, "ms": 6, "us": 3, "ns": 0}  # of a fraction, down to nanoseconds
+_DIGITS: Final[dict[TimeUnit, int]] = {"s": 9, "ms": 6, "us": 3, "ns": 0}  # decimals down to nanoseconds
 _NUMBER: Final = r"^([+-]?\d+)(?:\.(\d*))?$"
 
-Typed = tuple[pl.Series, pl.Series]  # values, null where there are none; and what is wrong with a cell, or null
+Typed = tuple[pl.Series, pl.Series]  # values, null for missing ones; and the flaw of each cell, or null
 
 
 class Times:
-    """Reads one column of one file, whose numbers are of one unit from its first row to its last.
+    """Reads one column of one file, whose numbers all have the same unit.
 
     Args:
         name: of the column.
-        unit: of its numbers; None: as the first one looks.
-        zone: of times that name none, as the zone database calls it; None: they are refused.
+        unit: of its numbers; None: guessed from the first one.
+        zone: of times without a zone, by its name in the zone database; None: they are refused.
     """
 
     def __init__(self, name: str, unit: TimeUnit | None, zone: str | None) -> None:
@@ -55,12 +55,12 @@ class Times:
         return moments.cast(pl.Int64), flaws(column.is_null() & False, "")
 
     def _placed(self, naive: pl.Series) -> Typed:
-        """Times that name no zone."""
+        """Times without a zone."""
         if self._zone is None:
             flaw = f"{self._name} has no time zone: name the zone of the times with --zone, such as --zone UTC"
             return nothing(naive), flaws(naive.is_not_null(), flaw)
         placed = naive.dt.replace_time_zone(self._zone, ambiguous="null", non_existent="null")
-        flaw = f"{self._name} is a time that {self._zone} had twice or never, when the clocks were changed"
+        flaw = f"{self._name} is a time that is ambiguous or missing in {self._zone}, when the clocks were changed"
         return placed.cast(pl.Int64), flaws(placed.is_null() & naive.is_not_null(), flaw)
 
     def _numbers(self, column: pl.Series) -> Typed:
@@ -73,7 +73,7 @@ class Times:
         return self._within(column, wide)
 
     def _unit_of(self, numbers: pl.Series) -> TimeUnit:
-        """What they are in; if nobody has said it, as the first number of the column looks."""
+        """The unit of the numbers; unless given, guessed from the first number of the column."""
         first = numbers.drop_nulls().head(1)
         if self.unit is None and len(first):
             self.unit = next(unit for unit, end in _BELOW.items() if not abs(float(first[0])) >= end)
@@ -81,7 +81,7 @@ class Times:
 
     def _within(self, numbers: pl.Series, wide: pl.Series) -> Typed:
         times = wide.cast(pl.Int64, strict=False)
-        wrong = flaws(times.is_null() & numbers.is_not_null(), f"{self._name} is no time that 64-bit nanoseconds hold")
+        wrong = flaws(times.is_null() & numbers.is_not_null(), f"{self._name} is not a time within 64-bit nanoseconds")
         if not self._is_guessed or self.unit is None:
             return times, wrong
         looks_else = (wide.cast(pl.Float64).abs() / UNITS[self.unit] >= _BELOW[self.unit]).fill_null(value=False)
@@ -99,7 +99,7 @@ class Times:
         return times, wrong
 
     def _other_texts(self, column: pl.Series) -> Typed:
-        """Texts that are not in the grammar of the contract: numbers, and times as other programs write them."""
+        """Texts outside of the contract's grammar: numbers, and times written by other programs."""
         whole, fraction = _groups(column, _NUMBER, 2)
         digits = _DIGITS[self._unit_of(whole.cast(pl.Int128, strict=False))]
         fine = fraction.fill_null("").str.pad_end(digits, "0").str.slice(0, digits)
@@ -126,7 +126,7 @@ class Times:
 
 
 def _floats(column: pl.Series, whole: pl.Series) -> pl.Series:
-    """Numbers that are written with an exponent."""
+    """Numbers with an exponent."""
     floats = column.cast(pl.Float64, strict=False)
     return floats.set(whole.is_not_null() | ~floats.is_finite().fill_null(value=False), None)
 
@@ -140,11 +140,11 @@ def _groups(column: pl.Series, pattern: str, count: int) -> list[pl.Series]:
 
 
 def nothing(column: pl.Series, dtype: pl.DataType | type[pl.DataType] = pl.Int64) -> pl.Series:
-    """As many nulls as there are cells."""
+    """A column of nulls."""
     return pl.Series(column.name, [None], dtype).new_from_index(0, len(column))
 
 
 def flaws(is_wrong: pl.Series, flaw: str) -> pl.Series:
-    """`flaw` where something is wrong, else null."""
+    """`flaw` where `is_wrong`, else null."""
     nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(is_wrong))
     return nothing.set(is_wrong.fill_null(value=False), flaw)

@@ -1,4 +1,4 @@
-"""Records that no feed should send and one day does: every one belongs in the DLQ, at no cost to its neighbours."""
+"""Malformed records as a faulty feed may send them: each one must end in the DLQ without affecting its neighbours."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ MALFORMED: Final[dict[str, pl.Expr]] = {
 
 
 def break_events(events: pl.DataFrame, how: pl.Series) -> pl.DataFrame:
-    """Break each tick of `events` as `how`, a key of MALFORMED for each of them, says.
+    """Break each tick of `events` according to `how`, a key of MALFORMED for each.
 
-    Returns columns symbol (a broken record keeps its Kafka key), label and raw.
+    Returns columns symbol (a malformed record keeps its Kafka key), label and raw.
     """
     texts = events.select("symbol", json=encode_json(events), label=how)
     broken = [pl.when(pl.col("label") == name).then(expression) for name, expression in MALFORMED.items()]

@@ -1,4 +1,4 @@
-"""A synthetic market: prices on a random walk, and on request the faults of real feeds, accounted for one by one."""
+"""A synthetic market: prices on a random walk, and optionally the faults of real feeds, each accounted for."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _TICKERS: Final = {
 }  # fmt: skip
 
 _Probability = Annotated[float, Field(ge=0, le=1)]
-# Printable ASCII, and short enough that two of them, escaped, a time and a number fit into an event_id of 256 bytes.
+# Printable ASCII, short enough that two of them, escaped, with a time and a number fit an event_id of 256 bytes.
 _Name = Annotated[str, Field(pattern=r"^[ -~]{1,48}$")]
 
 
 class SyntheticConfig(BaseModel):
-    """What the synthetic market trades, and how badly its feed behaves."""
+    """The symbols and prices of the synthetic market, and the faults of its feed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,7 +63,7 @@ class SyntheticConfig(BaseModel):
         return self
 
     def names(self) -> list[str]:
-        """The symbols; of a number, well-known tickers come first and made-up ones after."""
+        """The symbols; for a number, well-known tickers first, then made-up ones."""
         if not isinstance(self.symbols, int):
             return list(self.symbols)
         made_up = ("".join(letters) for letters in itertools.product(string.ascii_uppercase, repeat=4))
@@ -75,13 +75,13 @@ class SyntheticMarket:
     """Ticks of all symbols in turn, evenly spaced in time, as OUTGOING frames.
 
     Prices follow geometric Brownian motion without drift, at `price_volatility` per square root of a day. The same
-    config, start and rate give the same rows for ever, and fewer of them are a prefix of more.
+    config, start and rate always give the same rows, and a smaller count gives a prefix of them.
 
     Args:
         config: what to trade.
         start: time of the first event in nanoseconds, kept to the microsecond.
         rate: events per second of all symbols together; `tick_rate` of each of them by default.
-        prices: of symbols that do not begin at their usual price.
+        prices: initial prices of symbols that do not begin at their default price.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class SyntheticMarket:
 
     @property
     def rate(self) -> float:
-        """Events per second, of all symbols together, not counting what the faults add."""
+        """Events per second of all symbols together, without those added by faults."""
         return self._rate
 
     def chunks(self, count: int | None = None) -> Iterator[pl.DataFrame]:
-        """Yield rows in order of `arrival`: `count` events (no end without it), and what the faults add to them."""
+        """Yield rows in order of `arrival`: `count` events (endless without it), and those added by faults."""
         log_prices = self._opening
         newest: int | None = None
         held = pl.DataFrame(schema=OUTGOING)
@@ -121,7 +121,7 @@ class SyntheticMarket:
             log_prices = np.clip(walk[-1], *np.log(_PRICE_BOUNDS))
             rows = self._with_faults(self._events(first, walk, rng), rng, size if count is None else count - first)
             is_last = count is not None and first + size >= count
-            # What arrives after the next block begins has to wait for the events of that block.
+            # Rows that arrive after the next block begins must wait for the events of that block.
             end = 2**63 - 1 if is_last else int(self._times(np.array([first + size]))[0])
             ordered = pl.concat([held, rows]).sort("arrival", maintain_order=True)
             held = ordered.filter(pl.col("arrival") >= end)
@@ -153,14 +153,14 @@ class SyntheticMarket:
         return events.with_columns(event_id=joined_id(parts), arrival="src_ts").drop("time")
 
     def _with_faults(self, events: pl.DataFrame, rng: np.random.Generator, count: int) -> pl.DataFrame:
-        """The first `count` events, delayed, repeated and followed by broken records as configured: OUTGOING rows.
+        """The first `count` events with the configured delays, duplicates and malformed records: OUTGOING rows.
 
-        Every draw is made for the whole block, so that a count in the midst of it changes none of the rows before.
+        Every draw is made for the whole block, so that a count within the block does not change the rows before.
         """
         config, size = self._config, events.height
         longest = config.max_delay_ms * 1_000_000
         delay = np.where(rng.random(size) < config.out_of_order, rng.integers(1, longest, size, endpoint=True), 0)
-        # A repeated event stays within the longest delay, its own included.
+        # A duplicate stays within the longest delay, including its own.
         again = delay + (rng.random(size) * (longest - delay)).astype(np.int64)
         repeated = (rng.random(size) < config.duplicates) & (np.arange(size) < count)
         broken = (rng.random(size) < config.malformed) & (np.arange(size) < count)

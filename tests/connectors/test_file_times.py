@@ -47,7 +47,7 @@ def read(cells: Any, unit: TimeUnit | None = None, zone: str | None = None) -> l
     ],
 )
 def test_a_text_is_read_in_the_form_in_which_programs_write_it(text: str, time: int) -> None:
-    expected = time if abs(time) < 2**63 else "src_ts is no time that 64-bit nanoseconds hold"
+    expected = time if abs(time) < 2**63 else "src_ts is not a time within 64-bit nanoseconds"
     assert read([text]) == [expected]
     assert read([None, text]) == [None, expected]
 
@@ -81,7 +81,7 @@ def test_a_zone_is_for_those_that_name_none() -> None:
 
 
 def test_hours_that_a_zone_has_twice_or_never_are_not_guessed() -> None:
-    flaw = "src_ts is a time that Europe/Berlin had twice or never, when the clocks were changed"
+    flaw = "src_ts is a time that is ambiguous or missing in Europe/Berlin, when the clocks were changed"
     assert read(["2025-10-26 02:30:00", "2025-03-30 02:30:00"], zone="Europe/Berlin") == [flaw, flaw]
 
 
@@ -141,5 +141,5 @@ def test_a_text_is_the_same_time_in_a_file_and_on_the_command_line(moment: datet
     if isinstance(found, int):
         assert parse_moment(text, 0, zone) == found
     else:
-        with pytest.raises(ValueError, match="is a time that America/New_York had twice or never"):
+        with pytest.raises(ValueError, match="is a time that is ambiguous or missing in America/New_York"):
             parse_moment(text, 0, zone)

@@ -117,7 +117,7 @@ def test_a_cell_of_the_wrong_type_is_named_with_its_row(tmp_path: Path, row: str
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_text("provider,symbol,src_ts,v\n")
-    with pytest.raises(FileError, match="has no column kind, c: needed are provider, symbol, kind, src_ts, c, v"):
+    with pytest.raises(FileError, match="has no column kind, c: required are provider, symbol, kind, src_ts, c, v"):
         rows(path)
 
 
@@ -140,7 +140,7 @@ def test_the_content_decides_where_the_ending_does_not(tmp_path: Path) -> None:
     other.write_text("SPY 425.15 1200\n")
     assert rows(lines)["symbol"].to_list() == ["SPY", "MSFT"]
     assert rows(table)["src_ts"].to_list() == [T0]
-    with pytest.raises(FileError, match=r"c\.txt is of no known kind"):
+    with pytest.raises(FileError, match=r"c\.txt has an unknown format"):
         rows(other)
 
 

@@ -47,10 +47,10 @@ def test_several_pairs_keep_their_names(tmp_path: Path) -> None:
         ('{\n"result": {"XBTUSDT": [["1", "2", 3.5]', "is not JSON: value 1: "),
         (
             '{"result": {"XBTUSDT": [[1762795380, "1", "2", "1", "1", "1", "3", 7]]}}',
-            "entries of XBTUSDT are no trades",
+            "entries of XBTUSDT are not trades",
         ),
-        ('{"result": {"XBTUSDT": [["1", "2", "soon", "b", "l", "", 4]]}}', "entries of XBTUSDT are no trades"),
-        ('{"result": {"XBTUSDT": {"a": 1}}}', "entries of XBTUSDT are no trades"),
+        ('{"result": {"XBTUSDT": [["1", "2", "soon", "b", "l", "", 4]]}}', "entries of XBTUSDT are not trades"),
+        ('{"result": {"XBTUSDT": {"a": 1}}}', "entries of XBTUSDT are not trades"),
     ],
 )
 def test_what_is_no_trade_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
