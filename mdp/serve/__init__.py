@@ -1,4 +1,4 @@
-"""The live page: bars, signals and figures out of the database, sent to browsers as they appear."""
+"""The live page: bars, signals and figures from the database, sent to browsers as they appear."""
 
 from __future__ import annotations
 

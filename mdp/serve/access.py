@@ -1,7 +1,7 @@
-"""Who may see the page: anybody on this machine, and elsewhere who knows the token.
+"""Access to the page: open on this machine, by token from elsewhere.
 
-A page from elsewhere must not reach a server on the loopback address by a name of its own (DNS rebinding), so there the
-Host header has to be a loopback name. Where a token is asked for, a cookie made of it serves that purpose.
+A foreign page must not reach a server on the loopback address under its own host name (DNS rebinding), so there the
+Host header must be a loopback name. Where a token is required, a cookie derived from it serves that purpose.
 """
 
 from __future__ import annotations
@@ -42,36 +42,36 @@ def is_loopback(host: str) -> bool:
 
 
 class Keeper:
-    """Knows the token, if one is asked for.
+    """Checks the token, if one is required.
 
     Args:
-        token: what people have to know; None where the machine's own people are let in.
-        port: of the server: cookies are one host's, whatever the port.
+        token: the secret of the visitors; None if users of this machine need none.
+        port: of the server, as cookies are per host, not per port.
     """
 
     def __init__(self, token: str | None, port: int) -> None:
         self._token = token
         self._cookie = f"mdp_page_{port}"
-        # Not the token itself: what a browser keeps is of use on this page only.
+        # Not the token itself: what a browser stores is valid for this page only.
         self._proof = hmac.new((token or "").encode(), b"mdp live page", hashlib.sha256).hexdigest()
 
     def admits(self, request: HTTPConnection) -> bool:
-        """Whether the browser has been let in before, or need not be."""
+        """Whether the browser has logged in before, or need not."""
         return self._token is None or _same(request.cookies.get(self._cookie, ""), self._proof)
 
     def knows(self, token: str) -> bool:
         """Whether this is the token."""
         return self._token is not None and _same(token, self._token)
 
-    def let_in(self, response: Response, *, secure: bool) -> None:
-        """Let the browser come back without the token."""
+    def set_cookie_on(self, response: Response, *, secure: bool) -> None:
+        """Set the cookie, so that the browser can return without the token."""
         response.set_cookie(
             self._cookie, self._proof, max_age=_YEAR_SECONDS, httponly=True, samesite="strict", secure=secure
         )
 
 
 class Guard:
-    """Turns away those who may not see the page, and has browsers restrict what the page may do."""
+    """Rejects unauthorized requests, and makes browsers restrict what the page may do."""
 
     def __init__(self, app: ASGIApp, keeper: Keeper, login: Path, *, loopback: bool) -> None:
         self._app, self._keeper, self._login, self._loopback = app, keeper, login, loopback
@@ -94,7 +94,7 @@ class Guard:
     def _refusal(self, request: HTTPConnection) -> Response | None:
         if self._loopback and not is_loopback(_host_name(request.headers)):
             return PlainTextResponse("This page is served to http://localhost and http://127.0.0.1 only.\n", 421)
-        path = str(request.scope["path"])  # what routes are found by; that of the URL has the Host header before it
+        path = str(request.scope["path"])  # as used by the router; the URL's path depends on the Host header
         if path.startswith(_OPEN_PATHS) or self._keeper.admits(request):
             return None
         token = request.query_params.get(_TOKEN) if path == "/" else None
@@ -104,7 +104,7 @@ class Guard:
 
 
 def token_in(body: bytes) -> str:
-    """The token that the login form has sent; empty if there is none."""
+    """The token sent by the login form; empty if there is none."""
     return parse_qs(body.decode(errors="replace")).get(_TOKEN, [""])[0]
 
 
@@ -114,5 +114,5 @@ def _host_name(headers: Headers) -> str:
 
 
 def _same(given: str, right: str) -> bool:
-    """Compared in the same time wherever they differ."""
+    """Whether both are equal, compared in constant time."""
     return hmac.compare_digest(given.encode(errors="replace"), right.encode())

@@ -1,4 +1,4 @@
-"""The web application: the page and its files, history on request, and a stream of what is new."""
+"""The web application: the page and its files, history on request, and a stream of updates."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _DENIAL_SECONDS: Final = 0.5
 
 
 def application(settings: Settings, hub: Hub, keeper: Keeper, *, loopback: bool) -> Starlette:
-    """The application; somebody has to bring the hub its news."""
+    """Returns the application; a poller must feed the hub."""
     pages = _Pages(settings, hub, keeper)
     return Starlette(
         routes=[
@@ -63,14 +63,14 @@ class _Pages:
         self._hub, self._keeper = hub, keeper
 
     def index(self, request: Request) -> Response:
-        """The page; whoever came with the token is remembered, as the page takes it out of the address."""
+        """The page; sets the cookie for a visitor with the token, as the page removes it from the address."""
         response = FileResponse(_STATIC / "index.html")
         if "token" in request.query_params and not self._keeper.admits(request):
-            self._keeper.let_in(response, secure=request.url.scheme == "https")
+            self._keeper.set_cookie_on(response, secure=request.url.scheme == "https")
         return response
 
     async def login(self, request: Request) -> Response:
-        """What the form of the login page sends."""
+        """Handles the login form."""
         body = b""
         async for chunk in request.stream():
             body += chunk
@@ -80,14 +80,14 @@ class _Pages:
             await asyncio.sleep(_DENIAL_SECONDS)
             return FileResponse(_STATIC / "login.html", 401)
         response = RedirectResponse("/", 303)
-        self._keeper.let_in(response, secure=request.url.scheme == "https")
+        self._keeper.set_cookie_on(response, secure=request.url.scheme == "https")
         return response
 
     def history(self, request: Request) -> Response:
-        """Bars of a chart before a time, oldest first, and what belongs to them."""
+        """Bars of a chart before a time, oldest first, with their signals and features."""
         view, span = view_of(request), span_of(request, CHART_BARS)
         if not (view.provider and view.symbol and view.interval):
-            raise BadRequest("provider, symbol and interval are needed")
+            raise BadRequest("provider, symbol and interval are required")
         with contextlib.closing(LiveReader(self._conninfo)) as reader:
             known = reader.feature_names() if view.features else ()
             features = tuple(name for name in view.features if name in known)
@@ -95,10 +95,10 @@ class _Pages:
             return _json(ChartReader(reader).read(chart, *span)._asdict())
 
     async def stream(self, request: Request) -> Response:
-        """Server-sent events: the chart, the watch list, and whatever becomes of them."""
+        """Server-sent events: the chart, the watch list, and their updates."""
         client = Client(view_of(request))
         self._hub.check_room()
-        # A proxy that gathers what it passes on would hold up the news.
+        # A buffering proxy would delay updates.
         headers = {"X-Accel-Buffering": "no"}
         return StreamingResponse(self._events(client), headers=headers, media_type="text/event-stream")
 
@@ -123,6 +123,6 @@ def _health(_: Request) -> Response:
 
 
 def _chart_library(_: Request) -> Response:
-    """Out of the wheel that carries it; its Python is never imported."""
+    """The chart library from the wheel that contains it; the wheel's Python code is never imported."""
     file = Path(str(importlib.metadata.distribution("lightweight-charts").locate_file(_CHART_LIBRARY)))
     return FileResponse(file, headers={"Cache-Control": "public, max-age=86400"})

@@ -1,4 +1,4 @@
-"""How long a request to the page may take to come in, and how many connections there may be: without a token, too."""
+"""Limits on the duration of requests and the number of connections, which hold without a token, too."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-BACKLOG: Final = 128  # taken at once: of these, none is closed before all of them have been taken
+BACKLOG: Final = 128  # accepted at once: none of them is closed before all are accepted
 STREAM: Final = "/api/stream"
 
-_MOST: Final = 400  # twice as many as there are streams: a process may have 1,024 files open, by default
+_MOST: Final = 400  # twice the streams: a process may have 1,024 open files by default
 _REQUEST_SECONDS: Final = 5.0
 _WHOLE: Final = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 _OUT_OF_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -28,9 +28,9 @@ Open = dict["Connection", None]  # oldest first
 
 
 class Connection(H11Protocol):
-    """Is closed when a request is not whole in time, or when there are too many others and it is the oldest.
+    """Is closed if a request is not complete in time, or as the oldest if there are too many others.
 
-    Streams of pages are not closed for others: the hub bounds them, and they belong to people who have been let in.
+    Streams of pages are not closed for others: the hub limits them, and their visitors are logged in.
     """
 
     def __init__(self, connections: Open, config: Config, server_state: ServerState, **more: Any) -> None:
@@ -63,12 +63,12 @@ class Connection(H11Protocol):
         return self.scope is not None and self.scope["path"] == STREAM
 
     def drop(self) -> None:
-        """Closes it at once, whatever has not been sent yet."""
+        """Closes it at once, discarding unsent data."""
         self._open.pop(self, None)
         self.transport.abort()
 
     def _start_waiting(self) -> None:
-        """Bytes that trickle in win no time."""
+        """Starts the time limit of a request, which further bytes do not extend."""
         if self._deadline is None:
             self._deadline = self.loop.call_later(_REQUEST_SECONDS, self.drop)
 
@@ -79,7 +79,7 @@ class Connection(H11Protocol):
 
 
 class LoopErrors:
-    """Says in a line a minute that no connection can be taken; asyncio writes a traceback for each that waits."""
+    """Logs at most once a minute that accepting fails; asyncio would write a traceback for each waiting connection."""
 
     def __init__(self) -> None:
         self._said_at = float("-inf")
@@ -90,4 +90,4 @@ class LoopErrors:
             loop.default_exception_handler(context)
         elif time.monotonic() - self._said_at > _SAID_EVERY_SECONDS:
             self._said_at = time.monotonic()
-            log.warning("no connection can be taken for now: %s; see `ulimit -n`", error.strerror)
+            log.warning("cannot accept connections now: %s; see `ulimit -n`", error.strerror)

@@ -1,4 +1,4 @@
-"""Which series there are, and how a text and an order find some of them."""
+"""The directory of series, searchable and in several orders."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ ORDERS: Final = ("name", "volume", "gain", "loss")
 
 
 class Instrument(NamedTuple):
-    """What a row of the watch list stands for, whatever the lengths of its bars."""
+    """A provider's symbol, a row of the watch list, with bars of any length."""
 
     provider: str
     symbol: str
 
 
 class Length(NamedTuple):
-    """Of bars: those of the series of an interval, or a rollup of them."""
+    """A length of bars: the interval of a series, or a rollup of it."""
 
     interval: str
     rollup: str = ""
 
 
 class Directory:
-    """All that there is to look at.
+    """All series that can be shown.
 
     Args:
-        series: that have bars.
-        quotes: how they fare.
+        series: those with bars.
+        quotes: their quotes.
         features: names of all features.
     """
 
@@ -50,28 +50,28 @@ class Directory:
         for intervals in self._intervals.values():
             intervals.sort(key=milliseconds)
         self.providers = sorted(Counter(one.provider for one in self._intervals).items())
-        self._found: dict[tuple[str, str, str], list[Instrument]] = {}  # most browsers ask the same, time and again
+        self._found: dict[tuple[str, str, str], list[Instrument]] = {}  # most browsers repeat the same request
 
     @property
     def first(self) -> Instrument | None:
-        """What is shown to those who have not chosen; None while there are no bars."""
+        """The default instrument; None while there are no bars."""
         if not self.providers:
             return None
         provider = max(self.providers, key=lambda item: item[1])[0]
         return self.search(provider, "", "name")[0]
 
     def series(self, instrument: Instrument) -> Series | None:
-        """The one of its shortest bars."""
+        """The series of its shortest bars."""
         intervals = self._intervals.get(instrument)
         return Series(*instrument, intervals[0]) if intervals else None
 
     def quote(self, instrument: Instrument) -> Quote:
-        """How its shortest bars fare."""
+        """The quote of its shortest bars."""
         series = self.series(instrument)
         return self._quotes.get(series, Quote()) if series else Quote()
 
     def lengths(self, instrument: Instrument) -> list[Length]:
-        """The bars there are, the shortest first: its own, and rollups that no bars of its own are as long as."""
+        """The available lengths, shortest first: its own bars, and rollups of other lengths."""
         intervals = self._intervals.get(instrument, [])
         found = {milliseconds(interval): Length(interval) for interval in reversed(intervals)}
         for rollup in ROLLUP_LENGTHS:
@@ -82,9 +82,9 @@ class Directory:
         return [found[window] for window in sorted(found)]
 
     def search(self, provider: str, text: str, order: str) -> list[Instrument]:
-        """Those of a provider, or of all, whose symbol holds `text` in any case, in one of ORDERS.
+        """Instruments of a provider, or of all, whose symbol contains `text`, ignoring case, in one of ORDERS.
 
-        By name, those that begin with the text come first; else the greatest, and those of which nothing is known last.
+        By name, symbols that begin with the text come first; otherwise the largest first, unknown values last.
         """
         key = provider, text.casefold(), order
         if key not in self._found:

@@ -1,4 +1,4 @@
-"""Rates and counts of the flow: from its progress, and from the metrics of its workers where these can be reached."""
+"""Rates and counts of the flow: from its progress, and from its workers' metrics if these can be reached."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _WATERMARK: Final = "stream_watermark_delay_seconds"
 
 
 class Counts:
-    """What became of the events of one flow.
+    """Outcomes of the events of one flow.
 
     Args:
-        flows: names under which its progress may be kept.
+        flows: names under which its progress may be stored.
     """
 
     def __init__(self, flows: Sequence[str]) -> None:
@@ -36,7 +36,7 @@ class Counts:
         self._seen: deque[tuple[float, int]] = deque()
 
     def of(self, progress: Mapping[str, FlowProgress]) -> dict[str, Any]:
-        """The counts so far, events per second lately, None at first, and seconds since the last write, if any."""
+        """The counts so far, the recent events per second (None at first), and seconds since the last write, if any."""
         known = [progress[flow] for flow in self._flows if flow in progress]
         if not known:
             return {}
@@ -55,10 +55,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class WorkerMetrics:
-    """The metrics of all workers of the flow, those of one machine each on a port of its own.
+    """The metrics of all workers of the flow, each on a port of its own.
 
     Attributes:
-        topic: what the flow reads; metrics of others do not count.
+        topic: the topic that the flow reads; metrics of others are ignored.
     """
 
     host: str
@@ -67,12 +67,12 @@ class WorkerMetrics:
 
     @classmethod
     def of(cls, settings: Settings) -> WorkerMetrics:
-        """Where the workers of these settings serve theirs."""
+        """The addresses of the workers with these settings."""
         telemetry = settings.telemetry
         return cls(telemetry.metrics_host, telemetry.metrics_port, MARKET.topic(settings))
 
     def read(self) -> dict[str, float | None]:
-        """The greatest lag, in milliseconds, and delay of the watermark, in seconds, of all partitions; else None."""
+        """The largest lag in milliseconds and watermark delay in seconds of all partitions; None if unknown."""
         greatest: dict[str, float] = {}
         for text in self._pages():
             for name, value in self._samples(text):
@@ -80,7 +80,7 @@ class WorkerMetrics:
         return {"lag_ms": greatest.get(_LAG), "watermark_s": greatest.get(_WATERMARK)}
 
     def _pages(self) -> Iterator[str]:
-        """Of the workers on all machines that the host's name leads to, as that of a Kubernetes service may to many."""
+        """Yields the metrics of workers at all addresses of the host name, as a Kubernetes service may have many."""
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM) if self.port else []
         except OSError:
@@ -100,11 +100,11 @@ class WorkerMetrics:
                 connection.close()
 
     def _samples(self, text: str) -> Iterator[tuple[str, float]]:
-        # The parser takes milliseconds for all the histograms, which nobody here wants.
+        # Parsing all the histograms, which are not needed here, would take milliseconds.
         wanted = "".join(f"{line}\n" for line in text.splitlines() if line.startswith((_LAG, _WATERMARK)))
         try:
             samples = [sample for family in text_string_to_metric_families(wanted) for sample in family.samples]
-        except ValueError:  # the port is another program's
+        except ValueError:  # the port belongs to another program
             return
         for sample in samples:
             if sample.labels.get("topic") == self.topic:

@@ -1,4 +1,4 @@
-"""All browsers that look, and what is news to them."""
+"""All connected browsers, and the updates for each."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MOST_CLIENTS: Final = 200
 
 
 class TooManyClients(Exception):  # noqa: N818 - says what happened
-    """As many streams are open as the server is willing to serve."""
+    """The maximum number of streams is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What somebody looks at: charts, and series in a watch list."""
+    """What is shown somewhere: charts, and series in watch lists."""
 
     charts: tuple[Chart, ...] = ()
     listed: tuple[Series, ...] = ()
@@ -30,7 +30,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was read of what was asked for; lines are of closes, oldest first."""
+    """The rows read for the shown charts and series; lines are of closes, oldest first."""
 
     charts: Mapping[Chart, ChartRows]
     lines: Mapping[Series, Sequence[float]]
@@ -40,7 +40,7 @@ class Hub:
     """Everything here happens on one event loop.
 
     Attributes:
-        joined: set when there is a browser that nobody has looked for yet.
+        joined: set when a new browser has no data yet.
     """
 
     def __init__(self) -> None:
@@ -52,16 +52,16 @@ class Hub:
         self._closed = False
 
     def check_room(self) -> None:
-        """Raise TooManyClients unless another one can join."""
+        """Raise TooManyClients if the maximum is reached."""
         if len(self._clients) >= _MOST_CLIENTS:
             raise TooManyClients(f"{_MOST_CLIENTS} pages are open: close one")
 
     @contextmanager
     def joined_by(self, client: Client) -> Iterator[None]:
-        """The client is one of those who look, for as long as its stream is open."""
+        """Register the client for as long as its stream is open."""
         for kind, value in self._latest.items():
             client.mailbox.put(kind, value)
-        client.tell_recent(self._recent)
+        client.send_recent(self._recent)
         if self._closed:
             client.mailbox.close()
         self._clients.add(client)
@@ -82,7 +82,7 @@ class Hub:
             client.mailbox.close()
 
     def asked(self) -> Asked:
-        """What has to be read for those who are here."""
+        """What has to be read for the connected browsers."""
         clients = [client for client in self._clients if not client.mailbox.closed]
         for client in clients:
             client.resolve(self._directory)
@@ -91,27 +91,27 @@ class Hub:
         return Asked(tuple(sorted(filter(None, charts))), tuple(sorted(listed)))
 
     def set_directory(self, directory: Directory) -> None:
-        """Pass on what there is now."""
+        """Send the current directory."""
         self._directory = directory
-        self.tell("providers", directory.providers)
-        self.tell("columns", directory.features)
+        self.send("providers", directory.providers)
+        self.send("columns", directory.features)
 
     def set_recent(self, signals: Sequence[Signal]) -> None:
-        """Pass on the newest signals of each provider and name, newest first."""
+        """Send the newest signals of each provider and name, newest first."""
         self._recent = signals
-        self.tell("names", sorted({one.name for one in signals}))
+        self.send("names", sorted({one.name for one in signals}))
         for client in self._clients:
-            client.tell_recent(signals)
+            client.send_recent(signals)
 
-    def tell(self, kind: str, value: Any) -> None:
-        """Tell everybody, and those who come later."""
+    def send(self, kind: str, value: Any) -> None:
+        """Send a value to all browsers, including later ones."""
         if kind not in self._latest or self._latest[kind] != value:
             self._latest[kind] = value
             for client in self._clients:
                 client.mailbox.put(kind, value)
 
     def deliver(self, look: Look) -> None:
-        """Tell each browser what is new to it."""
+        """Send each browser its updates."""
         for client in self._clients:
-            client.tell_chart(look.charts)
-            client.tell_lines(look.lines)
+            client.send_chart(look.charts)
+            client.send_lines(look.lines)

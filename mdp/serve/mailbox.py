@@ -1,4 +1,4 @@
-"""What a browser has not been sent yet: news of one thing replace each other, so it is bounded by what is shown."""
+"""The pending updates of a browser: a newer one replaces an older one, so their number is bounded by what is shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-_MOST_ROWS: Final = 2_000  # of one kind: whoever is that far behind is to begin anew
+_MOST_ROWS: Final = 2_000  # of one kind: a browser that is further behind must reconnect
 
 News = list[tuple[str, Any]]
 
@@ -15,7 +15,7 @@ class Mailbox:
     """Filled and emptied on one event loop.
 
     Attributes:
-        closed: nothing more will come: the server ends, or the browser does not read.
+        closed: no more updates: the server ends, or the browser does not read.
     """
 
     def __init__(self) -> None:
@@ -25,13 +25,13 @@ class Mailbox:
         self._filled = asyncio.Event()
 
     def put(self, kind: str, value: Any) -> None:
-        """The news of this kind, in place of older ones."""
+        """Add an update of this kind, replacing an older one."""
         if not self.closed:
             self._values[kind] = value
             self._filled.set()
 
     def put_rows(self, kind: str, rows: Mapping[Any, Any]) -> None:
-        """Rows of this kind by their keys, in place of older ones of the same keys."""
+        """Add rows of this kind by key, replacing older rows of the same keys."""
         if rows and not self.closed:
             waiting = self._rows.setdefault(kind, {})
             waiting.update(rows)
@@ -40,18 +40,18 @@ class Mailbox:
                 self.close()
 
     def withdraw(self, kind: str) -> None:
-        """Rows of this kind that have not been sent are not news any more."""
+        """Discard the pending rows of this kind."""
         self._rows.pop(kind, None)
 
     def close(self) -> None:
-        """Take nothing more, and let go of what is there."""
+        """Accept no more updates, and discard the pending ones."""
         self.closed = True
         self._values.clear()
         self._rows.clear()
         self._filled.set()
 
     async def take(self, seconds: float) -> News:
-        """What there is, values before rows, once there is something; nothing after so many seconds."""
+        """Wait for updates and return all, values before rows; return none after `seconds`."""
         try:
             await asyncio.wait_for(self._filled.wait(), seconds)
         except TimeoutError:

@@ -1,6 +1,6 @@
-"""How all symbols fare in the last hour, or day.
+"""Quotes of all symbols over the last hour, or day.
 
-The span ends with the newest bar of a provider and not with the clock, so that a delayed feed and a replay count too.
+The span ends with the newest bar of a provider, not with the clock, so that it works for a delayed feed and a replay.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _SHORT: Final = 60_000
 
 
 class Quote(NamedTuple):
-    """The prices at both ends of the span, None where a series has no bars in it.
+    """The prices at both ends of the span, None if the series has no bars in it.
 
     Attributes:
-        volume: between; None where it is not known yet.
+        volume: in the span; None if not known yet.
     """
 
     first: float | None = None
@@ -32,7 +32,7 @@ class Quote(NamedTuple):
 
     @property
     def change(self) -> float | None:
-        """Relative to the size of the first price; None where there is none, or where it is 0."""
+        """The change relative to the absolute first price; None without a first price, or if it is 0."""
         if self.first is None or self.last is None or self.first == 0:
             return None
         return (self.last - self.first) / abs(self.first)
@@ -43,7 +43,7 @@ class Market:
 
     Attributes:
         span: its length: an hour, or a day if no bars are shorter than a minute.
-        quotes: of each series that has bars.
+        quotes: of each series with bars.
     """
 
     def __init__(self, reader: MarketReader) -> None:
@@ -57,10 +57,10 @@ class Market:
         return format_duration(self._slot * SLOTS * 1_000_000)
 
     def read(self, series: Sequence[Series]) -> None:
-        """Bring it up to what the database holds now.
+        """Update the quotes from the database.
 
         Raises:
-            StoreUnavailable: the database cannot be used.
+            StoreUnavailable: the database is unavailable.
         """
         is_short = any(milliseconds(length) < _SHORT for length in {one.interval for one in series})
         self._set_slot((_HOUR if is_short else _DAY) // SLOTS)
@@ -76,7 +76,7 @@ class Market:
         }
 
     def _quotes(self, provider: str, last: int) -> Iterator[tuple[Series, Quote]]:
-        """Of the span that ends with the slot `last`; without the last price."""
+        """Yield quotes of the span that ends with the slot `last`, without the last price."""
         firsts = self._reader.first(provider, (last - SLOTS + 1) * self._slot, (last + 1) * self._slot)
         volumes = self._volumes.setdefault(provider, Volumes(self._reader, provider, self._slot))
         volumes.read(last)

@@ -1,8 +1,8 @@
-"""Looks at the database for all browsers together, and only while there are any.
+"""Polls the database once for all browsers, and only while there are any.
 
-Table `progress` tells with one small query whether anything was written. If so, the newest rows of the series that
-somebody looks at are read, and compared with what each browser was told. So an amended bar is found like a new one, and
-nothing is asked of those who write. What writes without progress, such as a repair, is found a few seconds later.
+One small query of table `progress` shows whether anything was written. If so, the newest rows of the shown series are
+read, and compared with what each browser has been sent. So an amended bar is found like a new one, and writers have
+nothing to do. Writes without progress, such as a repair, are found a few seconds later.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from sinks.queries.market import MarketReader
 from telemetry.printable import printable
 
 CHART_BARS: Final = 300
-_ROLLUP_BARS: Final = 5  # before these, nothing but a repair changes
+_ROLLUP_BARS: Final = 5  # older ones change only by repairs
 _LINE_BARS: Final = 40
 _LOOK_SECONDS: Final = 0.25
-_WHOLE_SECONDS: Final = 1.0  # between looks at all series there are
+_WHOLE_SECONDS: Final = 1.0  # between queries of all series
 _UNPROMPTED_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 1.0
 _METRICS_SECONDS: Final = 2.0
-_ANSWER_SECONDS: Final = 20.0  # longer than connecting and a statement may take
+_ANSWER_SECONDS: Final = 20.0  # longer than the timeouts of a connection and a statement together
 
 _Asked = ParamSpec("_Asked")
 _Answer = TypeVar("_Answer")
 
 
 class Poller:
-    """The one who looks."""
+    """Polls the database and the workers, and updates the hub."""
 
     def __init__(self, settings: Settings, hub: Hub) -> None:
         self._hub = hub
@@ -61,11 +61,11 @@ class Poller:
         if self._run is None:
             await asyncio.gather(self._follow_database(), self._follow_workers())
         else:
-            self._hub.tell("run", self._run)
+            self._hub.send("run", self._run)
             await self._follow_database()
 
     def close(self) -> None:
-        """Let go of the connection, once the event loop has ended and no thread uses it any more."""
+        """Close the connection, after the event loop has ended and no thread uses it any more."""
         self._reader.close()
 
     async def _follow_database(self) -> None:
@@ -74,18 +74,18 @@ class Poller:
             begin = time.monotonic()
             try:
                 await self._look()
-                self._hub.tell("trouble", "")
+                self._hub.send("trouble", "")
                 pause = _LOOK_SECONDS
             except StoreUnavailable as error:
-                self._hub.tell("trouble", printable(masked(f"The database cannot be used: {error}")))
+                self._hub.send("trouble", printable(masked(f"The database cannot be used: {error}")))
                 self._asked, pause = Asked(), _RETRY_SECONDS
-            # A fifth of a database's time is enough, however many look.
+            # At most a fifth of the database's time, however many browsers are open.
             await self._pause(max(pause, 4 * (time.monotonic() - begin)))
 
     async def _follow_workers(self) -> None:
         while True:
             if not self._hub.is_empty:
-                self._hub.tell("workers", await asyncio.to_thread(self._metrics.read))
+                self._hub.send("workers", await asyncio.to_thread(self._metrics.read))
             await asyncio.sleep(_METRICS_SECONDS)
 
     async def _await_browser(self) -> None:
@@ -93,7 +93,7 @@ class Poller:
             await self._hub.joined.wait()
         if self._hub.joined.is_set():
             self._hub.joined.clear()
-            self._asked = Asked()  # whoever has come knows nothing yet, even if others look at the same
+            self._asked = Asked()  # a new browser has no data yet, even if others show the same
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -101,33 +101,33 @@ class Poller:
 
     async def _look(self) -> None:
         progress = await self._answer(self._reader.progress)
-        self._hub.tell("figures", self._counts.of(progress))
+        self._hub.send("figures", self._counts.of(progress))
         now, position = time.monotonic(), {flow: one.position for flow, one in progress.items()}
         moved = position != self._position or now - self._looked_at > _UNPROMPTED_SECONDS
         if now >= self._whole_due:
-            await self._look_at_all()
+            await self._poll_all_series()
         asked = self._hub.asked()
         if moved or asked != self._asked:
             self._hub.deliver(await self._answer(self._read, asked))
             self._position, self._asked, self._looked_at = position, asked, now
 
-    async def _look_at_all(self) -> None:
-        """What costs the more the more series there are is done the more seldom."""
+    async def _poll_all_series(self) -> None:
+        """Query all series; the more it costs, the more rarely it runs."""
         begin = time.monotonic()
         self._hub.set_directory(await self._answer(self._read_directory))
-        self._hub.tell("span", self._market.span)
+        self._hub.send("span", self._market.span)
         self._hub.set_recent(await self._answer(self._reader.recent_signals, RECENT))
         self._whole_due = time.monotonic() + max(_WHOLE_SECONDS, 20 * (time.monotonic() - begin))
 
     async def _answer(self, ask: Callable[_Asked, _Answer], *arguments: _Asked.args, **named: _Asked.kwargs) -> _Answer:
-        """What a thread has asked the database, which may hang: nobody waits longer than for its own time limits."""
+        """Return the result of a query in a thread; the wait is bounded, as the database may hang."""
         try:
             return await asyncio.wait_for(asyncio.to_thread(ask, *arguments, **named), _ANSWER_SECONDS)
         except TimeoutError:
-            self._reader.hang_up()
+            self._reader.disconnect()
             raise StoreUnavailable("it does not answer") from None
         except asyncio.CancelledError:
-            self._reader.hang_up()
+            self._reader.disconnect()
             raise
 
     def _read_directory(self) -> Directory:

@@ -31,24 +31,24 @@ class ServeError(MdpError):
 
 
 class PageServer(uvicorn.Server):
-    """Bound as soon as it is made.
+    """The server, bound to its port at construction.
 
     Args:
-        settings: whose database and metrics the page shows.
+        settings: the deployment whose database and metrics the page shows.
         host: name or address to bind to.
-        port: 0 takes any that is free.
-        token: what people have to know.
+        port: 0 takes any free port.
+        token: the secret of the visitors.
 
     Raises:
-        ServeError: the port is taken, there is no such address, or others could see the page without a token.
+        ServeError: the port is in use, the address does not exist, or others could see the page without a token.
     """
 
     def __init__(self, settings: Settings, host: str, port: int, token: str | None) -> None:
         loopback = is_loopback(host)
         if not loopback and token is None:
             raise ServeError(
-                f"{host} can be reached from elsewhere, so the page needs a token: "
-                "name a file that holds one with --token-file, or set MDP_SERVE_TOKEN"
+                f"{host} is reachable from other machines, so the page needs a token: "
+                "name a file with a token by --token-file, or set MDP_SERVE_TOKEN"
             )
         self._listener = _bound(host, port)
         self._hub = Hub()
@@ -74,7 +74,7 @@ class PageServer(uvicorn.Server):
 
     @property
     def address(self) -> str:
-        """Where a browser on this machine finds the page."""
+        """The page's address for a browser on this machine."""
         host = ports.reachable(self._listener.getsockname()[0])
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
@@ -89,22 +89,22 @@ class PageServer(uvicorn.Server):
         self._thread.start()
 
     def stop(self) -> None:
-        """End what `start` began."""
+        """Stop the thread of `start`."""
         self._ask()
         self._thread.join()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As the base; then the looking begins."""
+        """Start the base server, then the poller."""
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
         await super().startup(sockets)
         self._looking = asyncio.create_task(self._poller.run())
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to end: a server that does not look any more is of no use."""
+        """Whether to stop: a server is useless without its poller."""
         return self._looking.done() or await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As the base, after the streams, which it would wait for, have been ended; raises what ended the looking."""
+        """End the streams, for which the base would wait, then shut down; raise what ended the poller."""
         self._hub.close()
         self._looking.cancel()
         await super().shutdown(sockets)
@@ -113,7 +113,7 @@ class PageServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the caller's: the base would have them end the process with an error."""
+        """Leave signals to the caller: the base would end the process with an error."""
         yield
 
     def _run_bound(self) -> None:
@@ -131,7 +131,7 @@ def _bound(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
     except socket.gaierror:
-        raise ServeError(f"there is no address {host}: name one with --host") from None
+        raise ServeError(f"address {host} does not exist: name another one with --host") from None
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise ServeError(f"{host} port {port}: {reason}; choose another with --host and --port") from None

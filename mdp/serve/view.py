@@ -1,4 +1,4 @@
-"""What a browser asks to see, as its request says it."""
+"""The parameters of a browser's request."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _WHOLE: Final = re.compile(r"-?[0-9]{1,14}")  # milliseconds that a timestamp of
 
 
 class BadRequest(Exception):  # noqa: N818 - says what happened
-    """A request that no page of ours makes."""
+    """An invalid request, which our page does not send."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is empty is chosen for the browser, or is everything.
+    """The requested view; an empty field means a default, or everything.
 
     Attributes:
         provider: of the chart, as are symbol, interval, rollup and features.
         listed: the provider whose symbols and signals are listed.
-        search: what their names hold.
+        search: a substring of their names.
         order: of the watch list, one of ORDERS.
-        signal: the name of the signals that are listed.
+        signal: the name of the listed signals.
     """
 
     provider: str = ""
@@ -46,10 +46,10 @@ class View:
 
 
 def view_of(request: Request) -> View:
-    """What the parameters of a request ask for.
+    """Returns the view that the parameters of a request describe.
 
     Raises:
-        BadRequest: they make no sense.
+        BadRequest: a parameter is invalid.
     """
     names = {name: _name(request, name) for name in ("provider", "symbol", "listed", "search", "signal")}
     features = _name(request, "features")
@@ -63,14 +63,14 @@ def view_of(request: Request) -> View:
 
 
 def span_of(request: Request, most: int) -> tuple[int, int | None]:
-    """How many rows, and before which time, in Unix milliseconds.
+    """Returns how many rows to read, and before which time, in Unix milliseconds.
 
     Raises:
-        BadRequest: these are no whole numbers.
+        BadRequest: these are not whole numbers.
     """
     before, limit = (request.query_params.get(name) for name in ("before", "limit"))
     if not all(text is None or _WHOLE.fullmatch(text) for text in (before, limit)):
-        raise BadRequest("before and limit are whole numbers")
+        raise BadRequest("before and limit must be whole numbers")
     rows = int(limit) if limit is not None else most
     return max(1, min(rows, _MOST_ROWS)), int(before) if before is not None else None
 
@@ -93,7 +93,7 @@ def _interval(request: Request) -> str:
 
 
 def _one_of(request: Request, parameter: str, allowed: tuple[str, ...]) -> str:
-    """The first where nothing is said."""
+    """The value of a parameter; the first allowed one by default."""
     text = request.query_params.get(parameter, allowed[0])
     if text not in allowed:
         raise BadRequest(f"{parameter}: one of {', '.join(filter(None, allowed))}")

@@ -1,7 +1,7 @@
-"""What the series of a provider have traded in a span, in slots of time: each is read once, but for the newest.
+"""The volume of a provider's series in a time span, by slots of time; each slot is read once, except the newest.
 
-A market of thousands of symbols has millions of bars in an hour. So a look takes a few slots at a time, as many as are
-read at once without delay, and goes on with the next look.
+A market of thousands of symbols has millions of bars in an hour. So each update reads only a few slots, as many as can
+be read quickly, and the next update continues.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from sinks.queries.market import MarketReader
 
 SLOTS: Final = 60  # in a span
 
-_AMENDED: Final = 2  # the newest, which may still change, and are read again
-_READS: Final = 8  # of a look
+_AMENDED: Final = 2  # the newest slots may still change, and are read again
+_READS: Final = 8  # queries per update
 _SHORT_SECONDS: Final = 0.05  # of one query
 _LONG_SECONDS: Final = 0.1
 
 
 class Volumes:
-    """Of one provider.
+    """The volumes of one provider.
 
     Args:
         length: of a slot, in milliseconds.
-        reads: how many queries a look takes at most.
+        reads: maximum number of queries per update.
     """
 
     def __init__(self, reader: MarketReader, provider: str, length: int, reads: int = _READS) -> None:
@@ -37,7 +37,7 @@ class Volumes:
         self._at_once = 1
 
     def read(self, last: int) -> None:
-        """Bring the span that ends with the slot `last` up to what the database holds, or some of it."""
+        """Update the span that ends with the slot `last` from the database, or a part of it."""
         settled = max(self._slots, default=0) - _AMENDED
         self._slots = {slot: rows for slot, rows in self._slots.items() if last - SLOTS < slot <= min(settled, last)}
         missing = [slot for slot in range(last, last - SLOTS, -1) if slot not in self._slots]
@@ -47,14 +47,14 @@ class Volumes:
             missing = missing[self._read_some(missing) :]
 
     def total(self) -> dict[Series, float] | None:
-        """By series; None as long as some of the span is not known."""
+        """The volume by series; None until the whole span is known."""
         if len(self._slots) < SLOTS:
             return None
         rows = pl.concat(self._slots.values()).group_by(*Series._fields).agg(pl.col("volume").sum())
         return {Series(*key): volume for *key, volume in rows.select(*Series._fields, "volume").iter_rows()}
 
     def _read_some(self, missing: Sequence[int]) -> int:
-        """How many of these slots, which are in falling order, have been read: neighbours only."""
+        """Read adjacent slots of `missing`, which is in descending order; return how many were read."""
         count = 1
         while count < min(self._at_once, len(missing)) and missing[count] == missing[0] - count:
             count += 1

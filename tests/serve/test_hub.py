@@ -77,7 +77,7 @@ def test_a_browser_is_told_everything_once_and_then_what_has_changed(join: Join)
 def test_who_comes_later_is_told_everything_too(join: Join) -> None:
     hub = Hub()
     early = join(hub, Client(SEEN))
-    hub.tell("figures", {"rate": 1.0})
+    hub.send("figures", {"rate": 1.0})
     hub.deliver(look(bar(0)))
     late = join(hub, Client(SEEN))
     hub.deliver(look(bar(0)))
@@ -89,7 +89,7 @@ def test_a_slow_browser_is_told_the_newest_only(join: Join) -> None:
     client = join(hub, Client(SEEN))
     for revision in range(1_000):
         hub.deliver(look(bar(0, revision=revision), bar(1)))
-        hub.tell("figures", {"rate": revision})
+        hub.send("figures", {"rate": revision})
     news = told(client)
     assert news["bars"] == [bar(0, revision=999), bar(1)]
     assert news["figures"] == {"rate": 999}

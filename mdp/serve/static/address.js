@@ -1,11 +1,11 @@
-// What the visitor looks at, kept in the address of the page, so that it can be kept and passed on.
+// The visitor's choices, kept in the address of the page, so that it can be bookmarked and shared.
 
 const KEPT = ["provider", "interval", "symbol", "rollup", "features", "listed", "order", "signal"];
 
 const address = new URL(location.href);
 export const wanted = Object.fromEntries([...KEPT, "search"].map((key) => [key, ""]));
 for (const key of KEPT) wanted[key] = address.searchParams.get(key) ?? "";
-address.searchParams.delete("token"); // the cookie has taken its place
+address.searchParams.delete("token"); // replaced by the cookie
 history.replaceState(null, "", address);
 
 export function keep(change) {

@@ -1,4 +1,4 @@
-// Candlesticks with vwap, volume and signals, and features in panes below, on the library that the server brings along.
+// Candlesticks with vwap, volume and signals, and features in panes below, drawn by the library that the server provides.
 
 import { moment, tick } from "./clock.js";
 import { colour } from "./colours.js";
@@ -7,14 +7,14 @@ import { History } from "./history.js";
 import { Marks } from "./marks.js";
 import { Panes } from "./panes.js";
 
-const MOST = 20_000; // bars that are kept: a page may stay open for weeks
+const MOST = 20_000; // bars kept: a page may stay open for weeks
 const SPARE = 500;
-const PRICES = 76; // pixels: at least so wide is the axis of prices
-const FEW = 40; // as long as there are fewer, all are shown
+const PRICES = 76; // pixels: minimum width of the price axis
+const FEW = 40; // with fewer bars, all are shown
 const NEAR = 10; // bars from the left edge at which older ones are loaded
 
 export class Chart {
-  // `point` is told the bar under the pointer, or null; `changed` that older bars have come.
+  // `point` is called with the bar under the pointer, or null; `changed` when older bars have been loaded.
   constructor(host, panes, point, changed) {
     this.host = host;
     this.chart = window.LightweightCharts.createChart(host, { autoSize: true });
@@ -39,20 +39,20 @@ export class Chart {
     this.setTimes();
   }
 
-  // Other bars: nothing of the former ones stays.
+  // Shows another series: clears everything.
   reset(series) {
     this.series = series;
     this.empty();
     this.draw();
   }
 
-  // A stream that begins again tells the newest bars: where none of them is known, some in between may be missing.
+  // A reconnected stream sends the newest bars: if none of them is known, bars in between may be missing.
   resume(bars) {
     const last = Math.max(...this.bars.keys());
     if (bars.every((bar) => bar.time > last)) this.empty();
   }
 
-  // The pointer is at that time in a pane, or has left it.
+  // Shows the pointer's time in a pane, or hides it.
   follow(time) {
     const bar = this.barAt(time);
     if (bar) this.chart.setCrosshairPosition(bar.close, time, this.candles);
@@ -75,7 +75,7 @@ export class Chart {
     return [...this.bars.values()].sort((left, right) => left.time - right.time);
   }
 
-  // Takes bars, new or amended; the times of those that were there with a lower revision.
+  // Adds new or amended bars; returns the times of bars that had a lower revision.
   take(bars) {
     const amended = new Set();
     const before = this.bars.size;
@@ -91,7 +91,7 @@ export class Chart {
     return amended;
   }
 
-  // Lets go of the oldest, a good many at a time, once there are too many; whether it did.
+  // Drops the oldest bars, many at a time, once there are too many; returns whether it did.
   forget() {
     if (this.bars.size <= MOST + SPARE) return false;
     const times = this.sorted.map((bar) => bar.time);
@@ -111,7 +111,7 @@ export class Chart {
     this.panes.take(rows, this.sorted);
   }
 
-  // Everything anew: the library takes changes at the end only.
+  // Sets all data again: the library accepts updates at the end only.
   draw() {
     const bars = this.sorted;
     this.candles.setData(bars.map(candle));
@@ -132,13 +132,13 @@ export class Chart {
     this.panes.append(bar);
   }
 
-  // In the colour of its bar.
+  // The volume in the colour of its bar.
   volumeOf({ time, open, close, volume }) {
     const way = close > open ? "up" : close < open ? "down" : "flat";
     return { time: time / 1000, value: volume, color: this.volumes[way] };
   }
 
-  // As many bars as can be told apart, the newest at the right.
+  // Shows as many bars as can be distinguished, the newest at the right.
   fit() {
     const scale = this.chart.timeScale();
     const width = Math.max(FEW, Math.min(Math.round(this.bars.size * 1.5), Math.round((this.host.clientWidth - PRICES) / 9)));
@@ -154,7 +154,7 @@ export class Chart {
     return this.bars.size >= MOST;
   }
 
-  // The axis and the pointer, in the zone that has been chosen.
+  // Formats the axis and the pointer in the chosen zone.
   setTimes() {
     const window = () => this.series?.window ?? 0;
     this.apply({
@@ -163,7 +163,7 @@ export class Chart {
     });
   }
 
-  // The colours of the style sheet as they are now.
+  // Applies the current colours of the style sheet.
   paint() {
     const [up, down, text, line] = ["up", "down", "muted", "line"].map(colour);
     this.apply({
@@ -179,7 +179,7 @@ export class Chart {
     this.draw();
   }
 
-  // Options that hold for the panes, too.
+  // Options for the panes, too.
   apply(options) {
     this.chart.applyOptions(options);
     this.panes.apply(options);

@@ -1,10 +1,10 @@
-// The controls that choose what is shown: lengths of bars, features, providers, names of signals, the order of the list.
+// The controls that select what is shown: lengths of bars, features, providers, names of signals, order of the list.
 
 import { byId, element } from "./dom.js";
 
 const MOST_FEATURES = 4;
 
-// Whether `owner` is to be filled with something else than the last time: what stays the same keeps the focus.
+// Whether the contents of `owner` have changed: unchanged contents are not rebuilt, so that they keep the focus.
 function isNews(owner, value) {
   const before = owner.filledWith;
   owner.filledWith = JSON.stringify(value);
@@ -35,7 +35,7 @@ export class Lengths {
   }
 }
 
-// A menu of features; `choose` is called with the names of those that are ticked.
+// A menu of features; `choose` is called with the names of the checked ones.
 export class Features {
   constructor(choose) {
     this.menu = byId("features");
@@ -71,7 +71,7 @@ export class Features {
   }
 }
 
-// A select of names before which stands one for all of them; `choose` is called with a name, or with "".
+// A select of names, with an entry for all of them first; `choose` is called with a name, or with "".
 export class Filter {
   constructor(id, all, choose) {
     this.select = byId(id);
@@ -80,7 +80,7 @@ export class Filter {
     this.select.addEventListener("change", () => choose((this.wanted = this.select.value)));
   }
 
-  // Pairs of a name and what is written for it. One that is wanted stays, even where there is none of it now.
+  // Pairs of a name and its text. The selected one stays, even if it is not in the list now.
   show(options) {
     if (!isNews(this, options)) return;
     const names = options.map(([name]) => name);

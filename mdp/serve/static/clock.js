@@ -1,4 +1,4 @@
-// Times as text, in the zone that the visitor has chosen; the browser remembers it.
+// Times as text, in the zone that the visitor has chosen, which the browser stores.
 
 import { element } from "./dom.js";
 
@@ -28,7 +28,7 @@ function setZone(name) {
     };
     zone = name;
   } catch {
-    setZone("UTC"); // a browser that no longer knows the zone which was chosen
+    setZone("UTC"); // the browser no longer knows the chosen zone
   }
 }
 
@@ -41,14 +41,14 @@ export function time(milliseconds, window) {
   return forms[window < SECOND ? "milliseconds" : "seconds"].format(milliseconds);
 }
 
-// Under the pointer: never without its date.
+// The time under the pointer, always with its date.
 export function moment(milliseconds, window) {
   const text = time(milliseconds, window);
   return window >= MINUTE ? text : `${forms.date.format(milliseconds)} ${text}`;
 }
 
-// A mark of the time axis, of a kind of the library's TickMarkType: year, month, day, time, time with seconds. It puts
-// the first three at midnight UTC, which is some other hour elsewhere.
+// A tick of the time axis, of one of the library's TickMarkTypes: year, month, day, time, time with seconds. The library
+// places the first three at midnight UTC, which is another hour in other zones.
 export function tick(milliseconds, kind, window) {
   if (kind === 4) return forms.seconds.format(milliseconds);
   const clock = forms.minutes.format(milliseconds);
@@ -63,7 +63,7 @@ function dayTick(milliseconds, kind, window) {
   return forms[window >= DAY ? "utcDate" : "date"].format(milliseconds);
 }
 
-// Lets `select` choose the zone; `changed` is called whenever it does.
+// Makes `select` choose the zone; `changed` is called on each change.
 export function chooseWith(select, changed) {
   const option = (name, label = name) => element("option", { value: name }, label);
   const all = element("optgroup", { label: "All zones" }, ...Intl.supportedValuesOf("timeZone").map((name) => option(name)));

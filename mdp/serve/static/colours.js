@@ -1,9 +1,9 @@
-// Light, dark, or as the system says.
+// Light, dark, or the system's setting.
 
 const NEXT = { auto: "dark", dark: "light", light: "auto" };
-const TITLES = { auto: "Colours: as the system says", dark: "Colours: dark", light: "Colours: light" };
+const TITLES = { auto: "Colours: system setting", dark: "Colours: dark", light: "Colours: light" };
 
-// Has a button change the colours; `changed` is called whenever they do.
+// Makes a button change the colours; `changed` is called on each change.
 export function switchWith(button, changed) {
   const root = document.documentElement;
   const name = () => root.dataset.colours ?? "auto";
@@ -19,7 +19,7 @@ export function switchWith(button, changed) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
 }
 
-// A colour of the style sheet by its name there.
+// A colour of the style sheet by name.
 export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }

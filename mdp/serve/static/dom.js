@@ -1,4 +1,4 @@
-// Elements. Texts become text nodes, whatever they hold: names of symbols come from anywhere.
+// Elements. Strings become text nodes, never HTML: names of symbols are untrusted.
 
 export const byId = (id) => document.getElementById(id);
 

@@ -4,16 +4,16 @@ import { element } from "./dom.js";
 import { count, NONE, seconds, short } from "./format.js";
 
 const FIGURES = [
-  ["rate", "events/s", "accent", (all) => all.rate, short, "events that were counted per second, lately"],
-  ["lag", "lag", "", (all) => all.lag_ms, (value) => seconds(value / 1000), "how far the workers are behind the topic"],
+  ["rate", "events/s", "accent", (all) => all.rate, short, "recent events per second"],
+  ["lag", "lag", "", (all) => all.lag_ms, (value) => seconds(value / 1000), "how far the workers lag behind the topic"],
   ["watermark", "watermark", "", (all) => all.watermark_s, (value) => `−${seconds(value)}`,
-    "how far event time is behind the clock, in the partition where it is furthest"],
+    "how far event time is behind the clock, in the partition with the largest delay"],
   ["age", "last write", "", (all) => all.age, (value) => (value < 2 ? "now" : `${seconds(value)} ago`), "when rows or progress were last committed"],
-  ["accepted", "accepted", "up", (all) => all.accepted, short, "events that came in time"],
+  ["accepted", "accepted", "up", (all) => all.accepted, short, "events in time"],
   ["amending", "amended", "amended", (all) => all.amending, short, "events that corrected a closed bar"],
-  ["duplicate", "duplicate", "", (all) => all.duplicate, short, "events that had been seen before"],
-  ["late", "late", "warn", (all) => all.late, short, "events that came too late: on the late topic"],
-  ["rejected", "rejected", "down", (all) => all.rejected, short, "events that could not be used: on the DLQ topic"],
+  ["duplicate", "duplicate", "", (all) => all.duplicate, short, "events that had been processed before"],
+  ["late", "late", "warn", (all) => all.late, short, "events after their window had become final: in the late topic"],
+  ["rejected", "rejected", "down", (all) => all.rejected, short, "invalid events: in the dead letter queue"],
 ];
 
 export class Figures {
@@ -26,7 +26,7 @@ export class Figures {
     });
   }
 
-  // What is known anew; the rest stays.
+  // Updates the given figures; the others stay.
   show(news) {
     Object.assign(this.all, news);
     for (const { place, value, form } of this.shown) {

@@ -8,10 +8,10 @@ const PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionD
 
 export const NONE = "–";
 
-// Between these a number is written out, as people read it; beyond them as 2.1e-10.
+// Between these, numbers are written in full; beyond them as 2.1e-10.
 const PLAIN = [1e-6, 1e15];
 
-// How many decimals a price of this size needs: five digits or so, and two decimals at least.
+// The decimals for a price of this size: about five digits, and at least two decimals.
 export function decimals(price) {
   const size = Math.abs(price);
   return size > 0 ? Math.max(2, 4 - Math.floor(Math.log10(size))) : 2;
@@ -36,7 +36,7 @@ export function short(value) {
   return Math.abs(value) < 100_000 ? COUNT.format(value) : SHORT.format(value);
 }
 
-// What a price has gained, relative to the size of the first one; empty where that cannot be said.
+// The change of a price relative to the absolute first one; empty if undefined.
 export const change = (first, last) => (first ? PERCENT.format((last - first) / Math.abs(first)) : "");
 
 export function seconds(value) {

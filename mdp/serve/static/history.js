@@ -1,4 +1,4 @@
-// What came before the bars that the chart has, loaded as one scrolls back to it.
+// History before the chart's bars, loaded as the visitor scrolls back.
 
 import { barOf } from "./chart.js";
 
@@ -10,13 +10,13 @@ export class History {
     this.begin();
   }
 
-  // Other bars: what is still on its way belongs to the former ones.
+  // Another series: pending answers belong to the former one.
   begin() {
     this.request = null;
     this.isComplete = false;
   }
 
-  // Older bars, as long as one is near to the oldest. A page may hold few where they are made of many shorter ones.
+  // Loads older bars while the view is near the oldest. A page may have few bars if they aggregate many shorter ones.
   async load() {
     const { chart } = this;
     if (this.request || !chart.series) return;
@@ -32,17 +32,17 @@ export class History {
         chart.changed();
       }
     } catch {
-      // The server is away: the next movement of the chart asks again.
+      // The server is unavailable: the next movement of the chart retries.
     } finally {
       if (request === this.request) this.request = null;
     }
   }
 
-  // The features of all bars that the chart has: others have been chosen.
+  // Loads the features of all bars of the chart, after a change of the selection.
   async refill() {
     const { chart } = this;
     const { series } = chart;
-    this.begin(); // what is on its way has the former ones
+    this.begin(); // pending answers have the former features
     const times = [...chart.bars.keys()];
     let before = Math.max(...times) + 1;
     try {

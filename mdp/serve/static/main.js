@@ -1,4 +1,4 @@
-// What the visitor looks at, and who shows what of the news.
+// Connects the visitor's choices, the stream of updates, and the parts of the page.
 
 import { keep, wanted } from "./address.js";
 import { barOf, Chart } from "./chart.js";
@@ -31,7 +31,7 @@ const order = byId("order");
 
 const stream = new Stream(
   {
-    begin: () => (list.fresh = true), // it tells the newest of everything; as far as that is shown already it changes nothing
+    begin: () => (list.fresh = true), // it sends the newest of everything; rows that are already shown change nothing
     providers: (all) => providers.show(all.map(([name, symbols]) => [name, `${name} (${count(symbols)})`])),
     columns: (all) => features.show(all),
     names: (all) => names.show(all.map((name) => [name, name])),
@@ -42,7 +42,7 @@ const stream = new Stream(
     chart: begun,
     figures: show,
     workers: show,
-    run: (run) => status.tell({ run }),
+    run: (run) => status.update({ run }),
     trouble,
     recent: (rows) => recent.show(rows),
     bars: take,
@@ -70,7 +70,7 @@ function look(change) {
   stream.open(wanted);
 }
 
-// A symbol, at the length of bars that is shown if it has such.
+// Shows a symbol, at the current length of bars if it has that.
 function choose(symbol, provider, interval = "") {
   byId("announce").textContent = symbol;
   const isSame = provider === wanted.provider;
@@ -92,7 +92,7 @@ function begun(shown) {
   list.mark(provider, symbol);
   lengths.mark(rollup || interval);
   features.mark(shown.features);
-  status.tell({ window });
+  status.update({ window });
   byId("symbol").textContent = symbol;
   document.title = `${symbol} · mdp`;
   host.setAttribute("aria-label", `Candlesticks of ${symbol}; the table of the last bars has their values`);
@@ -123,7 +123,7 @@ function showBars(amended = new Set()) {
   quote.show();
 }
 
-// Every time on the page, in the zone that has been chosen.
+// Shows every time on the page in the chosen zone.
 function showTimes() {
   for (const place of document.querySelectorAll(".zone")) place.textContent = zoneName();
   chart.setTimes();
@@ -131,7 +131,7 @@ function showTimes() {
   showBars();
 }
 
-// The one span that all percentages and volumes are of.
+// The span of all percentages and volumes.
 function showSpan(span) {
   for (const place of document.querySelectorAll(".span")) place.textContent = span;
 }
@@ -143,11 +143,11 @@ function showQuotes(all) {
 
 function show(news) {
   figures.show(news);
-  status.tell(news);
+  status.update(news);
 }
 
 function trouble(text) {
-  status.tell({ trouble: text });
+  status.update({ trouble: text });
   const place = byId("trouble");
   place.hidden = !text;
   place.textContent = text;

@@ -1,4 +1,4 @@
-// Signals on the chart: one mark for those of a bar that point the same way.
+// Signals on the chart: one mark for all signals of a bar with the same direction.
 
 import { colour } from "./colours.js";
 
@@ -13,7 +13,7 @@ export const way = (value) => (value > 0 ? "up" : value < 0 ? "down" : "flat");
 export class Marks {
   constructor(candles) {
     this.candles = candles;
-    this.name = ""; // of the signals that are shown; empty for all
+    this.name = ""; // of the shown signals; empty for all
     this.clear();
   }
 
@@ -37,7 +37,7 @@ export class Marks {
     return [...this.all.values()].filter((mark) => !this.name || mark.name === this.name);
   }
 
-  // Those of a bar, by name.
+  // The signals of a bar, by name.
   at(bar) {
     return this.chosen.filter((mark) => mark.time === bar.time);
   }

@@ -1,5 +1,5 @@
-// Features in panes below the chart. Each is a chart of its own, as this version of the library has no panes: with the
-// same times and the same width of prices it shows the same span, and the pointer moves in all of them.
+// Features in panes below the chart. Each is a separate chart, as this version of the library has no panes: with the same
+// times and the same width of the price axis it shows the same span, and the pointer moves in all of them.
 
 import { colour } from "./colours.js";
 import { element } from "./dom.js";
@@ -17,14 +17,14 @@ export class Panes {
     scale.subscribeVisibleLogicalRangeChange((range) => range && this.panes.forEach((pane) => pane.show(range)));
   }
 
-  // These features, each in a pane; whether they are others than before.
+  // Shows these features, each in a pane; returns whether the selection has changed.
   choose(names) {
     if (names.join() === this.names.join()) return false;
     this.names = names;
     this.clear();
     for (const pane of this.panes) pane.remove();
     this.panes = names.map((name) => new Pane(this.host, name, this.main.chart, (time) => this.moved(time)));
-    this.main.chart.applyOptions({ timeScale: { visible: !names.length } }); // that of the lowest pane takes its place
+    this.main.chart.applyOptions({ timeScale: { visible: !names.length } }); // replaced by that of the lowest pane
     this.apply(this.options);
     return true;
   }
@@ -37,7 +37,7 @@ export class Panes {
     for (const time of this.rows.keys()) if (time < first) this.rows.delete(time);
   }
 
-  // Rows of the time of a bar, and values in the order of the names.
+  // Rows with the time of a bar, and values in the order of the names.
   take(rows, bars) {
     for (const [time, ...values] of rows) this.rows.set(time, values);
     if (!this.panes.length || !rows.length) return;
@@ -46,7 +46,7 @@ export class Panes {
     else this.draw(bars);
   }
 
-  // A point for each bar, whether it has a value or not: or else the times would differ.
+  // A point for each bar, with or without a value, so that the times are the same.
   draw(bars) {
     this.panes.forEach((pane, place) => pane.draw(bars.map(({ time }) => this.at(time, place))));
     const range = this.main.chart.timeScale().getVisibleLogicalRange();
@@ -64,13 +64,13 @@ export class Panes {
     return value === null ? { time: time / 1000 } : { time: time / 1000, value };
   }
 
-  // A hand has moved the pointer in a pane.
+  // The visitor has moved the pointer in a pane.
   moved(time) {
     this.main.follow(time);
     this.point(time);
   }
 
-  // The pointer is at that time, or nowhere: then the last values are told.
+  // Shows the values at the pointer's time, or the last values without a pointer.
   point(time) {
     const times = [...this.rows.keys()];
     const at = time === undefined ? Math.max(...times) : Math.round(time * 1000);
@@ -94,7 +94,7 @@ class Pane {
     this.chart.subscribeCrosshairMove(({ time, sourceEvent }) => sourceEvent && moved(time));
     this.place.addEventListener("pointerleave", () => moved(undefined));
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      // What a hand has moved moves the main chart, which moves the others; not the other way round.
+      // A pane moved by the visitor moves the main chart, which moves the others; not the other way round.
       if (range && this.place.matches(":hover, :focus-within") && !same(range, main.timeScale().getVisibleLogicalRange())) main.timeScale().setVisibleLogicalRange(range);
     });
   }
@@ -111,7 +111,7 @@ class Pane {
 
   point(time, value) {
     this.value.textContent = value === null ? "" : short(value);
-    if (this.place.matches(":hover")) return; // there it is the hand's
+    if (this.place.matches(":hover")) return; // the visitor controls this pane
     if (time === undefined || value === null) this.chart.clearCrosshairPosition();
     else this.chart.setCrosshairPosition(value, time, this.line);
   }

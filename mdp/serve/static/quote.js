@@ -1,4 +1,4 @@
-// What stands over the chart: the last price, what it has gained, and the bar under the pointer.
+// The header of the chart: the last price, its change, and the bar under the pointer.
 
 import { time } from "./clock.js";
 import { byId, element } from "./dom.js";
@@ -12,7 +12,7 @@ export class Quote {
     this.firsts = new Map();
   }
 
-  // Rows of provider, symbol, the first price of the span and its volume.
+  // Rows of provider, symbol, the first price of the span, and the volume in it.
   take(rows) {
     for (const [provider, symbol, first] of rows) this.firsts.set(JSON.stringify([provider, symbol]), first);
     this.show();

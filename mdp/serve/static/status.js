@@ -1,4 +1,4 @@
-// Whether what is shown is fresh. "Live" is said while rows keep being written, and not because a server answers.
+// Whether the shown data are fresh. "Live" means that rows keep being written, not that a server answers.
 
 import { byId } from "./dom.js";
 import { seconds } from "./format.js";
@@ -7,7 +7,7 @@ const QUIET_S = 10; // without a write
 const BEHIND_MS = 10_000; // of the topic
 const TICK_MS = 1_000;
 
-// What the visitor is told of a connected page: a state for the style sheet, and a text.
+// The status of a connected page: a state for the style sheet, and a text.
 //   age: seconds since the last write; undefined before the first one
 //   lag_ms: how far the workers are behind; null or undefined where they do not answer
 //   run: the name of the run that is shown; undefined for the live tables
@@ -24,7 +24,7 @@ export function freshness({ age, lag_ms, run, trouble, window = 0 }) {
 }
 
 export class Status {
-  // `aged` is told, once a second, how many seconds ago the last write was.
+  // `aged` is called once a second with the seconds since the last write.
   constructor(aged) {
     this.place = byId("status");
     this.aged = aged;
@@ -39,20 +39,20 @@ export class Status {
     this.show();
   }
 
-  // What is known anew; the rest stays.
-  tell(news) {
-    if ("age" in news) this.toldAt = performance.now();
+  // Updates the given values; the others stay.
+  update(news) {
+    if ("age" in news) this.updatedAt = performance.now();
     Object.assign(this.known, news);
     this.show();
   }
 
   show() {
-    // The server tells the age while it can: where it falls silent, the age goes on all the same.
-    const since = (performance.now() - this.toldAt) / 1000;
+    // The server sends the age while it can; without the server, the age keeps growing.
+    const since = (performance.now() - this.updatedAt) / 1000;
     const age = this.known.age === undefined ? undefined : this.known.age + since;
     const isConnected = this.connection === "connected";
     const [state, text] = isConnected ? freshness({ ...this.known, age }) : [this.connection, this.connection];
-    if (this.place.dataset.state !== state) byId("announce").textContent = text; // not every second that it gets older
+    if (this.place.dataset.state !== state) byId("announce").textContent = text; // not on every second of age
     this.place.dataset.state = state;
     if (this.place.textContent !== text) this.place.textContent = text;
     if (age !== undefined) this.aged(age);

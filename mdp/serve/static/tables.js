@@ -1,4 +1,4 @@
-// The last bars, which the chart's canvas cannot tell a screen reader, and the latest signals.
+// The last bars, which a screen reader cannot read from the chart's canvas, and the latest signals.
 
 import { time } from "./clock.js";
 import { byId, element } from "./dom.js";
@@ -12,7 +12,7 @@ export class BarTable {
     this.body = byId("bars");
   }
 
-  // `bars` are oldest first; `amended` holds the times of those that have just been corrected.
+  // `bars` are oldest first; `amended` holds the times of bars that have just been corrected.
   show(bars, window, amended) {
     const newest = bars.slice(-SHOWN).reverse();
     this.body.replaceChildren(...newest.map((bar) => barRow(bar, window, amended.has(bar.time))));
@@ -43,7 +43,7 @@ export class SignalTable {
     });
   }
 
-  // Rows as the server tells them, newest first.
+  // Rows from the server, newest first.
   show(rows) {
     const before = this.known;
     const signals = rows.map(signalOf);

@@ -1,4 +1,4 @@
-// The watch list, and the search that fills it: a combobox for the keyboard, a list for the finger.
+// The watch list, and the search that fills it: a combobox for the keyboard, a list for touch.
 
 import { byId, element, svg } from "./dom.js";
 import { change, count, price, short } from "./format.js";
@@ -35,30 +35,30 @@ export class WatchList {
     });
   }
 
-  // These pairs of provider and symbol, in this order, of so many that were found.
+  // Shows these pairs of provider and symbol, in this order, of `found` matches.
   order({ symbols, found }) {
     const areMixed = new Set(symbols.map(([provider]) => provider)).size > 1;
     this.rows = new Map(symbols.map((pair) => [keyOf(pair), this.rows.get(keyOf(pair)) ?? new Row(pair)]));
     this.list.replaceChildren(...[...this.rows.values()].map((one) => one.element));
     this.list.classList.toggle("mixed", areMixed);
-    if (!symbols.length) this.list.append(element("p", { class: "empty" }, "No symbol like that."));
+    if (!symbols.length) this.list.append(element("p", { class: "empty" }, "No matching symbol."));
     byId("found").textContent = found > symbols.length ? `${symbols.length} of ${count(found)}` : count(found);
     this.select();
     if (!this.rows.has(this.active) || this.fresh) this.activate([...this.rows.keys()][0] ?? null);
     this.fresh = false;
   }
 
-  // Closes, oldest first.
+  // Sets the closes, oldest first.
   lines(all) {
     for (const [provider, symbol, closes] of all) this.rows.get(keyOf([provider, symbol]))?.line(closes);
   }
 
-  // The first price of the span, and what was traded in it.
+  // Sets the first price of the span and the volume in it.
   quotes(all) {
     for (const [provider, symbol, first, volume] of all) this.rows.get(keyOf([provider, symbol]))?.quote(first, volume);
   }
 
-  // The symbol of the chart.
+  // Marks the symbol of the chart.
   mark(provider, symbol) {
     this.current = keyOf([provider, symbol]);
     this.select();
