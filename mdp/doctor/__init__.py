@@ -1,1 +1,1 @@
-"""`mdp doctor`: checks of a deployment, each a function of its own, and how they are run."""
+"""`mdp doctor`: checks of a deployment, a function each, and their runner."""

@@ -1,4 +1,4 @@
-"""How far clocks are apart, out of what can be seen of them."""
+"""Differences between clocks, estimated from observations."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _REMEDY: Final = "keep the clocks of all machines together with NTP (chrony, sys
 
 
 def ahead(there: float, before: float, after: float) -> float:
-    """By how many seconds another clock is ahead at least; negative: behind. 0 where it may be right.
+    """Returns how many seconds another clock is at least ahead; negative: behind; 0 if it may be right.
 
     Args:
-        there: what it showed, at some moment between
-        before: and
-        after: on the clock of this machine. All in seconds since the epoch.
+        there: its time, read between `before` and `after`.
+        before: this machine's time before the reading.
+        after: this machine's time after the reading. All in seconds since the epoch.
     """
     if there > after:
         return there - after
@@ -25,17 +25,17 @@ def ahead(there: float, before: float, after: float) -> float:
 
 
 def ahead_by_records(times: Iterable[tuple[float, float]]) -> float:
-    """The same, of the clock that has stamped records as they came to a log.
+    """Returns the same for the clock that has timestamped records when they were appended to a log.
 
     Args:
-        times: when a record was stamped there, and received here. It may have been long on its way, so the one that was
-            the shortest counts, and nothing tells a clock that is behind from records that have waited.
+        times: when a record was timestamped there, and received here. Delivery may be delayed, so the fastest record
+            counts, and a clock that is behind cannot be distinguished from records that have waited.
     """
     return -min((received - stamped for stamped, received in times), default=0.0)
 
 
-def judged(whose: str, seconds: float) -> Iterator[Finding]:
-    """What to say of a clock that is so far ahead."""
+def verdict(whose: str, seconds: float) -> Iterator[Finding]:
+    """Yields the finding on a clock that is `seconds` ahead."""
     if abs(seconds) <= TOLERANCE:
         yield ok(f"{whose} is within {TOLERANCE:.0f} s of this machine's")
     else:

@@ -1,4 +1,4 @@
-"""Checks of the database: the schema, TimescaleDB, what we may do there, and its clock."""
+"""Checks of the database: the schema, TimescaleDB, our permissions, and its clock."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _MIGRATE = "run `mdp store migrate`"
 _MISSING = {
-    "PLAIN": "no chunks, no compression, no retention, and rollups that are computed when they are asked for",
-    "APACHE": "no compression, no retention, and rollups that are computed when they are asked for",
+    "PLAIN": "no chunks, no compression, no retention, and rollups that are computed on every query",
+    "APACHE": "no compression, no retention, and rollups that are computed on every query",
 }
 
 
 def reach(site: Site) -> Iterator[Finding]:
-    """Whether it answers, and knows us."""
+    """Whether it answers, and accepts our credentials."""
     from sinks.connection import StoreUnavailable, connect
     from sinks.queries import diagnosis
 
@@ -39,7 +39,7 @@ def reach(site: Site) -> Iterator[Finding]:
 
 
 def schema(site: Site) -> Iterator[Finding]:
-    """Whether it is the one that this version of the program needs."""
+    """Whether the schema is the one that this version of the program needs."""
     with site.database() as connection:
         yield from _schema(connection, site.settings.features.names)
 
@@ -58,8 +58,8 @@ def _schema(connection: psycopg.Connection, features: Sequence[str]) -> Iterator
     missing = diagnosis.missing_relations(connection)
     if missing:
         yield wrong(
-            f"{', '.join(missing)} should be there and is not",
-            f"bring it back from a backup; views are made anew if you {_MIGRATE}",
+            f"missing: {', '.join(missing)}",
+            f"restore it from a backup; views are recreated if you {_MIGRATE}",
         )
     columns = [] if "features" in missing else diagnosis.missing_features(connection, features)
     if columns:
@@ -69,7 +69,7 @@ def _schema(connection: psycopg.Connection, features: Sequence[str]) -> Iterator
 
 
 def edition(site: Site) -> Iterator[Finding]:
-    """Which one there is, and what it lacks."""
+    """The edition of TimescaleDB, and what it lacks."""
     with site.database() as connection:
         yield from _edition(connection)
 
@@ -94,7 +94,7 @@ def _edition(connection: psycopg.Connection) -> Iterator[Finding]:
     if found.name in _MISSING:
         yield note(f"{found.value} {installed}: {_lacks(found)}", "use the image with the Community edition")
     elif diagnosis.is_older(installed, OLDEST):
-        yield wrong(f"{found.value} {installed} has faults that give wrong answers", f"upgrade it to {OLDEST} or newer")
+        yield wrong(f"{found.value} {installed} has bugs that give wrong results", f"upgrade it to {OLDEST} or newer")
     elif not ordinary:
         yield ok(f"{found.value} {installed}")
     for job, name, error in diagnosis.failed_jobs(connection):
@@ -104,7 +104,7 @@ def _edition(connection: psycopg.Connection) -> Iterator[Finding]:
 def _remedy(error: str) -> str:
     from sinks.connection import OUT_OF_LOCKS_REMEDY
 
-    return OUT_OF_LOCKS_REMEDY if "shared memory" in error else f"{_MIGRATE}, which does it piece by piece"
+    return OUT_OF_LOCKS_REMEDY if "shared memory" in error else f"{_MIGRATE}, which does it in pieces"
 
 
 def _lacks(found: Edition) -> str:
@@ -127,19 +127,19 @@ def _permissions(connection: psycopg.Connection) -> Iterator[Finding]:
     lacking = list(diagnosis.lacking_rights(connection))
     for what, grant in lacking:
         yield wrong(f"{role} may not {what}", f"{grant};")
-    others = diagnosis.others_tables(connection)
+    others = diagnosis.foreign_tables(connection)
     if others:
         yield note(
-            f"{role} may not change {', '.join(others)}, as an upgrade or another feature may have to",
-            f"let the tables' owner {_MIGRATE} before, or give this role the tables",
+            f"{role} may not change {', '.join(others)}, which an upgrade or a new feature may require",
+            f"let the tables' owner {_MIGRATE} first, or make this role their owner",
         )
     elif not lacking:
         yield ok(f"{role} may write, and change tables")
 
 
 def clock(site: Site) -> Iterator[Finding]:
-    """How far it is from this machine's."""
+    """The difference between its clock and this machine's."""
     from sinks.queries import diagnosis
 
     with site.database() as connection:
-        yield from clocks.judged("the database's clock", clocks.ahead(*diagnosis.clock(connection)))
+        yield from clocks.verdict("the database's clock", clocks.ahead(*diagnosis.clock(connection)))

@@ -1,4 +1,4 @@
-"""Runs the checks: what concerns this machine, Kafka and the database at the same time, and never for long."""
+"""Runs the checks of this machine, of Kafka and of the database concurrently, with a time limit."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mdp.doctor.findings import Check, Finding, unknown
 from mdp.doctor.site import Site
 from mdp.runtime.errors import explain
 
-SECONDS: Final = 14.0  # a broker that does not answer is given ten
+SECONDS: Final = 14.0  # a broker has ten to answer
 
 Report = list[tuple[str, Finding]]
 
 
 @dataclass(frozen=True)
 class Lane:
-    """Checks that are run one after another, by name.
+    """Checks by name, which run one after another.
 
     Attributes:
-        service: what the first of them reaches for, and the others need.
+        service: what the first of them connects to, and the others need.
     """
 
     checks: Mapping[str, Check]
@@ -67,17 +67,17 @@ LANES: Final = (
 def examine(
     site: Site, watch: Callable[[str], None], lanes: Sequence[Lane] = LANES, seconds: float = SECONDS
 ) -> Report:
-    """All that there is to say, in the order of the checks; whatever happens, within `seconds`.
+    """Returns the findings in the order of the checks, within `seconds` in any case.
 
     Args:
-        site: what is examined.
-        watch: is told the name of each check that has ended.
+        site: the deployment to examine.
+        watch: called with the name of each check that has ended.
         lanes: the checks.
-        seconds: after these, a check that has not ended is unknown.
+        seconds: the time limit; the result of a check that has not ended by then is unknown.
     """
     found: dict[str, list[Finding]] = {}
     ended: queue.SimpleQueue[tuple[str, list[Finding]]] = queue.SimpleQueue()
-    for lane in lanes:  # daemons, as a library that waits for a service may not be interrupted
+    for lane in lanes:  # daemon threads, as a library that waits for a service cannot be interrupted
         threading.Thread(target=_run, args=[lane, site, ended], name="doctor", daemon=True).start()
     names = [name for lane in lanes for name in lane.checks]
     deadline = time.monotonic() + seconds
@@ -104,5 +104,5 @@ def _run(lane: Lane, site: Site, ended: queue.SimpleQueue[tuple[str, list[Findin
 def _findings(check: Check, site: Site) -> Iterator[Finding]:
     try:
         yield from check(site)
-    except Exception as error:  # one check that fails must not cost the others
+    except Exception as error:  # a failing check must not prevent the others
         yield unknown(explain(error) or f"{type(error).__name__}: {' '.join(str(error).split())}")

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The results of checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Finding:
     """One line, and what to do about it.
 
     Attributes:
-        level: `ok`; `note`, which is worth knowing and may be meant so; `wrong`; `unknown`: it could not be checked.
+        level: `ok`; `note`, worth knowing, but possibly intended; `wrong`; `unknown`: it could not be checked.
     """
 
     level: Level
@@ -29,27 +29,27 @@ Check = Callable[["Site"], Iterator[Finding]]
 
 
 def ok(text: str) -> Finding:
-    """All is well."""
+    """Nothing to do."""
     return Finding("ok", text)
 
 
 def note(text: str, remedy: str = "") -> Finding:
-    """Not as it could be, and not wrong."""
+    """Not optimal, but not wrong."""
     return Finding("note", text, remedy)
 
 
 def wrong(text: str, remedy: str) -> Finding:
-    """Somebody has to do something."""
+    """Needs action."""
     return Finding("wrong", text, remedy)
 
 
 def unknown(text: str, remedy: str = "") -> Finding:
-    """It could not be found out."""
+    """Could not be checked."""
     return Finding("unknown", text, remedy)
 
 
 def from_message(message: str) -> Finding:
-    """An error of this program, which says after its last semicolon or colon what to do."""
+    """The finding for an error message of this program, whose remedy follows its last semicolon or colon."""
     for separator in ("; ", ": "):
         text, found, remedy = message.rpartition(separator)
         if found:

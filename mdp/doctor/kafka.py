@@ -20,12 +20,12 @@ _MODULUS: Final = 840  # contracts.partition_keys: worker counts that divide it 
 _SAMPLE_SECONDS: Final = 5.0
 _WATCH_SECONDS: Final = 1.5
 _MOST_REFUSED: Final = 0.01
-_NAMED: Final = 3  # symbols that a finding names
+_NAMED: Final = 3  # symbols listed in a finding
 _BROKERS_TIME: Final = "set it to LogAppendTime with kafka-configs.sh --alter, and in topics.yaml"
 
 
 def reach(site: Site) -> Iterator[Finding]:
-    """Whether a broker answers, and knows us."""
+    """Whether a broker answers, and accepts our credentials."""
     from transports.kafka import brokers
 
     bus = site.settings.bus.kafka
@@ -39,7 +39,7 @@ def reach(site: Site) -> Iterator[Finding]:
 
 
 def topics(site: Site) -> Iterator[Finding]:
-    """Whether they are as topics.yaml says."""
+    """Whether they match topics.yaml."""
     from mdp.ops import topics as wanted
 
     file = wanted.find_file(site.config)
@@ -52,21 +52,21 @@ def topics(site: Site) -> Iterator[Finding]:
         for said in report.notes:
             yield note(f"{report.name}: {said}", "" if "number of brokers" in said else f"list it in {file}")
     if not any(report.drift or report.warnings for report in reports):
-        yield ok(f"as {file} says")
+        yield ok(f"they match {file}")
 
 
 def _topic_remedy(is_missing: bool, drift: str, file: Path) -> str:
     if is_missing:
         return f"list it in {file}, and run `mdp topics apply`" if "but not in" in drift else "run `mdp topics apply`"
     if drift.startswith("partitions") or "fewer" in drift:
-        return "add partitions with kafka-topics.sh --alter, to all topics of the pipeline; or correct topics.yaml"
+        return "add partitions to all topics of the pipeline with kafka-topics.sh --alter; or correct topics.yaml"
     if drift.startswith("replication"):
         return "change it with kafka-reassign-partitions.sh; or correct topics.yaml"
     return "change it with kafka-configs.sh --alter; or correct topics.yaml"
 
 
 def partitions(site: Site) -> Iterator[Finding]:
-    """Whether each worker has some, and all as many."""
+    """Whether each worker has partitions, and all the same number."""
     bus, workers = site.settings.bus.kafka, site.workers
     if bus.topic not in site.known_cluster.topics:
         yield unknown(f"cannot be checked without {bus.topic}")
@@ -80,7 +80,7 @@ def partitions(site: Site) -> Iterator[Finding]:
     elif count % workers:
         yield wrong(
             f"{count} partitions of {bus.topic} on {workers} workers: some have {count // workers}, others one more",
-            f"run as many workers as divide {count}, or add partitions",
+            f"run a number of workers that divides {count}, or add partitions",
         )
     elif _MODULUS % workers:
         yield note(
@@ -91,7 +91,7 @@ def partitions(site: Site) -> Iterator[Finding]:
 
 
 def events(site: Site) -> Iterator[Finding]:
-    """Whether the newest ones can be read."""
+    """Whether the newest events can be read."""
     import polars as pl
 
     bus = site.settings.bus.kafka
@@ -107,14 +107,14 @@ def events(site: Site) -> Iterator[Finding]:
         named = ", ".join(f"{count} {reason}" for reason, count in counts.iter_rows())
         yield wrong(
             f"{text}, and {share:.0%} refused: {named}",
-            "look at them with `mdp dlq inspect`, and correct their producer",
+            "inspect them with `mdp dlq inspect`, and correct their producer",
         )
     else:
         yield ok(text)
 
 
 def _sample(site: Site) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Provider, symbol, partition and number of the newest events, and the rejects, as far as there was time."""
+    """Provider, symbol, partition and number of the newest events, and the rejects, within a time limit."""
     import polars as pl
 
     from codec.decode import Decoder
@@ -148,7 +148,7 @@ def keys(site: Site) -> Iterator[Finding]:
     import polars as pl
 
     if site.symbols is None or site.symbols.is_empty():
-        yield ok("no events to tell by")
+        yield ok("no events to check")
         return
     spread = site.symbols.group_by("provider", "symbol").agg(pl.col("partition").unique().sort()).sort("symbol")
     torn = spread.filter(pl.col("partition").list.len() > 1)
@@ -161,19 +161,19 @@ def keys(site: Site) -> Iterator[Finding]:
     )
     more = f" (and {torn.height - _NAMED} more)" if torn.height > _NAMED else ""
     yield wrong(
-        f"symbols are in several partitions, whose bars contradict each other: {named}{more}",
-        "key the records by symbol in all producers; where partitions were added lately, the newest records will pass",
+        f"symbols are in several partitions, whose bars conflict: {named}{more}",
+        "key the records by symbol in all producers; if partitions were added recently, the newest records will pass",
     )
 
 
 def clock(site: Site) -> Iterator[Finding]:
-    """How far the broker's is from this machine's, by the records that come just now."""
+    """The difference between the broker's clock and this machine's, by the records that arrive now."""
     from transports.kafka.arrivals import stamped_and_received
 
     bus, topics = site.settings.bus.kafka, site.known_cluster.topics
     names = {bus.topic, bus.signals_topic, bus.bars_topic} & topics.keys()
     came = list(stamped_and_received(bus, {name: topics[name].partitions for name in names}, _WATCH_SECONDS))
     if came:
-        yield from clocks.judged("the broker's clock", clocks.ahead_by_records(came))
+        yield from clocks.verdict("the broker's clock", clocks.ahead_by_records(came))
     else:
-        yield ok("not compared: no record with a time of the broker's came just now")
+        yield ok("not compared: no record with a broker timestamp arrived just now")

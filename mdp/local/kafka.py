@@ -38,17 +38,17 @@ share.coordinator.state.topic.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
-# After a SIGKILL the broker waits until its former self has been given up.
+# After a SIGKILL the broker waits until the session of its former process has expired.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
-# 128 MiB by default, half the heap.
+# The default is 128 MiB, half the heap.
 log.cleaner.dedupe.buffer.size=8388608
 """
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
-    """What a broker keeps as long as its data, whose metadata log holds the controller's port and the cluster's id."""
+    """Settings kept as long as the broker's data, as its metadata log contains the controller's port and cluster id."""
 
     port: int
     controller_port: int
@@ -56,7 +56,7 @@ class BrokerSettings:
 
 
 class Kafka:
-    """The broker under `root`: `kafka/` holds its data, `kafka.json` its ports, `logs/kafka.log` what it says."""
+    """The broker under `root`: `kafka/` holds its data, `kafka.json` its ports, `logs/kafka.log` its log."""
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "kafka"
@@ -65,7 +65,7 @@ class Kafka:
 
     @property
     def settings(self) -> BrokerSettings | None:
-        """None before the first start."""
+        """The settings; None before the first start."""
         record = read_record(self.settings_file)
         return None if record is None else BrokerSettings(**record)
 
@@ -77,7 +77,7 @@ class Kafka:
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start the broker unless it runs, and return once it has served a transaction and a consumer group.
 
-        Raises LocalStackError if a port is used, a jar is not to be had, or the broker ended.
+        Raises LocalStackError if a port is in use, a jar is not available, or the broker ended.
         """
         if self.process.pid is None:
             self._launch(progress)
@@ -119,14 +119,14 @@ class Kafka:
         properties = PROPERTIES.format(host=ports.HOST, port=settings.port, controller_port=settings.controller_port)
         write_private(self.folder / "server.properties", properties)
         self._format(class_path, settings.cluster_id)
-        self._cache.recording.unlink(missing_ok=True)  # a broker that was killed while it stopped left half of one
+        self._cache.recording.unlink(missing_ok=True)  # a broker killed during its stop may have left a partial one
         progress(f"Kafka: starting on {ports.HOST}:{settings.port}")
         command = java.command(class_path, self._cache.options, "kafka.Kafka", "server.properties")
         self.process.spawn(command, self.folder, None, os.environ)
 
     def _choose_settings(self) -> BrokerSettings:
         port, controller_port = ports.choose(ports.KAFKA_PORTS, 2)
-        # Kafka's tools read an id that starts with '-' as an option; a version-4 UUID can be made to start with 'A'.
+        # Kafka's tools parse an id that starts with '-' as an option; this version-4 UUID always starts with 'A'.
         cluster_id = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         settings = BrokerSettings(port, controller_port, cluster_id)
         write_record(self.settings_file, asdict(settings))

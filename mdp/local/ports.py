@@ -12,15 +12,15 @@ from typing import Final
 from mdp.local.errors import LocalStackError
 
 HOST = "127.0.0.1"
-# Below every system's range for outgoing connections, which could otherwise take a kept port while the stack is down,
-# and apart from each other, so that the two services can choose at the same time.
+# Below every system's ephemeral range, from which an outgoing connection could take a kept port while the stack is
+# down, and disjoint, so that the two services can choose at the same time.
 KAFKA_PORTS = range(20_000, 26_000)
 POSTGRES_PORTS = range(26_000, 32_000)
 _EVERYWHERE: Final = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 - only looked up, never bound to
 
 
 def choose(ports: range, count: int) -> list[int]:
-    """Return `count` different ports out of `ports` that are free now."""
+    """Return `count` different free ports of `ports`."""
     chosen: list[int] = []
     with contextlib.ExitStack() as held:
         for port in secrets.SystemRandom().sample(ports, len(ports)):
@@ -39,13 +39,13 @@ def require_free(port: int, service: str, remedy: str) -> None:
 
 
 def is_taken(port: int) -> bool:
-    """Tell whether something listens on `port`, without a connection to it."""
+    """Return whether something listens on `port`, without connecting to it."""
     with socket.socket() as listener:
         return not _bind(listener, port)
 
 
 def answers(port: int) -> bool:
-    """Tell whether something accepts connections on `port`."""
+    """Return whether something accepts connections on `port`."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()
     except OSError:
@@ -54,12 +54,12 @@ def answers(port: int) -> bool:
 
 
 def reachable(host: str) -> str:
-    """The address at which this machine reaches a server that is bound to `host`."""
+    """Return the address at which this machine reaches a server that is bound to `host`."""
     return _EVERYWHERE.get(host, host)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Ask every 20 ms until `condition` holds; return whether it did within `seconds`."""
+    """Poll every 20 ms until `condition` holds; return whether it did within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -69,7 +69,7 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def _bind(listener: socket.socket, port: int) -> bool:
-    # Connections of the last run may linger in TIME_WAIT; with SO_REUSEADDR only a live socket is in the way.
+    # Connections of the last run may be in TIME_WAIT; with SO_REUSEADDR only a live socket blocks the port.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))

@@ -26,7 +26,7 @@ ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What a server keeps: its port, and the folder of its data, which is not always below the stack's root."""
+    """Settings that are kept: the port, and the folder of the data, which is not always below the stack's root."""
 
     port: int
     folder: str
@@ -35,7 +35,7 @@ class ServerSettings:
 class Postgres:
     """The server under `root`: `postgres.json` holds its settings, `pgpass` its password, `logs/postgres.log` its log.
 
-    PostgreSQL refuses to run as root; there it runs as `nobody`, and its data lies where `nobody` can reach it.
+    PostgreSQL refuses to run as root; then it runs as `nobody`, with its data in a folder that `nobody` can reach.
     """
 
     def __init__(self, root: Path) -> None:
@@ -46,23 +46,23 @@ class Postgres:
 
     @property
     def settings(self) -> ServerSettings | None:
-        """None before the first start."""
+        """The settings; None before the first start."""
         record = read_record(self.settings_file)
         return None if record is None else ServerSettings(**record)
 
     @property
     def url(self) -> str:
-        """The database's address, without its password, which is in `passfile`."""
+        """The database's URL without the password, which is in `passfile`."""
         return f"postgresql://{NAME}@{ports.HOST}:{self._settled().port}/{NAME}"
 
     def conninfo(self, database: str = NAME) -> str:
-        """Return what psycopg and libpq need to connect to `database`."""
+        """Return the connection string of `database` for psycopg and libpq."""
         return with_passfile(self.url, str(self.passfile), database)
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start the server unless it runs, and return once the database answers a query.
 
-        Raises LocalStackError if the port is used, no binaries are found, or the server ended.
+        Raises LocalStackError if the port is in use, no binaries are found, or the server ended.
         """
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
@@ -70,7 +70,7 @@ class Postgres:
                 self._launch(progress)
             ports.wait_until(lambda: self.process.pid is None or self._answers(), deadline - time.monotonic())
             if self.process.pid is None:
-                self._excuse(self.process.failure(), deadline)
+                self._raise_unless_transient(self.process.failure(), deadline)
             elif time.monotonic() > deadline:
                 raise self.process.failure()
         self._create_database()
@@ -78,7 +78,7 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop the server cleanly; does nothing if it does not run."""
-        self.process.stop(signal.SIGINT, STOP_SECONDS)  # "fast"; on SIGTERM it would wait for its clients to leave
+        self.process.stop(signal.SIGINT, STOP_SECONDS)  # fast; SIGTERM would wait for clients to disconnect
 
     def kill(self) -> None:
         """End the server by SIGKILL, as a crash does."""
@@ -88,8 +88,8 @@ class Postgres:
         return self.process.pid is not None and databases.answers(self.conninfo("postgres"))
 
     @staticmethod
-    def _excuse(failure: LocalStackError, deadline: float) -> None:
-        # The backends of a killed server take a moment to notice; until then their shared memory is in the way.
+    def _raise_unless_transient(failure: LocalStackError, deadline: float) -> None:
+        # The backends of a killed server take a moment to exit; until then their shared memory blocks a start.
         if "pre-existing shared memory" not in str(failure) or time.monotonic() > deadline:
             raise failure
 
@@ -110,7 +110,7 @@ class Postgres:
         folder = placement.prepare(Path(settings.folder), user)
         binaries = placement.binaries(folder, user)
         self._initialise(binaries, folder, user, progress)
-        self._forget_former_self(folder / "data" / "postmaster.pid")
+        self._remove_stale_lock(folder / "data" / "postmaster.pid")
         progress(f"PostgreSQL: starting on {ports.HOST}:{settings.port}")
         command: list[str | Path] = [binaries / "postgres", "-D", folder / "data", "-p", str(settings.port)]
         command += ["-c", f"listen_addresses={ports.HOST}", "-c", "unix_socket_directories="]
@@ -127,7 +127,7 @@ class Postgres:
         if (folder / "data").exists():
             return
         progress(f"PostgreSQL: creating its data in {folder}")
-        partial = folder / "data.part"  # renamed when whole, so that an interrupted run leaves nothing half-made
+        partial = folder / "data.part"  # renamed when complete, so that an interrupted run leaves no partial data
         shutil.rmtree(partial, ignore_errors=True)
         password, password_file = secrets.token_urlsafe(24), folder / "password"
         write_private(password_file, password)
@@ -135,7 +135,7 @@ class Postgres:
         if user is not None:
             os.chown(password_file, user, user)
         command: list[str | Path] = [binaries / "initdb", "-D", partial, "-U", NAME, f"--pwfile={password_file}"]
-        # Not synced: seconds on a busy disk, for the sake of a machine that crashes before there is anything to lose.
+        # Not synced: that takes seconds on a busy disk, and there is nothing to lose yet if the machine crashes.
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
         try:
             run_as(user, command, folder, ENVIRONMENT, "PostgreSQL's data cannot be created")
@@ -144,8 +144,8 @@ class Postgres:
         partial.rename(folder / "data")
 
     @staticmethod
-    def _forget_former_self(lock: Path) -> None:
-        # PostgreSQL takes any process of its user that has the pid in its lock file for a running server.
+    def _remove_stale_lock(lock: Path) -> None:
+        # PostgreSQL mistakes any process of its user with the pid in its lock file for a running server.
         if lock.exists():
             holder = command_of(int(lock.read_text().split()[0]))
             if holder is not None and str(lock.parent) not in holder:

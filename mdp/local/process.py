@@ -1,4 +1,4 @@
-"""A server process that outlives the command that started it, and is found again by its pid file."""
+"""A server process that outlives the command that started it, and is found by its pid file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PROC = Path("/proc/self/stat")
 KILL_SECONDS = 10.0
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
-# Children of this very process: they have to be reaped here, whichever object stops them.
+# Children of this process, which must be reaped here, whichever object stops them.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def started(pid: int) -> str | None:
-    """Return when process `pid` started, in a form that no later process with that pid shares; None if it has ended."""
+    """Return the start time of process `pid`, unique among processes with that pid; None if it has ended."""
     child = _children.get(pid)
     if child is not None and child.poll() is not None:
         del _children[pid]
@@ -36,7 +36,7 @@ def _started_by_proc(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, ticks_since_boot = fields[0], fields[19]
-    # The main thread is a zombie as soon as it has ended; while others are still ending, the ports are still taken.
+    # The main thread becomes a zombie when it ends; while other threads are ending, the ports are still in use.
     return None if state in "ZX" and threads <= 1 else f"{BOOT_ID.read_text().strip()} {ticks_since_boot}"
 
 
@@ -48,7 +48,7 @@ def _started_by_ps(pid: int) -> str | None:
 
 
 def _identity(user: int | None) -> dict[str, Any]:
-    # A numeric id and no group but the one of the same number: the server gets no right beyond that user's.
+    # A numeric id and only the group of the same number: the server gets no rights beyond that user's.
     return {} if user is None else {"user": user, "group": user, "extra_groups": []}
 
 
@@ -67,7 +67,7 @@ def run_as(
 ) -> None:
     """Run `command` to its end as `user` (a numeric id, None for our own).
 
-    Raises LocalStackError if it failed; says `complaint` and the command's last line.
+    Raises LocalStackError if it failed, with `complaint` and the command's last line.
     """
     result = subprocess.run(  # noqa: S603
         command, cwd=folder, env=dict(environment), capture_output=True, text=True, check=False, **_identity(user)
@@ -80,8 +80,8 @@ def run_as(
 class ServerProcess:
     """One server of a stack.
 
-    The pid file holds the process's start time beside its pid, so that a file left behind by a dead process, whose pid
-    may be another's by now, is seen for what it is.
+    The pid file holds the pid and the process's start time, so that a stale file of a dead process is recognized, even
+    if another process has the pid by now.
     """
 
     def __init__(self, name: str, pid_file: Path, log_file: Path) -> None:
@@ -100,7 +100,7 @@ class ServerProcess:
     def spawn(
         self, command: Sequence[str | Path], folder: Path, user: int | None, environment: Mapping[str, str]
     ) -> None:
-        """Start the server in a session of its own, so that it neither gets the terminal's signals nor dies with it."""
+        """Start the server in a session of its own, so that it neither gets the terminal's signals nor ends with it."""
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
             self._log_start = log.tell()
@@ -118,15 +118,13 @@ class ServerProcess:
         write_record(self.pid_file, {"pid": child.pid, "started": started(child.pid)})
 
     def stop(self, polite: signal.Signals, patience: float) -> bool:
-        """Send `polite`, wait up to `patience` seconds, then SIGKILL; return whether that was not needed.
+        """Send `polite`, wait up to `patience` seconds, then send SIGKILL; return whether SIGKILL was not needed.
 
         Does nothing if the server does not run.
         """
         obeyed = self._signalled(polite, patience)
         if not obeyed and not self._signalled(signal.SIGKILL, KILL_SECONDS):
-            raise LocalStackError(
-                f"{self.name} (process {self.pid}) does not end even when killed: see {self.log_file}"
-            )
+            raise LocalStackError(f"{self.name} (process {self.pid}) does not end after SIGKILL: see {self.log_file}")
         self.pid_file.unlink(missing_ok=True)
         return obeyed
 
@@ -135,7 +133,7 @@ class ServerProcess:
         self.stop(signal.SIGKILL, KILL_SECONDS)
 
     def failure(self) -> LocalStackError:
-        """Say, in the server's own words, why it ended or does not answer."""
+        """Return the error with the server's own reason why it ended or does not answer."""
         with self.log_file.open("rb") as log:
             log.seek(self._log_start)
             lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""The small files in which a stack remembers itself, written whole or not at all and readable by their owner only."""
+"""The small files with a stack's settings, written atomically and readable by their owner only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object in `path`, or None where there is no such file.
+    """Return the JSON object in `path`, or None if the file does not exist.
 
     Raises LocalStackError if the file holds something else.
     """

@@ -22,7 +22,7 @@ LOCK_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the services of a stack are: `kafka` as bootstrap.servers, `postgres` as a URL, `passfile` for libpq."""
+    """The addresses of a stack's services: `kafka` as bootstrap.servers, `postgres` as a URL, `passfile` for libpq."""
 
     kafka: str
     postgres: str
@@ -30,13 +30,13 @@ class Endpoints:
 
     @property
     def conninfo(self) -> str:
-        """What psycopg and libpq need to connect to the database."""
+        """The connection string for psycopg and libpq."""
         return with_passfile(self.postgres, self.passfile)
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """How one service is: `address` is None before its first start, `pid` while it is stopped."""
+    """The status of a service: `address` is None before its first start, `pid` while it is stopped."""
 
     name: str
     address: str | None
@@ -46,10 +46,10 @@ class ServiceStatus:
 
 
 class LocalStack:
-    """The services under the folder `root`, which also keeps their data, so that stacks live side by side.
+    """The services under the folder `root`, which also holds their data, so that several stacks can coexist.
 
-    The services run on when the process that started them ends, and are found again by any other `LocalStack` of the
-    same root. `kafka` and `postgres` can be started, stopped and killed one by one.
+    The services keep running when the process that started them ends, and any other `LocalStack` of the same root finds
+    them. `kafka` and `postgres` can be started, stopped and killed separately.
     """
 
     def __init__(self, root: Path = Path(".mdp")) -> None:
@@ -60,14 +60,14 @@ class LocalStack:
 
     @property
     def endpoints(self) -> Endpoints | None:
-        """Where the services were put by the last `up`, None before the first."""
+        """The addresses of the services since the last `up`, None before the first."""
         record = read_record(self.endpoints_file)
         return None if record is None else Endpoints(**record)
 
     def up(self, progress: Callable[[str], None] = lambda _: None) -> Endpoints:
-        """Start what does not run, and return when both services have proved that they serve.
+        """Start the services that do not run, and return when both are proved ready.
 
-        Raises LocalStackError if a service cannot start; what this call had started is stopped again.
+        Raises LocalStackError if a service cannot start; services started by this call are stopped again.
         """
         with self._exclusively():
             stopped = [service for service in (self.kafka, self.postgres) if service.process.pid is None]
@@ -90,7 +90,7 @@ class LocalStack:
                 self._stop()
 
     def remove(self) -> None:
-        """Stop both services and delete their data and all else that the stack has put on disk, but the cache."""
+        """Stop both services and delete their data and all other files of the stack, except the cache."""
         if not self.root.exists():
             return
         with self._exclusively():
@@ -102,11 +102,11 @@ class LocalStack:
             records = (self.kafka.settings_file, self.postgres.settings_file, self.postgres.passfile)
             for file in (*records, self.endpoints_file, self.root / "lock"):
                 file.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # the folder may hold what is not ours
+        with contextlib.suppress(OSError):  # the folder may hold other files
             self.root.rmdir()
 
     def status(self) -> list[ServiceStatus]:
-        """Tell of each service whether it runs and whether it answers."""
+        """Return for each service whether it runs and whether it answers."""
         kafka, postgres = self.kafka, self.postgres
         found = []
         for service, settings in ((kafka, kafka.settings), (postgres, postgres.settings)):
@@ -123,7 +123,7 @@ class LocalStack:
 
     @contextlib.contextmanager
     def _exclusively(self) -> Iterator[None]:
-        # The system releases the lock when its holder ends, however that ends: no lock is ever left behind.
+        # The system releases the lock when its holder ends, in whatever way: no stale lock is possible.
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "lock").open("w") as lock:
             if not ports.wait_until(lambda: _locked(lock.fileno()), LOCK_SECONDS):

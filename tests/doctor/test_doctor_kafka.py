@@ -127,7 +127,7 @@ def test_a_symbol_in_two_partitions_is_named(site: Site, send: Send) -> None:
     send([*others, (0, tick("AAPL")), (1, tick("AAPL")), (1, tick("SPY")), (0, tick("SPY", provider="another"))])
     assert not said(kafka.events, site)
     [finding] = said(kafka.keys, site)
-    assert finding.text.endswith("contradict each other: AAPL of feed in 0, 1")
+    assert finding.text.endswith("whose bars conflict: AAPL of feed in 0, 1")
 
 
 def test_only_the_newest_records_count(site: Site, send: Send) -> None:
@@ -191,5 +191,5 @@ def test_records_tell_a_clock_that_is_ahead_by_the_one_that_was_the_shortest_on_
 
 @pytest.mark.parametrize(("seconds", "words"), [(3.04, "is 3.0 s ahead of"), (-2.0, "is 2.0 s behind")])
 def test_clocks_that_are_apart_are_told_with_ntp_as_the_remedy(seconds: float, words: str) -> None:
-    [finding] = clocks.judged("the clock", seconds)
+    [finding] = clocks.verdict("the clock", seconds)
     assert (finding.level, "NTP" in finding.remedy, words in finding.text) == ("wrong", True, True)

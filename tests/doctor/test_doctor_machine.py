@@ -81,7 +81,7 @@ def test_damaged_state_is_told(site: Site, saved: SavedState) -> None:
         part.unlink()
     [finding] = said(machine.saved_state, site)
     assert "is damaged" in finding.text
-    assert finding.remedy == "read the log anew with --reset-state"
+    assert finding.remedy == "read the log again with --reset-state"
 
 
 def test_state_that_a_run_does_not_keep_up_to_date_is_told(site: Site, saved: SavedState) -> None:
