@@ -1,4 +1,4 @@
-"""Events of files, to be sent."""
+"""Events from files, to send."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from transports.outgoing import UNCHECKED, outgoing, with_disorder
 
 @dataclass(frozen=True, slots=True)
 class EventFiles:
-    """Files that hold events; rows with columns, or lines of JSON, which are sent as they are, good or bad.
+    """Files of events: rows with columns, or lines of JSON, which are sent unchanged, valid or not.
 
     Attributes:
-        paths: of the files, which are merged by time.
-        unit, zone, remark: of `Reading`.
+        paths: the files, which are merged by time.
+        unit, zone, remark: see `Reading`.
     """
 
     paths: Sequence[Path]
@@ -33,7 +33,7 @@ class EventFiles:
         """Yields all rows as OUTGOING frames.
 
         Raises:
-            FileError: a file cannot be read, lacks a column, or a row of it holds what no event can.
+            FileError: a file cannot be read, lacks a column, or has a value that is impossible in an event.
         """
         newest: int | None = None
         for frame in read(

@@ -1,4 +1,4 @@
-"""Lines of files as records, so that the pipeline's own decoder judges them."""
+"""Lines of files as records, to validate them by the pipeline's own decoder."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ WITHOUT_TIMESTAMP = -1
 
 
 def as_fetch(name: str, texts: Iterable[tuple[int, bytes]], timestamp_ms: int = WITHOUT_TIMESTAMP) -> Fetch:
-    """Numbered JSON texts as if fetched from a partition, to which they were written at `timestamp_ms`.
+    """Numbered JSON texts as if fetched from a partition, with record timestamp `timestamp_ms`.
 
-    Their numbers take the place of offsets.
+    Their numbers serve as offsets.
     """
     numbered = dict(texts)
     records = Records.of_values(list(numbered.values()), list(numbered), [timestamp_ms] * len(numbered))

@@ -1,4 +1,4 @@
-"""Files to check as numbered JSON texts, wrong or not, so that one judge can look at all of them."""
+"""Files as numbered JSON texts, valid or not, so that one validator can check all of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _IN_CELLS: Final = ("text", "time", "number", "integer", "object")  # what a row
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of a file by their numbers: texts to be judged, and errors of rows that cannot be put into words."""
+    """Rows of a file by number: texts to validate, and errors of rows that cannot be written as JSON."""
 
     texts: list[tuple[int, bytes]]
     errors: list[tuple[int, str]]
@@ -42,7 +42,7 @@ class Columns:
 
 
 def read_rows(path: Path, columns: Columns, unit: TimeUnit | None, zone: str | None, remark: Remark) -> Iterator[Rows]:
-    """Yields the rows of a file; a line of JSON as it is, a row of columns as the JSON that would be sent.
+    """Yields the rows of a file: lines of JSON unchanged, rows with columns as the JSON that would be sent.
 
     Raises:
         FileError: the file cannot be read, or holds no rows.

@@ -1,4 +1,4 @@
-"""The late topic: which events came too late, and for which windows no repair has been done."""
+"""The late topic: late events whose windows have not been repaired."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flows.spec import FLOWS
 from mdp.ops.originals import OriginalLost, Originals
 from transports.kafka.topic_reader import Message, TopicReader
 
-# A late event: where it stands in the late topic and in the events topic, its window, and its time.
+# A late event: its offsets in the late topic and in the events topic, its window, and its time.
 LATE: Final = pl.Schema(
     {
         "partition": pl.Int64,
@@ -37,13 +37,13 @@ LATE: Final = pl.Schema(
 
 @dataclass(frozen=True, slots=True)
 class LateEvents:
-    """What the late topic holds that has not been repaired.
+    """The events of the late topic that have not been repaired.
 
     Attributes:
-        events: LATE, of these windows and this events topic.
-        foreign: number of records of other flows, by the name of the flow.
+        events: LATE, for these windows and this events topic.
+        foreign: number of records of other flows, by name of the flow.
         first: the first offset of each partition of the topic.
-        losses: a line for each event of which only a stub is left.
+        losses: a line for each event whose original is lost.
     """
 
     events: pl.DataFrame
@@ -53,7 +53,7 @@ class LateEvents:
 
 
 class _Own(NamedTuple):
-    """A late record of these settings, and where it comes from."""
+    """A late record of these settings, and its origin."""
 
     record: Message
     partition: int
@@ -63,7 +63,7 @@ class _Own(NamedTuple):
 
 
 def unrepaired(settings: Settings, decoder: Decoder, done: pl.DataFrame) -> LateEvents:
-    """Read the late topic, without the records that are `done` (partition, offset).
+    """Read the late topic, except records that are `done` (partition, offset).
 
     Raises:
         SourceError: the topic cannot be read.
@@ -82,7 +82,7 @@ def unrepaired(settings: Settings, decoder: Decoder, done: pl.DataFrame) -> Late
 
 
 def _own(settings: Settings, messages: Sequence[Message], foreign: dict[str, int]) -> Iterator[_Own]:
-    """Those that a flow of these settings has written."""
+    """The messages that a flow with these settings has written."""
     names = {name for flow in FLOWS.values() if flow.closes_windows for name in flow.progress_ids(settings)}
     for message in messages:
         flow = header_texts(message.headers()).get(FLOW, "unknown")
@@ -95,7 +95,7 @@ def _own(settings: Settings, messages: Sequence[Message], foreign: dict[str, int
 
 
 def _whole(own: Sequence[_Own], originals: Originals, losses: list[str]) -> Iterator[Sequence[_Own]]:
-    """Those that the late topic holds whole; then each of the others by itself, as it may be large."""
+    """Complete records together; then each original of a stub separately, as it may be large."""
     if whole := [one for one in own if one.stub is None]:
         yield whole
     for one in own:
@@ -103,7 +103,7 @@ def _whole(own: Sequence[_Own], originals: Originals, losses: list[str]) -> Iter
             try:
                 yield [one._replace(value=originals.fetch(one.stub, one.partition, one.offset).value())]
             except OriginalLost as error:
-                losses.append(f"{error}, and the late topic holds only its beginning: it is left as it is")
+                losses.append(f"{error}, and the late topic holds only its beginning: it is skipped")
 
 
 def _events(own: Sequence[_Own], decoder: Decoder) -> pl.DataFrame:
@@ -111,7 +111,7 @@ def _events(own: Sequence[_Own], decoder: Decoder) -> pl.DataFrame:
     records = replace(Records.of(cast(list[Record], messages)), values=BinaryColumn.of(one.value for one in own))
     partition = messages[0].partition() or 0
     events = decoder.decode(Fetch(topic="", partition=partition, next_offset=0, records=records)).events
-    events = _without_others(events, [header_bytes(message.headers(), SOURCE_ROWS) for message in messages])
+    events = _without_timely_rows(events, [header_bytes(message.headers(), SOURCE_ROWS) for message in messages])
     record = events["record"].to_list()
     return events.with_columns(
         partition=pl.lit(partition, pl.Int64),
@@ -121,8 +121,8 @@ def _events(own: Sequence[_Own], decoder: Decoder) -> pl.DataFrame:
     ).select(LATE.names())
 
 
-def _without_others(events: pl.DataFrame, sets: Sequence[bytes | None]) -> pl.DataFrame:
-    """Without rows that were in time, of records that are there for some of theirs."""
+def _without_timely_rows(events: pl.DataFrame, sets: Sequence[bytes | None]) -> pl.DataFrame:
+    """The events without rows that were in time, as a late record may hold some of these."""
     named = {record: rows_in(bits) for record, bits in enumerate(sets) if bits is not None}
     if not named:
         return events
@@ -132,7 +132,7 @@ def _without_others(events: pl.DataFrame, sets: Sequence[bytes | None]) -> pl.Da
 
 
 def between(events: pl.DataFrame, start: int | None, end: int | None) -> pl.DataFrame:
-    """The events of all windows for which one came with start ≤ src_ts < end."""
+    """The events of all windows that have a late event with start ≤ src_ts < end."""
     chosen = events
     if start is not None:
         chosen = chosen.filter(pl.col("src_ts") >= start)

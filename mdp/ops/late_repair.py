@@ -1,7 +1,7 @@
-"""Repairs bars whose events came too late: from the log, off to the side of the flow, which does not notice.
+"""Repairs the bars of late events from the log, independently of the running flow.
 
-Only the part of the log is read that can hold events of such a window: from the window's begin, less how far an event
-may lie ahead of its record, to the last event that came too late for it. Windows that overlap in this are read once.
+Only the part of the log that can hold events of such a window is read: from the window's begin, minus how far an event
+may be ahead of its record, to the window's last late event. Windows that overlap in this range are read once.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from mdp.ops.late_records import between, unrepaired
 from sinks import late_repairs
 from transports.kafka.topic_reader import TopicReader
 
-_NEAR_NS: Final = 60_000_000_000  # windows so close are read in one go without asking where each begins
-_FLUSH: Final = 2_000  # windows written at once: each may have a thousand rows taken out of TimescaleDB's columnstore
+_NEAR_NS: Final = 60_000_000_000  # windows this close are read together, without looking up where each begins
+_FLUSH: Final = 2_000  # windows written at once: each may decompress a thousand rows of TimescaleDB's columnstore
 _DAY_NS: Final = 86_400_000_000_000
-_DAYS: Final = 16  # and each day may be a chunk, of which no transaction can hold the locks of many
+_DAYS: Final = 16  # each day may be a chunk, and a transaction cannot hold the locks of many
 
 
 @dataclass(slots=True)
 class Account:
-    """What has been done.
+    """The account of a repair.
 
     Attributes:
-        events: late ones that are in bars now, or were duplicates.
+        events: late events that are in bars now, or were duplicates.
         windows: recomputed, each of one provider and symbol.
         changed: bars that changed.
-        conflicts: bars left, as another partition had written them.
-        foreign: late records of other flows, left.
-        lost: late events left, as the log does not reach back to the begin of their windows.
+        conflicts: bars skipped, as another partition had written them.
+        foreign: late records of other flows, skipped.
+        lost: late events skipped, as the log does not reach back to the begin of their windows.
         losses: a line for each part of the log that is missing.
     """
 
@@ -64,10 +64,10 @@ class _Part:
 
 
 def repair(settings: Settings, start: int | None, end: int | None, *, on_progress: Callable[[int], None]) -> Account:
-    """Recompute the windows of late events with start ≤ src_ts < end that have not been repaired; mark them done.
+    """Recompute the unrepaired windows of late events with start ≤ src_ts < end, and mark them done.
 
     Raises:
-        SourceError, StoreUnavailable: Kafka or the database does not answer; what is done is marked.
+        SourceError, StoreUnavailable: Kafka or the database does not answer; finished windows are marked.
     """
     kafka, window = settings.bus.kafka, settings.micro_batch
     url = settings.store.url.get_secret_value()
@@ -111,7 +111,7 @@ def _write(settings: Settings, part: _Part, repaired: Repaired, done: pl.DataFra
 
 
 def _parts(reader: TopicReader, chosen: pl.DataFrame, max_future_ns: int, account: Account) -> Iterator[_Part]:
-    """The parts of the log to read, those windows left out that it no longer holds."""
+    """The parts of the log to read, without windows that the log no longer holds."""
     for (partition,), events in chosen.group_by("source_partition", maintain_order=True):
         wanted = events.group_by(KEY).agg(last=pl.col("source_offset").max()).select(WANTED.names()).sort("window")
         held = _held(reader, cast(int, partition), wanted, max_future_ns)
@@ -122,14 +122,14 @@ def _parts(reader: TopicReader, chosen: pl.DataFrame, max_future_ns: int, accoun
 
 
 def _held(reader: TopicReader, partition: int, wanted: pl.DataFrame, max_future_ns: int) -> pl.DataFrame:
-    """The windows all of whose events the log still has: it holds records from before they could begin."""
+    """The windows whose events are all in the log, as it holds records from before they could begin."""
     if partition not in reader.partitions:
         return wanted.clear()
     low, end = reader.bounds(partition)
     wanted = wanted.filter(pl.col("last") < end)
     windows = wanted["window"].unique().sort().to_list()
     first, beyond = 0, len(windows) if low else 0
-    while first < beyond:  # offsets grow with windows, so half of them are out of the question each time
+    while first < beyond:  # bisection, as offsets grow with windows
         middle = (first + beyond) // 2
         if reader.offset_at(partition, windows[middle] - max_future_ns) > low:
             beyond = middle
@@ -144,12 +144,12 @@ def _lose(account: Account, reader: TopicReader, partition: int, windows: pl.Dat
     account.lost += events
     account.losses.append(
         f"{reader.topic}[{partition}] no longer holds all events of the windows from {first} to {last}: "
-        f"{events} late events are left as they are"
+        f"{events} late events are skipped"
     )
 
 
 def _joined(reader: TopicReader, partition: int, wanted: pl.DataFrame, max_future_ns: int) -> Iterator[_Part]:
-    """Windows in the order of time, in one part as long as the next begins before the part's end."""
+    """Windows in time order, joined to one part as long as the next begins before the part's end."""
     start = end = 0
     before: int | None = None
     held: list[pl.DataFrame] = []
@@ -169,7 +169,7 @@ def _joined(reader: TopicReader, partition: int, wanted: pl.DataFrame, max_futur
 
 
 def _repaired(settings: Settings, reader: TopicReader, decoder: Decoder, part: _Part) -> Iterator[Repaired]:
-    """Read a part, and yield the windows that are whole, many at once, until Kafka deletes what has been read."""
+    """Read a part, and yield complete windows, many at once, until Kafka deletes unread records."""
     for repaired in _flushed(_read(settings, reader, decoder, part)):
         if reader.bounds(part.partition)[0] > part.start:
             return
@@ -196,7 +196,7 @@ def _flushed(answers: Iterable[Repaired]) -> Iterator[Repaired]:
 
 
 def _pieces(repaired: Repaired) -> Iterator[Repaired]:
-    """In the order of time, each as much as the database takes in one go."""
+    """Pieces in time order, each small enough for one transaction."""
     day = (pl.col("window") // _DAY_NS).rle_id() // _DAYS
     piece = pl.struct(day, pl.int_range(pl.len()) // _FLUSH).rle_id()
     numbered = repaired.windows.sort("window").with_columns(piece=piece)

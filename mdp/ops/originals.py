@@ -1,4 +1,4 @@
-"""The records that stubs stand for, fetched from the log."""
+"""The original records of stubs, fetched from the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class OriginalLost(MdpError):  # noqa: N818 - says what is wrong
 
 
 class Originals:
-    """Fetches records of a topic; connects when the first of them is wanted."""
+    """Fetches records of a topic; connects with the first fetch."""
 
     def __init__(self, config: KafkaConfig, topic: str) -> None:
         self._config, self._topic = config, topic
@@ -30,10 +30,10 @@ class Originals:
             self._reader.close()
 
     def fetch(self, stub: Stub, partition: int, offset: int) -> Message:
-        """The record that the stub stands for.
+        """Return the original record of the stub.
 
         Raises:
-            OriginalLost: it is not there, or is another one by now.
+            OriginalLost: it is no longer there, or another record is at its offset.
             SourceError: the topic cannot be read.
         """
         message = self._at(partition, offset)

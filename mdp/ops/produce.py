@@ -1,4 +1,4 @@
-"""What `mdp stream produce` sends: a synthetic market or a file, at once or in time, until its end or a stop."""
+"""The input of `mdp stream produce`: a synthetic market or files, sent at full speed or paced, until end or stop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from transports.outgoing import Sent
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a topic holds of a market already: its newest time, and the last price of each symbol."""
+    """The present data of a market in a topic: the newest time, and the last price of each symbol."""
 
     newest_ns: int
     prices: Mapping[str, float]
@@ -37,11 +37,11 @@ class Load:
     """How much to send, and how fast.
 
     Attributes:
-        files: what to send; None for the synthetic market.
-        rate: events per second; None: a file at once, the market at once if there is a count, else at its own rate.
-        count: how many events, not counting what faults add; None: all of the file, or the market for ever.
+        files: the files to send; None for the synthetic market.
+        rate: events per second; None: files at full speed, the market at full speed with a count, else at its own rate.
+        count: number of events, without those added by faults; None: the whole file, or the market for ever.
         seconds: when to stop; None: never.
-        before: what the market continues; None: it begins as if there were none.
+        before: the data that the market continues; None: it begins without history.
         headers: whether each event has those of a message.
     """
 
@@ -54,36 +54,36 @@ class Load:
 
     @property
     def is_live(self) -> bool:
-        """Whether events are made at the time they tell."""
+        """Whether events are generated at their event time."""
         return self.files is None and (self.rate is not None or self.count is None)
 
 
 class Stop:
-    """Asks the pacing to end: at SIGINT or SIGTERM, or when the time is over."""
+    """Stops the pacing: on SIGINT or SIGTERM, or at the end of the time."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
         self.signal: int | None = None
 
-    def heed(self, number: int, _: FrameType | None) -> None:
+    def handle(self, number: int, _: FrameType | None) -> None:
         self.signal = number
-        # Not here: the handler runs in the thread that may hold the event's lock right now.
+        # Not in the handler, which runs in a thread that may hold the event's lock.
         threading.Thread(target=self.event.set).start()
 
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Stop]:
-    """A stop that SIGINT and SIGTERM ask for; a second signal does what it always did."""
+    """Yields a stop for SIGINT and SIGTERM; a second signal has its former effect."""
     stop = Stop()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
-    def heed(number: int, frame: FrameType | None) -> None:
-        stop.heed(number, frame)
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.handle(number, frame)
         signal.signal(number, before[signal.Signals(number)])
 
     for number in numbers:
-        signal.signal(number, heed)
+        signal.signal(number, handle)
     try:
         yield stop
     finally:
@@ -100,10 +100,10 @@ def send(
     stop: threading.Event,
     on_progress: Callable[[Sent], None],
 ) -> Sent:
-    """Send the load to `topic`; the account of what Kafka acknowledged.
+    """Send the load to `topic`; return the account of acknowledged events.
 
     Raises:
-        FileError, ProduceError: the file does not hold events, or Kafka does not take them.
+        FileError, ProduceError: the file does not hold events, or Kafka does not accept them.
     """
     timer = None if load.seconds is None or load.is_live else threading.Timer(load.seconds, stop.set)
     if timer is not None:
@@ -120,23 +120,23 @@ def send(
 
 
 def survey(settings: Settings, load: Load, topic: str) -> Survey:
-    """What sending the files of the load to `topic` would come to.
+    """Return the survey of sending the load's files to `topic`.
 
     Raises:
         FileError, SourceError: the files do not hold events, or the topic cannot be read.
     """
     if load.files is None:
-        raise ValueError("only files can be looked at beforehand")
+        raise ValueError("only files can be surveyed")
     window = settings.micro_batch
     partitions, newest = newest_of(settings.bus.kafka, topic, window)
     return Survey(window, partitions, newest).over(_head(load.files.rows(), load.count))
 
 
 def continued(settings: Settings, load: Load, topic: str) -> Load:
-    """The load, of a market that goes on after what its provider has in `topic`.
+    """Return the load, with a market that continues after its provider's data in `topic`.
 
-    A market of N seconds that has just been would otherwise lie beside the one that was sent less than N seconds ago,
-    and most of it would be late.
+    Otherwise a market of the last N seconds would overlap one sent less than N seconds ago, and most of it would be
+    late.
 
     Raises:
         SourceError: the topic cannot be read.
@@ -150,7 +150,7 @@ def continued(settings: Settings, load: Load, topic: str) -> Load:
 
 
 def ahead_seconds(settings: Settings, load: Load) -> float:
-    """How much of a market with a count would lie ahead of the clock; it is sent as its time comes."""
+    """How many seconds of a market with a count are ahead of the clock; these are sent at their event time."""
     if load.is_live or load.count is None:
         return 0.0
     market = SyntheticMarket(settings.producers.synthetic, 0)
@@ -166,20 +166,20 @@ def _chunks(settings: Settings, load: Load, clock: pacing.Clock) -> Iterator[pl.
     market = SyntheticMarket(config, start, load.rate, load.before.prices if load.before else {})
     if load.is_live:
         return pacing.at_arrival(market.chunks(_live_count(load, market.rate)), clock)
-    # Events never come before their time.
+    # Events are never sent before their event time.
     pace = pacing.at_arrival if ahead_seconds(settings, load) else pacing.at_once
     return pace(market.chunks(load.count), clock)
 
 
 def _start(load: Load, market: SyntheticMarket) -> int:
-    """When the market begins: now, or so that its last event is of now; but after what there is before it."""
+    """The begin of the market: now, or so that it ends now; but after the data before it."""
     length = 0.0 if load.is_live else (load.count or 0) / market.rate
     start = time.time_ns() - int(length * 1e9)
     return start if load.before is None else max(start, load.before.newest_ns + math.ceil(1e9 / market.rate))
 
 
 def _live_count(load: Load, rate: float) -> int | None:
-    """What the market yields within the time: known beforehand, however busy the machine."""
+    """The number of events of the market in the time: fixed, however busy the machine."""
     if load.seconds is None:
         return load.count
     in_time = max(1, round(load.seconds * rate))

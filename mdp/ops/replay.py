@@ -1,4 +1,4 @@
-"""A time range of events into another topic: from the events topic byte for byte, or from a file."""
+"""Copies a time range of events into another topic: from the events topic byte for byte, or from a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from transports.kafka.topics import partitions_of
 
 
 class ReplayError(MdpError):
-    """The range cannot be replayed as asked; one line says what to do."""
+    """The range cannot be replayed; one line says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of what was read.
+    """The account of a replay.
 
     Attributes:
-        records: sent.
-        events: sent in them, heartbeats not counted.
-        heartbeats: sent too: they close the same windows again.
-        outside: events that were read and lie outside of the range.
-        unreadable: rows that the pipeline would reject, and whose time is therefore nobody's.
+        records: records sent.
+        events: events sent in them, without heartbeats.
+        heartbeats: heartbeats sent: they close the same windows again.
+        outside: events read that are outside of the range.
+        unreadable: rows that the pipeline would reject, so that they have no valid time.
     """
 
     records: int = 0
@@ -70,16 +70,16 @@ Progress = Callable[[Replayed], None]
 
 
 def replay_topic(config: KafkaConfig, decoder: Decoder, span: Span, target: str, *, on_progress: Progress) -> Replayed:
-    """Send the events of the range again, to the same partitions, in the same order, as they are.
+    """Send the events of the range again, unchanged, to the same partitions, in the same order.
 
-    A record of many events goes as it is if all of them are in the range, else with those that are. Partitions are
+    A record of many events is sent unchanged if all are in the range, else reduced to those that are. Partitions are
     replayed one after the other; memory does not depend on the range.
 
     Raises:
-        ReplayError, SourceError, ProduceError: a topic is missing or does not fit, or Kafka does not answer.
+        ReplayError, SourceError, ProduceError: a topic is missing or incompatible, or Kafka does not answer.
     """
     if target == config.topic:
-        raise ReplayError(f"{target} is the topic to read from: name another with --to-topic")
+        raise ReplayError(f"{target} is the topic to read from: name another one with --to-topic")
     total = Replayed()
     with TopicReader(config, config.topic) as reader:
         _check_partitions(config, reader, target)
@@ -95,12 +95,12 @@ def _check_partitions(config: KafkaConfig, reader: TopicReader, target: str) -> 
     if len(theirs) != len(reader.partitions):
         raise ReplayError(
             f"{target} has {len(theirs)} partitions and {reader.topic} has {len(reader.partitions)}: records keep "
-            f"their partition, so replay into a topic with as many"
+            f"their partition, so replay into a topic with the same number"
         )
 
 
 def _candidates(reader: TopicReader, earliest: int) -> Iterator[list[Message]]:
-    """All records that can hold events of the range: an event is refused whose record was written long before it."""
+    """All records that can hold events of the range: an event far ahead of its record would be refused."""
     for partition in reader.partitions:
         _, end = reader.bounds(partition)
         yield from reader.span(partition, reader.offset_at(partition, earliest), end)
@@ -139,10 +139,10 @@ def _account(batch: MicroBatch, inside: pl.DataFrame, sent: int) -> Replayed:
 def replay_file(
     files: EventFiles, config: KafkaConfig, decoder: Decoder, span: Span, target: str, *, on_progress: Progress
 ) -> Replayed:
-    """Send those events of a file that lie in the range, keyed by symbol as a producer does.
+    """Send the events of a file in the range, keyed by symbol as a producer does.
 
     Raises:
-        FileError, ProduceError: the file does not hold events, or Kafka does not take them.
+        FileError, ProduceError: the file does not hold events, or Kafka does not accept them.
     """
     total = Replayed()
 

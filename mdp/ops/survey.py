@@ -1,4 +1,4 @@
-"""What sending events would come to: how many there are, and how many of them would be late or rejected."""
+"""Surveys events before they are sent: how many there are, and how many would be late or rejected."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from transports.kafka.topic_reader import TopicReader
 _NEVER: Final = -(2**63)
 _FEED: Final = ("partition", "provider")
 _TOLD: Final = ("provider", "symbol", "src_ts", "c")
-_LAST_RECORDS: Final = 200  # of a partition: among them is one with the time to which its provider has come, or near it
+_LAST_RECORDS: Final = 200  # of a partition: they include the newest event time of its provider, or nearly so
 
 
 @dataclass(slots=True)
 class Survey:
-    """Events in the order in which they are to be sent, and what a flow under a config would make of them.
+    """Statistics of events in sending order, and their outcomes in a flow with a config.
 
-    Of lines whose provider, symbol and time cannot be read only the number is known. An event is late by the rule of
-    `features.windows`: its window ended longer before the watermark of its provider and partition than bars are
-    amended.
+    Lines without a readable provider, symbol and time are only counted. An event is late by the rule of
+    `features.bars.windows`: its window ended before the watermark of its provider and partition by more than the time
+    for amendments.
 
     Attributes:
         partitions: of the topic.
-        newest: the latest event time (partition, provider, newest); at first that of the topic.
-        now_ns: when they are sent; what lies too far ahead of it is rejected, and moves no watermark.
+        newest: the latest event time (partition, provider, newest); initially that of the topic.
+        now_ns: the time of sending; events too far ahead of it are rejected, and do not advance the watermark.
     """
 
     window: WindowConfig
@@ -53,7 +53,7 @@ class Survey:
         return self.late / self.rows if self.rows else 0.0
 
     def over(self, frames: Iterator[pl.DataFrame]) -> Survey:
-        """Looks at all events; takes OUTGOING frames."""
+        """Surveys all events; takes OUTGOING frames."""
         partitioner = Partitioner(self.partitions)
         for frame in frames:
             self.rows += frame.height
@@ -86,23 +86,23 @@ def latest(times: pl.DataFrame) -> pl.DataFrame:
 
 
 def newest_of(config: KafkaConfig, topic: str, window: WindowConfig) -> tuple[int, pl.DataFrame]:
-    """How many partitions a topic has, and how far the providers have come in them, as their last records tell.
+    """The number of a topic's partitions, and their providers' newest event times, according to the last records.
 
     Raises:
-        SourceError: no broker answers, or there is no such topic.
+        SourceError: no broker answers, or the topic does not exist.
     """
     partitions, events = last_events(config, topic, window)
     return partitions, latest(events.select(*_FEED, newest="src_ts"))
 
 
 def last_events(config: KafkaConfig, topic: str, window: WindowConfig) -> tuple[int, pl.DataFrame]:
-    """How many partitions a topic has, and the events and heartbeats in the last records of each of them.
+    """The number of a topic's partitions, and the events and heartbeats in the last records of each.
 
     Returns:
         the number, and rows (partition, provider, symbol, src_ts, c) in the order of each partition's log.
 
     Raises:
-        SourceError: no broker answers, or there is no such topic.
+        SourceError: no broker answers, or the topic does not exist.
     """
     decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
     found = [NO_EVENTS.select(pl.lit(0, pl.Int64).alias("partition"), *_TOLD)]

@@ -1,4 +1,4 @@
-"""The last records of a topic, decoded for people: JSON and MessagePack as they are, Arrow batches row by row."""
+"""The last records of a topic, decoded for display: JSON and MessagePack as they are, Arrow batches row by row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contracts.timestamps import format_timestamps
 from transports.kafka.config import KafkaConfig
 from transports.kafka.topic_reader import Message, TopicReader
 
-_SLACK: Final = 16  # transactions leave markers between the records
+_SLACK: Final = 16  # control records of transactions lie between the records
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Entry:
     """A record, or a row of an Arrow batch.
 
     Attributes:
-        timestamp_ms: the record's own, in milliseconds since the epoch.
-        value: what it holds, as JSON would; None where it cannot be decoded.
+        timestamp_ms: of the record, in milliseconds since the epoch.
+        value: the decoded value, as from JSON; None if it cannot be decoded.
         payload: its bytes.
     """
 
@@ -43,7 +43,7 @@ class Entry:
 
 
 def tail(config: KafkaConfig, topic: str, limit: int, *, follow: bool) -> Iterator[Entry]:
-    """Yield the last `limit` entries of the topic in the order of their timestamps; then, to `follow`, every new one.
+    """Yield the last `limit` entries of the topic in timestamp order; then, with `follow`, every new one.
 
     Raises:
         SourceError: the topic cannot be read.
@@ -79,7 +79,7 @@ def _newest(records: Iterable[Message], limit: int) -> list[Entry]:
 
 
 def entries_of(message: Message) -> list[Entry]:
-    """The record as one entry, or as one for each row that it carries."""
+    """The record as one entry, or as one for each of its rows."""
     payload = message.value()
     try:
         values = _decoded(message, payload)

@@ -1,4 +1,4 @@
-"""The topics that the pipeline needs: created as configs/topics.yaml says, and compared with what it says."""
+"""The topics of the pipeline: created from configs/topics.yaml, and compared with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIMESTAMPS: Final = "message.timestamp.type"
 
 
 def _text(value: Any) -> Any:
-    """Kafka's settings are texts, and its booleans are written in lower case."""
+    """A setting as Kafka's text, with booleans in lower case."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value
@@ -30,12 +30,12 @@ _Settings = dict[str, Annotated[str, BeforeValidator(_text)]]
 
 
 class TopicConfig(BaseModel):
-    """One topic, or what all topics have in common."""
+    """One topic, or the defaults of all topics."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     partitions: int = Field(default=1, ge=1, description="Output topics need at least as many as the events topic.")
-    replication: int = Field(default=1, ge=1, description="No more than there are brokers is asked for.")
+    replication: int = Field(default=1, ge=1, description="Limited to the number of brokers.")
     config: _Settings = Field(default_factory=dict, description="Kafka's own topic settings, such as `retention.ms`.")
 
     @property
@@ -43,7 +43,7 @@ class TopicConfig(BaseModel):
         return TopicPlan(self.partitions, self.replication, self.config)
 
     def over(self, defaults: TopicConfig) -> TopicConfig:
-        """Fill in `defaults` where the topic says nothing itself."""
+        """Fill in `defaults` for missing settings."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return defaults.model_copy(update=given | {"config": {**defaults.config, **self.config}})
 
@@ -63,19 +63,19 @@ class TopicsConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class TopicReport:
-    """How a topic is after `apply`: what became of it, and how it differs from what it should be."""
+    """The state of a topic after `apply`, and its differences from the file."""
 
     name: str
-    partitions: int | None  # None: there is no such topic
+    partitions: int | None  # None: the topic does not exist
     replication: int | None
     is_new: bool
     drift: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()  # of what is as it should be, by the file
+    warnings: tuple[str, ...] = ()  # on settings that match the file
 
 
 def find_file(config: Path) -> Path:
-    """topics.yaml beside the config, in ./configs or in the project."""
+    """The topics.yaml next to the config, in ./configs or in the project."""
     places = (config.parent, Path("configs"), SHIPPED)
     return next((place / _FILE for place in places if (place / _FILE).exists()), places[0] / _FILE)
 
@@ -84,7 +84,7 @@ def load(path: Path) -> dict[str, TopicConfig]:
     """The topics of the file by name, merged with its defaults.
 
     Raises:
-        TopicsError: the file cannot be read, or says what is not allowed.
+        TopicsError: the file cannot be read, or is invalid.
     """
     try:
         return TopicsConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).merged
@@ -98,7 +98,7 @@ def load(path: Path) -> dict[str, TopicConfig]:
 
 
 def apply(bus: KafkaConfig, topics: dict[str, TopicConfig]) -> list[TopicReport]:
-    """Creates the topics that are missing, changes none, and reports on all, those of the config included.
+    """Creates missing topics, changes none, and reports on all, including those of the config.
 
     Raises:
         Unreachable: no broker answers.
@@ -118,12 +118,12 @@ def apply(bus: KafkaConfig, topics: dict[str, TopicConfig]) -> list[TopicReport]
 
 
 def compare(bus: KafkaConfig, topics: dict[str, TopicConfig], found: Cluster) -> list[TopicReport]:
-    """Reports on all topics that the config names, as `apply` does, and creates none.
+    """Reports on all topics like `apply`, but creates none.
 
     Args:
         bus: the config.
-        topics: as the file says they should be.
-        found: what the broker knows.
+        topics: those of the file.
+        found: the brokers' metadata.
     """
     used = {name: topic for name, topic in topics.items() if name in _roles(bus)}
     there = {name: topic for name, topic in used.items() if name in found.topics}
@@ -185,7 +185,7 @@ def _unlisted(bus: KafkaConfig, listed: dict[str, TopicConfig], found: Mapping[s
 
 
 def _narrow(bus: KafkaConfig, found: Mapping[str, Topic]) -> list[TopicReport]:
-    """Output topics with fewer partitions than the events, whose partition i leads to partition i of each of them."""
+    """Output topics with fewer partitions than the events: partition i of the events needs partition i of each."""
     if bus.topic not in found:
         return []
     needed = len(found[bus.topic].partitions)
@@ -200,7 +200,7 @@ def _narrow(bus: KafkaConfig, found: Mapping[str, Topic]) -> list[TopicReport]:
 
 
 def _warned(reports: list[TopicReport], admin: TopicAdmin, bus: KafkaConfig) -> list[TopicReport]:
-    """With a word on the events topic, if its records bear the time that their producer says."""
+    """The reports, with a warning on an events topic whose records have timestamps of their producers."""
     events = next(report for report in reports if report.name == bus.topic)
     if events.partitions is None or admin.settings([bus.topic])[bus.topic].get(_TIMESTAMPS) != "CreateTime":
         return reports

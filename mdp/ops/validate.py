@@ -1,4 +1,4 @@
-"""Files judged by the contracts, as the pipeline would if they were produced now."""
+"""Validates files by the contracts, as the pipeline would if they were produced now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _POSITION: Final = re.compile(r" \(byte \d+\)")
 
 @dataclass(slots=True)
 class Finding:
-    """Rows that are wrong in one way."""
+    """Rows with the same error."""
 
     count: int = 0
     first: list[int] = field(default_factory=list)
@@ -34,12 +34,12 @@ class Finding:
 
 @dataclass(slots=True)
 class Validation:
-    """What a file holds.
+    """The result of validating a file.
 
     Attributes:
         contract: what its rows were taken for: event, signal, bar, envelope, or the id of a message type; None without
             rows.
-        findings: by (reason, error), in the order in which they turned up.
+        findings: by (reason, error), in order of occurrence.
     """
 
     contract: str | None = None
@@ -65,7 +65,7 @@ def validate(
     zone: str | None = None,
     remark: Remark = lambda _: None,
 ) -> Validation:
-    """Judge every row of the file; `contract` None takes them for what the first one looks like.
+    """Validate every row of the file; with `contract` None, the first row determines it.
 
     `unit`, `zone` and `remark` are those of `connectors.files.reader.Reading`.
 
@@ -85,5 +85,5 @@ def validate(
 
 def _note(validation: Validation, found: Iterable[Problem]) -> None:
     for number, reason, error in sorted(found):
-        general = _POSITION.sub("", error)  # so that the same mistake at another byte is the same mistake
+        general = _POSITION.sub("", error)  # without the position, to group equal errors
         validation.findings.setdefault((reason, general), Finding()).add(number)

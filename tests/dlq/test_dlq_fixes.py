@@ -66,7 +66,7 @@ def test_what_jq_cannot_mend_is_a_fault_of_the_record(expression: str, text: byt
 
 
 def test_what_is_no_jq_program_is_refused_in_one_line() -> None:
-    with pytest.raises(FixError, match=r"^--fix is no jq program: .*$"):
+    with pytest.raises(FixError, match=r"^--fix is not a valid jq program: .*$"):
         by_jq(".c |")
 
 
@@ -83,7 +83,7 @@ def test_an_installed_function_mends_events_and_may_leave_some() -> None:
 
 @pytest.mark.usefixtures("_installed")
 @pytest.mark.parametrize(
-    ("name", "words"), [("nowhere", "there are gone, only_spy, rename"), ("gone", "cannot import my_fixes:gone")]
+    ("name", "words"), [("nowhere", "known: gone, only_spy, rename"), ("gone", "cannot import my_fixes:gone")]
 )
 def test_a_function_that_is_not_there_is_refused_in_one_line(name: str, words: str) -> None:
     with pytest.raises(FixError, match=words):

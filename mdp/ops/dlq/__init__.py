@@ -1,1 +1,1 @@
-"""The DLQ topic: what is in it, and the way back to the events topic."""
+"""The dead letter queue: its records, and redriving them to the events topic."""

@@ -1,4 +1,4 @@
-"""How many records of the DLQ there are of each kind."""
+"""Counts of the DLQ's records by kind."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 from mdp.ops.dlq.records import DlqRecord
 
 OTHERS: Final = "(others)"
-_MOST_ERRORS: Final = 1_000  # texts that are told apart
-_PLACE: Final = re.compile(r" \((byte \d+|the first of \d+ rows)\)")  # where in a payload: the same error in another
+_MOST_ERRORS: Final = 1_000  # distinct error messages
+_PLACE: Final = re.compile(r" \((byte \d+|the first of \d+ rows)\)")  # in a payload: left out to group errors
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Mending refused events before they are sent again: by a jq expression, or by an installed Python function."""
+"""Fixes of refused events before they are sent again: by a jq expression, or by an installed Python function."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ ENTRY_POINTS: Final = "mdp.fixes"
 
 Event = dict[str, Any]
 Fix = Callable[[bytes], bytes | None]
-"""The JSON text of an event to that of the mended one; None leaves the record where it is.
+"""Maps the JSON text of an event to that of the fixed event; None leaves the record in the DLQ.
 
 Raises:
-    ValueError: the record cannot be mended.
+    ValueError: the record cannot be fixed.
 """
 
 
 class FixError(MdpError):
-    """The fix cannot be used at all; one line says why."""
+    """The fix is invalid; one line says why."""
 
 
 def by_jq(expression: str) -> Fix:
-    """What the jq program makes of the event; no result leaves it alone. Numbers that it does not touch stay exact.
+    """Returns a fix by a jq program; no result leaves the event alone. Numbers that it does not change stay exact.
 
     Raises:
-        FixError: it is no jq program.
+        FixError: it is not a valid jq program.
     """
     import jq  # noqa: PLC0415 - few redrives need it
 
     try:
         program, identity = jq.compile(expression), jq.compile(".")
     except ValueError as error:
-        raise FixError(f"--fix is no jq program: {_first_line(error)}") from None
+        raise FixError(f"--fix is not a valid jq program: {_first_line(error)}") from None
 
     def fix(text: bytes) -> bytes | None:
         event = text.decode()
         result = program.input_text(event).text()
         if not result:
             return None
-        if "\n" in result:  # inside a text it would be escaped
-            raise ValueError("the fix gave more than one result")
+        if "\n" in result:  # inside a string it would be escaped
+            raise ValueError("the fix returned more than one result")
         return _with_exact_numbers(_event(result), text, identity.input_text(event).text())
 
     return fix
 
 
 def _with_exact_numbers(fixed: Event, text: bytes, as_jq_reads: str) -> bytes:
-    """To jq all numbers are doubles: fields that it has only rounded are put back as they were."""
+    """Restores fields that jq has only rounded, as it reads all numbers as doubles."""
     try:
         exact = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
         rounded = _event(as_jq_reads)
@@ -65,25 +65,25 @@ def _with_exact_numbers(fixed: Event, text: bytes, as_jq_reads: str) -> bytes:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)  # to Python, true is 1
+    return type(one) is type(other) and bool(one == other)  # in Python, True == 1
 
 
 def _event(text: str | bytes) -> Event:
     event = msgspec.json.decode(text)
     if not isinstance(event, dict):
-        raise ValueError("the event is no JSON object")
+        raise ValueError("the event is not a JSON object")
     return event
 
 
 def by_entry_point(name: str) -> Fix:
-    """What an installed function, from a dict to a dict or None, makes of the event.
+    """Returns a fix by an installed function from a dict to a dict or None.
 
     Raises:
         FixError: no such function is installed, or it cannot be imported.
     """
     found = {entry_point.name: entry_point for entry_point in entry_points(group=ENTRY_POINTS)}
     if name not in found:
-        raise FixError(f"--fix-with {name}: no such fix is installed; there are {', '.join(sorted(found)) or 'none'}")
+        raise FixError(f"--fix-with {name}: no such fix is installed; known: {', '.join(sorted(found)) or 'none'}")
     try:
         function: Callable[[Event], Event | None] = found[name].load()
     except (ImportError, AttributeError) as error:
@@ -93,7 +93,7 @@ def by_entry_point(name: str) -> Fix:
         try:
             fixed = function(_event(text))
             return None if fixed is None else msgspec.json.encode(fixed)
-        except Exception as error:  # of one record: the others may be well
+        except Exception as error:  # for one record: others may succeed
             raise ValueError(f"{type(error).__name__}: {_first_line(error)}") from error
 
     return fix
@@ -104,13 +104,13 @@ def _first_line(error: Exception) -> str:
 
 
 def as_json(payload: bytes | None, content_type: str | None) -> bytes:
-    """The JSON text of a refused event, however it was written; text that claims to be JSON comes as it is.
+    """The JSON text of a refused event of any encoding; text with content type JSON is returned unchanged.
 
     Raises:
-        ValueError: there is nothing, or it cannot be decoded.
+        ValueError: it is empty, or cannot be decoded.
     """
     if not payload:
-        raise ValueError("there is no event in it")
+        raise ValueError("it contains no event")
     if is_arrow(payload) or content_type == ARROW:
         return msgspec.json.encode(_arrow_row(payload))
     if content_type == MSGPACK and payload[:1] != b"{":

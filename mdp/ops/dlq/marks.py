@@ -1,7 +1,7 @@
-"""Marks in the DLQ topic: which of its events have been redriven, and how often an event has been tried again.
+"""Marks in the DLQ topic: which of its events have been redriven, and how often an event has been retried.
 
-A mark is a record beside the refused ones, committed in one Kafka transaction with the event that it tells of. It is
-about the event's origin in the log, not about a record of the DLQ, as two flows may have refused the same event.
+A mark is a record among the refused ones, committed in one Kafka transaction with the redriven event. It refers to the
+event's origin in the log, not to a record of the DLQ, as two flows may have refused the same event.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MARK_HEADERS: Final[Headers] = [*of_schema(DLQ_MARK), (MARK, _REDRIVEN)]
 
 
 class Origin(NamedTuple):
-    """The row of the log that an event is."""
+    """An event's row in the log."""
 
     topic: str
     partition: int
@@ -37,7 +37,7 @@ class Origin(NamedTuple):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """The event at `origin` is in the log again, at `redriven_to`, for the `retry_count`-th time."""
+    """Records that the event at `origin` was redriven to `redriven_to` as retry number `retry_count`."""
 
     origin: Origin
     redriven_to: Origin
@@ -55,14 +55,14 @@ _decoder: Final = msgspec.json.Decoder(Mark)
 
 @dataclass
 class Marks:
-    """What the marks say together; memory grows with the number of events that were redriven."""
+    """All marks together; memory grows with the number of redriven events."""
 
     redriven: set[Origin] = field(default_factory=set)
     _retries: dict[Origin, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Iterable[Message]) -> Marks:
-        """Take in the marks among records of the DLQ."""
+        """Collect the marks among records of the DLQ."""
         marks = cls()
         for mark in filter(None, map(mark_of, records)):
             marks.add(mark)
@@ -73,12 +73,12 @@ class Marks:
         self._retries[mark.redriven_to] = mark.retry_count
 
     def retries(self, origin: Origin) -> int:
-        """How often the event that was refused there had been redriven."""
+        """How often the event refused there had been redriven before."""
         return self._retries.get(origin, 0)
 
 
 def mark_of(record: Message) -> Mark | None:
-    """The mark that a record of the DLQ is; None where it is something that was refused, or only looks like a mark."""
+    """A record of the DLQ as a mark; None if it is a refused record, or only looks like a mark."""
     if dict(record.headers() or ()).get(MARK) != _REDRIVEN:
         return None
     try:

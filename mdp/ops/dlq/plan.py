@@ -1,4 +1,4 @@
-"""What a redrive sends: the chosen records that are events and have not been sent, mended if there is a fix."""
+"""The plan of a redrive: the chosen records that are events and have not been redriven, fixed if there is a fix."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SLICE_BYTES: Final = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A refused event as it goes out."""
+    """A refused event, ready to send."""
 
     record: DlqRecord
     origin: Origin
@@ -45,18 +45,18 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Account:
-    """What became of the chosen records.
+    """The outcome of the chosen records.
 
     Attributes:
-        sent: to the events topic, or, in a dry run, as many would be.
-        redriven: left, as they had been sent before.
-        exhausted: left, as they have been tried as often as is allowed.
-        foreign: left, as they are no events of the events topic.
-        unfixed: left by the fix.
-        unfixable: left, as the fix failed.
-        too_large: left, as the events topic takes no record of this size.
-        lost: left, as only a stub is in the DLQ, and the log no longer holds what it stands for.
-        failure: what failed first, and how.
+        sent: sent to the events topic, or, in a dry run, to be sent.
+        redriven: skipped, as they had been redriven before.
+        exhausted: skipped, as they have reached the maximum of retries.
+        foreign: skipped, as they are not events of the events topic.
+        unfixed: skipped by the fix.
+        unfixable: skipped, as the fix failed.
+        too_large: skipped, as the events topic does not accept a record of this size.
+        lost: skipped, as only a stub is in the DLQ, and the log no longer holds the original.
+        failure: the first failure.
     """
 
     sent: int = 0
@@ -75,7 +75,7 @@ class Account:
 
     def leave_as_too_large(self, one: Outgoing) -> None:
         self.too_large += 1
-        self._note(one.record, f"{len(one.value or b''):,} bytes are more than the events topic takes")
+        self._note(one.record, f"{len(one.value or b''):,} bytes are more than the events topic accepts")
 
     def leave_as_lost(self, record: DlqRecord, error: OriginalLost) -> None:
         self.lost += 1
@@ -87,13 +87,13 @@ class Account:
 
 @dataclass
 class Plan:
-    """Which records go out, and as what.
+    """The records to send, and in what form.
 
     Attributes:
-        topic: the events topic, of so many `partitions`.
-        marks: what has been sent before.
-        originals: of the events topic.
-        fix, max_retries, limit: as ordered.
+        topic: the events topic, with `partitions` partitions.
+        marks: the events redriven before.
+        originals: original records of the events topic.
+        fix, max_retries, limit: those of the order.
     """
 
     topic: str
@@ -106,7 +106,7 @@ class Plan:
     account: Account = field(default_factory=Account)
 
     def outgoing(self, records: Iterable[DlqRecord]) -> Iterator[Outgoing]:
-        """Yield what is to be sent, and account for the rest."""
+        """Yield the events to send, and account for the others."""
         partitioner, planned = Partitioner(self.partitions), set[Origin]()
         for record in records:
             if self.limit is not None and len(planned) >= self.limit:
@@ -133,7 +133,7 @@ class Plan:
         return None
 
     def _whole(self, record: DlqRecord, origin: Origin) -> DlqRecord | None:
-        """With the key and the payload that its stub stands for."""
+        """The record with the key and payload of its original, if it is a stub."""
         if record.stub is None:
             return record
         try:
@@ -151,14 +151,14 @@ class Plan:
                 return Outgoing(record, origin, origin.partition, record.key, payload, headers)
             before = as_json(payload, record.content_type)
             after = self.fix(before)
-        except Exception as error:  # whatever is in the record, and whatever the fix makes of it
+        except Exception as error:  # any content of the record, any result of the fix
             self.account.leave_as_unfixable(record, error)
             return None
         if after is None:
             self.account.unfixed += 1
             return None
         symbol = _symbol(after)
-        if symbol is None or symbol == _symbol(before):  # it stays where its producer had put it
+        if symbol is None or symbol == _symbol(before):  # it stays in the partition of its producer
             headers = _headers(record, origin, record.key, JSON)
             return Outgoing(record, origin, origin.partition, record.key, after, headers)
         key, partition = symbol.encode(), int(partitioner.assign(pl.Series([symbol]))[0])
@@ -166,7 +166,7 @@ class Plan:
 
 
 def _refused_part(record: DlqRecord) -> bytes | None:
-    """The payload without those of its rows that had passed."""
+    """The payload without the rows that were accepted."""
     if record.rows is None or record.payload is None:
         return record.payload
     return take_rows(record.payload, rows_in(record.rows))
@@ -194,7 +194,7 @@ def _symbol(text: bytes) -> str | None:
 
 
 def slices(outgoing: Iterator[Outgoing], rate: float | None, clock: pacing.Clock) -> Iterator[Sequence[Outgoing]]:
-    """Cut what is to be sent into transactions, `rate` events per second, until the end or until the clock stops."""
+    """Cut the events into transactions, `rate` events per second, until the end or until the clock stops."""
     held: Sequence[Outgoing] = ()
 
     def frames() -> Iterator[pl.DataFrame]:

@@ -1,4 +1,4 @@
-"""The records of the DLQ topic, read and chosen."""
+"""Reads and selects the records of the DLQ topic."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from mdp.ops.dlq.marks import Marks, Origin, mark_of
 from transports.kafka.topic_reader import Message, TopicReader
 from transports.kafka.topics import SourceError
 
-UNKNOWN: Final = "unknown"  # as a reason: not the pipeline wrote the record
-_OPEN_SECONDS: Final = 70.0  # Kafka gives up a transaction whose writer has died after a minute
+UNKNOWN: Final = "unknown"  # as a reason: the record was not written by the pipeline
+_OPEN_SECONDS: Final = 70.0  # Kafka aborts the transaction of a dead writer after a minute
 _LOOK_SECONDS: Final = 0.05
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class DlqRecord:
-    """A row of the log that did not pass, or a record for several of its rows.
+    """A refused row of the log, or a record for several of its rows.
 
     Attributes:
-        origin: where it came from; None where the record does not say.
+        origin: its row in the log; None if the record does not say.
         failed_at: when it was refused, in nanoseconds since the epoch.
-        payload: its bytes as they came, or the beginning of them.
-        stub: of what they are the beginning; None where that is all.
-        rows: which rows of the payload did not pass, as a `row_set`; None where it holds nothing else.
+        payload: its original bytes, or the beginning of them.
+        stub: describes the original of a truncated payload; None if the payload is complete.
+        rows: the refused rows of the payload, as a `row_set`; None if all were refused.
         retries: how often it had been redriven before it was refused.
-        redriven: whether it has been sent to the events topic again since.
+        redriven: whether it has been redriven since.
         trace: the header `traceparent`.
     """
 
@@ -56,10 +56,10 @@ class DlqRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Which records of the DLQ; None chooses all.
+    """A selection of the DLQ's records; None does not restrict.
 
     Attributes:
-        contains: text that the error, the key or the payload holds.
+        contains: a substring of the error, the key or the payload.
         start, end: start ≤ failed_at < end, in nanoseconds.
         partition, offset: of the DLQ.
     """
@@ -89,7 +89,7 @@ def _contains(record: DlqRecord, text: str) -> bool:
 
 
 class Dlq:
-    """The DLQ as it was when it was opened: the ends of its partitions, and the marks up to there.
+    """The DLQ as of its opening: the end offsets of its partitions, and the marks up to there.
 
     Raises:
         SourceError: the topic cannot be read.
@@ -101,7 +101,7 @@ class Dlq:
         self.marks = Marks.of(chain.from_iterable(map(self._messages, reader.partitions)))
 
     def records(self, chosen: Chosen) -> Iterator[DlqRecord]:
-        """Yield the chosen records, partition by partition, each in its order."""
+        """Yield the chosen records, partition by partition, in offset order."""
         for partition in self._reader.partitions:
             if chosen.partition in (None, partition):
                 found = (record(message, self.marks) for message in self._messages(partition))
@@ -112,9 +112,9 @@ class Dlq:
 
 
 def _bounds(reader: TopicReader, partition: int, end: int) -> tuple[int, int]:
-    """The first offset and the end of a partition, all transactions up to `end` having come to theirs.
+    """The first offset and the end of a partition, once all transactions up to `end` have ended.
 
-    As long as one is open, nothing after its first record can be read, marks neither.
+    While one is open, nothing after its first record can be read, not even marks.
     """
     deadline = time.monotonic() + _OPEN_SECONDS
     while True:
@@ -122,7 +122,7 @@ def _bounds(reader: TopicReader, partition: int, end: int) -> tuple[int, int]:
         if high >= end:
             return low, high
         if time.monotonic() > deadline:
-            raise SourceError(f"a transaction is open in {reader.topic}[{partition}] and does not end: try again later")
+            raise SourceError(f"a transaction in {reader.topic}[{partition}] stays open: try again later")
         time.sleep(_LOOK_SECONDS)
 
 
@@ -152,7 +152,7 @@ def record(message: Message, marks: Marks) -> DlqRecord | None:
 
 
 def _failed_at(text: str | None, timestamp_ms: int) -> int:
-    """As the header says, else the record's own time."""
+    """The time in the header, or else the record's timestamp."""
     try:
         since = datetime.fromisoformat(text or "") - _EPOCH
     except (ValueError, TypeError):
@@ -161,5 +161,5 @@ def _failed_at(text: str | None, timestamp_ms: int) -> int:
 
 
 def as_bytes(key: bytes | str | None) -> bytes | None:
-    """A key, which the client gives as it came and declares as either."""
+    """A key as bytes; the client declares it as bytes or str."""
     return key.encode() if isinstance(key, str) else key

@@ -1,4 +1,4 @@
-"""Back to the events topic: each refused event once, mended if there is a fix, and marked in the same transaction."""
+"""Redrives each refused event once, fixed if there is a fix, and marks it in the same transaction."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ _SHOWN: Final = 20
 
 
 class RedriveError(MdpError):
-    """The redrive cannot go on; what is marked has been sent, and nothing else has."""
+    """The redrive has stopped; exactly the marked events have been sent."""
 
 
 class EventTooLargeError(RedriveError):
-    """The events topic takes no record of this size."""
+    """The events topic does not accept a record of this size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be redriven, and how.
+    """What to redrive, and how.
 
     Attributes:
-        fix: mends each event; None sends them as they came.
-        max_retries: what has been redriven so often before is left.
-        limit: most events to send.
+        fix: fixes each event; None sends them unchanged.
+        max_retries: events redriven this often before are skipped.
+        limit: maximum number of events to send.
     """
 
     chosen: Chosen
@@ -59,7 +59,7 @@ class Order:
 
 
 def rehearsed(config: KafkaConfig, order: Order) -> tuple[Account, list[Outgoing]]:
-    """What `sent` would do, and the first events that it would send.
+    """Returns what `sent` would do, and the first events that it would send.
 
     Raises:
         SourceError: a topic cannot be read.
@@ -83,13 +83,13 @@ def sent(
     *,
     on_progress: Callable[[int], None],
 ) -> Account:
-    """Send the chosen events, `rate` of them per second; what became of them.
+    """Send the chosen events, `rate` of them per second; return their outcome.
 
     Raises:
-        SourceError, RedriveError: a topic cannot be read, or does not take the events.
+        SourceError, RedriveError: a topic cannot be read, or does not accept the events.
     """
     with TopicReader(config, config.dlq_topic) as reader, Originals(config, config.topic) as originals:
-        redriver = Redriver(config)  # before the marks are read: it ends what another one has begun
+        redriver = Redriver(config)  # before the marks are read: it aborts another one's open transaction
         dlq = Dlq(reader)
         plan = order.plan(config, dlq.marks, originals)
         for events in slices(plan.outgoing(dlq.records(order.chosen)), rate, pacing.WallClock(stop)):
@@ -99,7 +99,7 @@ def sent(
 
 
 def _send(redriver: Redriver, events: Sequence[Outgoing], account: Account) -> None:
-    """All but what is larger than the topic takes."""
+    """Send all events but those larger than the topic accepts."""
     try:
         redriver.send(events)
     except EventTooLargeError:
@@ -117,7 +117,7 @@ class Redriver:
     """Sends slices, one transaction each, with their marks. A second one for the same DLQ fences the first.
 
     Raises:
-        RedriveError: Kafka does not take the events, or another redrive has begun.
+        RedriveError: Kafka does not accept the events, or another redrive has begun.
     """
 
     def __init__(self, config: KafkaConfig) -> None:
@@ -162,8 +162,8 @@ def _as_redrive_errors() -> Iterator[None]:
     except Forbidden as error:
         raise RedriveError(str(error)) from None
     except Fenced:
-        raise RedriveError("another redrive of this DLQ has begun: let it end, then run this again") from None
+        raise RedriveError("another redrive of this DLQ has begun: wait until it ends, then run this again") from None
     except KafkaUnavailable as error:
         raise RedriveError(
-            f"Kafka does not take the events: {error}; what had been sent is marked, so run it again"
+            f"Kafka does not accept the events: {error}; events already sent are marked, so run it again"
         ) from None

@@ -1,1 +1,1 @@
-"""How late the events of a topic are, and which grace that asks for."""
+"""Measures how late the events of a topic are, and recommends a grace."""

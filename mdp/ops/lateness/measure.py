@@ -1,6 +1,6 @@
-"""Reads a topic, or the part of it that arrived in some time, and measures its lateness; memory stays bounded.
+"""Reads a topic, or the records that arrived in a time range, and measures lateness in bounded memory.
 
-Partitions are read one after the other, so only one of them has ids to remember at a time.
+Partitions are read one after the other, so the ids of only one are in memory at a time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transports.kafka.topic_reader import TopicReader
 
 
 class LatenessError(MdpError):
-    """There is nothing to measure; one line says why."""
+    """Nothing can be measured; one line says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,15 @@ class Part:
 
     @property
     def records(self) -> int:
-        """How many there are at most: transactions leave gaps."""
+        """The maximum number of records: transactions leave gaps."""
         return max(self.end - self.start, 0)
 
 
 def parts_of(reader: TopicReader, start_ns: int | None, end_ns: int | None) -> list[Part]:
-    """What arrived with start ≤ Kafka timestamp < end, up to the end that the topic has now.
+    """The parts with start ≤ Kafka timestamp < end, up to the topic's present end.
 
     Raises:
-        LatenessError: nothing did.
+        LatenessError: there are no such records.
     """
     parts = []
     for partition in reader.partitions:
@@ -47,7 +47,7 @@ def parts_of(reader: TopicReader, start_ns: int | None, end_ns: int | None) -> l
         first = low if start_ns is None else reader.offset_at(partition, start_ns)
         parts.append(Part(partition, first, high if end_ns is None else reader.offset_at(partition, end_ns)))
     if not any(part.records for part in parts):
-        when = "" if start_ns is None and end_ns is None else " that arrived in this time"
+        when = "" if start_ns is None and end_ns is None else " that arrived in this time range"
         raise LatenessError(f"topic {reader.topic} holds no records{when}")
     return parts
 
@@ -55,7 +55,7 @@ def parts_of(reader: TopicReader, start_ns: int | None, end_ns: int | None) -> l
 def measure(
     reader: TopicReader, parts: Sequence[Part], window: WindowConfig, *, on_progress: Callable[[int], None]
 ) -> Measured:
-    """Read the parts as a run would that begins with them, and measure their events.
+    """Read the parts like a run that begins with them, and measure their events.
 
     Raises:
         SourceError: Kafka does not answer.

@@ -1,4 +1,4 @@
-"""What a measurement says: figures for tables, plots and programs, times in milliseconds, shares between 0 and 1."""
+"""The figures of a measurement for tables, plots and programs: times in milliseconds, shares between 0 and 1."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MOST: Final = 10  # symbols and providers of each kind
 
 @dataclass(frozen=True, slots=True)
 class GraceRow:
-    """What a grace would make of the events.
+    """The outcomes of the events under a grace.
 
     Attributes:
-        bar_after_ms: the median time from the end of a window until a record closes it; None where none was closed.
+        bar_after_ms: the median time from the end of a window until a record closes it; None if none was closed.
     """
 
     grace_ms: int
@@ -38,7 +38,7 @@ class GraceRow:
 
     @property
     def missed(self) -> int:
-        """Events that met a closed window."""
+        """Events that reached a closed window."""
         return self.outcomes.amending + self.outcomes.late
 
 
@@ -47,8 +47,8 @@ class Report:
     """A measurement of a topic under a config.
 
     Attributes:
-        target: the share of events that may meet a closed window.
-        seconds: how long the reading took.
+        target: the share of events that may reach a closed window.
+        seconds: duration of the reading.
     """
 
     topic: str
@@ -64,7 +64,7 @@ class Report:
 
     @property
     def recommended(self) -> GraceRow | None:
-        """The smallest grace tried that meets the target; None where even the longest does not."""
+        """The smallest grace tried that meets the target; None if even the longest does not."""
         grace = self.measured.graces.smallest_ms(self.target)
         return None if grace is None else self.row(grace)
 
@@ -74,24 +74,24 @@ class Report:
         return GraceRow(grace_ms, self.measured.graces.outcomes(grace_ms), after)
 
     def ladder(self) -> list[GraceRow]:
-        """The graces to compare, the configured and the recommended one among them."""
+        """The graces to compare, including the configured and the recommended one."""
         recommended = self.recommended
         chosen = {*LADDER_MS, self.window.allow_late_ms} | ({recommended.grace_ms} if recommended else set())
         return [self.row(grace) for grace in sorted(chosen)]
 
     @property
     def events(self) -> int:
-        """All that the contract accepts, duplicates too."""
+        """The number of valid events, including duplicates."""
         return self.configured.outcomes.events
 
     @property
     def in_order(self) -> float:
-        """Share of the events, without duplicates, that are not behind the newest one before them."""
+        """Share of the events, without duplicates, that are not older than the newest one before them."""
         return self.measured.lateness.share_below(1_000)
 
     @property
     def ahead(self) -> float:
-        """Share of the events, without duplicates, whose time lies after their record's."""
+        """Share of the events, without duplicates, whose time is after their record's timestamp."""
         return self.measured.delay.share_below(0)
 
     def symbols(self) -> Outliers:
@@ -103,11 +103,11 @@ class Report:
         return outliers(self.measured.tallies, ("provider",), _MOST)
 
     def number_of(self, by: tuple[str, ...]) -> int:
-        """How many providers, or symbols of providers, there are."""
+        """The number of providers, or of symbols of providers."""
         return pl.concat(self.measured.tallies).n_unique(by)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it for programs."""
+        """The whole report for programs."""
         recommended = self.recommended
         return {
             "topic": self.topic,
@@ -131,7 +131,7 @@ class Report:
 
 
 def quantiles(times: LogHistogram) -> dict[str, float]:
-    """Milliseconds under the names of QUANTILES, and the largest."""
+    """Milliseconds by the names of QUANTILES, and the largest."""
     found = {f"{name}_ms": round(times.quantile(share) / _NS, 4) for name, share in QUANTILES.items()}
     return {**found, "max_ms": times.largest / _NS}
 

@@ -1,4 +1,4 @@
-"""A report as an SVG: the distributions, and what each grace costs in events."""
+"""A report as an SVG: the distributions, and the events that each grace misses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def save_svg(report: Report, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    # The same measurement gives the same file; text stays text.
+    # The same measurement gives the same file; text is kept as text.
     with mpl.rc_context({"svg.hashsalt": "mdp", "svg.fonttype": "none"}):
         figure = Figure(figsize=(10, 4), layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -40,7 +40,7 @@ def _distributions(axes: Any, report: Report) -> None:
         seen = exceeded > 0
         if seen.any():
             axes.plot(edges[seen] / _NS, 100 * exceeded[seen], color=colour, label=name)
-    _finish(axes, "how late events are", "time", "events with more than that")
+    _finish(axes, "how late events are", "time", "share of events with more")
 
 
 def _graces(axes: Any, report: Report) -> None:
@@ -61,7 +61,7 @@ def _graces(axes: Any, report: Report) -> None:
     configured = report.window.allow_late_ms
     if configured:
         axes.axvline(configured, color="black", linestyle="--", linewidth=1, label=f"configured, {span(configured)}")
-    _finish(axes, "events that meet a closed window", "grace (allow_late_ms)", "events")
+    _finish(axes, "events that reach a closed window", "grace (allow_late_ms)", "events")
 
 
 def _finish(axes: Any, title: str, x: str, y: str) -> None:

@@ -1,4 +1,4 @@
-"""A report for people: tables, and a plot of how the times are distributed."""
+"""A report for the terminal: tables, and a plot of the distributions of times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NS: Final = 1_000_000
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _BAR: Final = 24  # cells
-_DECADES: Final = 5  # that a bar spans, up to 100 %
+_DECADES: Final = 5  # spanned by a bar, up to 100 %
 _EDGES: Final = (  # of the plot, in milliseconds
     *(step * 10.0**power for power in range(-3, 4) for step in (1, 2, 5)),
     *(10_000, 20_000, 60_000, 120_000, 300_000, 600_000, 1_200_000),
@@ -33,12 +33,12 @@ _RECOMMENDED, _CONFIGURED = "▸", "•"
 
 
 def view(report: Report) -> RenderableType:
-    """All of the report."""
-    return Group(_title(report), _times(report), _plot(report), _ladder(report), _advice(report), *_standouts(report))
+    """The whole report."""
+    return Group(_title(report), _times(report), _plot(report), _ladder(report), _advice(report), *_outliers(report))
 
 
 def span(milliseconds: float) -> str:
-    """A length of time in the unit that suits it."""
+    """A duration in a suitable unit."""
     size = abs(milliseconds)
     factor, unit = next(((factor, unit) for factor, unit in _UNITS if size >= factor), (1, "ms"))
     value = milliseconds / factor
@@ -46,7 +46,7 @@ def span(milliseconds: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share, small ones with two digits."""
+    """A share as a percentage, small ones with two digits."""
     return f"{100 * share:.2f} %" if share >= 0.000_1 or share == 0 else f"{100 * share:.1g} %"
 
 
@@ -82,7 +82,7 @@ def _times(report: Report) -> Table:
 
 
 def _plot(report: Report) -> Table:
-    """Which share of the events has which lateness and delay; small shares are what it is about."""
+    """The shares of events by lateness and delay, on a scale for small shares."""
     table = _table("\nof all events", "\nlateness", "", "\ndelay", "", left=1)
     for column in (2, 4):
         table.columns[column].justify = "left"
@@ -99,7 +99,7 @@ def _plot(report: Report) -> Table:
 
 
 def _intervals(times: Sequence[LogHistogram]) -> Iterator[tuple[str, float, float]]:
-    """(label, from, to) in nanoseconds, each with something in it, in the order of time."""
+    """Yields (label, from, to) in nanoseconds of non-empty intervals, in ascending order."""
     edges = [-_EVER, 0, 1_000, *(edge * _NS for edge in _EDGES), _EVER]
     labels = ["below 0", "0", *(f"< {span(edge)}" for edge in _EDGES), "more"]
     for label, (below, above) in zip(labels, pairwise(edges), strict=True):
@@ -108,7 +108,7 @@ def _intervals(times: Sequence[LogHistogram]) -> Iterator[tuple[str, float, floa
 
 
 def _bar(share: float) -> str:
-    """Eighths of a cell, as many as the logarithm of the share asks for."""
+    """A bar in eighths of a cell, by the logarithm of the share."""
     if share <= 0:
         return ""
     eighths = max(round(8 * _BAR * (1 + math.log10(share) / _DECADES)), 1)
@@ -116,7 +116,7 @@ def _bar(share: float) -> str:
 
 
 def _ladder(report: Report) -> Table:
-    """What each grace would make of the events."""
+    """The outcomes of the events under each grace."""
     columns = [text for name in OUTCOMES for text in (name, "%")]
     table = _table("\n", "\ngrace", *(f"\n{name}" for name in columns), "\nbar after")
     recommended = report.recommended
@@ -138,26 +138,26 @@ def _counted(row: GraceRow, outcome: str) -> tuple[str, str]:
 
 
 def _advice(report: Report) -> Text:
-    """Which grace to configure, what it costs and what it saves."""
+    """The recommended grace, its cost and its benefit."""
     now, best, events = report.configured, report.recommended, report.events
     missed = f"under the configured {span(now.grace_ms)}, {now.missed:,} ({percent(now.missed / events)}) do"
     if best is None:
         longest = report.measured.graces.longest_ms
         return Text.assemble(
             (f"\nNo grace up to {span(longest)} is recommended: ", "bold"),
-            f"under all of them more than {percent(report.target)} of the events meet a closed window; {missed}.\n",
+            f"under all of them more than {percent(report.target)} of the events reach a closed window; {missed}.\n",
         )
     change = best.grace_ms - now.grace_ms
     cost = "no change" if not change else f"bars come {span(abs(change))} {'later' if change > 0 else 'sooner'}"
     return Text.assemble(
         (f"\nRecommended: micro_batch.allow_late_ms={best.grace_ms}", "bold green"),
-        f", the smallest grace under which at most {percent(report.target)} of the events meet a closed window: "
-        f"{best.missed:,} do ({percent(best.missed / events)}); {missed}. Against that: {cost}.\n",
+        f", the smallest grace under which at most {percent(report.target)} of the events reach a closed window: "
+        f"{best.missed:,} do ({percent(best.missed / events)}); {missed}. The cost: {cost}.\n",
     )
 
 
-def _standouts(report: Report) -> Iterator[RenderableType]:
-    """Those that are worse than others, where there are others."""
+def _outliers(report: Report) -> Iterator[RenderableType]:
+    """The worst symbols and providers, where there are several."""
     for by, worst in ((("provider", "symbol"), report.symbols()), (("provider",), report.providers())):
         tables = list(_worst(by, worst))
         if tables and report.number_of(by) > 1:
