@@ -1,9 +1,8 @@
-"""The machine's clock is set back while a dataflow runs.
+"""Restarts a dataflow when the machine's clock is set back.
 
-Bytewax decides by the time of day when a partition is looked at again and when an epoch ends, and librdkafka how long
-it waits: all of that would stand still until the clock had come to where it was. None of it can be reached from
-outside, so the process begins again from its last snapshot, as after a crash. A clock that is set forward only brings
-some of it forward.
+Bytewax uses the wall clock to schedule polls of partitions and ends of epochs, and librdkafka to time its waits: all of
+that would stand still until the clock has caught up. None of it can be changed from outside, so the process restarts
+from its last snapshot, as after a crash. A clock that is set forward only makes some of it happen earlier.
 """
 
 from __future__ import annotations
@@ -20,51 +19,51 @@ from typing import Final, NoReturn
 from flows import stop
 
 _LOOK_SECONDS: Final = 0.25
-_TOLERATED_NS: Final = 1_000_000_000  # is waited for
-_CONTINUES: Final = "MDP_CONTINUES"  # set for a process that has begun again
+_TOLERATED_NS: Final = 1_000_000_000  # waited out
+_CONTINUES: Final = "MDP_CONTINUES"  # set for a restarted process
 _DESCRIPTORS: Final = "/dev/fd"
 
 log = logging.getLogger("mdp.worker")
 
 
-def heed(*, alone: bool) -> None:
-    """From now on the process begins again when the clock is set back by more than a second.
+def watch(*, alone: bool) -> None:
+    """Restarts the process from now on when the clock is set back by more than a second.
 
-    One of a cluster ends, as all have to begin again together, which is up to whoever has started it.
+    A process of a cluster ends instead, as all must restart together, by their supervisor.
     """
-    begin_again = _begin_again if alone else stop.leave_stuck
-    threading.Thread(target=_watch, args=[begin_again], name="clock", daemon=True).start()
+    restart = _restart if alone else stop.exit_stuck
+    threading.Thread(target=_watch, args=[restart], name="clock", daemon=True).start()
 
 
 def continues() -> bool:
-    """Whether this process has begun again, and so goes on with the state it had, whatever it was told at first."""
+    """Whether this process was restarted, and so resumes from its saved state, whatever its options say."""
     return os.environ.pop(_CONTINUES, None) is not None
 
 
-def _watch(begin_again: Callable[[], NoReturn]) -> None:
-    least, _ = _apart()
+def _watch(restart: Callable[[], NoReturn]) -> None:
+    least, _ = _difference()
     while not stop.STOP.wait(_LOOK_SECONDS):
         least_before = least
-        least, most = _apart()
+        least, most = _difference()
         if most < least_before - _TOLERATED_NS:
             log.warning(
-                "the clock was set back by %.1f s: going on from the last snapshot", (least_before - most) / 1e9
+                "the clock was set back by %.1f s: restarting from the last snapshot", (least_before - most) / 1e9
             )
-            begin_again()
+            restart()
 
 
-def _apart() -> tuple[int, int]:
-    """How far the clock is ahead of one that nobody sets, at least and at most: a thread may be held up anywhere."""
+def _difference() -> tuple[int, int]:
+    """Bounds of the wall clock minus the monotonic clock, as the thread may be preempted between the readings."""
     begin = time.monotonic_ns()
     now = time.time_ns()
     return now - time.monotonic_ns(), now - begin
 
 
-def _begin_again() -> NoReturn:
-    """The same command in the same process; nothing is waited for, and nothing of what was open stays so."""
+def _restart() -> NoReturn:
+    """Executes the same command in the same process at once, with all open files closed."""
     for name in os.listdir(_DESCRIPTORS):
         if int(name) > 2:
-            with contextlib.suppress(OSError):  # it was closed meanwhile
+            with contextlib.suppress(OSError):  # closed meanwhile
                 os.set_inheritable(int(name), False)
     os.environ[_CONTINUES] = "yes"
     sys.stdout.flush()

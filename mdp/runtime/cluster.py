@@ -1,4 +1,4 @@
-"""A cluster that is kept going: when one of its processes dies, all are started again from the last snapshot."""
+"""Supervises a cluster: when one of its processes dies, all are restarted from the last snapshot."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ log = logging.getLogger("mdp.cluster")
 
 
 class Restarts:
-    """How long to wait before the next start: longer each time, and not at all after too many crashes in a minute."""
+    """The pause before the next start: longer each time; gives up after too many crashes in a minute."""
 
     def __init__(self) -> None:
         self._crashes: deque[float] = deque()
         self._away = 0
 
     def pause(self, now: float, *, crashed: bool) -> float | None:
-        """Seconds to wait; None to give up. `now` is in seconds of any clock that does not jump."""
+        """Seconds to wait; None to give up. `now` is in seconds of a monotonic clock."""
         while self._crashes and now - self._crashes[0] > _PERIOD:
             self._crashes.popleft()
         if len(self._crashes) == _MOST_RESTARTS and crashed:
@@ -57,12 +57,12 @@ class Restarts:
 
 
 def run(flow: str, workers: int, topic: str, prepare: Callable[[], None]) -> int:
-    """Runs `flow`, which reads `topic`, on so many processes until its end, a stop, or what no other start would mend.
+    """Runs `flow`, which reads `topic`, in `workers` processes until its end, a stop, or a permanent failure.
 
-    `prepare` is called before each start of them.
+    `prepare` is called before each start.
 
     Returns:
-        The exit code: 2 after an error that a user can cause, 75 after a stop that could not be made in time.
+        The exit code: 2 after an error that the user can fix, 75 after a stop that took too long.
     """
     _stop_on_signals()
     with _shared_file() as file:
@@ -71,15 +71,15 @@ def run(flow: str, workers: int, topic: str, prepare: Callable[[], None]) -> int
         os.set_inheritable(file.fileno(), True)
         whereabouts = Whereabouts(mmap(file.fileno(), SIZE))
         with closing(Processes(flow, workers, file.fileno())) as processes:
-            return _kept_going(processes, workers, topic, whereabouts, prepare)
+            return _supervised(processes, workers, topic, whereabouts, prepare)
 
 
 def _shared_file() -> IO[bytes]:
-    """In memory where the system has such files: a full disk must not end who writes to it."""
+    """A file in memory, if the system supports it, as a full disk must not kill its writers."""
     return os.fdopen(os.memfd_create("whereabouts"), "r+b") if sys.platform == "linux" else TemporaryFile()
 
 
-def _kept_going(
+def _supervised(
     processes: Processes, workers: int, topic: str, whereabouts: Whereabouts, prepare: Callable[[], None]
 ) -> int:
     restarts, loop = Restarts(), CrashLoop()
@@ -91,23 +91,23 @@ def _kept_going(
         if stop.STOP.is_set() or code in (0, USER_ERROR):
             return code
         if code != AWAY:
-            loop.note(code, whereabouts.in_hand(_dead(ended, workers)))
+            loop.note(code, whereabouts.in_progress(_dead(ended, workers)))
         if loop.is_certain:
-            log.error("a worker process dies (%d) whenever it has read %s: given up", code, loop.where(topic))
+            log.error("a worker process dies (%d) whenever it has read %s: giving up", code, loop.where(topic))
             return code
-        # what is away comes back, so that is tried without a limit
+        # an unavailable service returns, so these restarts are not limited
         pause = restarts.pause(time.monotonic(), crashed=code != AWAY)
         if pause is None:
-            log.error("the cluster has crashed %d times within a minute: given up", _MOST_RESTARTS + 1)
+            log.error("the cluster has crashed %d times within a minute: giving up", _MOST_RESTARTS + 1)
             return code
-        why = "cannot go on now" if code == AWAY else f"died ({code})"
-        log.warning("a worker process %s: the cluster starts again from its last snapshot in %.1f s", why, pause)
+        why = "cannot continue now" if code == AWAY else f"died ({code})"
+        log.warning("a worker process %s: the cluster restarts from its last snapshot in %.1f s", why, pause)
         if _stopped_within(pause):
             return stop.STUCK
 
 
 def _dead(ended: Mapping[int, int], workers: int) -> Collection[int]:
-    """The processes that may have had in hand what one has died of."""
+    """The processes that may have had the record in flight that caused the death."""
     return (
         [process for process, code in ended.items() if code not in (0, AWAY)]
         if stay_together(workers)
@@ -116,13 +116,13 @@ def _dead(ended: Mapping[int, int], workers: int) -> Collection[int]:
 
 
 def verdict(codes: Sequence[int]) -> int:
-    """The exit code of a cluster whose processes have ended with these; what explains the others goes first."""
-    unstarted = -signal.SIGTERM if stop.STOP.is_set() else 0  # had not come so far as to heed it: nothing to save
+    """The exit code of a cluster from those of its processes; the one that explains the others has priority."""
+    unstarted = -signal.SIGTERM if stop.STOP.is_set() else 0  # ended before they could handle it: nothing to save
     failed = [code for code in codes if code not in (0, unstarted)]
     if USER_ERROR in failed:
         return USER_ERROR
     died = next((code for code in failed if code != AWAY), AWAY if failed else 0)
-    if died < 0:  # of a signal; in a stop it was ours
+    if died < 0:  # by a signal; during a stop it was ours
         return stop.STUCK if stop.STOP.is_set() else 128 - died
     return died
 
@@ -135,7 +135,7 @@ def _stopped_within(seconds: float) -> bool:
 
 
 def _stop_on_signals() -> None:
-    """As `flows.stop` does, and a little later, so that the processes end first."""
+    """Like `flows.stop`, but a little later, so that the processes end first."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _ask)
 

@@ -1,6 +1,6 @@
 """`python -m mdp.runtime.cluster_process PROCESS ADDRESSES FLOW FILE`: one process of a cluster on this machine.
 
-What it takes to end such a process, whoever has started it, is here too.
+It also contains the exit of such a process, whichever way it was started.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ log = logging.getLogger("mdp.worker")
 
 
 class _Raised(errors.BytewaxRuntimeError):
-    """What a step has raised, wrapped by Bytewax, and kept here.
+    """Keeps the exception of a step that Bytewax has wrapped.
 
-    In a cluster Bytewax loses it: the threads that talk to the other processes panic while it is on its way, and all
-    that comes out is that panic, as in a process whose neighbour has ended.
+    In a cluster Bytewax loses it: the communication threads panic before it is raised, and only that panic is raised,
+    as in a process whose neighbour has ended.
     """
 
     all: ClassVar[list[_Raised]] = []
@@ -47,19 +47,19 @@ class _Raised(errors.BytewaxRuntimeError):
 
 
 def main() -> NoReturn:
-    """Runs the process that the arguments name; its exit code tells who started it whether to start again."""
+    """Runs the process named by the arguments; its exit code tells the supervisor whether to restart."""
     process, addresses, flow, whereabouts = sys.argv[1:]
     end_after(lambda: run(int(process), addresses.split(";"), FLOWS[flow], int(whereabouts)))
 
 
 def run(process: int, addresses: Sequence[str], flow: FlowSpec, whereabouts: int) -> int:
-    """Runs a process to its exit code.
+    """Runs a process and returns its exit code.
 
     Args:
         process: its number in the cluster.
-        addresses: where the processes of the cluster find each other.
-        flow: what they run.
-        whereabouts: the descriptor of the file of `telemetry.whereabouts`, and then of `telemetry.status`.
+        addresses: the addresses of the cluster's processes.
+        flow: the flow to run.
+        whereabouts: the descriptor of the file that holds `telemetry.whereabouts`, then `telemetry.status`.
     """
     stop.with_parent()
     share(whereabouts, process)
@@ -72,15 +72,15 @@ def run(process: int, addresses: Sequence[str], flow: FlowSpec, whereabouts: int
 
 
 def _wait_for(neighbours: Sequence[str]) -> None:
-    """Bytewax asks again only after a second if one of those before it does not listen yet."""
+    """Waits until the processes before this one listen, as Bytewax would retry only after a second."""
     numbers = [int(address.rpartition(":")[2]) for address in neighbours]
     ports.wait_until(lambda: all(map(ports.is_taken, numbers)), _NEIGHBOUR_SECONDS)
 
 
 def end_after(run: Callable[[], int]) -> NoReturn:
-    """Ends with the exit code of what runs a process of a cluster, or the one that tells why it failed.
+    """Exits with the code returned by `run`, or with one for its failure.
 
-    That is 75 after what another start may mend, 2 after what only people can.
+    That is 75 if a restart may help, 2 if the user has to fix something.
     """
     errors.BytewaxRuntimeError = _Raised  # type: ignore[misc]
     try:
@@ -88,14 +88,14 @@ def end_after(run: Callable[[], int]) -> NoReturn:
     except Exception as failure:
         code = _exit_code(failure)
     except BaseException as panic:
-        if type(panic).__name__ != "PanicException":  # Bytewax has it from a crate, and Python cannot import it
+        if type(panic).__name__ != "PanicException":  # a class of Bytewax's Rust library, which Python cannot import
             raise
         code = _exit_code(_Raised.all[0]) if _Raised.all else _lost_neighbour()
     _exit(code)
 
 
 def _exit(code: int) -> NoReturn:
-    """At once: after a panic the threads of Bytewax that still run would abort an orderly end, and hide the code."""
+    """Exits at once: after a panic Bytewax's running threads would abort an orderly exit, and hide the code."""
     if code == 0:
         sys.exit()
     logging.shutdown()
@@ -109,7 +109,7 @@ def _lost_neighbour() -> int:
 
 
 def _exit_code(failure: Exception) -> int:
-    """The exit code; says what happened."""
+    """Logs the failure; returns the exit code."""
     line = explain(failure)
     if line is None:
         print_traceback(type(failure), failure, failure.__traceback__)
@@ -122,7 +122,7 @@ def _exit_code(failure: Exception) -> int:
 
 
 def _passes(cause: BaseException) -> bool:
-    """Whether the same may succeed later."""
+    """Whether a retry may succeed later."""
     return cause.passes if isinstance(cause, MdpError) else may_pass(cause)
 
 

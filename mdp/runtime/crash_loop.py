@@ -1,4 +1,4 @@
-"""Records that a cluster dies of, again and again."""
+"""Finds records that repeatedly kill a cluster."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _MOST_DEATHS: Final = 8
 
 
 class CrashLoop:
-    """Compares deaths: what they have in common are the exit code and some of the records that were in hand.
+    """Compares deaths: repeated ones have the exit code and some of the records in flight in common.
 
-    From the second on these records are handed on in pieces, so they are fewer after each death. Processes that die of
-    something else, and get on in between, have others in hand each time.
+    From the second death on these records are emitted in pieces, so fewer remain after each death. Processes that die
+    for another reason, and make progress in between, have different records in flight each time.
 
     Attributes:
-        in_common: by partition, the offsets of records that were in hand in each of the last deaths.
+        in_common: by partition, the offsets of records that were in flight at each of the last deaths.
     """
 
     def __init__(self) -> None:
@@ -24,25 +24,25 @@ class CrashLoop:
         self._code = 0
         self._deaths = 0
 
-    def note(self, code: int, in_hand: Mapping[int, range]) -> None:
-        """A process has died with this exit code and these records in hand."""
-        common = _common(self.in_common, in_hand) if code == self._code else {}
+    def note(self, code: int, in_progress: Mapping[int, range]) -> None:
+        """Notes a death with this exit code and these records in flight."""
+        common = _common(self.in_common, in_progress) if code == self._code else {}
         self._deaths = self._deaths + 1 if common else 1
-        self._code, self.in_common = code, common or dict(in_hand)
+        self._code, self.in_common = code, common or dict(in_progress)
 
     @property
     def suspects(self) -> Mapping[int, range]:
-        """The records to hand on in pieces."""
+        """The records to emit in pieces."""
         return self.in_common if self._deaths > 1 else {}
 
     @property
     def is_certain(self) -> bool:
-        """Whether it has come down to one record, or will not."""
+        """Whether one record is left, or the search cannot narrow down further."""
         is_one = sum(map(len, self.in_common.values())) == 1
         return self._deaths >= (_LEAST_DEATHS if is_one else _MOST_DEATHS)
 
     def where(self, topic: str) -> str:
-        """The records that all deaths have in common."""
+        """The text that names the records that all deaths have in common."""
         return ", ".join(
             f"{topic}[{partition}] {_numbers(records)}" for partition, records in sorted(self.in_common.items())
         )

@@ -1,4 +1,4 @@
-"""One process of a cluster whose processes are started one by one, as on Kubernetes, and not by `cluster`."""
+"""One process of a cluster whose processes are started separately, as on Kubernetes, rather than by `cluster`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flows.settings import Settings
 from flows.spec import FlowSpec
 from mdp.runtime import status_line
 from mdp.runtime.preflight import check
-from mdp.runtime.reread import forget_if_set_back
+from mdp.runtime.reread import discard_state_if_set_back
 from mdp.runtime.saved_state import SavedState
 from mdp.runtime.worker import configure, dataflow, recorded, run_process, show_health
 from sinks.schema.job_runs import config_of_live_run
@@ -28,31 +28,34 @@ from telemetry.partition_lag import readings
 from transports.kafka.topics import partitions_of
 
 _HANDLER_SECONDS: Final = 0.5
-_DECISIVE: Final = ("micro_batch", "features")  # of the config; inference names files, which each machine has its way
+_DECISIVE: Final = (
+    "micro_batch",
+    "features",
+)  # of the config; inference names files, whose paths may differ
 _ADDRESS: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
 
 
 class _NoFirstProcess(Exception):  # noqa: N818 - a state of the cluster, not a fault of the program
-    """Process 0 does not run, or not with what decides the results here."""
+    """Process 0 does not run, or with another config that affects the results."""
 
 
 class AddressError(MdpError):
-    """The processes of a cluster cannot find each other so; one line says how they are named."""
+    """The addresses of a cluster's processes are invalid; one line says what to do."""
 
 
 def addresses_of(text: str) -> list[str]:
-    """The addresses in `host:port,host:port,…`, one for each process, in their order.
+    """Parses `host:port,host:port,…` into addresses, one for each process, in their order.
 
     Raises:
-        AddressError: one is something else, or there twice.
+        AddressError: one is invalid or repeated.
     """
     addresses = [address.strip() for address in text.split(",")]
     for address in addresses:
         found = _ADDRESS.fullmatch(address)
         if found is None or not 0 < int(found[1]) < 65_536:
-            raise AddressError(f"{address!r} is no address: write host:port for each process, with commas in between")
+            raise AddressError(f"{address!r} is not an address: write host:port for each process, separated by commas")
     if len(set(addresses)) < len(addresses):
-        raise AddressError("an address is there twice: each process has one of its own")
+        raise AddressError("an address is repeated: give each process its own")
     return addresses
 
 
@@ -66,16 +69,16 @@ def run(
     reset_state: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Runs process `process` of `flow` until its end, a signal, or the end of another process; the exit code.
+    """Runs process `process` of `flow` until its end, a signal, or the end of another process; returns the exit code.
 
     It waits for Kafka, the database and the other processes. Process 0 keeps the saved state and the record of the run.
-    Unless it is `quiet`, it says on a terminal how it is doing itself.
+    Unless `quiet`, it prints its own status on a terminal.
 
     Raises:
-        MdpError: something that waiting does not mend is wrong; one line says what to do.
+        MdpError: a problem that waiting does not solve; one line says what to do.
     """
     if not 0 <= process < len(addresses):
-        raise AddressError(f"there is no process {process} among {len(addresses)} addresses: they count from 0")
+        raise AddressError(f"process {process} is not among the {len(addresses)} addresses: processes count from 0")
     settings = configure(config, overrides, process)
     show_health(settings, 0)
     saved = SavedState.of(settings, flow)
@@ -87,7 +90,7 @@ def run(
     if process:
         wait_out(lambda: _find_first(settings, flow), _NoFirstProcess, "process 0")
         wait_out(lambda: _match_first(settings, flow), _NoFirstProcess, "process 0 with the config of this one")
-    _heed_signals()
+    _handle_signals()
     status_line.warn_of_idle(len(addresses), len(partitions_of(settings.bus.kafka, flow.topic(settings))))
     with status_line.said(quiet=quiet):
         if process:
@@ -96,12 +99,12 @@ def run(
             if not reset_state:
                 saved.check()
             saved.prepare(reset=reset_state)
-            forget_if_set_back(settings, flow)
+            discard_state_if_set_back(settings, flow)
             return recorded(flow, settings, lambda: run_process(flow, settings, 0, addresses, own_machine=True))
 
 
 def _find_first(settings: Settings, flow: FlowSpec) -> Mapping[str, Any]:
-    """The config of process 0; fails until there is one."""
+    """The config of process 0; fails until it runs."""
     first = config_of_live_run(settings.store.url.get_secret_value(), flow.id(settings))
     if first is None:
         raise _NoFirstProcess(f"no run of {flow.id(settings)} has begun")
@@ -109,22 +112,22 @@ def _find_first(settings: Settings, flow: FlowSpec) -> Mapping[str, Any]:
 
 
 def _match_first(settings: Settings, flow: FlowSpec) -> None:
-    """Fails until process 0 has the same config: two of them in one cluster would mix their results."""
+    """Fails until process 0 has the same config: a cluster with two configs would mix their results."""
     first, own = _find_first(settings, flow), settings.model_dump(mode="json")
     if others := [part for part in _DECISIVE if own[part] != first.get(part)]:
         raise _NoFirstProcess(f"it has another {' and '.join(others)}: give all processes one config")
 
 
 def _listen(address: str) -> None:
-    """Fails as long as the name does not lead here: it may be new, or still lead to where this process was before."""
+    """Fails until the name resolves to this machine: it may be new, or still resolve to the former one."""
     name, _, port = address.rpartition(":")
     host = name.strip("[]")
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
     socket.create_server((host, int(port)), family=family).close()
 
 
-def _heed_signals() -> None:
-    """Lets a signal end the process also while it waits for the others, which it does where no handler can run."""
+def _handle_signals() -> None:
+    """Lets a signal end the process even while it waits for the others in code that runs no signal handlers."""
     signals, handler = os.pipe()
     os.set_blocking(handler, False)
     signal.set_wakeup_fd(handler, warn_on_full_buffer=False)
@@ -136,6 +139,6 @@ def _end_on(signals: int) -> None:
         [number] = os.read(signals, 1)
         is_stop = number in (signal.SIGINT, signal.SIGTERM)
         if is_stop and not stop.STOP.wait(_HANDLER_SECONDS) and not readings():  # nothing was consumed: nothing to save
-            sys.stderr.write("stopped before all processes of the cluster had come\n")
+            sys.stderr.write("stopped before all processes of the cluster had started\n")
             sys.stderr.flush()
             os._exit(0)

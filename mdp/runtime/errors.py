@@ -1,4 +1,4 @@
-"""What went wrong, in one line: for those who can mend it."""
+"""One-line messages of errors that the user can fix."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LONGEST: Final = 600
 
 
 def explain(error: BaseException) -> str | None:
-    """One line for an error that a user can cause, empty if all is said; None for a fault of the program.
+    """One line for an error that the user can fix, empty if it is already printed; None for a bug in the program.
 
-    It holds no secrets, and nothing that a terminal takes for a command.
+    It contains no secrets and no control sequences.
     """
     for cause in causes(error):
         line = _line(cause)
@@ -34,12 +34,12 @@ def one_line(failure: BaseException) -> str:
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What Python does with a fault of the program, but without secrets."""
+    """Prints the traceback of a bug, without secrets."""
     sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it: Bytewax wraps what a step raises."""
+    """The error and its causes: Bytewax wraps the exceptions of steps."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -50,14 +50,14 @@ def _line(error: BaseException) -> str | None:
     if isinstance(error, MdpError):
         return error.line
     for module, name, message in _OF_LIBRARIES:
-        # What has not been imported cannot have been raised.
+        # An exception of a module that is not imported cannot have been raised.
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name, ())):
             return message(error)
     return None
 
 
 def _usage(error: Any) -> str:
-    """Empty where help has been printed for a lack of arguments."""
+    """The message; empty if help was printed because of missing arguments."""
     message = str(error.format_message()).rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{message}; see `{context.command_path} --help`" if message and context is not None else message

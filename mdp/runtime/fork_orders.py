@@ -1,4 +1,4 @@
-"""What a cluster and its fork server tell each other."""
+"""The messages between a cluster and its fork server."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """An order: to start the processes of a cluster, one for each of the addresses at which they find each other."""
+    """An order to start the processes of a cluster, one for each of their addresses."""
 
     addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """An order: to send a signal to all processes that run."""
+    """An order to send a signal to all running processes."""
 
     signal: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A report: a process has ended with this exit code, or of a signal, whose number is then negative."""
+    """A report that a process has ended with this exit code; the negative number of a signal if one killed it."""
 
     process: int
     code: int

@@ -1,11 +1,11 @@
-"""`python -m mdp.runtime.fork_server FLOW FILE`: loads what processes of a cluster need, then forks them when told to.
+"""`python -m mdp.runtime.fork_server FLOW FILE`: imports what a cluster's processes need, then forks them on order.
 
-To import everything and to load compiled code takes more than a second of CPU time. Four processes that each did so for
-themselves would, on two cores, be back some seconds later.
+Importing everything and loading compiled code takes more than a second of CPU time. Four processes that each did so on
+two cores would restart some seconds later.
 
-A fork copies the memory, and of the threads only the one that forks: what another is about would stay half done for
-ever. So no more is loaded here than can be without starting threads. Where some run all the same, or the system's own
-libraries start them (macOS), each process begins from nothing instead.
+A fork copies the memory, but only the forking thread: work of other threads would stay unfinished for ever. So only
+what starts no threads is loaded here. If threads run anyway, or the system's own libraries start them (macOS), each
+process starts from scratch instead.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ from mdp.runtime import cluster_process
 from mdp.runtime.fork_orders import Ended, Send, Start
 
 _TASKS: Final = Path("/proc/self/task")  # Linux
-# Those that importing Polars starts. The allocator's are made for forks, and the other removes files of queries that
-# are larger than memory.
+# Threads started by the import of Polars. The allocator's threads support forks, and the other one removes files of
+# queries larger than memory.
 _HARMLESS: Final = re.compile(r"jemalloc_bg_thd|polars-ooc-clea")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Of a process in its cluster."""
+    """The place of a process in its cluster."""
 
     process: int
     addresses: tuple[str, ...]
 
 
 class _Server:
-    """Takes orders from its parent, on the connection that is its standard input.
+    """Executes orders of its parent from its standard input, a socket.
 
-    Its children have the read end of a pipe for theirs, and so notice when it ends. They keep the connection open, too:
-    when nobody has that any more, the parent knows that all have ended.
+    Its children have the read end of a pipe as standard input, and so notice its end. They also keep the socket open:
+    when it is closed, the parent knows that all have ended.
     """
 
     def __init__(self, *arguments: str) -> None:
-        self._arguments = arguments  # of each process, beside its place
+        self._arguments = arguments  # of each process, in addition to its place
         self._parent = Connection(os.dup(0))
         os.set_inheritable(self._parent.fileno(), True)
         self._alive, self._life = os.pipe()
         self._children: dict[int, int] = {}  # by process id: which process of the cluster it is
 
     def serve(self) -> Place | None:
-        """In a process that it has forked, the place of that; in itself None, when its parent has gone."""
+        """Returns the place in a forked process; None in the server itself, when its parent has ended."""
         child_ended = _woken_by(signal.SIGCHLD)
         while True:
             ready = wait([self._parent, child_ended])
@@ -68,11 +68,11 @@ class _Server:
                     order = self._parent.recv()
                 except EOFError:
                     return None
-                place = self._obey(order)
+                place = self._execute(order)
                 if place is not None:
                     return place
 
-    def _obey(self, order: Start | Send) -> Place | None:
+    def _execute(self, order: Start | Send) -> Place | None:
         if isinstance(order, Send):
             for child in self._children:
                 os.kill(child, order.signal)
@@ -84,7 +84,7 @@ class _Server:
         return None
 
     def _is_forked(self, place: Place) -> bool:
-        """Whether this is the new process."""
+        """Forks; returns whether this is the new process."""
         child = self._spawn(place) if threads() else os.fork()
         if child:
             self._children[child] = place.process
@@ -112,12 +112,12 @@ class _Server:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
                 report = Ended(self._children.pop(child), os.waitstatus_to_exitcode(status))
-                with contextlib.suppress(BrokenPipeError):  # the parent has gone, too
+                with contextlib.suppress(BrokenPipeError):  # the parent has ended, too
                     self._parent.send(report)
 
 
 def threads() -> list[str]:
-    """The names of the threads that a fork would leave behind; elsewhere than on Linux the system's name."""
+    """The names of the threads that a fork would not copy; on systems other than Linux, the system's name."""
     if not _TASKS.exists():
         return [sys.platform]
     names = [task.read_text().strip() for task in _TASKS.glob("*/comm") if task.parent.name != str(os.getpid())]
@@ -125,7 +125,7 @@ def threads() -> list[str]:
 
 
 def _woken_by(number: int) -> int:
-    """A file descriptor that can be read when the signal has come."""
+    """A file descriptor that becomes readable on the signal."""
     readable, written = os.pipe()
     os.set_blocking(readable, False)
     os.set_blocking(written, False)
@@ -135,7 +135,7 @@ def _woken_by(number: int) -> int:
 
 
 def main() -> NoReturn:
-    """Serves until its parent has gone, or runs the process that was forked."""
+    """Serves until its parent has ended, or runs the forked process."""
     cluster_process.end_after(_run)
 
 
@@ -152,7 +152,7 @@ def _load(flow: str) -> None:
     if settings.inference.adapters.sklearn.enabled:
         importlib.import_module("skops.io")  # and scikit-learn with it
     gc.collect()
-    gc.freeze()  # what is there stays: to look at it again would only copy it for each process
+    gc.freeze()  # these objects stay: a garbage collection would only copy their pages for each process
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ _LOOK_SECONDS: Final = 0.1
 
 @contextmanager
 def exclusive(file: Path, refusal: str, *, with_workers: bool = False) -> Iterator[None]:
-    """Holds a lock file against another process; the system lets go of it when the process ends.
+    """Holds a lock file against other processes; the system releases it when the process ends.
 
     Args:
         file: the lock, in a folder that is made if need be.

@@ -1,4 +1,4 @@
-"""Log lines as they may be shown: without secrets, and with nothing that a terminal or a reader takes for more."""
+"""Safe log lines: without secrets, and without text that a terminal or a log reader could misinterpret."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Form = Literal["console", "json"]
 
 
 class LogFormat(logging.Formatter):
-    """One line for each record, for people or as JSON, whatever a feed has put into it.
+    """One line for each record, as text or JSON, whatever a feed has put into it.
 
-    A traceback follows its line for people, and is a field of it in JSON.
+    A traceback follows its line in text, and is a field in JSON.
     """
 
     def __init__(self, form: Form = "console", *, colors: bool = False, **fields: object) -> None:
-        """`fields` are on every line, such as the number of the worker; None leaves one out."""
+        """`fields` are in every line, such as the number of the worker; None omits one."""
         super().__init__()
         self._form, self._colors = form, colors
         self._fields = {name: value for name, value in fields.items() if value is not None}
@@ -35,7 +35,7 @@ class LogFormat(logging.Formatter):
 
     @cached_property
     def _formatter(self) -> ProcessorFormatter:
-        # structlog takes a tenth of a second to import: most runs have nothing to say before they are under way
+        # importing structlog takes a tenth of a second: most runs log nothing during their start
         from structlog import dev, processors, stdlib  # noqa: PLC0415
 
         line: list[Processor] = [stdlib.add_log_level, processors.TimeStamper(fmt="iso"), processors.format_exc_info]
@@ -49,11 +49,11 @@ class LogFormat(logging.Formatter):
         return stdlib.ProcessorFormatter(foreign_pre_chain=line, processors=[leave, self._shown, render])
 
     def _shown(self, _: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        """JSON escapes by itself what a terminal would take for a command."""
+        """JSON itself escapes control characters."""
         plain = {name: _plain(value) for name, value in event.items()}
         if self._form == "console":
             plain["event"] = printable(plain["event"])
-            if "exception" in plain:  # its message may be a feed's
+            if "exception" in plain:  # its message may contain data of a feed
                 plain["exception"] = "\n".join(map(printable, plain["exception"].splitlines()))
         return {**plain, **self._fields}
 

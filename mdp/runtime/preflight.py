@@ -1,4 +1,4 @@
-"""What has to be right before a flow consumes anything: found at once, and told in one line."""
+"""Checks before a flow consumes anything, with one-line errors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from transports.kafka.topics import BrokerUnavailable, partitions_of, topic_id
 
 
 def check(settings: Settings, flow: FlowSpec, dataflow: Callable[[Settings], Dataflow], *, wait: bool) -> None:
-    """Reaches for everything that the flow needs, and brings the schema up to date.
+    """Connects to everything that the flow needs, and migrates the schema.
 
     Args:
         settings: of the run.
-        flow: what is to run.
+        flow: the flow to run.
         dataflow: builds it.
-        wait: for a broker or a database that does not answer, as it has answered an earlier run; else that is an error.
+        wait: wait for a broker or database that does not answer, as it has answered an earlier run; else raise.
 
     Raises:
         MdpError: a topic is missing or too narrow, or something cannot be reached or loaded.
@@ -50,20 +50,20 @@ def _check_database(settings: Settings, flow: FlowSpec, read: str, *, wait: bool
         raise ConfigError(f"the database cannot be reached: {error}; {error.remedy}") from None
     if not is_known:
         raise ConfigError(
-            f"topic {topic} was deleted and made anew since {flow_id} read it, and the outputs are of the former one: "
+            f"topic {topic} was deleted and recreated since {flow_id} read it, and the outputs are of the former one: "
             f"read the new one under another --name"
         )
 
 
 def _check_topics(settings: Settings, flow: FlowSpec) -> str:
-    """The id of the topic that the flow reads."""
+    """Checks the topics; returns the id of the topic that the flow reads."""
     kafka = settings.bus.kafka
     needed = len(partitions_of(kafka, kafka.topic))
     for topic in (kafka.signals_topic, kafka.bars_topic, kafka.dlq_topic, kafka.late_topic):
         found = len(partitions_of(kafka, topic))
         if found < needed:
             raise ConfigError(
-                f"topic {topic} has {found} partitions and {kafka.topic} has {needed}: give it as many, "
-                f"as partition i of the events leads to partition i of every output topic"
+                f"topic {topic} has {found} partitions and {kafka.topic} has {needed}: give it the same number, "
+                f"as partition i of the events is written to partition i of every output topic"
             )
     return topic_id(kafka, flow.topic(settings))

@@ -1,4 +1,4 @@
-"""How a worker finds out whether what it needs is within reach, without using what it works with."""
+"""Checks whether a worker's services are reachable, over connections of their own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transports.kafka.brokers import Reach
 
 
 def probes(settings: Settings) -> dict[str, Check]:
-    """By service, what raises when it cannot be reached; nothing of it takes longer than a few seconds."""
+    """By service, a function that raises if it cannot be reached, within a few seconds."""
     return {
         "the database": _masked(partial(reach, settings.store.url.get_secret_value())),
         "Kafka": _masked(Reach(settings.bus.kafka.client())),

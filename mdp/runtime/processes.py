@@ -1,4 +1,4 @@
-"""The processes of a Bytewax cluster on this machine: started, watched and stopped as a whole."""
+"""Starts, watches and stops the processes of a Bytewax cluster on this machine as a whole."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from mdp.local import ports
 from mdp.runtime.fork_orders import Ended, Send, Start
 
 SERVER = "mdp.runtime.fork_server"
-AWAY: Final = 75  # the exit code when something that the flow needs is away, such as its neighbours
+AWAY: Final = 75  # the exit code when a required service or a neighbour is unavailable
 
 _OF_ANOTHERS_END: Final = (AWAY, -signal.SIGABRT)
 _PORTS: Final = range(15_000, 20_000)
-_STOP_SECONDS: Final = 3.6  # a process gives up after 3.5 s by itself
-_END_SECONDS: Final = 1.0  # for what a process that ends too has to say
+_STOP_SECONDS: Final = 3.6  # a process gives up by itself after 3.5 s
+_END_SECONDS: Final = 1.0  # for the exit codes of processes that end as well
 LOOK_SECONDS: Final = 0.05
 
 
 class Processes:
-    """As many as there are workers. Bytewax's clusters work as a whole or not at all: when one ends, so do the others.
+    """The processes, one per worker. A Bytewax cluster works only as a whole: when one ends, so do the others.
 
-    They come out of a fork server, which stays for the next start. They learn the config from the environment, find
-    each other on ports chosen anew, and keep their whereabouts in a file whose descriptor they inherit.
+    They are forked by a server, which stays for the next start. They get the config from the environment, connect to
+    each other on newly chosen ports, and record their work in flight in a file whose descriptor they inherit.
     """
 
     def __init__(self, flow: str, workers: int, whereabouts: int) -> None:
@@ -38,10 +38,10 @@ class Processes:
         self._server: _Server | None = None
 
     def run(self) -> dict[int, int]:
-        """Starts them, and ends all when one has failed or a stop was asked for.
+        """Starts them, and ends all when one has failed or a stop was requested.
 
         Returns:
-            The exit codes by process, without those of processes that had to be ended because another one has.
+            The exit codes by process, except processes that were killed because another one had ended.
         """
         self._start()
         while not stop.STOP.is_set() and None in self._codes and not any(self._codes):
@@ -51,14 +51,14 @@ class Processes:
             self._listen_until(lambda: None not in self._codes, _STOP_SECONDS)
             self._kill()
             return self._ended
-        # a process whose neighbour has ended notices at once, and one that was the cause may end a little later
-        self._listen_until(self._are_explained, _END_SECONDS)
+        # a process whose neighbour has ended notices at once, and the one that caused it may end a little later
+        self._listen_until(self._is_cause_known, _END_SECONDS)
         codes = self._ended
         self._kill()
         return codes
 
     def close(self) -> None:
-        """Ends the fork server; the processes have ended."""
+        """Ends the fork server, after the processes have ended."""
         if self._server is not None:
             self._server.end()
             self._server = None
@@ -71,19 +71,19 @@ class Processes:
         self._codes = [None] * len(self._codes)
         self._server = self._server or _Server(self._command)
         addresses = [f"{ports.HOST}:{port}" for port in ports.choose(_PORTS, len(self._codes))]
-        self._server.tell(Start(tuple(addresses)))
+        self._server.send(Start(tuple(addresses)))
 
     def _send(self, number: int) -> None:
         if self._server is not None:
-            self._server.tell(Send(number))
+            self._server.send(Send(number))
 
     def _kill(self) -> None:
         self._send(signal.SIGKILL)
         while None in self._codes:
             self._listen(LOOK_SECONDS)
 
-    def _are_explained(self) -> bool:
-        """Whether one has ended by itself, and not of what another's end does to it."""
+    def _is_cause_known(self) -> bool:
+        """Whether one has ended by itself, rather than because another one ended."""
         return None not in self._codes or any(code not in (0, *_OF_ANOTHERS_END) for code in self._ended.values())
 
     def _listen_until(self, condition: Callable[[], bool], seconds: float) -> None:
@@ -92,12 +92,12 @@ class Processes:
             self._listen(LOOK_SECONDS)
 
     def _listen(self, seconds: float) -> None:
-        """Waits for one to end, so long at most."""
+        """Waits up to `seconds` for one to end."""
         if self._server is None or not self._server.connection.poll(seconds):
             return
         try:
             ended: Ended = self._server.connection.recv()
-        except (EOFError, OSError):  # nobody has the other end any more: neither the server nor one that it has forked
+        except (EOFError, OSError):  # the other end is closed: by the server and all processes that it has forked
             last, self._server = self._server.end(), None
             self._codes = [last if code is None else code for code in self._codes]
         else:
@@ -105,10 +105,10 @@ class Processes:
 
 
 class _Server:
-    """A fork server that runs.
+    """A running fork server.
 
-    It is in a session of its own, as are its children, so that a signal from the terminal comes once, and through here.
-    They inherit the lock on the saved state, which so is free only when nobody can write there any more.
+    It is in its own session, like its children, so that a signal from the terminal arrives once, through this process.
+    They inherit the lock on the saved state, so the lock is released only when no process can write there any more.
     """
 
     def __init__(self, command: list[str]) -> None:
@@ -118,12 +118,12 @@ class _Server:
                 command, stdin=theirs.fileno(), start_new_session=True, close_fds=False
             )
 
-    def tell(self, order: Start | Send) -> None:
-        with contextlib.suppress(OSError):  # it has ended, as whoever listens will hear
+    def send(self, order: Start | Send) -> None:
+        with contextlib.suppress(OSError):  # it has ended, which the listener will notice
             self.connection.send(order)
 
     def end(self) -> int:
-        """The exit code."""
+        """Ends it; returns the exit code."""
         self.connection.close()
         self._process.kill()
         return self._process.wait()

@@ -1,4 +1,4 @@
-"""Reading the log again, when an output has gone back behind what it had acknowledged (`sinks.set_back`)."""
+"""Reads the log again when an output has lost acknowledged data (`sinks.set_back`)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from sinks.connection import StoreUnavailable
 log: Final = logging.getLogger("mdp.worker")
 
 
-def forget_if_set_back(settings: Settings, flow: FlowSpec) -> None:
-    """Throws saved state away from which the flow would go on past what its outputs have lost; before each start."""
+def discard_state_if_set_back(settings: Settings, flow: FlowSpec) -> None:
+    """Discards saved state from which the flow would skip lost outputs; called before each start."""
     saved = SavedState.of(settings, flow)
     if saved is None:
         return
@@ -29,16 +29,18 @@ def forget_if_set_back(settings: Settings, flow: FlowSpec) -> None:
     try:
         is_marked = set_back.is_marked(url, flow_id)
     except StoreUnavailable:
-        return  # what has been lost is found out again
+        return  # the loss will be detected again
     if is_marked:
-        log.warning("outputs of %s have gone back: its saved state is thrown away, and the log read again", flow_id)
+        log.warning(
+            "outputs of %s have lost acknowledged data: discarding its saved state, reading the log again", flow_id
+        )
         saved.prepare(reset=True)
 
 
-def again_when_set_back(settings: Settings, flow: FlowSpec, run: Callable[[], int]) -> int:
-    """Runs the only process of a flow, again each time that it has found outputs to have gone back; its exit code."""
+def rerun_when_set_back(settings: Settings, flow: FlowSpec, run: Callable[[], int]) -> int:
+    """Runs the only process of a flow, again after each detected loss of outputs; returns its exit code."""
     while True:
-        forget_if_set_back(settings, flow)
+        discard_state_if_set_back(settings, flow)
         try:
             return run()
         except errors.BytewaxRuntimeError as failure:

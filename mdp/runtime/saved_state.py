@@ -1,4 +1,4 @@
-"""The folder where a flow saves its state: made for one config, and used by one run at a time."""
+"""The folder of a flow's saved state: created for one config, and used by one run at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from flows.state_shape import Shape, check_shape, state_shape
 from mdp.runtime.unsaved_state import check_room
 
 _SHAPE: Final = "shape.json"
-_HANDOVER_SECONDS: Final = 6.0  # workers that have lost who started them end within 5 s
+_HANDOVER_SECONDS: Final = 6.0  # workers that have lost their parent end within 5 s
 _LOOK_SECONDS: Final = 0.1
 
 
@@ -33,8 +33,8 @@ class SavedState:
     """The snapshots of one flow under one name.
 
     Attributes:
-        folder: Bytewax's recovery store, and beside it the shape of the state in it.
-        shape: of the state that the config makes.
+        folder: Bytewax's recovery store, and the shape of the state in it.
+        shape: of the state under the config.
     """
 
     folder: Path
@@ -42,7 +42,7 @@ class SavedState:
 
     @classmethod
     def of(cls, settings: Settings, flow: FlowSpec) -> SavedState | None:
-        """None for a run of a part of the log, which keeps no state: it must not move a live run's."""
+        """None for a run over a part of the log, which saves no state: it must not change that of a live run."""
         if settings.run.is_span:
             return None
         base = Path(settings.recovery.directory) if settings.recovery.directory else home() / "recovery"
@@ -55,7 +55,7 @@ class SavedState:
 
     @property
     def is_in_use(self) -> bool:
-        """Whether a run has it now."""
+        """Whether a run uses it now."""
         lock = self.folder.with_suffix(".lock")
         if not lock.exists():
             return False
@@ -67,10 +67,10 @@ class SavedState:
         return False
 
     def config_of(self, machine: int) -> RecoveryConfig:
-        """What Bytewax has to know on one of the machines that share a cluster.
+        """Bytewax's recovery config on one of the machines of a cluster.
 
-        All snapshots are on the first. Bytewax asks the processes which of them has what; the others have empty
-        folders, so that nothing has to be moved, or lie on a shared disk, when there come to be more or fewer.
+        All snapshots are on the first machine. Bytewax asks the processes which of them has what; the others have empty
+        folders, so that no state has to be moved, or be on a shared disk, when the number of machines changes.
         """
         if machine == 0:
             return RecoveryConfig(str(self.folder))
@@ -79,7 +79,7 @@ class SavedState:
         return RecoveryConfig(str(empty))
 
     def check(self) -> None:
-        """Makes sure that what is saved, if anything is, can be continued.
+        """Checks that saved state, if any, can be resumed.
 
         Raises:
             StateMismatch: it was made with another config.
@@ -89,10 +89,10 @@ class SavedState:
             check_shape(self._saved_shape(), self.shape)
 
     def prepare(self, *, reset: bool) -> None:
-        """Makes the folder if there is none; with `reset`, throws away what is in it.
+        """Creates the folder if it is missing; with `reset`, discards its contents.
 
         Raises:
-            UnsavedState: nothing can be saved there.
+            UnsavedState: state cannot be saved there.
         """
         if reset and self.exists:
             shutil.rmtree(self.folder)
@@ -108,12 +108,12 @@ class SavedState:
                     database.execute("PRAGMA schema_version")
         except (OSError, ValueError, sqlite3.Error) as error:
             raise ConfigError(
-                f"saved state in {self.folder} is damaged ({error}): read the log anew with --reset-state"
+                f"saved state in {self.folder} is damaged ({error}): read the log again with --reset-state"
             ) from None
         return shape
 
     def _create(self) -> None:
-        """Under another name first, so that a crash leaves a whole folder or none."""
+        """Creates it under a temporary name first, so that a crash leaves a complete folder or none."""
         unfinished = self.folder.with_suffix(".new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
@@ -124,12 +124,12 @@ class SavedState:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps the state to this run, until it and all processes that it has started have ended.
+        """Locks the state for this run, until it and all its processes have ended.
 
         Two runs that save to one folder would mix their epochs.
 
         Raises:
-            ConfigError: another run has it, and does not end within a few seconds.
+            ConfigError: another run holds the lock, and does not end within a few seconds.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with self.folder.with_suffix(".lock").open("a+", encoding="utf-8") as file:
@@ -142,10 +142,10 @@ class SavedState:
 
 
 def _parts(folder: Path) -> list[Path]:
-    """The databases in which Bytewax keeps its snapshots: one, as `init_db_dir` was asked for."""
+    """The databases of Bytewax's snapshots: one, as requested from `init_db_dir`."""
     parts = sorted(folder.glob("part-*.sqlite3"))
     if not parts:
-        raise FileNotFoundError("there are no snapshots in it")
+        raise FileNotFoundError("it contains no snapshots")
     return parts
 
 
@@ -158,7 +158,7 @@ def _lock(file: IO[str], folder: Path) -> None:
             if time.monotonic() > deadline:
                 file.seek(0)
                 raise ConfigError(
-                    f"process {file.read()} runs this flow already, on the state in {folder}: "
+                    f"process {file.read()} already runs this flow, with the state in {folder}: "
                     f"stop it, or give this one another --name"
                 ) from None
             time.sleep(_LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""What a run says of itself: a line every few seconds to who sits before it, and a warning of what costs results."""
+"""The status of a run: a line on the terminal every few seconds, and warnings of lost results."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Final
 from telemetry.status import Status, status
 
 _EVERY_SECONDS: Final = 5.0
-_UNCHANGED_SECONDS: Final = 60.0  # that long nothing is said while there is nothing new
+_UNCHANGED_SECONDS: Final = 60.0  # between lines without changes
 _LATE_SHARE: Final = 0.01
-_ENOUGH_EVENTS: Final = 10_000  # to judge by
+_ENOUGH_EVENTS: Final = 10_000  # for a meaningful share
 _WARNED_EVERY_SECONDS: Final = 600.0
 
 log = logging.getLogger("mdp.status")
@@ -23,9 +23,9 @@ log = logging.getLogger("mdp.status")
 
 @contextmanager
 def said(*, quiet: bool) -> Iterator[None]:
-    """While it goes on: the line where standard error is a terminal, unless `quiet`; warnings wherever it is."""
-    ended, says = threading.Event(), _Says(shows=sys.stderr.isatty() and not quiet)
-    thread = threading.Thread(target=says.until, args=[ended], name="status-line", daemon=True)
+    """Runs the status thread: lines if standard error is a terminal, unless `quiet`; warnings in any case."""
+    ended, printer = threading.Event(), _Printer(shows=sys.stderr.isatty() and not quiet)
+    thread = threading.Thread(target=printer.run_until, args=[ended], name="status-line", daemon=True)
     thread.start()
     try:
         yield
@@ -34,45 +34,45 @@ def said(*, quiet: bool) -> Iterator[None]:
         thread.join()
 
 
-class _Says:
+class _Printer:
     def __init__(self, *, shows: bool) -> None:
         self._shows = shows
         self._last, self._last_at = status(), time.monotonic()
-        self._judged, self._warned_at = self._last, float("-inf")
-        self._said_at = float("-inf")
+        self._compared, self._warned_at = self._last, float("-inf")
+        self._printed_at = float("-inf")
 
-    def until(self, ended: threading.Event) -> None:
+    def run_until(self, ended: threading.Event) -> None:
         while not ended.wait(_EVERY_SECONDS):
             now = status()
             if self._shows:
-                self._say(now)
-            self._judge(now, _ENOUGH_EVENTS)
-        self._judge(status(), _ENOUGH_EVENTS // 10)
+                self._print(now)
+            self._warn_of_late_events(now, _ENOUGH_EVENTS)
+        self._warn_of_late_events(status(), _ENOUGH_EVENTS // 10)
 
-    def _say(self, now: Status) -> None:
+    def _print(self, now: Status) -> None:
         at = time.monotonic()
-        if now != self._last or at - self._said_at > _UNCHANGED_SECONDS:
+        if now != self._last or at - self._printed_at > _UNCHANGED_SECONDS:
             log.info("%s", line(now, (now.events - self._last.events) / (at - self._last_at)))
-            self._said_at = at
+            self._printed_at = at
         self._last, self._last_at = now, at
 
-    def _judge(self, now: Status, least: int) -> None:
-        events, late = now.events - self._judged.events, now.late - self._judged.late
+    def _warn_of_late_events(self, now: Status, least: int) -> None:
+        events, late = now.events - self._compared.events, now.late - self._compared.late
         if events < least:
             return
-        self._judged = now
+        self._compared = now
         if late > _LATE_SHARE * events and time.monotonic() - self._warned_at > _WARNED_EVERY_SECONDS:
             self._warned_at = time.monotonic()
             log.warning(
-                "%.1f %% of the last %s events came too late for their bars: `mdp stream lateness` shows how late, "
-                "and of which providers; raise micro_batch.allow_late_ms or micro_batch.amend_ms",
+                "%.1f %% of the last %s events were too late for their bars: `mdp stream lateness` shows how late, "
+                "and for which providers; raise micro_batch.allow_late_ms or micro_batch.amend_ms",
                 100 * late / events,
                 f"{events:,}",
             )
 
 
 def line(now: Status, rate: float) -> str:
-    """One line; `rate` in events per second."""
+    """The status line; `rate` in events per second."""
     share = 100 * now.late / now.events if now.events else 0.0
     text = (
         f"{rate:,.0f} events/s, {now.lag_ms / 1e3:,.1f} s behind, {share:.2f} % late, "
@@ -82,10 +82,10 @@ def line(now: Status, rate: float) -> str:
 
 
 def warn_of_idle(workers: int, partitions: int) -> None:
-    """Says so where there are more workers than partitions."""
+    """Warns if there are more workers than partitions."""
     if workers > partitions:
         log.warning(
-            "more workers (%d) than partitions (%d): what is more has nothing to read; take --workers %d, "
+            "more workers (%d) than partitions (%d): the others have nothing to read; use --workers %d, "
             "or give the topic more partitions",
             workers,
             partitions,

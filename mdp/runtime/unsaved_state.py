@@ -1,6 +1,6 @@
-"""State that cannot be saved: a disk that is full, a folder that takes no files, a database that somebody has locked.
+"""Detects state that cannot be saved: a full disk, a read-only folder, or a locked database.
 
-Bytewax panics when SQLite fails, and in a cluster what the panic was about is lost on its way. So the folder is tried.
+Bytewax panics when SQLite fails, and in a cluster the reason of the panic is lost. So the folder is tested.
 """
 
 from __future__ import annotations
@@ -16,43 +16,43 @@ from typing import Final
 from contracts.errors import MdpError
 
 _LEAST_BYTES: Final = 1 << 18
-_LOCKED_SECONDS: Final = 5.0  # Bytewax waits as long; the rest of a cluster may be about to end
+_LOCKED_SECONDS: Final = 5.0  # as long as Bytewax waits; other processes of the cluster may be ending
 _SQLITE: Final = re.compile(r'SqliteFailure\(.*?Some\("([^"]*)"\)')
-_PANIC: Final = "PanicException"  # Bytewax has it from a crate, and Python cannot import it
+_PANIC: Final = "PanicException"  # a class of Bytewax's Rust library, which Python cannot import
 
 
 class UnsavedState(MdpError):  # noqa: N818 - says what happened
-    """The folder of saved state takes no more."""
+    """State cannot be saved in its folder."""
 
     def __init__(self, folder: Path, reason: object) -> None:
         super().__init__(
             f"state cannot be saved in {folder}: {reason}",
-            "make room there, or whatever it needs, and start again: it goes on from the last snapshot",
+            "free disk space there, or fix the reason, and start again: it resumes from the last snapshot",
         )
 
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Has what Bytewax raises, or panics with, say so where it cannot save.
+    """Turns exceptions and panics of Bytewax into UnsavedState if state cannot be saved.
 
     Raises:
-        UnsavedState: it cannot.
+        UnsavedState: state cannot be saved.
     """
     try:
         yield
     except BaseException as failure:
         if type(failure).__name__ == _PANIC:
             check_room(folder)
-        if (told := _SQLITE.search(str(failure))) is not None:
-            raise UnsavedState(folder, told[1]) from failure
+        if (found := _SQLITE.search(str(failure))) is not None:
+            raise UnsavedState(folder, found[1]) from failure
         raise
 
 
 def check_room(folder: Path) -> None:
-    """Tries to write into the folder, and into the databases in it.
+    """Tests writes to the folder, and to the databases in it.
 
     Raises:
-        UnsavedState: one of them does not take it.
+        UnsavedState: a write fails.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:

@@ -27,7 +27,7 @@ from mdp.runtime.errors import one_line
 from mdp.runtime.log_format import LogFormat
 from mdp.runtime.preflight import check
 from mdp.runtime.probes import probes
-from mdp.runtime.reread import again_when_set_back, forget_if_set_back
+from mdp.runtime.reread import discard_state_if_set_back, rerun_when_set_back
 from mdp.runtime.saved_state import SavedState
 from mdp.runtime.unsaved_state import explained
 from native import memory_tuning
@@ -42,7 +42,7 @@ log = logging.getLogger("mdp.worker")
 
 
 def dataflow(flow: FlowSpec) -> Callable[[Settings], Dataflow]:
-    """What builds a flow: `flows.market.flow` for `market`, and so on."""
+    """The function that builds a flow: `flows.market.flow` for `market`, and so on."""
     build: Callable[[Settings], Dataflow] = importlib.import_module(f"flows.{flow.name}").flow
     return build
 
@@ -58,11 +58,11 @@ def run(
 ) -> int:
     """Runs `flow` until its end or a signal, and returns the exit code.
 
-    Unless it is `quiet`, it says on a terminal every few seconds how it is doing.
-    Everything that can be wrong with the config, the broker or the database is found before anything is consumed.
+    Unless `quiet`, it prints its status on a terminal every few seconds.
+    Problems of the config, the broker or the database are found before anything is consumed.
 
     Raises:
-        MdpError: something is; one line says what to do.
+        MdpError: there is a problem; one line says what to do.
     """
     settings = configure(config, overrides)
     reset_state = reset_state and not clock_steps.continues()
@@ -74,18 +74,18 @@ def run(
         if reset_state:
             raise ConfigError("a run with --from or --to keeps no state: leave out --reset-state")
         check(settings, flow, dataflow(flow), wait=False)
-        run_and_tell = partial(_run_and_tell, flow, settings, workers, quiet=quiet)
-        return ranges.run(flow, settings, run_and_tell) if settings.run.is_backtest else run_and_tell()
+        run_with_status = partial(_run_with_status, flow, settings, workers, quiet=quiet)
+        return ranges.run(flow, settings, run_with_status) if settings.run.is_backtest else run_with_status()
     with saved.locked():
         if not reset_state:
             saved.check()
         check(settings, flow, dataflow(flow), wait=saved.exists)
         saved.prepare(reset=reset_state)
-        return _run_and_tell(flow, settings, workers, quiet=quiet)
+        return _run_with_status(flow, settings, workers, quiet=quiet)
 
 
 def configure(config: Path | None, overrides: Sequence[str], process: int | None = None) -> Settings:
-    """The settings, which processes started from here find too; logging begins as they say."""
+    """Loads the settings, also for processes started from here, and configures logging."""
     os.environ[CONFIG] = str(config or config_path())
     os.environ[OVERRIDES] = json.dumps(list(overrides))
     settings = connected(load())
@@ -96,7 +96,7 @@ def configure(config: Path | None, overrides: Sequence[str], process: int | None
 
 
 def recorded(flow: FlowSpec, settings: Settings, processes: Callable[[], int]) -> int:
-    """Runs the processes of a flow to their exit code, and keeps a record of the run in `job_runs`."""
+    """Runs the processes of a flow, records the run in `job_runs`, and returns the exit code."""
     # Beside the live tables, whatever tables it writes.
     conninfo, run_id = settings.store.url.get_secret_value(), begin_run()
     start_run(conninfo, run_id, flow.id(settings), masked_tree(settings.model_dump(mode="json")))
@@ -113,43 +113,43 @@ def recorded(flow: FlowSpec, settings: Settings, processes: Callable[[], int]) -
             counts = progress_of(settings.results_url, flow.progress_id(settings))
             finish_run(conninfo, run_id, ending, counts, error)
             log.info("%s; so far %s", ending, ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items()))
-        except StoreUnavailable as away:  # must not hide how the run ended
-            log.warning("job_runs does not say how the run ended: %s", away)
+        except StoreUnavailable as away:  # must not hide the outcome of the run
+            log.warning("the end of the run is not recorded in job_runs: %s", away)
     if code == stop.STUCK:
-        stop.leave_stuck()
+        stop.exit_stuck()
     return code
 
 
-def _run_and_tell(flow: FlowSpec, settings: Settings, workers: int, *, quiet: bool) -> int:
+def _run_with_status(flow: FlowSpec, settings: Settings, workers: int, *, quiet: bool) -> int:
     with status_line.said(quiet=quiet):
         return recorded(flow, settings, _processes(flow, settings, workers))
 
 
 def _processes(flow: FlowSpec, settings: Settings, workers: int) -> Callable[[], int]:
-    """On this machine: one that runs alone, in this process, or a cluster of as many as there are workers."""
+    """Runs the flow on this machine: in this process alone, or as a cluster of `workers` processes."""
     if workers == 1:
         return lambda: run_process(flow, settings, 0, [])
     from mdp.runtime import cluster  # noqa: PLC0415 - a worker that runs alone starts sooner without it
 
     topic = flow.topic(settings)
     status_line.warn_of_idle(workers, len(partitions_of(settings.bus.kafka, topic)))
-    return lambda: cluster.run(flow.name, workers, topic, partial(forget_if_set_back, settings, flow))
+    return lambda: cluster.run(flow.name, workers, topic, partial(discard_state_if_set_back, settings, flow))
 
 
 def run_process(
     flow: FlowSpec, settings: Settings, process: int, addresses: Sequence[str], *, own_machine: bool = False
 ) -> int:
-    """Runs one process of a cluster, or the only one; the exit code.
+    """Runs one process of a cluster, or the only one; returns the exit code.
 
-    One that has a machine of its own leaves the state to process 0.
+    A process on its own machine leaves the state to process 0.
     """
     stop.on_signals()
-    clock_steps.heed(alone=not addresses)
+    clock_steps.watch(alone=not addresses)
     status.keep_fresh()
     memory_tuning.tune()
-    sys.setswitchinterval(0.000_5)  # the sinks' threads need little, but need it often: they wait for short answers
+    sys.setswitchinterval(0.000_5)  # the sinks' threads need the GIL briefly but often: they wait for short answers
     run = partial(_run_dataflow, flow, settings, process, addresses, own_machine=own_machine)
-    return run() if addresses else again_when_set_back(settings, flow, run)
+    return run() if addresses else rerun_when_set_back(settings, flow, run)
 
 
 def _run_dataflow(
@@ -165,18 +165,18 @@ def _run_dataflow(
                 epoch_interval=timedelta(seconds=settings.recovery.interval_s),
                 recovery_config=saved.config_of(process if own_machine else 0) if saved else None,
             )
-    except KeyboardInterrupt:  # Bytewax makes one of any signal that it sees
+    except KeyboardInterrupt:  # Bytewax raises it for any signal
         return stop.STUCK
     return 0
 
 
 def show_health(settings: Settings, process: int) -> None:
-    """Serves metrics, /health and /ready from now on: also while the process waits for what it needs to begin."""
+    """Serves metrics, /health and /ready from now on, also while the process waits for services at its start."""
     serve(settings.telemetry, process, probes(settings))
 
 
 def start_logging(settings: Settings, process: int | None = None) -> None:
-    """To stderr, from the level and in the form that the config names."""
+    """Logs to stderr, with the level and format of the config."""
     telemetry, is_terminal, handler = settings.telemetry, sys.stderr.isatty(), logging.StreamHandler()
     form = telemetry.log_format
     if form == "auto":

@@ -58,7 +58,7 @@ def test_a_record_that_ends_each_process_that_reads_it_ends_the_cluster_and_is_n
     cluster = deployment.spawn([sys.executable, "-c", CLUSTER], DEATH=death)
     assert cluster.wait(SECONDS) == code
     said = deployment.said.read_text()
-    assert f"dies ({code}) whenever it has read {events}[1] offset {poison.offset()}: given up" in said
+    assert f"dies ({code}) whenever it has read {events}[1] offset {poison.offset()}: giving up" in said
     assert (
         said.count("ValueError: poison") == said.count("starts again") + 1 if code == FAULT else "Traceback" not in said
     )

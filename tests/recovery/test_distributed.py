@@ -89,7 +89,7 @@ def test_machines_that_wait_for_each_other_can_be_stopped(deploy: Deployments) -
     for process in processes:
         process.terminate()
     assert [process.wait(SECONDS) for process in processes] == [0, 0]
-    assert "stopped before all processes of the cluster had come" in deployment.said.read_text()
+    assert "stopped before all processes of the cluster had started" in deployment.said.read_text()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_machine_with_another_config_is_not_let_into_the_cluster(
         (["--addresses", "a:1"], "go together"),
         (["--process", "0", "--addresses", "a:1", "--workers", "2"], "without --workers"),
         (["--process", "2", "--addresses", "a:1,b:1"], "no process 2 among 2 addresses"),
-        (["--process", "0", "--addresses", "a:1;b:1"], "with commas in between"),
+        (["--process", "0", "--addresses", "a:1;b:1"], "separated by commas"),
         (["--process", "0", "--addresses", "127.0.0.1:1", "--from", "2025-10-24"], "on one machine"),
     ],
 )

@@ -89,7 +89,7 @@ def stored(market: Deployment) -> dict[tuple[Any, ...], tuple[Any, ...]]:
 def test_late_events_of_another_window_are_left_and_told(market: Deployment, mdp: Run) -> None:
     code, done, err = mdp("late", "repair", "--set", "micro_batch.window_ms=1000")
     assert (code, done["windows"], done["foreign"]) == (0, 0, len(market.records("late")))
-    assert "late events are of flow late-market-2s and left" in err
+    assert "late events of flow late-market-2s are skipped" in err
 
 
 def test_a_repair_makes_the_bars_those_of_the_whole_log_computed_anew(market: Deployment, mdp: Run) -> None:

@@ -194,7 +194,7 @@ def test_a_fix_that_cannot_be_used_ends_in_one_line(
     refused: Deployment, capsys: pytest.CaptureFixture[str], mdp: Run
 ) -> None:
     for option, value, words in (
-        ("--fix", ".c |", "--fix is no jq program"),
+        ("--fix", ".c |", "--fix is not a valid jq program"),
         ("--fix-with", "nowhere", "no such fix is installed"),
     ):
         with pytest.raises(SystemExit) as ended:
@@ -217,4 +217,4 @@ def test_an_event_that_is_too_large_is_left_and_holds_up_no_other(deploy: Deploy
     assert code == 0, said
     account = json.loads(said)
     assert (code, account["sent"], account["too_large"]) == (0, 4, 1), said
-    assert account["failure"].endswith("bytes are more than the events topic takes")
+    assert account["failure"].endswith("bytes are more than the events topic accepts")

@@ -95,4 +95,4 @@ def test_a_partition_that_was_added_is_read_from_the_next_start_on(deploy: Deplo
     grown.run(workers=2)
     bars = grown.query("SELECT symbol, extract(second FROM window_start)::int, partition FROM bars_ohlcv ORDER BY 1, 2")
     assert bars == [("moves", 0, 0), ("moves", 4, 1), ("stays", 0, 0), ("stays", 2, 0)]
-    assert "1 bars left as another partition wrote them" in grown.said.read_text()
+    assert "1 bars skipped as another partition wrote them" in grown.said.read_text()

@@ -112,7 +112,7 @@ def test_a_second_run_on_the_same_state_is_refused(deploy: Deployments) -> None:
     os.kill(worker.pid, signal.SIGSTOP)  # stuck, but not dead
     code, said = flow.mdp("stream", "run")
     assert code == 2
-    assert f"process {worker.pid} runs this flow already" in only_error(said)
+    assert f"process {worker.pid} already runs this flow" in only_error(said)
     os.kill(worker.pid, signal.SIGCONT)
     kill(worker)
     assert flow.mdp(*RUN)[0] == 0
@@ -196,7 +196,7 @@ def test_a_topic_that_was_made_anew_is_refused(deploy: Deployments, arguments: t
     produce_on_time(flow.kafka, flow.events, chunks(300, symbols=5), 1)  # past the offset that was saved
     before = flow.tables()
     code, said = flow.mdp(*RUN, *arguments)
-    assert (code, "was deleted and made anew" in only_error(said)) == (2, True)
+    assert (code, "was deleted and recreated" in only_error(said)) == (2, True)
     assert_same(flow.tables(), before)
     assert flow.mdp(*RUN, "--name", "another")[0] == 0
 
@@ -236,7 +236,7 @@ def test_nothing_is_made_of_a_topic_that_took_the_place_of_the_one_that_was_read
     others = market.with_columns(provider=pl.lit("other"))
     produce_on_time(flow.kafka, flow.events, [market, *[others.with_columns(event_id=None)] * 3], 1)
     assert worker.wait(SECONDS) == 2
-    assert "was deleted and made anew" in only_error(flow.said.read_text())
+    assert "was deleted and recreated" in only_error(flow.said.read_text())
     assert_same(flow.tables(), before)
     assert_same(flow.output(), output)
 

@@ -20,7 +20,7 @@ RATE = 50.0  # so that the market lasts longer than the state of the flow reache
 MARKET = pl.concat(list(chunks(10_000, symbols=10, rate=RATE)))
 HALF = MARKET.height // 2
 BUSY = "micro_batch.flush_timeout_ms=3600000"  # so no heartbeats
-GONE_BACK = re.compile(r"the database has gone back, and lacks what it had of market-\w+\[\d\] from record \d+ to \d+")
+GONE_BACK = re.compile(r"the database has lost acknowledged results of market-\w+\[\d\] from record \d+ to \d+")
 
 
 def deployed(deploy: Deployments, events: str, name: str) -> Deployment:
@@ -208,7 +208,7 @@ class TestALogThatHasLostItsBegin:
         for workers in ("1", "2"):
             code, said = flow.mdp("stream", "run", "--workers", workers)
             assert code == 2
-            told = r"error: .*?\[(\d)\]: what records (\d+) to \d+ led to is not in the outputs, (.*)"
+            told = r"error: .*?\[(\d)\]: the results of records (\d+) to \d+ are not in the outputs, (.*)"
             partition, first, why = re.findall(told, said)[0]  # two processes may say so of one each
             assert half[int(partition)] == int(first)
             assert f"begins with record {int(first) + 10} of 2025-10-24T14:" in why

@@ -25,7 +25,7 @@ from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 MARKET = pl.concat(list(chunks(10_000, symbols=10, rate=50.0)))  # long enough for many signals
 HALF = MARKET.height // 2
 BUSY = "micro_batch.flush_timeout_ms=3600000"  # so no heartbeats
-NOTICED = "has gone back, and lacks what it had of"
+NOTICED = "has lost acknowledged results of"
 
 
 @pytest.fixture
