@@ -1,1 +1,1 @@
-"""`mdp bench`: what a user's own configuration costs on this machine."""
+"""`mdp bench`: the cost of a user's own configuration on this machine."""

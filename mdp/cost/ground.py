@@ -1,4 +1,4 @@
-"""Private ground for a benchmark: topics, a database and saved state in the local stack, which nobody else knows."""
+"""A private environment for a benchmark: its own topics, database and saved state in the local stack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _TOPICS: Final = ("topic", "signals_topic", "bars_topic", "dlq_topic", "late_top
 
 @contextmanager
 def private(partitions: int, say: Callable[[str], None]) -> Iterator[list[str]]:
-    """The overrides that lead any config there; all of it goes at the end, and the stack too unless it ran before.
+    """Yields the overrides that point any config there; removes everything at the end.
+
+    The stack is stopped, too, unless it ran before.
 
     Raises:
         ConfigError: another benchmark runs in the same stack.
@@ -32,8 +34,8 @@ def private(partitions: int, say: Callable[[str], None]) -> Iterator[list[str]]:
     """
     name = f"bench-{uuid.uuid4().hex[:12]}"
     with ExitStack() as cleanup:
-        # two benchmarks would measure each other
-        refusal = f"another benchmark runs in {home()}: wait for its end"
+        # two benchmarks would disturb each other's measurements
+        refusal = f"another benchmark runs in {home()}: wait until it ends"
         cleanup.enter_context(exclusive(home() / "bench.lock", refusal))
         stack = LocalStack(home())
         if not any(service.pid for service in stack.status()):
@@ -49,7 +51,7 @@ def private(partitions: int, say: Callable[[str], None]) -> Iterator[list[str]]:
         yield [
             f"name={name}",
             f"bus.kafka.brokers={stack.kafka.bootstrap}",
-            "bus.kafka.options={}",  # what the user's own brokers ask for
+            "bus.kafka.options={}",  # the user's own brokers may require some
             "bus.kafka.start=earliest",
             f"bus.kafka.consumer_group={name}",
             *(f"bus.kafka.{key}={topic}" for key, topic in names.items()),

@@ -1,4 +1,4 @@
-"""A worker process of the benchmark, and what it says of itself."""
+"""A worker process of the benchmark, and its accounts."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class BenchFailed(MdpError):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What a worker has used until a moment.
+    """The resources that a worker has used up to a moment.
 
     Attributes:
-        at: seconds of a clock that only goes on.
-        cpu: seconds of all its threads.
-        events: that have gone through all steps since the start of the saved state.
-        peak_mb: of resident memory.
+        at: seconds of a monotonic clock.
+        cpu: CPU seconds of all its threads.
+        events: events that have passed all steps since the start of the saved state.
+        peak_mb: peak of resident memory.
         steps: CPU seconds by step.
-        latency: by stage, how many batches took at most so many seconds, in ascending order.
+        latency: by stage, cumulative counts of batches by upper bounds in seconds, ascending.
     """
 
     at: float
@@ -46,11 +46,11 @@ class Account:
 
     @classmethod
     def read(cls, line: str) -> Account:
-        told = json.loads(line)
+        fields = json.loads(line)
         latency: dict[str, dict[float, float]] = {}
-        for stage, most, count in told.pop("latency"):
+        for stage, most, count in fields.pop("latency"):
             latency.setdefault(stage, {})[float(most)] = count
-        return cls(**told, latency=latency)
+        return cls(**fields, latency=latency)
 
     @property
     def cpu_per_million(self) -> float:
@@ -58,7 +58,7 @@ class Account:
         return self.cpu / self.events * 1e6 if self.events else 0.0
 
     def since(self, before: Account) -> Account:
-        """What was used between two moments; the peak is that of the whole time."""
+        """The resources used between two moments; the peak is that of the whole time."""
         steps = Counter(self.steps)
         steps.subtract(before.steps)
         latency = {
@@ -76,10 +76,10 @@ class Account:
 
 
 class Process:
-    """Started at once. Its end of the pipe is its life: it does not outlive who started it.
+    """A worker process, started at construction. It ends when its pipe closes, so it does not outlive its parent.
 
     Attributes:
-        started: when, in seconds of the clock of its accounts.
+        started: time of the start, by the clock of its accounts.
     """
 
     def __init__(self, config: Path, overrides: Sequence[str], log: Path) -> None:
@@ -99,16 +99,16 @@ class Process:
         self._reader.start()
 
     def begun(self) -> Account:
-        """As it was when it opened its first partition."""
+        """The account when it opened its first partition."""
         return self._account(1)
 
     def reached(self, events: int) -> Account:
-        """As it is when it is through so many events, by its own account; or a minute from now, if it is not."""
+        """The account once it has processed `events`, by its own count; or after a minute, if it has not."""
         ports.wait_until(lambda: self._asked().events >= events, _SECONDS)
         return self._accounts[-1]
 
     def ended(self) -> Account:
-        """As it was at its end, which is waited for."""
+        """Waits for its end; returns its last account."""
         code = self._process.wait()
         self._reader.join()
         if code:
@@ -116,17 +116,17 @@ class Process:
         return self._accounts[-1]
 
     def kill(self) -> None:
-        """Ends it at once, if it has not ended."""
+        """Kills it, unless it has ended."""
         self._process.kill()
         self._reader.join()
-        with suppress(BrokenPipeError):  # what it was asked last, it never read
+        with suppress(BrokenPipeError):  # it did not read the last request
             self._process.__exit__(None, None, None)  # waits, and closes the pipes
 
     def _asked(self) -> Account:
-        """As it is now."""
+        """The present account."""
         number = len(self._accounts) + 1
         if self._process.stdin is not None:
-            with suppress(BrokenPipeError):  # it has ended, which will be told
+            with suppress(BrokenPipeError):  # it has ended, which is reported later
                 self._process.stdin.write("\n")
                 self._process.stdin.flush()
         return self._account(number)

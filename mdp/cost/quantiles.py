@@ -1,4 +1,4 @@
-"""Quantiles out of a histogram."""
+"""Quantiles of a histogram."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from itertools import pairwise
 
 
 def quantile(buckets: Mapping[float, float], share: float) -> float | None:
-    """What a `share` of all values is not above, to the width of a bucket; None without values.
+    """The quantile `share` of the values, to the width of a bucket; None without values.
 
     Args:
-        buckets: how many values are at most so large, by ascending bounds; the last bound is infinite.
+        buckets: cumulative counts by ascending upper bounds; the last bound is infinite.
         share: between 0 and 1.
     """
     total = max(buckets.values(), default=0.0)

@@ -1,4 +1,4 @@
-"""The benchmark: a log worked through at once, then a live market; both by a worker as `mdp stream run` starts it."""
+"""The benchmark: a log at full speed, then a live market, both by a worker as `mdp stream run` starts it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _WARM_UP_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line says.
+    """The options of the command line.
 
     Attributes:
-        count: events of the log that is worked through at once.
-        rate: events per second of the market, in its own time; so fast it is live, too.
-        seconds: of the live market; none of it when 0.
+        count: events of the log that is processed at full speed.
+        rate: events per second of event time of the market, which is also the rate of the live market.
+        seconds: duration of the live market; 0 for none.
     """
 
     count: int
@@ -40,13 +40,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What the worker did, and what it took.
+    """The results.
 
     Attributes:
         start: seconds and CPU seconds from the start of the process to its first fetch.
         log: from the first fetch to the last commit.
-        live: the same of a live market, from when the worker is warm until it is through all of it, or has not been for
-            a minute; None where none was asked for.
+        live: the same for the live market, from after the warm-up until the worker has processed all of it, or makes
+            no more progress within a minute; None without one.
     """
 
     start: tuple[float, float]
@@ -55,18 +55,18 @@ class Report:
 
 
 def run(config: Path | None, overrides: Sequence[str], options: Options, say: Callable[[str], None]) -> Report:
-    """Measures on private topics and a private database in the local stack; `say` hears of the progress.
+    """Measures on private topics and a private database in the local stack; calls `say` with the progress.
 
     Raises:
-        ConfigError: the config cannot be used, or another benchmark runs.
-        BenchFailed, LocalStackError: a process of it cannot run; one line says why.
+        ConfigError: the config is invalid, or another benchmark runs.
+        BenchFailed, LocalStackError: a process cannot run; one line says why.
     """
     market = [
         f"producers.synthetic.symbols={options.symbols}",
         f"producers.synthetic.tick_rate={options.rate / options.symbols}",
         *("run.from_ns=null", "run.to_ns=null", "run.until_end=false", "run.name=null", "run.into=null"),
     ]
-    load(config, [*overrides, *market])  # a mistake is told before anything is started
+    load(config, [*overrides, *market])  # reports a mistake before anything is started
     with private(options.partitions, say) as ground, TemporaryDirectory(prefix="mdp-bench-") as folder:
         changes = [*overrides, *market, *ground]
         settings = connected(load(config, changes))
@@ -89,7 +89,7 @@ class _Bench:
     def _log(self) -> tuple[int, tuple[float, float], Account]:
         self.say(f"Writing {self.options.count:,} events")
         sent = self._send(Load(count=self.options.count))
-        self.say("Working through them")
+        self.say("Processing them")
         with self._worker("run.until_end=true") as worker:
             begun = worker.begun()
             return sent, (begun.at - worker.started, begun.cpu), worker.ended().since(begun)
@@ -105,7 +105,7 @@ class _Bench:
             return worker.reached(before).since(warm)
 
     def _send(self, load: Load) -> int:
-        """How many records were sent."""
+        """Sends the load; returns the number of records."""
         topic, stop = self.settings.bus.kafka.topic, threading.Event()
         return send(self.settings, load, topic, self.options.encoding, stop=stop, on_progress=lambda _: None).total
 

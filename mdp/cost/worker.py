@@ -1,6 +1,6 @@
-"""`python -m mdp.cost.worker CONFIG OVERRIDES`: a worker that tells what it has used so far, as lines of JSON.
+"""`python -m mdp.cost.worker CONFIG OVERRIDES`: a worker that reports the resources it has used, as lines of JSON.
 
-It does so when the first partition is opened, whenever a line comes on standard input, and at the end.
+It reports when the first partition is opened, for each line on standard input, and at the end.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _PEAK: Final = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
 def main() -> NoReturn:
-    """Ends as `mdp stream run` does; the end of standard input asks for a stop."""
+    """Ends as `mdp stream run` does; the end of standard input stops it."""
     config, overrides = sys.argv[1:]
-    _tell_of_the_first_fetch()
-    threading.Thread(target=_heed, daemon=True).start()
+    _report_first_fetch()
+    threading.Thread(target=_serve_requests, daemon=True).start()
     try:
         code = run(MARKET, Path(config), json.loads(overrides), workers=1)
     except Exception as error:  # the last line is shown to the user
@@ -38,29 +38,29 @@ def main() -> NoReturn:
             print_traceback(type(error), error, error.__traceback__)
         sys.stderr.write(f"error: {explain(error) or one_line(error)}\n")
         sys.exit(2)
-    _tell()
+    _report()
     sys.exit(code)
 
 
-def _tell_of_the_first_fetch() -> None:
-    build, told = KafkaSource.build_part, threading.Event()
+def _report_first_fetch() -> None:
+    build, reported = KafkaSource.build_part, threading.Event()
 
-    def told_once(source: KafkaSource, *place: Any) -> Any:
-        if not told.is_set():
-            told.set()
-            _tell()
+    def build_and_report(source: KafkaSource, *place: Any) -> Any:
+        if not reported.is_set():
+            reported.set()
+            _report()
         return build(source, *place)
 
-    KafkaSource.build_part = told_once  # type: ignore[assignment,method-assign]
+    KafkaSource.build_part = build_and_report  # type: ignore[assignment,method-assign]
 
 
-def _heed() -> None:
+def _serve_requests() -> None:
     for _ in sys.stdin:
-        _tell()
+        _report()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _tell() -> None:
+def _report() -> None:
     account = {
         "at": time.monotonic(),
         "cpu": time.process_time(),
@@ -83,7 +83,7 @@ def _samples(metric: Any, suffix: str, *labels: str) -> list[tuple[tuple[str, ..
 
 
 def peak_mb() -> float:
-    """Resident memory of this process at its most; `ru_maxrss` begins on Linux with that of the parent."""
+    """Peak of this process's resident memory; on Linux `ru_maxrss` would start with the parent's."""
     if _STATUS.exists() and (found := _PEAK.search(_STATUS.read_text(encoding="ascii", errors="replace"))):
         return int(found[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -1,1 +1,1 @@
-"""The pipeline at work on a synthetic market, shown live, and its results checked against what was sent."""
+"""The pipeline on a synthetic market, shown live, with its results checked against what was sent."""

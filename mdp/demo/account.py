@@ -1,4 +1,4 @@
-"""Whether every event that was sent is where it should be."""
+"""Checks that every event sent is accounted for."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from transports.outgoing import Sent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a run has left in the database and in the output topics.
+    """The results of a run in the database and in the output topics.
 
     Attributes:
-        outcomes: what the worker has counted, as stored with its progress.
-        trades, revisions: sums over all bars: events in bars, and those of them that came after a bar's close.
-        bars, features, signals: rows.
-        signal_records, rejected_records, late_records: committed records of the topics of signals, of what was
-            rejected, and of late events.
-        late_copies: those late records that were an event's second.
+        outcomes: the worker's counts, as stored with its progress.
+        trades, revisions: sums over all bars: events in bars, and events that amended a bar after its close.
+        bars, features, signals: row counts.
+        signal_records, rejected_records, late_records: committed records in the topics of signals, of rejected and of
+            late events.
+        late_copies: late records that are the second copy of an event.
     """
 
     outcomes: Outcomes = field(default_factory=Outcomes)
@@ -35,13 +35,13 @@ class Found:
 
     @property
     def accounted(self) -> int:
-        """Events that are in a bar or in a topic for what did not get into one, and duplicates, which are in none."""
+        """Events in bars, rejected events, late events, and duplicates."""
         return self.trades + self.outcomes.duplicate + self.late_records + self.rejected_records
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Two numbers that were arrived at in different ways and have to be equal."""
+    """Two numbers, computed in different ways, that must be equal."""
 
     expected_what: str
     expected: int
@@ -54,7 +54,7 @@ class Check:
 
 
 def checks(sent: Sent, found: Found) -> list[Check]:
-    """What was sent against what was made of it, and what was counted against what is there."""
+    """Compares what was sent with the results, and the worker's counts with what is stored."""
     outcomes = found.outcomes
     return [
         Check("events sent", sent.total, "counted by the worker", outcomes.events),
@@ -75,7 +75,7 @@ def checks(sent: Sent, found: Found) -> list[Check]:
 
 
 def verdict(sent: Sent, found: Found, results: Sequence[Check]) -> str:
-    """The last line of a run."""
+    """The last line of a run's output."""
     failed = sum(not check.holds for check in results)
     line = f"{found.accounted} of {sent.total} events accounted for"
     return f"{line}, and {failed} of {len(results)} checks failed" if failed else line

@@ -1,4 +1,4 @@
-"""A synthetic market that is sent live, from a thread of its own."""
+"""A synthetic market, sent live from a thread of its own."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from transports.outgoing import DUPLICATE, Sent
 
 
 class Feed:
-    """Sends the market from the moment it is started until it is stopped.
+    """Sends the market from its start until it is stopped.
 
     Attributes:
-        sent: the account of what has been handed to Kafka so far; of what Kafka has, once the feed has stopped.
+        sent: the account of events passed to the client so far; after the stop, of events acknowledged by Kafka.
     """
 
     def __init__(self, market: SyntheticConfig, rate: float, kafka: KafkaConfig) -> None:
@@ -36,21 +36,21 @@ class Feed:
         self._thread.start()
 
     def finish(self) -> None:
-        """Send nothing more, and wait until Kafka has acknowledged what was sent.
+        """Stop sending, and wait until Kafka has acknowledged everything.
 
         Raises:
-            ProduceError: it has not.
+            ProduceError: it did not.
         """
         self._stop.set()
         self._thread.join()
         self.check()
 
     def abandon(self) -> None:
-        """Send nothing more, whatever becomes of what was sent."""
+        """Stop sending, without waiting for acknowledgements."""
         self._stop.set()
 
     def check(self) -> None:
-        """Raise what the feed has failed with, if it has: ProduceError."""
+        """Raise the ProduceError with which the feed has failed, if it has."""
         if self._failure is not None:
             raise self._failure
 
@@ -63,12 +63,14 @@ class Feed:
         try:
             chunks = SyntheticMarket(self._market, time.time_ns(), self._rate).chunks()
             paced = pacing.at_arrival(chunks, pacing.WallClock(self._stop))
-            self.sent = produce(self._noted(paced), self._kafka.client(), self._kafka.topic, on_progress=self._advance)
+            self.sent = produce(
+                self._recording_duplicates(paced), self._kafka.client(), self._kafka.topic, on_progress=self._advance
+            )
         except Exception as failure:
             self._failure = failure
 
-    def _noted(self, chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        """The chunks as they are; remembers, in eight bytes each, which events were sent twice."""
+    def _recording_duplicates(self, chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """The unchanged chunks; remembers, in eight bytes each, which events were sent twice."""
         for chunk in chunks:
             copies = chunk.filter(pl.col("label") == DUPLICATE)
             if copies.height:

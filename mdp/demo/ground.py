@@ -1,7 +1,7 @@
-"""A clean start: the demo's own topics and its own database, empty.
+"""A clean start: empty topics and an empty database of the demo's own.
 
-They keep their names from run to run and are emptied at the start rather than at the end. So a run accounts for
-exactly its own events, its results can be looked at after it, and no run leaves more behind than the one before.
+Their names are the same in each run, and they are emptied at the start rather than at the end. So a run accounts for
+exactly its own events, its results can be examined afterwards, and repeated runs do not accumulate data.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ DATABASE: Final = "demo"
 
 
 def database_url(stack: LocalStack) -> str:
-    """The URL of the demo's database; it names the file that holds the password, not the password."""
+    """The URL of the demo's database; it names the password file, not the password."""
     url = stack.postgres.url.rpartition("/")[0]
     return f"{url}/{DATABASE}?passfile={stack.postgres.passfile}"
 
 
 def recovery_folder(home: Path) -> Path:
-    """Where the worker of a demo saves its state; removed with every start."""
+    """The folder of the worker's saved state; removed at every start."""
     return home / "recovery" / DATABASE
 
 
 def empty_database(stack: LocalStack) -> None:
-    """Create the database anew, without any table."""
+    """Recreate the database, without tables."""
     databases.drop(stack.postgres.conninfo(), DATABASE)
     databases.create(stack.postgres.conninfo(), DATABASE)
 
@@ -48,7 +48,7 @@ def empty_topics(kafka: KafkaConfig) -> None:
     """Delete and create the topics.
 
     Raises:
-        TopicsError: Kafka does not do it.
+        TopicsError: Kafka refuses.
     """
     names = (kafka.topic, kafka.signals_topic, kafka.dlq_topic, kafka.late_topic, kafka.bars_topic)
     TopicAdmin(kafka).delete(names)

@@ -1,4 +1,4 @@
-"""What Ctrl-C and the signals that end a process do while the demo runs."""
+"""Handling of Ctrl-C and termination signals while the demo runs."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ _SIGNALS: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGH
 
 
 class Interrupts:
-    """Turns signals into what the phase of a run calls for.
+    """Handles signals according to the phase of a run.
 
     Attributes:
-        asked: a signal came while `polite`.
-        polite: the first signal only sets `asked`, so that the run comes to its end by itself. Otherwise, and from
-            the second one on, a signal raises KeyboardInterrupt where the program stands.
-        ignored: signals do nothing, as everything is being stopped already.
+        asked: a signal has arrived while `polite`.
+        polite: the first signal only sets `asked`, so that the run can finish. Otherwise, and from the second one on, a
+            signal raises KeyboardInterrupt.
+        ignored: signals have no effect, as everything is being stopped already.
     """
 
     def __init__(self) -> None:
-        self.asked = False  # no Event: its lock could be held by the very code that a signal interrupts
+        self.asked = False  # not an Event: the interrupted code could hold its lock
         self.polite = False
         self.ignored = False
         self._before: list[Any] = []
 
     def __enter__(self) -> Self:
-        self._before = [signal.signal(number, self._heed) for number in _SIGNALS]
+        self._before = [signal.signal(number, self._handle) for number in _SIGNALS]
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         for number, handler in zip(_SIGNALS, self._before, strict=True):
             signal.signal(number, handler)
 
-    def _heed(self, number: int, _: FrameType | None) -> None:
+    def _handle(self, number: int, _: FrameType | None) -> None:
         if self.ignored:
             return
         terminal_is_gone = number == getattr(signal, "SIGHUP", None)

@@ -1,4 +1,4 @@
-"""Looks at a running pipeline from outside: at its database, its metrics and its output topics."""
+"""Observes a running pipeline from outside: its database, its metrics and its output topics."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _DELAY: Final = "stream_watermark_delay_seconds"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What there is to see at one moment.
+    """The state of the pipeline at one moment.
 
     Attributes:
         sent: by the feed so far.
-        rate: events sent per second, lately.
-        delay: seconds of the wall clock since the watermark that is furthest behind; None before there is one.
-        outcomes: what the worker has counted and stored.
-        rows: of bars, features and signals, in the database.
+        rate: events sent per second, recently.
+        delay: seconds of the wall clock since the lowest watermark; None before the first one.
+        outcomes: the worker's stored counts.
+        rows: row counts of bars, features and signals in the database.
         bars, features, signals: the newest of each symbol, newest first.
     """
 
@@ -60,7 +60,7 @@ class Snapshot:
 class Observer:
     """Takes snapshots.
 
-    All of its methods raise StoreUnavailable or SourceError when the database or Kafka cannot be reached.
+    All methods raise StoreUnavailable or SourceError if the database or Kafka cannot be reached.
     """
 
     def __init__(self, settings: Settings, feed: Feed) -> None:
@@ -70,8 +70,8 @@ class Observer:
         self._seen: deque[tuple[float, int]] = deque()
 
     def snapshot(self) -> Snapshot:
-        """What there is to see now; a few milliseconds of the database's time."""
-        outcomes = self.outcomes()  # before what was sent: nothing is counted that was not sent
+        """The present state; takes a few milliseconds of the database's time."""
+        outcomes = self.outcomes()  # read before `sent`, so that no more events are counted than sent
         sent = self._feed.sent
         return Snapshot(
             sent=sent,
@@ -85,11 +85,11 @@ class Observer:
         )
 
     def outcomes(self) -> Outcomes:
-        """What the worker has counted and stored."""
+        """The worker's stored counts."""
         return Outcomes(**stored.progress_of(self._url, MARKET.id(self._settings)))
 
     def found(self) -> Found:
-        """What there is in the database and in the topics, counted one by one."""
+        """Counts everything in the database and in the topics."""
         kafka = self._settings.bus.kafka
         outcomes, sums, rows = self.outcomes(), stored.bar_sums(self._url), stored.totals(self._url)
         late = [message.value() or b"" for message in self._records(kafka.late_topic)]
@@ -104,7 +104,7 @@ class Observer:
             signal_records=self._count(kafka.signals_topic),
             rejected_records=self._count(kafka.dlq_topic),
             late_records=len(late),
-            # An event comes before its copy, so of two late ones one is the copy, and a single one is.
+            # An event precedes its copy, so of two late records one is the copy, and a single late one is the copy.
             late_copies=int(self._feed.are_copies(event_ids.unique()).sum()),
         )
 

@@ -1,4 +1,4 @@
-"""The view as a picture for documents: an SVG that loads nothing from anywhere."""
+"""The view as a picture for documents: an SVG without external resources."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _TEMPLATE: Final = """\
 
 
 def save_svg(view: RenderableType, path: Path) -> None:
-    """Draw `view` as a terminal of WIDTH x HEIGHT cells shows it."""
+    """Draw `view` as on a terminal of WIDTH x HEIGHT cells."""
     console = Console(
         record=True,
         width=WIDTH,
@@ -82,7 +82,7 @@ def save_svg(view: RenderableType, path: Path) -> None:
 
 
 def _trimmed(match: re.Match[str]) -> str:
-    """A text in its place without the spaces around it, which not every program keeps."""
+    """A text at its position without surrounding spaces, which not every program preserves."""
     text = html.unescape(match["text"])
     bare = text.strip(_SPACE)
     cell = float(match["width"]) / len(text)

@@ -1,4 +1,4 @@
-"""One run of the demo: start everything, show it, bring it to its end, and check the result."""
+"""One run of the demo: start everything, show it, finish, and check the results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LOOK_SECONDS: Final = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line says. Without `seconds` the run goes on until a signal."""
+    """The options of the command line. Without `seconds` the run lasts until a signal."""
 
     seconds: float | None
     rate: float
@@ -48,13 +48,13 @@ class Options:
 
 
 def run(options: Options, console: Console) -> int:
-    """Run the demo, and leave no process behind; 0 if every event is accounted for, else 1, or 130 if interrupted.
+    """Run the demo without leaving processes; return 0 if every event is accounted for, else 1, or 130 if interrupted.
 
     Raises:
         MdpError: the demo cannot run; one line says what to do.
     """
     with Interrupts() as interrupts:
-        last_line, code = "interrupted, so nothing was checked", INTERRUPTED
+        last_line, code = "interrupted: results were not checked", INTERRUPTED
         with ExitStack() as cleanup:
             try:
                 last_line, code = _run(options, console, interrupts, cleanup)
@@ -67,7 +67,7 @@ def run(options: Options, console: Console) -> int:
 
 
 def _run(options: Options, console: Console, interrupts: Interrupts, cleanup: ExitStack) -> tuple[str, int]:
-    """The last line and the exit code; what has to be stopped is left to `cleanup`."""
+    """Return the last line and the exit code; `cleanup` stops what was started."""
     settings, overrides = _prepare(options, console, cleanup)
     worker = Worker(CONFIG, overrides, home() / "logs" / "demo-worker.log")
     cleanup.callback(worker.kill)
@@ -94,11 +94,11 @@ def _run(options: Options, console: Console, interrupts: Interrupts, cleanup: Ex
 
 
 def _prepare(options: Options, console: Console, cleanup: ExitStack) -> tuple[Settings, list[str]]:
-    """The local stack with empty topics and tables; the settings, and the overrides that lead to them."""
+    """Start the local stack with empty topics and tables; return the settings, and the overrides for them."""
     refusal = f"another demo runs in {home()}: end it, or set MDP_HOME to another folder"
-    cleanup.enter_context(exclusive(home() / "demo.lock", refusal))  # the demo's topics and database are one demo's
+    cleanup.enter_context(exclusive(home() / "demo.lock", refusal))  # one demo at a time uses its topics and database
     stack = LocalStack(home())
-    if not any(service.pid for service in stack.status()):  # what runs already is somebody's, and runs on
+    if not any(service.pid for service in stack.status()):  # a stack that runs already keeps running
         cleanup.callback(stack.down)
     with console.status("Starting the local stack"):
         stack.up(lambda line: console.print(line, style="dim"))
@@ -122,7 +122,7 @@ def _prepare(options: Options, console: Console, cleanup: ExitStack) -> tuple[Se
 
 
 def _page(settings: Settings) -> PageServer:
-    """The live page, where people will look for it, or else on another port."""
+    """The live page, on its default port, or else on another one."""
     try:
         return PageServer(settings, ports.HOST, PORT, None)
     except ServeError:
@@ -130,11 +130,11 @@ def _page(settings: Settings) -> PageServer:
 
 
 def _await_metrics(worker: Worker, observer: Observer, console: Console) -> None:
-    """Wait until the worker has everything and begins."""
+    """Wait until the worker has started."""
     deadline = time.monotonic() + _WORKER_SECONDS
     with console.status("Starting the worker"):
         while observer.metrics() is None:
             worker.check()
             if time.monotonic() > deadline:
-                raise ConfigError(f"the worker does not begin; its log is {worker.log}")
+                raise ConfigError(f"the worker does not start; its log is {worker.log}")
             time.sleep(_LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""Where a run is shown: on a terminal the live view, elsewhere a line every few seconds."""
+"""Shows a run: on a terminal the live view, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LINE_SECONDS: Final = 3.0
 
 
 class Screen:
-    """The live view on a screen of its own; what stood on the terminal comes back at the end."""
+    """The live view on the alternate screen; the terminal's former contents return at the end."""
 
     def __init__(self, console: Console, features: Sequence[FeatureConfig]) -> None:
         self._console = console
@@ -37,7 +37,7 @@ class Screen:
         self._exits.close()
 
     def view(self, snapshot: Snapshot, title: str, remark: str) -> View:
-        """What there is to see."""
+        """The view of a snapshot."""
         return View(snapshot, self._features, title, remark)
 
     def show(self, view: View) -> None:

@@ -1,4 +1,4 @@
-"""The run itself: shown while events are sent, and then until the last of them has been accounted for."""
+"""The run itself: shown while events are sent, and then until the last one is accounted for."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sinks.connection import StoreUnavailable
 
 _VIEW_SECONDS: Final = 0.5
 _LOOK_SECONDS: Final = 0.05
-_PATIENCE_SECONDS: Final = 20.0  # without any advance: a burdened machine may take long, but it gets on
+_PATIENCE_SECONDS: Final = 20.0  # without progress: a loaded machine may take long, but makes progress
 
 
 @dataclass
 class Session:
-    """A worker and a feed at work, and those who look at them; `page` is the address of the live page."""
+    """A worker and a feed, with observer and screen; `page` is the address of the live page."""
 
     worker: Worker
     feed: Feed
@@ -32,10 +32,10 @@ class Session:
     page: str
 
     def watch(self, seconds: float | None) -> View:
-        """Send events for so long, or until a signal comes; the view as it was last.
+        """Send events for `seconds`, or until a signal; return the last view.
 
         Raises:
-            WorkerFailed, ProduceError: there is nothing to watch any more.
+            WorkerFailed, ProduceError: the worker or the feed has failed.
         """
         self.feed.start()
         begin = due = time.monotonic()
@@ -53,9 +53,9 @@ class Session:
         return view
 
     def drain(self) -> Found:
-        """Send no more; wait until heartbeats have closed the last windows and every event is accounted for.
+        """Stop sending; wait until heartbeats have closed the last windows and every event is accounted for.
 
-        What is not, after a long time without any advance, is for the checks to tell.
+        After a long time without progress it returns, and the checks report missing events.
         """
         self.feed.finish()
         found, snapshot, advanced = Found(), Snapshot(), time.monotonic()
@@ -73,7 +73,7 @@ class Session:
         self.feed.check()
         try:
             snapshot = self.observer.snapshot()
-        except StoreUnavailable:  # the worker bears it, and so does the view: it stands still
+        except StoreUnavailable:  # the worker waits, and the view stands still
             snapshot = last
         view = self.screen.view(snapshot, title, remark)
         self.screen.show(view)

@@ -1,4 +1,4 @@
-"""What a run comes to: what was sent and became of it, and whether all of it is where it should be."""
+"""The summary of a run: what was sent, its outcomes, and the checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ The results stay until the next demo; with the local stack up (mdp up):
 
 
 def show(console: Console, sent: Sent, found: Found, results: Sequence[Check], database: str) -> None:
-    """Print what was sent, what became of it, the checks, and how to look at the results in `database`, a URL."""
+    """Print what was sent, its outcomes, the checks, and how to examine the results in `database`, a URL."""
     outcomes = found.outcomes
     amounts = {
         "Sent": {"good": sent.good, "sent again": sent.duplicates, "malformed": sent.malformed},

@@ -1,4 +1,4 @@
-"""The table of symbols: as many columns as the terminal is wide."""
+"""The table of symbols, with as many columns as fit the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from features.rolling.feature_config import FeatureConfig, Kind
 from telemetry.printable import printable
 
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
-_ROOMY: Final = 100  # cells from which on columns stand two apart
+_ROOMY: Final = 100  # cells from which on columns have two spaces in between
 _SHORTEST_LINE: Final = 8  # of closes
 _LONGEST_LINE: Final = 60
 _MILLION: Final = 1_000_000
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table; of those that do not all fit, the ones with a low `rank` stay."""
+    """A column of the table; if not all fit, those with a low `rank` stay."""
 
     title: str
     width: int
@@ -35,13 +35,13 @@ class Column:
 def table(
     bars: pl.DataFrame, features: pl.DataFrame, configured: Sequence[FeatureConfig], size: tuple[int, int]
 ) -> Table:
-    """The latest bar and features of the first symbols by name, with a line of their closes.
+    """The latest bar and features of the first symbols by name, with a sparkline of their closes.
 
     Args:
         bars: rows of bars_ohlcv, newest first within a symbol.
         features: the newest row of each symbol.
         configured: the features.
-        size: cells across, and symbols, that there is room for.
+        size: available cells, and maximum number of symbols.
     """
     width, symbols = size
     gap = 2 if width >= _ROOMY else 1
@@ -58,7 +58,7 @@ def table(
 
 
 def sparkline(values: Sequence[float], length: int) -> Text:
-    """The last `length` values as a line of blocks: green if they rose in all, red if they fell."""
+    """The last `length` values as a line of blocks: green if they rose overall, red if they fell."""
     shown = values[-length:]
     if not shown:
         return Text()
@@ -69,12 +69,12 @@ def sparkline(values: Sequence[float], length: int) -> Text:
 
 
 def tone(value: float | None) -> str:
-    """The style of a number with a sign: colours that can be read on light and on dark ground."""
+    """The style of a signed number: colours that are readable on light and dark backgrounds."""
     return "" if not value else "green" if value > 0 else "red"
 
 
 def number(value: float | None, form: str, style: str = "") -> Text:
-    """A number; a dash where there is none yet."""
+    """A number; a dash for None."""
     return Text("-", style="dim") if value is None else Text(format(value, form), style=style)
 
 
@@ -90,7 +90,7 @@ def _latest(bars: pl.DataFrame, features: pl.DataFrame, symbols: int) -> list[Ro
 
 
 def _fitting(columns: Sequence[Column], width: int, gap: int) -> list[Column]:
-    """The columns of the lowest ranks that fit, those of one rank together, in the order of the table."""
+    """The columns of the lowest ranks that fit, in the order of the table; columns of one rank stay together."""
     lowest = 0
     for rank in sorted({column.rank for column in columns}):
         if sum(column.width + gap for column in columns if column.rank <= rank) > width:

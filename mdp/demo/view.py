@@ -1,4 +1,4 @@
-"""The live view: what is coming in, what becomes of it, the symbols, and their latest signals."""
+"""The live view: input, outcomes, the symbols, and their latest signals."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mdp.demo.observer import Snapshot
 from mdp.demo.symbols import table
 from telemetry.printable import printable
 
-_WIDE: Final = 112  # cells from which on all figures stand in one row
-_AIRY: Final = 28  # lines from which on there is room for empty ones
+_WIDE: Final = 112  # cells from which on all figures fit one row
+_AIRY: Final = 28  # lines from which on there are blank lines
 _MARGIN: Final = 1
 _GAP: Final = 2
 _FEWEST_SIGNALS: Final = 3
@@ -29,12 +29,12 @@ Figure = tuple[str, str, str]  # label, value, style
 
 
 class View:
-    """A snapshot as large as the terminal it is printed to.
+    """A snapshot, sized to the terminal it is printed on.
 
     Args:
-        snapshot: what there is to see.
+        snapshot: the state to show.
         features: the configured features.
-        title: what is going on.
+        title: the phase of the run.
         remark: what the user can do.
     """
 
@@ -50,10 +50,10 @@ class View:
         figures = _all_figures(self.snapshot, width)
         air: list[RenderableType] = [""] if height >= _AIRY else []
         symbols = self.snapshot.bars["symbol"].n_unique() if self.snapshot.bars.height else 0
-        # What has its place: the head, the figures, two rules, the head of the table.
+        # Fixed lines: the head, the figures, two rules, the head of the table.
         room = height - (1 + 2 * len(figures) + 2 + 1) - 3 * len(air)
         shown = max(1, min(symbols, room - _FEWEST_SIGNALS))
-        more = f", {symbols - shown} symbols more" if symbols > shown else ""
+        more = f", {symbols - shown} more symbols" if symbols > shown else ""
         parts = [
             _head(self.title, self._remark),
             *air,
@@ -81,7 +81,7 @@ def _rule(title: str) -> Rule:
 
 
 def _all_figures(snapshot: Snapshot, width: int) -> list[list[Figure]]:
-    flow, became, stored = _flow(snapshot), _became(snapshot), _stored(snapshot)
+    flow, became, stored = _flow(snapshot), _outcome_figures(snapshot), _stored(snapshot)
     return [[*flow, *became, *stored]] if width >= _WIDE else [[*flow, *stored], became]
 
 
@@ -94,7 +94,7 @@ def _flow(snapshot: Snapshot) -> list[Figure]:
     ]
 
 
-def _became(snapshot: Snapshot) -> list[Figure]:
+def _outcome_figures(snapshot: Snapshot) -> list[Figure]:
     outcomes = snapshot.outcomes
     return [
         ("accepted", f"{outcomes.accepted:,}", "bold green"),

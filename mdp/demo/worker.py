@@ -1,4 +1,4 @@
-"""The worker of the demo: a process of its own that never outlives the demo."""
+"""The worker of the demo: a separate process that never outlives the demo."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _STOP_SECONDS: Final = 15.0
 
 
 class WorkerFailed(MdpError):  # noqa: N818 - says what happened
-    """The worker has ended before it was told to."""
+    """The worker has ended without a request."""
 
 
 class Worker:
-    """The market flow in a process of its own.
+    """The market flow in a separate process.
 
-    It has a session of its own, as the terminal's Ctrl-C is for the demo alone, and a pipe from the demo: when that
+    It has its own session, as the terminal's Ctrl-C is for the demo alone, and a pipe from the demo: when the pipe
     closes, even because the demo was killed, the worker ends.
 
     Attributes:
-        log: what it has to say.
+        log: the file of its log.
     """
 
     def __init__(self, config: Path, overrides: Sequence[str], log: Path) -> None:
@@ -41,7 +41,7 @@ class Worker:
             )
 
     def check(self) -> None:
-        """Raise WorkerFailed, in its own words, if the worker has ended."""
+        """Raise WorkerFailed, with the worker's own reason, if it has ended."""
         code = self._process.poll()
         if code is not None:
             lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
@@ -58,7 +58,7 @@ class Worker:
             self.kill()
 
     def kill(self) -> None:
-        """End the worker at once."""
+        """Kill the worker."""
         self._process.kill()
         self._process.wait()
 

@@ -1,1 +1,1 @@
-"""A project of the user's own: configs, a plug-in package with a test, and what deploys them."""
+"""A project for the user: configs, a plug-in package with a test, and files for deployment."""

@@ -1,4 +1,4 @@
-"""Writes a project: the shipped configs, and the template with its names filled in."""
+"""Writes a project: the default configs, and the template with its names filled in."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _OWN_ADAPTER: Final = "    __package__:\n      lookback: 1m          # of the ev
 
 
 class InitError(MdpError):
-    """A project cannot be written there."""
+    """The project cannot be written."""
 
 
 def create(folder: Path) -> list[Path]:
-    """Writes a project named as its folder; the files, relative to it, in the order of writing.
+    """Writes a project named after its folder; returns the files, relative to it, in the order of writing.
 
     Raises:
-        InitError: the folder's name is none for a project, or a file is there already.
+        InitError: the folder's name is not valid for a project, or a file exists already.
     """
     name = folder.resolve().name
     if not _NAME.fullmatch(name):
         raise InitError(
-            f"{name!r} is no name for a project: take a small letter, then up to 40 of a-z, 0-9, `_` and `-`"
+            f"{name!r} is not a valid project name: use a small letter, then up to 40 of a-z, 0-9, `_` and `-`"
         )
     words = {"__package__": name.replace("-", "_"), "__project__": name, "__version__": version("mdp")}
     files = {Path(_filled(str(path), words)): _filled(text, words) for path, text in _texts()}
     if present := [path for path in files if (folder / path).exists()]:
-        raise InitError(f"{folder / present[0]} exists already: name a folder without it")
+        raise InitError(f"{folder / present[0]} exists already: choose a folder without it")
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")

@@ -101,7 +101,7 @@ def test_symbols_without_room_are_counted() -> None:
     shown = lines(snapshot(90), 80, 24)
     assert len(shown) <= 24
     visible = sum("SYM" in line and "rsi_overbought" not in line for line in shown)
-    assert f"{90 - visible} symbols more" in "\n".join(shown)
+    assert f"{90 - visible} more symbols" in "\n".join(shown)
 
 
 @pytest.mark.parametrize(

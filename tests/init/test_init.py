@@ -70,7 +70,7 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["My-desk", "1st", "a b"])
 def test_a_name_that_the_config_would_refuse_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InitError, match="is no name for a project"):
+    with pytest.raises(InitError, match="is not a valid project name"):
         create(tmp_path / name)
     assert not (tmp_path / name).exists()
 
