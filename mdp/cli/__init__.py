@@ -58,7 +58,7 @@ _Version = Annotated[bool, typer.Option("--version", callback=_show_version, is_
 
 @app.callback()
 def _options(_: _Version = False) -> None:
-    """What `mdp` takes before a command."""
+    """The options of `mdp` before a command."""
 
 
 demo.register(app)
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         command = typer.main.get_command(app)
         code = command.main(args=arguments, prog_name="mdp", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except Exception as error:

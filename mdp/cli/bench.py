@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from mdp.cost.process import Account
     from mdp.cost.run import Report
 
-Count = Annotated[int, typer.Option("--count", min=1_000, help="Events of the log that is worked through at once.")]
+Count = Annotated[int, typer.Option("--count", min=1_000, help="Events of the log that is processed at full speed.")]
 Rate = Annotated[
-    float, typer.Option("--rate", min=1, max=1_000_000, help="Events per second of the market, in its own time.")
+    float, typer.Option("--rate", min=1, max=1_000_000, help="Events per second of event time of the market.")
 ]
-Symbols = Annotated[int, typer.Option("--symbols", min=1, max=100_000, help="How many symbols are traded.")]
-Partitions = Annotated[int, typer.Option("--partitions", min=1, max=1_000, help="Of the events topic.")]
+Symbols = Annotated[int, typer.Option("--symbols", min=1, max=100_000, help="Number of symbols.")]
+Partitions = Annotated[int, typer.Option("--partitions", min=1, max=1_000, help="Partitions of the events topic.")]
 Encoding = Annotated[
     Literal["json", "msgpack", "arrow"], typer.Option("--encoding", help="Arrow puts up to 1,000 events in a record.")
 ]
-Seconds = Annotated[float, typer.Option("--seconds", min=0, max=3_600, help="Of live market; 0 leaves it out.")]
+Seconds = Annotated[float, typer.Option("--seconds", min=0, max=3_600, help="Duration of the live market; 0 skips it.")]
 
-_BAR: Final = 30  # characters of a share of 1
-_TAIL_SECONDS: Final = 0.5  # in which a worker that keeps up is through when the last event has been sent
+_BAR: Final = 30  # characters for a share of 1
+_TAIL_SECONDS: Final = 0.5  # after the last event was sent, in which a worker that keeps up finishes
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _STEPS: Final = {
     "read": "fetch from Kafka and decode",
@@ -45,7 +45,7 @@ _STAGES: Final = {
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application itself."""
+    """Add the command to the application."""
     app.command(
         epilog=examples(
             "mdp bench",
@@ -69,16 +69,16 @@ def bench(
 ) -> None:
     """Measure your configuration on this machine, with a synthetic market.
 
-    The windows, features and rules are those of the config; duplicates and
-    disorder are those of its producers.synthetic. First a worker works
-    through a log of --count events as fast as it can: this gives the rate,
-    the CPU time and what share of it each step has. Then the market runs
-    live, at --rate: this gives the latency.
+    Windows, features and rules are those of the config; duplicates and
+    disorder are those of its producers.synthetic. First a worker processes a
+    log of --count events at full speed, which measures the rate, the CPU
+    time and its share per step. Then the market runs live, at --rate, which
+    measures the latency.
 
-    Everything happens in topics, a database and a folder of its own in the
-    local stack, whatever brokers and database the config names, and is
-    removed at the end. CPU seconds say more than rates: they depend less on
-    what else the machine does.
+    The benchmark uses its own topics, database and folder in the local
+    stack, whatever brokers and database the config names, and removes them
+    at the end. CPU seconds are more meaningful than rates: they depend less
+    on other load of the machine.
     """
     from mdp.cost.run import Options, run
 
@@ -112,14 +112,14 @@ def _usage(used: Account) -> dict[str, Any]:
 
 
 def _steps(used: Account) -> list[tuple[str, float, float]]:
-    """Each step with its CPU seconds per million events, and its share of all."""
+    """Each step with its CPU seconds per million events, and its share of the total."""
     known = {step: seconds for step in _STEPS if (seconds := used.steps.get(step)) is not None}
     costs = known | {"other": max(0.0, used.cpu - sum(known.values()))}
     return [(step, seconds / used.events * 1e6, seconds / used.cpu) for step, seconds in costs.items()]
 
 
 def _waits(report: Report) -> dict[str, Any]:
-    """Milliseconds by stage, and how many batches they are of."""
+    """Milliseconds by stage, and the number of batches."""
     from mdp.cost.quantiles import quantile
 
     if report.live is None:
@@ -159,8 +159,8 @@ def _print_live(live: Account, waits: dict[str, dict[str, Any]], rate: float) ->
         if values["batches"]
     ]
     print_table(("ms from the fetch of a batch to", "batches", *_QUANTILES), rows)
-    typer.echo("Bars and signals are those of batches that closed windows. Not in it: how long an event is on its way")
-    typer.echo("to the worker, and how long a window stays open for events out of order (micro_batch.allow_late_ms).")
+    typer.echo("Bars and signals are those of batches that closed windows. Not included: the time that an event takes")
+    typer.echo("to the worker, and the time that a window waits for late events (micro_batch.allow_late_ms).")
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""`mdp dlq`: what the pipeline refused."""
+"""`mdp dlq`: the dead letter queue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import typer
 
 from mdp.cli import dlq_inspect, dlq_redrive
 
-app = typer.Typer(help="What the pipeline refused: look at it, and send it back.", no_args_is_help=True)
+app = typer.Typer(help="The dead letter queue: inspect refused records, and send them back.", no_args_is_help=True)
 
 dlq_inspect.register(app)
 dlq_redrive.register(app)

@@ -23,7 +23,7 @@ _SHOWN: Final = 20
 _NS_PER_MS: Final = 1_000_000
 
 
-Pending = Annotated[bool, typer.Option("--pending", help="Only what has not been redriven.")]
+Pending = Annotated[bool, typer.Option("--pending", help="Only records that have not been redriven.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -47,13 +47,13 @@ def inspect(
     offset: Offset = None,
     pending: Pending = False,
     limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, show_default="20 for a table", help="Only the last so many.")
+        int | None, typer.Option("--limit", "-n", min=1, show_default="20 for a table", help="Only the last N records.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
-    """Print the records of the DLQ: why, where from, when, and what they hold."""
+    """Print the records of the DLQ: reason, origin, time and payload."""
     from mdp.ops.dlq.records import Chosen
 
     start_ns, end_ns = span_of(start, end, zone)
@@ -127,7 +127,7 @@ def _opened(bus: KafkaConfig) -> Iterator[Dlq]:
 
 
 def _last(records: Iterable[DlqRecord], limit: int) -> list[DlqRecord]:
-    """The last that were refused, oldest first."""
+    """The last refused records, oldest first."""
     return heapq.nlargest(limit, records, key=lambda one: (one.failed_at, one.partition, one.offset))[::-1]
 
 
@@ -148,18 +148,18 @@ def _print_records(records: Iterable[DlqRecord], limit: int) -> None:
     ]
     print_table(("record", "reason", "error", "origin", "age", "retries", "redriven", "payload"), rows)
     if len(found) > limit:
-        remark(f"these are the last {limit:,}: print more with --limit, or others with --from, --to and the like")
+        remark(f"these are the last {limit:,}: print more with --limit, or select others with options such as --from")
 
 
 def _payload(record: DlqRecord) -> str:
     from mdp.cli.entries import shortened
 
-    cut = "" if record.stub is None else f"[of {record.stub.value_bytes:,} bytes, which the log holds] "
+    cut = "" if record.stub is None else f"[of {record.stub.value_bytes:,} bytes, which are in the log] "
     return cut + shortened(record.payload)
 
 
 def _fields(record: DlqRecord) -> dict[str, Any]:
-    """As JSON: the payload as text where it is UTF-8, else in base64."""
+    """As JSON: the payload as text if it is UTF-8, else in base64."""
     import msgspec
 
     from mdp.cli.entries import time_text
@@ -196,7 +196,7 @@ def _age_s(record: DlqRecord) -> float:
 
 
 def _age(record: DlqRecord) -> str:
-    """In the largest unit of which it is at least two."""
+    """The age in the largest unit of which it has at least two."""
     seconds = _age_s(record)
     unit, length = next(((u, n) for u, n in (("d", 86_400), ("h", 3_600), ("m", 60)) if seconds >= 2 * n), ("s", 1))
     return f"{seconds // length:.0f}{unit}"

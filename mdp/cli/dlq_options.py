@@ -8,10 +8,10 @@ import typer
 
 Reason = Annotated[
     Literal["undecodable", "contract", "future", "store", "unknown"] | None,
-    typer.Option("--reason", help="Only of this reason; unknown is what the pipeline has not put there."),
+    typer.Option("--reason", help="Only with this reason; unknown: records not written by the pipeline."),
 ]
 Contains = Annotated[
-    str | None, typer.Option("--contains", metavar="TEXT", help="Only with this text in the error, key or payload.")
+    str | None, typer.Option("--contains", metavar="TEXT", help="Only with this text in error, key or payload.")
 ]
 FailedFrom = Annotated[
     str | None,

@@ -40,28 +40,28 @@ def redrive(
     offset: Offset = None,
     fix: Annotated[
         str | None,
-        typer.Option("--fix", metavar="JQ", help="Mend each event by a jq expression; no result leaves it alone."),
+        typer.Option("--fix", metavar="JQ", help="Fix each event by a jq expression; no result skips it."),
     ] = None,
     fix_with: Annotated[
-        str | None, typer.Option("--fix-with", metavar="NAME", help="Mend each event by an installed function.")
+        str | None, typer.Option("--fix-with", metavar="NAME", help="Fix each event by an installed function.")
     ] = None,
     max_retries: Annotated[
-        int, typer.Option("--max-retries", min=1, help="Leave what has been redriven so often before.")
+        int, typer.Option("--max-retries", min=1, help="Skip events that have been redriven this often.")
     ] = 3,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Send at most so many events.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Send at most N events.")] = None,
     rate: Annotated[
         float | None, typer.Option("--rate", min=0.001, show_default="at once", help="Events per second.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing: show what would be sent.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be sent.")] = False,
     as_json: AsJson = False,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
-    """Send what was refused back to the events topic, as it came or mended.
+    """Send refused records back to the events topic, unchanged or fixed.
 
-    Each event is sent once: a second redrive leaves what the first has sent.
-    What is refused again is another record of the DLQ, with one retry more.
-    Ctrl-C ends it, and counts what was sent.
+    Each event is sent once: a second redrive skips what the first has sent.
+    An event that is refused again becomes a new record of the DLQ, with one
+    more retry. Ctrl-C ends it, and counts what was sent.
     """
     from mdp.ops.dlq.records import Chosen
     from mdp.ops.dlq.redrive import Order, rehearsed, sent
@@ -85,7 +85,7 @@ def _fix(expression: str | None, name: str | None) -> Fix | None:
     from mdp.ops.dlq import fixes
 
     if expression is not None and name is not None:
-        raise typer.BadParameter("give --fix or --fix-with, not both", param_hint="--fix-with")
+        raise typer.BadParameter("use either --fix or --fix-with", param_hint="--fix-with")
     if expression is not None:
         return fixes.by_jq(expression)
     return None if name is None else fixes.by_entry_point(name)
@@ -101,11 +101,11 @@ def _print(account: Account, first: Sequence[Outgoing], *, dry_run: bool, as_jso
         _print_first(first)
     print_table(("would be" if dry_run else "became", "records"), counts.items())
     if failure:
-        remark(f"the first that failed: {failure}")
+        remark(f"the first failure: {failure}")
 
 
 def _fields(one: Outgoing) -> dict[str, Any]:
-    """As JSON, the value with everything but ASCII escaped."""
+    """As JSON, with non-ASCII characters of the value escaped."""
     from mdp.cli.entries import escaped
 
     return {
@@ -131,4 +131,4 @@ def _print_first(first: Sequence[Outgoing]) -> None:
         )
         for one in first
     ]
-    print_table(("record", "origin", "to partition", "retry", "event"), rows, title="The first to be sent")
+    print_table(("record", "origin", "to partition", "retry", "event"), rows, title="First events to send")

@@ -23,25 +23,25 @@ _SIGNS: Final = {"ok": ("✓", "green"), "note": ("i", "cyan"), "wrong": ("✗",
 
 Workers = Annotated[
     int,
-    typer.Option("--workers", "-w", min=1, max=256, help="How many there are, or are meant to be, on this machine."),
+    typer.Option("--workers", "-w", min=1, max=256, help="Actual or planned number of workers on this machine."),
 ]
 Sample = Annotated[
-    int, typer.Option("--sample", min=1, max=100_000, help="How many of each partition's newest records to look at.")
+    int, typer.Option("--sample", min=1, max=100_000, help="How many of each partition's newest records to check.")
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application itself."""
+    """Add the command to the application."""
     app.command(epilog=examples("mdp doctor", "mdp doctor --workers 4 --json"))(doctor)
 
 
 def doctor(
     config: Config = None, overrides: Set = None, workers: Workers = 1, sample: Sample = 1_000, as_json: AsJson = False
 ) -> None:
-    """Check a deployment, and say of each thing that is wrong what to do about it.
+    """Check a deployment, and print a remedy for each problem.
 
-    It changes nothing, and takes some seconds: 15 at most. The exit code is 1
-    if anything is wrong.
+    It changes nothing, and takes at most 15 seconds. The exit code is 1 if
+    there is a problem.
     """
     from flows.config_file import config_path
     from mdp.doctor.examination import examine
@@ -64,14 +64,14 @@ def doctor(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Names on a terminal what has been checked."""
+    """Shows the progress on a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
 
     with Console(stderr=True).status("Looking") as status:
-        yield lambda name: status.update(f"Looked at {name}")
+        yield lambda name: status.update(f"Checked {name}")
 
 
 def _print(report: Report) -> None:

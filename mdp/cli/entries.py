@@ -1,4 +1,4 @@
-"""Entries of a topic as lines: coloured for people, JSON for programs."""
+"""Entries of a topic as lines: coloured text, or JSON for programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_PAYLOAD: Final = 120
 _LONGEST_VALUE: Final = 64
 _LAST_MS: Final = 253_402_300_799_999  # of the year 9999
 
-# What to show of each kind of record, in which order, and the style of its label.
+# The fields to show for each kind of record, in order, and the style of its label.
 _EVENT: Final = ("o", "h", "l", "c", "v", "interval", "seq", "provider")
 _BAR: Final = ("interval", "open", "high", "low", "close", "volume", "vwap", "trades", "revision", "provider")
 _SIGNAL: Final = ("name", "value", "score", "adapter", "interval", "provider")
@@ -25,7 +25,7 @@ _STYLES: Final = {"tick": "green", "bar": "blue", "signal": "magenta", "heartbea
 
 
 def json_line(entry: Entry) -> str:
-    """One JSON object; `payload`, with everything but ASCII escaped, stands in for a value that cannot be decoded."""
+    """One JSON object; a value that cannot be decoded is replaced by `payload`, in escaped ASCII."""
     fields: dict[str, Any] = {
         "topic": entry.topic,
         "partition": entry.partition,
@@ -37,7 +37,7 @@ def json_line(entry: Entry) -> str:
     }
     try:
         encoded = msgspec.json.encode({**fields, "value": entry.value, **_payload(entry)})
-    except (TypeError, ValueError):  # MessagePack has values that JSON has not
+    except (TypeError, ValueError):  # MessagePack has values that JSON lacks
         encoded = msgspec.json.encode({**fields, "value": None, "payload": escaped(entry.payload)})
     return printable_json(encoded.decode())
 
@@ -47,7 +47,7 @@ def _payload(entry: Entry) -> dict[str, str]:
 
 
 def line(entry: Entry) -> Text:
-    """When, what, of which symbol, its fields, and where it stands in the log."""
+    """A line with time, kind, symbol, fields, and the position in the log."""
     value = entry.value if isinstance(entry.value, dict) else None
     place = f"[{entry.partition}]@{entry.offset}" + (f".{entry.row}" if entry.row else "")
     if DLQ_REASON in entry.headers:
@@ -101,24 +101,24 @@ def _short(value: Any) -> str:
 
 
 def shortened(payload: bytes | None) -> str:
-    """The beginning of a payload in ASCII, everything else escaped."""
+    """The beginning of a payload in escaped ASCII."""
     if not payload:
         return "no value" if payload is None else "no bytes"
     return escaped(payload[:_LONGEST_PAYLOAD]) + ("…" if len(payload) > _LONGEST_PAYLOAD else "")
 
 
 def escaped(payload: bytes | None) -> str:
-    """All of a payload in ASCII."""
+    """The whole payload in escaped ASCII."""
     return (payload or b"").decode("ascii", "backslashreplace")
 
 
 def _time_of(entry: Entry, value: dict[str, Any]) -> str:
-    """The time that the record tells of, else its own."""
-    told = next((value[name] for name in ("src_ts", "ts", "window_start") if isinstance(value.get(name), str)), None)
-    return printable(told[:_LONGEST_VALUE]) if told else time_text(entry.timestamp_ms)
+    """The time in the record's value, else the record's timestamp."""
+    time = next((value[name] for name in ("src_ts", "ts", "window_start") if isinstance(value.get(name), str)), None)
+    return printable(time[:_LONGEST_VALUE]) if time else time_text(entry.timestamp_ms)
 
 
 def time_text(milliseconds: int) -> str:
-    """UTC, to the millisecond, of a time since the epoch; of one that no calendar has, the nearest that it has."""
+    """A time since the epoch as UTC text, to the millisecond, clamped to the calendar's range."""
     moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=min(max(milliseconds, 0), _LAST_MS))
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 TimeUnitOption = Annotated[
     Literal["s", "ms", "us", "ns"] | None,
-    typer.Option("--time-unit", show_default="as they look", help="Unit of times that are numbers since 1970."),
+    typer.Option("--time-unit", show_default="guessed", help="Unit of numeric times since 1970."),
 ]
 ZoneOption = Annotated[
     str | None,
-    typer.Option("--zone", metavar="ZONE", help="Zone of times that name none, such as UTC or America/New_York."),
+    typer.Option("--zone", metavar="ZONE", help="Zone of times without one, such as UTC or America/New_York."),
 ]
 
 
 def event_files(
     patterns: Sequence[str], unit: Literal["s", "ms", "us", "ns"] | None = None, zone: str | None = None
 ) -> EventFiles:
-    """The files that the options name."""
+    """The files given by the options."""
     from mdp.ops.file_events import EventFiles
 
     said: set[str] = set()
 
-    def once(text: str) -> None:  # files are read twice where it is told beforehand what will come
+    def once(text: str) -> None:  # files are read twice if they are surveyed first
         if text not in said:
             said.add(text)
             remark(text)
@@ -43,7 +43,7 @@ def event_files(
 
 
 def matching(patterns: Sequence[str]) -> list[Path]:
-    """The files that the patterns match, each once, by their names; what is no pattern stands for itself."""
+    """The files that match the patterns, each once, sorted by name; a name without wildcards is kept."""
     paths: dict[Path, None] = {}
     for pattern in patterns:
         found = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]

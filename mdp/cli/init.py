@@ -12,16 +12,16 @@ from mdp.cli.output import remark, stdout
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application itself."""
+    """Add the command to the application."""
     app.command(epilog=examples("mdp init my-project && cd my-project && pip install --no-deps -e ."))(init)
 
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="Where to write it; its last part names the project.", show_default=False)
+        Path, typer.Argument(help="The folder to write; its last part names the project.", show_default=False)
     ],
 ) -> None:
-    """Write a project of your own: configs, rules, topics, an evaluator with a test, and a compose file.
+    """Write a new project: configs, rules, topics, an evaluator with a test, and a compose file.
 
     Nothing that exists is overwritten.
     """
@@ -29,4 +29,4 @@ def init(
 
     for path in create(folder):
         remark(f"{folder / path}")
-    stdout().print(f"Next: [bold]cd {folder}[/bold], and what its README.md says", highlight=False)
+    stdout().print(f"Next: [bold]cd {folder}[/bold], and follow its README.md", highlight=False)

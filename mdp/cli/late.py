@@ -12,7 +12,7 @@ from telemetry.printable import printable
 _SOMETHING_LEFT = 1
 _NOTHING_DONE = 2
 
-app = typer.Typer(help="Events that came too late for their bars.", no_args_is_help=True)
+app = typer.Typer(help="Events that were too late for their bars.", no_args_is_help=True)
 
 
 @app.callback()
@@ -34,9 +34,10 @@ def repair(
 ) -> None:
     """Recompute the bars of late events from the log, and mark the events done.
 
-    --from and --to choose late events by their time; each brings the others of
-    its window along. A live run may go on meanwhile. The exit code is 1 where
-    something is left because the log no longer holds it, 2 where all is.
+    --from and --to select late events by event time; all late events of their
+    windows are included. A live run may continue meanwhile. The exit code is 1
+    if some events are skipped because the log no longer holds them, 2 if all
+    are.
     """
     from mdp.ops.late_repair import repair
 
@@ -64,8 +65,6 @@ def _remark(losses: list[str], foreign: dict[str, int], conflicts: int) -> None:
     for line in losses:
         remark(line)
     for flow, count in sorted(foreign.items()):
-        remark(
-            f"{count:,} late events are of flow {printable(flow)} and left: repair them with its own name and window"
-        )
+        remark(f"{count:,} late events of flow {printable(flow)} are skipped: repair them with its own name and window")
     if conflicts:
-        remark(f"{conflicts:,} bars are left, as another partition had written them")
+        remark(f"{conflicts:,} bars are skipped, as another partition had written them")

@@ -26,7 +26,7 @@ _EXAMPLES = examples(
 
 
 def parse_share(text: str) -> float:
-    """A share between 0 and 1 of a percentage."""
+    """Parses a percentage to a share between 0 and 1."""
     match = _SHARE.fullmatch(text)
     if match is None or float(match[1]) > 100:
         raise typer.BadParameter(f"{text!r} is not a percentage such as 0.1%")
@@ -59,19 +59,19 @@ def lateness(
             parser=parse_share,
             metavar="PERCENT",
             show_default="0.1%",
-            help="Recommend a grace under which at most so many events are amending or late.",
+            help="Recommend a grace under which at most this share of events is amending or late.",
         ),
     ] = None,
-    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw it into a file, too.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Also draw a chart into this file.")] = None,
     as_json: AsJson = False,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
-    """Tell how late events are, and which grace (allow_late_ms) that asks for.
+    """Measure how late events are, and recommend a grace (allow_late_ms).
 
-    Reads a topic to the end that it has now; --from and --to choose records by
-    the time of their arrival, which is their Kafka timestamp. Nothing is
-    written. The counts are those of a run over these records with that grace.
+    Reads a topic up to its present end; --from and --to select records by
+    their time of arrival, which is their Kafka timestamp. Writes nothing. The
+    counts are those of a run over these records with that grace.
     """
     from mdp.ops.lateness.measure import measure, parts_of
     from mdp.ops.lateness.report import Report
@@ -108,7 +108,7 @@ def _show(report: Report) -> None:
     from mdp.ops.lateness.view import view
 
     console, shown = stdout(), view(report)
-    # A terminal that is too narrow had better wrap lines than cut digits off.
+    # On a narrow terminal lines are wrapped rather than digits cut off.
     console.width = max(console.width, Measurement.get(console, console.options, shown).minimum)
     console.print(shown)
     remark(f"read in {report.seconds:.1f} s: {report.events / report.seconds:,.0f} events/s")

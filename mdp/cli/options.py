@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their texts become values."""
+"""Options shared by several commands, and their parsers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NS_PER_MS: Final = 1_000_000
 
 
 def parse_window(text: str) -> int:
-    """Milliseconds of a duration."""
+    """Parses a duration to milliseconds."""
     from contracts.duration import parse_duration
 
     try:
@@ -26,20 +26,20 @@ def parse_window(text: str) -> int:
 
 
 def examples(*commands: str) -> str:
-    """An epilog of commands to copy."""
+    """An epilog with example commands."""
     return "\n".join(["[bold]Examples[/bold]", *(f"[dim]$[/dim] {command}" for command in commands)])
 
 
 Config = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", metavar="FILE", help="Settings; else those of $MDP_CONFIG or configs/streaming.yaml."
+        "--config", "-c", metavar="FILE", help="Config file; default: $MDP_CONFIG, or configs/streaming.yaml."
     ),
 ]
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change a setting, such as bus.kafka.topic=ticks. Can be repeated."
+        "--set", metavar="KEY=VALUE", help="Override a setting, such as bus.kafka.topic=ticks. Can be repeated."
     ),
 ]
 From = Annotated[
@@ -54,7 +54,7 @@ To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before
 Zone = Annotated[
     str | None,
     typer.Option(
-        "--zone", metavar="ZONE", help="Zone of days (else UTC) and of times that name none, such as America/New_York."
+        "--zone", metavar="ZONE", help="Zone of days (default UTC) and of times without one, such as America/New_York."
     ),
 ]
 OfRun = Annotated[
@@ -73,7 +73,7 @@ def span_of(start: str | None, end: str | None, zone: str | None) -> tuple[int |
 
 
 def span_of(start: str | None, end: str | None, zone: str | None) -> tuple[int | None, int | None]:
-    """The nanoseconds of --from and --to, whose days are those of --zone; a span that is empty is refused."""
+    """The nanoseconds of --from and --to, with days in --zone; an empty range is refused."""
     now_ns, zone = time.time_ns(), known_zone(zone)
     start_ns, end_ns = _moment("--from", start, now_ns, zone), _moment("--to", end, now_ns, zone)
     if start_ns is not None and end_ns is not None and start_ns >= end_ns:
@@ -91,7 +91,7 @@ def _moment(option: str, text: str | None, now_ns: int, zone: str | None) -> int
 
 
 def known_zone(zone: str | None) -> str | None:
-    """`zone`, if there is such a one."""
+    """Returns `zone` if it exists; refuses it otherwise."""
     from contracts.moments import zone_of
 
     try:

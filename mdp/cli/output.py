@@ -1,4 +1,4 @@
-"""What commands print: results on stdout, progress and remarks on stderr."""
+"""Output of commands: results on stdout, progress and remarks on stderr."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 Format = Literal["table", "csv", "json"]
 
 _PLAIN: Final = (1e-6, 1e15)
-_WIDTH_OF_FILES: Final = 240  # tables in a file or pipe are not squeezed into a terminal's width
+_WIDTH_OF_FILES: Final = 240  # tables in a file or pipe are not limited to a terminal's width
 _HIDDEN: Final = ("signal_id", "source_topic", "source_partition", "source_offset", "source_row", "partition")
 
 
 def stdout() -> Console:
-    """Where results go: a terminal, or a file as wide as it takes."""
+    """The console for results: a terminal, or a file with wide lines."""
     from rich.console import Console
 
     console = Console()
@@ -35,7 +35,7 @@ def stdout() -> Console:
 
 
 def remark(text: str) -> None:
-    """Say something that is no result."""
+    """Print a message that is not a result."""
     typer.echo("\n".join(map(printable, text.splitlines())), err=True)
 
 
@@ -45,7 +45,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """A table; numbers stand on the right. Texts are shown as they are, never read as markup."""
+    """Print a table with numbers right-aligned. Strings are printed literally, never as markup."""
     from rich.table import Table
 
     rows = [list(row) for row in rows]
@@ -59,7 +59,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 
 
 def cell(value: object) -> Text:
-    """A value for people."""
+    """A value as a table cell."""
     from rich.text import Text
 
     if value is None:
@@ -70,7 +70,7 @@ def cell(value: object) -> Text:
 
 
 def number_text(value: float) -> str:
-    """A number with ten significant digits and all before the point, written out unless it is tiny or huge."""
+    """A number with ten significant digits and all integer digits, in full unless it is tiny or huge."""
     size = abs(value)
     if size == 0.0 or _PLAIN[0] <= size < _PLAIN[1]:
         decimals = max(0, 9 - math.floor(math.log10(size))) if size else 0
@@ -84,9 +84,9 @@ def _trimmed(digits: str) -> str:
 
 
 def print_frame(frame: pl.DataFrame, form: Format) -> None:
-    """Rows of a query: all columns as CSV or JSON, those of interest to people as a table."""
+    """Print rows of a query: all columns as CSV or JSON, the main columns as a table."""
     if form == "csv":
-        # Not by echo, which leaves out of what goes to a file all that looks like a terminal's commands.
+        # Not by echo, which removes text that looks like terminal control sequences from output to a file.
         sys.stdout.write(frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ"))
     elif form == "json":
         typer.echo(_json_rows(frame))
@@ -97,7 +97,7 @@ def print_frame(frame: pl.DataFrame, form: Format) -> None:
 
 
 def _json_rows(frame: pl.DataFrame) -> str:
-    """An array with a row on each line."""
+    """A JSON array with a row on each line."""
     import msgspec
 
     rows = []
@@ -117,7 +117,7 @@ def _time_texts(frame: pl.DataFrame) -> list[pl.Expr]:
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how far it has come; yields what to call with the number so far."""
+    """Show progress on a terminal; yields a function to call with the number so far."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

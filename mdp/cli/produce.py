@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def produce(
     *,
-    provider: Annotated[Literal["synthetic", "file"], typer.Option("--provider", help="Where events come from.")],
+    provider: Annotated[Literal["synthetic", "file"], typer.Option("--provider", help="Source of the events.")],
     paths: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,28 +46,29 @@ def produce(
     ] = None,
     time_unit: TimeUnitOption = None,
     zone: ZoneOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Send a file although much of it would be late.")] = False,
-    symbols: Annotated[int | None, typer.Option("--symbols", min=1, help="How many symbols the market has.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Send a file even if much of it would be late.")] = False,
+    symbols: Annotated[int | None, typer.Option("--symbols", min=1, help="Number of symbols of the market.")] = None,
     rate: Annotated[
-        float | None, typer.Option("--rate", min=0.001, help="Events per second, made or sent as time passes.")
+        float | None, typer.Option("--rate", min=0.001, help="Events per second, sent in real time.")
     ] = None,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="How many events, faults not counted.")] = None,
-    seconds: Annotated[float | None, typer.Option("--seconds", min=0.001, help="Stop after so long.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed is another market.")] = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="Number of events, without faults.")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=0.001, help="Stop after this many seconds.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the random market.")] = None,
     duplicates: Annotated[
         float | None, typer.Option("--duplicates", min=0, max=1, help="Probability that an event is sent twice.")
     ] = None,
     out_of_order: Annotated[
-        float | None, typer.Option("--out-of-order", min=0, max=1, help="Probability that an event comes late.")
+        float | None, typer.Option("--out-of-order", min=0, max=1, help="Probability that an event is delayed.")
     ] = None,
     max_delay: Annotated[
-        int | None, typer.Option("--max-delay", min=1, metavar="MS", help="The longest delay, in milliseconds.")
+        int | None, typer.Option("--max-delay", min=1, metavar="MS", help="Maximum delay, in milliseconds.")
     ] = None,
     malformed: Annotated[
-        float | None, typer.Option("--malformed", min=0, max=1, help="Probability of a broken record after an event.")
+        float | None,
+        typer.Option("--malformed", min=0, max=1, help="Probability of a malformed record per event."),
     ] = None,
     encoding: Annotated[
-        Literal["json", "msgpack", "arrow"], typer.Option("--encoding", help="Lines of NDJSON stay what they are.")
+        Literal["json", "msgpack", "arrow"], typer.Option("--encoding", help="Lines of NDJSON are sent unchanged.")
     ] = "json",
     headers: Annotated[
         bool,
@@ -81,11 +82,11 @@ def produce(
     """Send events of a synthetic market or of a file, and print exactly what was sent.
 
     The market runs in real time, at --rate or at the rate of the config;
-    with --count alone it is sent at once, and has just been. It begins after
-    the newest event that its provider has in the topic; what then lies ahead
-    of the clock is sent as its time comes. Files are sent at once, unless
-    --rate says how fast, after a look at what will come: how many events of
-    which time, and how many would be late. Ctrl-C ends it and counts what was
+    with --count alone it is sent at full speed, and ends at the present
+    time. It begins after the newest event of its provider in the topic;
+    events ahead of the clock are sent at their event time. Files are sent at
+    full speed, or at --rate, after a survey: how many events of which time,
+    and how many of them would be late. Ctrl-C ends it and counts what was
     sent.
     """
     from mdp.cli.files import event_files
@@ -128,9 +129,9 @@ def _announce(found: Survey, topic: str, *, is_sure: bool, quiet: bool) -> None:
             remark(f"{number:,} of them would be {what}")
     if found.late_share > _MOST_LATE and not is_sure:
         raise typer.BadParameter(
-            f"{found.late_share:.1%} of the events would be late on {topic}, as newer ones of their provider come "
-            f"before them in the files, or are there already. Name all files at once, which merges them by time, "
-            f"send them to another --topic, or as they are with --yes",
+            f"{found.late_share:.1%} of the events would be late in {topic}, as newer ones of their provider come "
+            f"before them in the files, or are already there. Name all files at once, which merges them by time, "
+            f"send them to another --topic, or use --yes",
             param_hint="--path",
         )
 
@@ -141,8 +142,8 @@ def _announce_market(settings: Settings, load: Load, topic: str) -> None:
     ahead = ahead_seconds(settings, load)
     if ahead > 1:
         remark(
-            f"it continues the market on {topic}, so its last {ahead:,.0f} s lie ahead: they are sent as their time "
-            "comes; Ctrl-C ends it"
+            f"it continues the market in {topic}, so its last {ahead:,.0f} s are ahead of the clock: they are sent at "
+            "their event time; Ctrl-C ends it"
         )
 
 

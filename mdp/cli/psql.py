@@ -1,4 +1,4 @@
-"""`mdp psql`: PostgreSQL's own client, at the database of the config."""
+"""`mdp psql`: PostgreSQL's own client, connected to the configured database."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import typer
 from mdp.cli.options import Config, OfRun, Set, examples, settings_of
 
 Arguments = Annotated[
-    list[str] | None, typer.Argument(metavar="PSQL_OPTIONS", help="What psql is to be told, after two dashes.")
+    list[str] | None, typer.Argument(metavar="PSQL_OPTIONS", help="Options of psql, after two dashes.")
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application itself."""
+    """Add the command to the application."""
     app.command(epilog=examples("mdp psql", "mdp psql -- -c 'SELECT count(*) FROM signals'"))(psql)
 
 
 def psql(arguments: Arguments = None, run: OfRun = None, config: Config = None, overrides: Set = None) -> None:
-    """Look into the database with psql, which needs neither address nor password.
+    """Open the database with psql, without giving its address or password.
 
-    It takes the psql of this machine, or the one that comes with the local
-    stack. Without any, it says what leads other clients to the database.
+    It uses the psql of this machine, or the one of the local stack. Without
+    either, it prints the connection variables for other clients.
     """
     from contracts.errors import MdpError
     from mdp.local import client_program
@@ -34,11 +34,13 @@ def psql(arguments: Arguments = None, run: OfRun = None, config: Config = None, 
     variables = environment_of(settings_of(config, overrides, run=run).results_url)
     program = client_program("psql")
     if program is None:
-        raise MdpError("there is no psql on this machine", f"install it, or give another client {_shown(variables)}")
+        raise MdpError(
+            "there is no psql on this machine", f"install it, or use another client with {_shown(variables)}"
+        )
     os.execve(program, [str(program), *(arguments or [])], os.environ | variables)  # noqa: S606 - no shell is meant
 
 
 def _shown(variables: dict[str, str]) -> str:
-    """As a shell takes them, without the password itself."""
+    """The variables in shell syntax, without the password itself."""
     shown = [f"{name}={shlex.quote(value)}" for name, value in variables.items() if name != "PGPASSWORD"]
     return " ".join(shown) + (" and the password in PGPASSWORD" if "PGPASSWORD" in variables else "")

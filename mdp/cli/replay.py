@@ -26,10 +26,10 @@ def register(app: typer.Typer) -> None:
 def replay(
     *,
     start: Annotated[str, typer.Option("--from", metavar="TIME", help="The first event time, as for stream run.")],
-    end: Annotated[str, typer.Option("--to", metavar="TIME", help="The one after the last.")],
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="The end, exclusive.")],
     zone: Annotated[
         str | None,
-        typer.Option("--zone", metavar="ZONE", help="Zone of days (else UTC) and times that name none, of files too."),
+        typer.Option("--zone", metavar="ZONE", help="Zone of days (default UTC) and times without one, also in files."),
     ] = None,
     to_topic: Annotated[
         str | None, typer.Option("--to-topic", show_default="bus.kafka.replay_topic", help="Where to.")
@@ -37,7 +37,7 @@ def replay(
     from_file: Annotated[
         Path | None,
         typer.Option(
-            "--from-file", metavar="FILE", show_default="the events topic", help="A file, as stream produce reads it."
+            "--from-file", metavar="FILE", show_default="the events topic", help="A file, as for stream produce."
         ),
     ] = None,
     as_json: AsJson = False,

@@ -14,7 +14,7 @@ from flows.spec import INFER, MARKET, MICRO_BATCH, FlowSpec
 from mdp.cli.options import Config, From, Set, To, Zone, examples, parse_window, span_of
 
 UntilEnd = Annotated[
-    bool, typer.Option("--until-end", help="Stop at the end that the topic has now, with the open windows written.")
+    bool, typer.Option("--until-end", help="Stop at the present end of the topic, and write open windows.")
 ]
 RunName = Annotated[
     str | None,
@@ -36,12 +36,12 @@ Overwrite = Annotated[
     ),
 ]
 ResetState = Annotated[
-    bool, typer.Option("--reset-state", help="Throw away the saved state, and read the log anew; outputs stay.")
+    bool, typer.Option("--reset-state", help="Discard the saved state, and read the log again; outputs stay.")
 ]
 Workers = Annotated[int, typer.Option("--workers", "-w", min=1, max=256, help="Processes on this machine.")]
 Process = Annotated[
     int | None,
-    typer.Option("--process", min=0, show_default=False, help="Run this one, from 0 on, of those in --addresses."),
+    typer.Option("--process", min=0, show_default=False, help="Run only this process of --addresses, counted from 0."),
 ]
 Addresses = Annotated[
     str | None,
@@ -49,13 +49,11 @@ Addresses = Annotated[
         "--addresses",
         metavar="HOST:PORT,...",
         show_default=False,
-        help="Where the processes of a cluster on several machines find each other, in their order.",
+        help="Addresses of the processes of a cluster on several machines, in their order.",
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on the terminal of how it is doing.")]
-Name = Annotated[
-    str | None, typer.Option("--name", show_default="of the config", help="Under which state and progress are kept.")
-]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no status on the terminal.")]
+Name = Annotated[str | None, typer.Option("--name", show_default="of the config", help="Name for state and progress.")]
 Adapter = Annotated[
     str | None,
     typer.Option(
@@ -109,7 +107,7 @@ def run(
     reset_state: ResetState = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn events into bars, features and signals, in the database and on the signals topic.
+    """Process events to bars, features and signals, in the database and on the signals topic.
 
     It runs until Ctrl-C, and continues where it stopped. With --from or --to
     it writes only the windows in between, and reads the log from early enough
@@ -148,7 +146,7 @@ def micro_batch(
     reset_state: ResetState = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn events into bars, in the database and on the bars topic: the first half of `run`."""
+    """Process events to bars, in the database and on the bars topic: the first half of `run`."""
     target = _target(run_name, into, overwrite=overwrite)
     changes = [*_run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
     if window is not None:
@@ -183,7 +181,7 @@ def infer(
     reset_state: ResetState = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn the bars topic into features and signals: the second half of `run`."""
+    """Process the bars topic to features and signals: the second half of `run`."""
     target = _target(run_name, into, overwrite=overwrite)
     changes = [*_run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
     _start(
@@ -251,7 +249,7 @@ def _start(
 
 
 def _adapter_changes(config: Path | None, overrides: list[str], adapter: str) -> list[str]:
-    """Settings that enable this adapter and no other, so that every worker process learns of it."""
+    """Overrides that enable only this adapter, for every worker process."""
     from flows.config_file import load
     from inference.config import select_adapter
 

@@ -16,16 +16,16 @@ from mdp.serve import PORT
 TOKEN: Final = "MDP_SERVE_TOKEN"  # noqa: S105 - the name of an environment variable
 _SHORTEST_TOKEN: Final = 16
 
-Host = Annotated[str, typer.Option("--host", help="Address to bind to; beyond this machine it takes a token.")]
-Port = Annotated[int, typer.Option("--port", "-p", min=0, max=65_535, help="0 takes any port that is free.")]
+Host = Annotated[str, typer.Option("--host", help="Address to bind to; other than loopback it requires a token.")]
+Port = Annotated[int, typer.Option("--port", "-p", min=0, max=65_535, help="0 takes any free port.")]
 TokenFile = Annotated[
     Path | None,
-    typer.Option("--token-file", metavar="FILE", show_default=f"${TOKEN}", help="Holds what visitors have to know."),
+    typer.Option("--token-file", metavar="FILE", show_default=f"${TOKEN}", help="File with the visitors' token."),
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application itself."""
+    """Add the command to the application."""
     app.command(
         epilog=examples("mdp serve", "mdp serve --run calmer", "mdp serve --host 0.0.0.0 --token-file page.token")
     )(serve)
@@ -42,7 +42,7 @@ def serve(
 ) -> None:
     """Show bars, signals and counters live in a browser.
 
-    It reads the database, and the metrics of the workers where these can be
+    It reads the database, and the metrics of the workers if these can be
     reached, and writes nothing. Ctrl-C ends it.
     """
     settings = settings_of(config, overrides, run=run)

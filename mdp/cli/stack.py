@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the application itself: they are the first that one needs."""
+    """Add the commands to the application, at the top level, as they are needed first."""
     app.command(epilog=examples("mdp up", "mdp topics apply && mdp store migrate"))(up)
     app.command()(down)
     app.command(epilog=examples("mdp status", "mdp status --json"))(status)
 
 
 def up() -> None:
-    """Start Kafka and PostgreSQL on this machine, and print where they are.
+    """Start Kafka and PostgreSQL on this machine, and print their addresses.
 
-    Their data are kept in .mdp, or in the folder that $MDP_HOME names. What
-    runs already is left alone.
+    Their data are kept in .mdp, or in the folder $MDP_HOME. Running services
+    are left alone.
     """
     from rich.console import Console
 
@@ -42,12 +42,12 @@ def up() -> None:
     else:
         endpoints = stack.up(remark)
     print_table(("service", "endpoint"), [("Kafka", endpoints.kafka), ("PostgreSQL", endpoints.postgres)])
-    typer.echo(_way_into_the_database(endpoints))
+    typer.echo(_psql_line(endpoints))
     stdout().print("Next: [bold]mdp topics apply[/bold] and [bold]mdp store migrate[/bold]", highlight=False)
 
 
 def down() -> None:
-    """Stop Kafka and PostgreSQL of the local stack; their data stay."""
+    """Stop Kafka and PostgreSQL of the local stack; their data are kept."""
     from flows.project import home
     from mdp.local import LocalStack
 
@@ -56,7 +56,7 @@ def down() -> None:
 
 
 def status(as_json: AsJson = False) -> None:
-    """Tell whether the local stack runs; the exit code is 1 if not all of it does."""
+    """Show whether the local stack runs; the exit code is 1 unless all of it does."""
     from flows.project import home
     from mdp.local import LocalStack
 
@@ -73,10 +73,10 @@ def status(as_json: AsJson = False) -> None:
         rows_shown = [(one.name, state, one.address, one.pid) for one, state in zip(services, states, strict=True)]
         print_table(("service", "state", "address", "pid"), rows_shown)
         if stack.endpoints is not None:
-            typer.echo(_way_into_the_database(stack.endpoints))
+            typer.echo(_psql_line(stack.endpoints))
     raise typer.Exit(0 if all(one.answers for one in services) else 1)
 
 
-def _way_into_the_database(endpoints: Endpoints) -> str:
+def _psql_line(endpoints: Endpoints) -> str:
     passfile = shlex.quote(endpoints.passfile)
     return f"SQL: `mdp psql`, or PGPASSFILE={passfile} psql {endpoints.postgres}"

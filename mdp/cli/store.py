@@ -8,14 +8,14 @@ import typer
 from mdp.cli import store_rows
 from mdp.cli.options import Config, Set, examples, settings_of
 
-app = typer.Typer(help="The database: its schema, and what is in it.", no_args_is_help=True)
+app = typer.Typer(help="The database: its schema and its contents.", no_args_is_help=True)
 
 
 @app.command(epilog=examples("mdp store migrate", "mdp store migrate --set store.url=postgresql://localhost/market"))
 def migrate(config: Config = None, overrides: Set = None) -> None:
     """Create or upgrade the schema, with a column for each configured feature. Safe to run again.
 
-    A database that is missing is created too, where the role may do that.
+    A missing database is created, too, if the role may do that.
     """
     from flows.endpoints import create_tables
     from sinks.database import create_missing

@@ -1,4 +1,4 @@
-"""`mdp store symbols`, `bars`, `features` and `signals`: what is in the database."""
+"""`mdp store symbols`, `bars`, `features` and `signals`: the contents of the database."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _LIMITS: Final[dict[str, int]] = {"table": 50, "csv": 100_000, "json": 100_000}
 
 Symbol = Annotated[
     str | None,
-    typer.Option("--symbol", "-s", show_default="all", help="Only of this one; `mdp store symbols` lists them."),
+    typer.Option("--symbol", "-s", show_default="all", help="Only this one; `mdp store symbols` lists them."),
 ]
-Provider = Annotated[str | None, typer.Option("--provider", show_default="all", help="Only of this one.")]
+Provider = Annotated[str | None, typer.Option("--provider", show_default="all", help="Only this one.")]
 Interval = Annotated[
-    str | None, typer.Option("--interval", show_default="all", help="Only of bars of this length, such as 2s.")
+    str | None, typer.Option("--interval", show_default="all", help="Only bars of this length, such as 2s.")
 ]
 Limit = Annotated[
     int | None,
     typer.Option(
-        "--limit", "-n", min=1, show_default="50 for a table, else 100,000", help="Print only so many of the last rows."
+        "--limit", "-n", min=1, show_default="50 for a table, else 100,000", help="Print only the last N rows."
     ),
 ]
-Form = Annotated[Format, typer.Option("--format", "-f", help="Alone on stdout, for other programs: csv or json.")]
+Form = Annotated[Format, typer.Option("--format", "-f", help="Format; csv and json print nothing else on stdout.")]
 Parquet = Annotated[
     Path | None,
-    typer.Option("--parquet", metavar="FILE", help="Write all of them into this file, however many, and print none."),
+    typer.Option("--parquet", metavar="FILE", help="Write all rows into this file, and print none."),
 ]
 Rollup = Annotated[
-    Literal["1m", "5m", "1h"] | None, typer.Option("--rollup", help="The rollup of this length, made of the bars.")
+    Literal["1m", "5m", "1h"] | None, typer.Option("--rollup", help="The rollup of bars to this length.")
 ]
 
 
@@ -72,7 +72,7 @@ def symbols(
     config: Config = None,
     overrides: Set = None,
 ) -> None:
-    """List the symbols, with their providers and intervals, and what there is of each."""
+    """List the symbols, with their providers, intervals and kinds of rows."""
     from sinks.queries import stored
 
     found = stored.symbols(_url(config, overrides, run), provider, interval)
@@ -156,7 +156,7 @@ def _selection(
 
 
 def _moment(nanoseconds: int | None) -> datetime | None:
-    """To the microsecond, rounded up: what lies in between is stored nowhere."""
+    """A time to the microsecond, rounded up, as stored times have no finer resolution."""
     if nanoseconds is None:
         return None
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=-(-nanoseconds // 1_000))
@@ -167,7 +167,7 @@ def _show(selection: Selection, conninfo: str, limit: int | None, form: Format, 
         _print(selection, conninfo, limit, form)
     elif limit is not None:
         raise typer.BadParameter(
-            "it is for rows that are printed: a file takes all of --from and --to", param_hint="--limit"
+            "it is for printed rows: a file gets all rows of --from and --to", param_hint="--limit"
         )
     else:
         _write(selection, conninfo, parquet)
@@ -177,7 +177,7 @@ def _print(selection: Selection, conninfo: str, limit: int | None, form: Format)
     from sinks.queries import stored
 
     most = limit or _LIMITS[form]
-    # One row more than is printed tells whether there are more.
+    # One row more than is printed shows whether there are more.
     found = stored.last(conninfo, selection, most + 1)
     print_frame(found.tail(most), form)
     if found.is_empty():
@@ -185,7 +185,7 @@ def _print(selection: Selection, conninfo: str, limit: int | None, form: Format)
     elif found.height > most and limit is None:
         remark(
             f"these are the last {most:,} rows: print more with --limit, others with --from and --to, "
-            "or write all into a file with --parquet"
+            "or write all of them to a file with --parquet"
         )
 
 
@@ -199,7 +199,7 @@ def _write(selection: Selection, conninfo: str, path: Path) -> None:
 
 
 def _nothing(selection: Selection, conninfo: str) -> str:
-    """That there are no such rows, and which symbol may have been meant."""
+    """The message that there are no such rows, with a suggestion for the symbol."""
     from contracts.suggestions import did_you_mean
     from sinks.queries import stored
 

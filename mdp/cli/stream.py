@@ -1,4 +1,4 @@
-"""`mdp stream`: the commands that move events."""
+"""`mdp stream`: commands that process events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mdp stream tail`: what is in a topic, a line for each event, signal, bar or refused record."""
+"""`mdp stream tail`: the contents of a topic, a line for each event, signal, bar or refused record."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def register(app: typer.Typer) -> None:
 
 def tail(
     *,
-    topic: Annotated[str | None, typer.Option("--topic", show_default="bus.kafka.topic", help="What to read.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many of the last events or records.")] = 20,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
+    topic: Annotated[str | None, typer.Option("--topic", show_default="bus.kafka.topic", help="Topic to read.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Number of last events or records.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new ones until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
-    """Print the last records of a topic in the order of their timestamps, decoded, whatever they hold."""
+    """Print the last records of any topic in timestamp order, decoded."""
     from mdp.cli.entries import json_line, line
     from mdp.ops.tail import tail as entries
 

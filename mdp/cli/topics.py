@@ -19,14 +19,17 @@ app = typer.Typer(help="The Kafka topics of the pipeline.", no_args_is_help=True
 File = Annotated[
     Path | None,
     typer.Option(
-        "--file", metavar="FILE", show_default="topics.yaml beside the config", help="What the topics should be."
+        "--file",
+        metavar="FILE",
+        show_default="topics.yaml next to the config",
+        help="File with the topics' settings.",
     ),
 ]
 
 
 @app.command(epilog=examples("mdp topics apply", "mdp topics apply --set bus.kafka.brokers=kafka:9092"))
 def apply(config: Config = None, overrides: Set = None, file: File = None) -> None:
-    """Create the topics that are missing, and report where existing ones differ from the file.
+    """Create missing topics, and report where existing ones differ from the file.
 
     Existing topics are never changed; the exit code is 1 if one differs.
     """
@@ -38,7 +41,7 @@ def apply(config: Config = None, overrides: Set = None, file: File = None) -> No
     reports = topics.apply(settings.bus.kafka, wanted)
     _print(reports)
     if any(report.drift for report in reports):
-        remark("existing topics are not changed: alter them with Kafka's own tools, or change the file")
+        remark("existing topics are not changed: alter them with Kafka's tools, or change the file")
         raise typer.Exit(1)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application itself."""
+    """Add the command to the application."""
     shown = examples(
         "mdp validate --file ticks.ndjson",
         "mdp validate --file signals.csv --json",
@@ -52,8 +52,8 @@ def validate(
 ) -> None:
     """Check messages in files against their contracts, as the pipeline would.
 
-    Prints how many rows are wrong for which reason, and where the first of
-    them are; the exit code is 1 if any is.
+    Prints the number of invalid rows by reason, and where the first of them
+    are; the exit code is 1 if there are any.
     """
     from codec.decode import Decoder
     from flows.config_file import load

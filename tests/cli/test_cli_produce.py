@@ -140,7 +140,7 @@ def test_a_file_that_would_be_late_is_sent_only_if_that_is_meant(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--zone", "Mars/Olympus"], "'Mars/Olympus' is no time zone"),
+        (["--zone", "Mars/Olympus"], "'Mars/Olympus' is not a time zone"),
         (["--path", "no-*-such.csv"], "no file matches no-*-such.csv"),
         (["--time-unit", "h"], "--time-unit"),
     ],
@@ -157,7 +157,7 @@ def test_a_topic_that_does_not_exist_is_told_in_one_line(mdp: Mdp, config: Confi
     path = config(brokers=kafka, topic="no-such-topic")
     result = mdp("stream", "produce", *MARKET, "--count", "1", "--config", path)
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "topic no-such-topic cannot be read" in result.err
+    assert "cannot read topic no-such-topic" in result.err
     assert "mdp topics apply" in result.err
 
 

@@ -162,7 +162,7 @@ def test_a_topic_of_another_width_or_the_same_topic_is_refused(
 ) -> None:
     source, narrow = topic(partitions=2), topic()
     path = config(brokers=kafka, topic=source)
-    for target, words in ((narrow, "has 1 partitions and"), (source, "name another with --to-topic")):
+    for target, words in ((narrow, "has 1 partitions and"), (source, "name another one with --to-topic")):
         result = mdp("stream", "replay", *SPAN, "--to-topic", target, "--config", path)
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
         assert words in result.err

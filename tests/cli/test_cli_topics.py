@@ -95,7 +95,7 @@ def test_output_topics_that_are_too_narrow_are_named(
         ({"topics": {"a": {"partitons": 2}}}, "topics.a.partitons"),
         ({"topics": {"a": {"partitions": 0}}}, "topics.a.partitions"),
         ({"topics": {"a": {"config": {"retention.hours": 1}}}}, "Unknown topic config name: retention.hours"),
-        ({"topics": {"no/such/name": None}}, "topic no/such/name cannot be created"),
+        ({"topics": {"no/such/name": None}}, "cannot create topic no/such/name"),
         ({}, "topics"),
     ],
 )

@@ -22,7 +22,7 @@ SIGNAL = {
 def findings(mdp: Mdp, file: Path, *options: str) -> tuple[dict[str, object], dict[str, list[int]]]:
     """The counts, and the first rows of every finding by its error; the exit code says whether there are any."""
     result = mdp("validate", "--file", file, "--json", *options)
-    assert all("are taken for nanoseconds since 1970" in line for line in result.err.splitlines())
+    assert all("are read as nanoseconds since 1970" in line for line in result.err.splitlines())
     found = json.loads(result.out)
     assert result.code == (1 if found["invalid"] else 0)
     return found, {one["error"]: one["first"] for one in found.pop("findings")}

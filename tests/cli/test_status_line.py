@@ -79,8 +79,8 @@ def test_late_events_and_idle_workers_are_warned_of(flow: Deployment, deploy: De
     late = deploy(flow.events, partitions=PARTITIONS, features=FEATURES, micro_batch=strict, name="late")
     late.run()
     said = late.said.read_text()
-    assert re.search(r"\d\.\d % of the last [\d,]+ events came too late for their bars: `mdp stream lateness`", said)
-    assert "has nothing to read" not in said
+    assert re.search(r"\d\.\d % of the last [\d,]+ events were too late for their bars: `mdp stream lateness`", said)
+    assert "have nothing to read" not in said
     narrow = deploy(partitions=1, name="narrow")
     narrow.run(workers=2)
     assert "more workers (2) than partitions (1)" in narrow.said.read_text()
