@@ -3,7 +3,7 @@ FROM python:3.12-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/mdp
 COPY requirements.lock ./
-# uv comes from the lock, as on a developer's machine; it puts in what the lock names, and leaves out itself.
+# uv comes from the lock file, as on a developer's machine; it installs what the lock names, except itself.
 RUN sed -n '/^uv==/,/# via/p' requirements.lock > /tmp/uv.txt \
  && pip install --no-cache-dir --require-hashes -r /tmp/uv.txt \
  && uv pip sync --no-cache --compile-bytecode --python /opt/mdp/bin/python --require-hashes requirements.lock \

@@ -1,7 +1,7 @@
-"""CPU seconds per million events: our worker beside the floor, Bytewax and Quix Streams, in interleaved rounds.
+"""CPU seconds per million events: our worker, the floor, Bytewax and Quix Streams, in interleaved rounds.
 
 The job: read JSON events of about 290 bytes of 500 symbols from 4 partitions, drop duplicates, and write bars of 2 s to
-PostgreSQL; the full job adds eight rolling features and five rules with their signals. What is found goes to
+PostgreSQL; the full job adds eight rolling features and five rules with their signals. Results are written to
 bench/results.json, and from there to docs/benchmarks.md.
 """
 
@@ -29,10 +29,10 @@ OTHER_PARTS = ("bench.sink", "bench.start", "bench.inference")
 
 @dataclass(frozen=True)
 class Plan:
-    """How many events, and in which of the rounds who runs.
+    """The number of events, and the contenders of each round.
 
     Attributes:
-        short: events of the topic that the peers read, who are slower.
+        short: events of the topic for the peers, which are slower.
     """
 
     events: int
@@ -42,8 +42,8 @@ class Plan:
     quix: bool
 
     def contenders(self, number: int) -> Iterator[Contender]:
-        """In the round of this number, from 0."""
-        yield from (FLOOR, BARS, FULL, TWO, ARROW)  # what is compared runs side by side
+        """The contenders in a round, counted from 0."""
+        yield from (FLOOR, BARS, FULL, TWO, ARROW)  # runs to be compared are adjacent
         if number < self.peer_rounds:
             yield from (SHORT, DOCUMENTED, FROZEN)
         if self.quix and number == 0:
@@ -57,7 +57,7 @@ WHOLE = Plan(events=5 * MILLION, short=MILLION, rounds=5, peer_rounds=2, quix=Tr
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--quick", action="store_true", help="fewer events, one round, no Quix Streams: for a first look"
+        "--quick", action="store_true", help="fewer events, one round, no Quix Streams: for a quick check"
     )
     parser.add_argument("--count", type=int, help="events, without their duplicates")
     parser.add_argument("--rounds", type=int)
@@ -66,7 +66,7 @@ def main() -> None:
     events, rounds = asked.count or plan.events, asked.rounds or plan.rounds
     plan = Plan(events, min(plan.short, events), rounds, min(plan.peer_rounds, rounds), plan.quix)
     if plan.quix and not PEERS.exists():
-        raise SystemExit("bench/.venv is not there: `make bench` sets it up, and runs this")
+        raise SystemExit("bench/.venv is missing: `make bench` creates it, and runs this")
     runs = list(_measured(plan))
     results.keep("contenders", summary.contenders(runs))
     results.keep("comparisons", summary.comparisons(runs))
@@ -115,7 +115,7 @@ def _round(site: Site, plan: Plan, number: int) -> Iterator[Run]:
 
 
 def _other_parts() -> None:
-    """Each as a process of its own, as when it is run alone."""
+    """Runs each part in its own process, as when run alone."""
     for module in OTHER_PARTS:
         _say(f"running {module}")
         subprocess.run([sys.executable, "-m", module], cwd=PROJECT, check=True)

@@ -1,4 +1,4 @@
-"""Who runs: each contender is a process of its own."""
+"""The contenders, each a process of its own."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Topic = Literal["json", "arrow", "short"]
 class Contender:
     """Attributes:
     module: what `python -m` runs.
-    topic: what it reads; `short` is the JSON topic of the peers.
-    job: what it makes of the events: nothing, bars, or bars with features and signals.
+    topic: its source; `short` is the JSON topic of the peers.
+    job: its output: nothing, bars, or bars with features and signals.
     ours: whether it is a worker of this project.
-    closed_only: it keeps those windows open which nothing comes after, and these are left out of the comparison.
+    closed_only: it leaves windows open that no later event closes, and these are not compared.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Contender:
 PIPELINE = "bench.pipeline"
 BYTEWAX = "bench.peers.bytewax_bars"
 
-FLOOR = Contender("floor", "floor: read and decode, no more", "bench.floor", job="read")
+FLOOR = Contender("floor", "floor: read and decode only", "bench.floor", job="read")
 BARS = Contender("bars", "mdp, bars", PIPELINE, options=("--bars",), ours=True)
 FULL = Contender("full", "mdp, full job", PIPELINE, job="full", ours=True)
 ARROW = Contender("arrow", "mdp, full job, Arrow records", PIPELINE, topic="arrow", job="full", ours=True)

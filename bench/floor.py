@@ -1,4 +1,4 @@
-"""What nobody can do without: every record out of Kafka and into a Python object, and nothing else."""
+"""The minimum for any contender: read every record from Kafka into a Python object, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mdp.runtime.fork_server`, whose processes have a meter."""
+"""`mdp.runtime.fork_server` with a meter in each process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What more of one thing costs: symbols, slots of the horizon, seconds of the window, features, partitions.
+"""The growth of costs along one axis: symbols, slots of the horizon, seconds of the window, features, partitions.
 
-One axis at a time is changed from a base case. CPU per event is decoding and windows, in fetches as a worker reads
-them, none across the end of a window; per closed window it is closing, rolling features and rules. Each case runs in a
-process of its own, in memory; the partitions, which are about a worker and its Kafka clients, on a real stack.
+One axis at a time is changed from a base case. CPU per event covers decoding and windows, in fetches of a worker's
+size that do not span the end of a window; CPU per closed window covers closing, rolling features and rules. Each case
+runs in its own process, in memory; partitions, which concern a worker and its Kafka clients, run on a real stack.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mdp.local import LocalStack
 CASES: dict[str, list[tuple[int, dict[str, int]]]] = {
     "symbols": [(value, {"symbols": value}) for value in (100, 500, 2_000, 10_000, 50_000)],
     "horizon": [(value, {"horizon": value}) for value in (30, 120, 600, 1_800, 3_600)],
-    # a market of 1,000 events a second, so that it is the window that grows
+    # a market of 1,000 events a second, so that the window grows
     "window_s": [(value, {"window_s": value, "events": 0}) for value in (1, 10, 60, 600, 3_600)],
     "features": [(value, {"features": value}) for value in (1, 4, 8, 16, 32)],
 }
@@ -36,7 +36,7 @@ COLUMNS = ("us_per_event", "close_ms", "snapshot_mb", "snapshot_ms", "rss_mb")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     axes = (*CASES, "partitions")
-    parser.add_argument("--axes", nargs="+", choices=axes, default=axes, help="only these; the others stay as known")
+    parser.add_argument("--axes", nargs="+", choices=axes, default=axes, help="only these; others keep their results")
     asked = parser.parse_args()
     print(f"{'':22}" + "".join(f"{name:>14}" for name in COLUMNS))
     found = {axis: _partitions() if axis == "partitions" else _axis(axis) for axis in asked.axes}

@@ -1,4 +1,4 @@
-"""`python -m bench.growth_case '{"symbols": 5000}'`: what one case of bench.growth costs, in this process alone."""
+"""`python -m bench.growth_case '{"symbols": 5000}'`: the cost of one case of bench.growth, in this process alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RULES = Path(__file__).with_name("growth_rules.yaml")
 class Case:
     """Attributes:
     horizon: of the longest features, in windows.
-    events: in each window that is measured; 0: 1,000 per second of the window.
+    events: in each measured window; 0: 1,000 per second of the window.
     """
 
     symbols: int = 100
@@ -75,7 +75,7 @@ class Market:
         self._random = np.random.default_rng(1)
 
     def first(self, number: int, count: int) -> list[Fetch]:
-        """The event with which a window begins, alone."""
+        """The first event of a window, alone."""
         return self._records(number, np.arange(1), count)
 
     def window(self, number: int, count: int, start: int = 0) -> Iterator[list[Fetch]]:
@@ -127,7 +127,7 @@ def measure(case: Case) -> dict[str, float]:
 
 
 def _filled(case: Case, market: Market, partition: Partition) -> int:
-    """Fills the history with windows in which each symbol trades once; the number of the window that is open then."""
+    """Fills the history with windows in which each symbol trades once; returns the number of the open window."""
     last = case.horizon + 2
     for number in range(last):
         for records in market.window(number, case.symbols, start=1):

@@ -1,8 +1,8 @@
-"""`make bench-guard`: fails when an event costs more than it did, measured in what it costs to decode it alone.
+"""`make bench-guard`: fails if the cost of an event has grown, relative to the cost of decoding it alone.
 
-CPU time of our steps over that of decoding the same payloads with msgspec, by turns in one process, the best of each:
-a ratio holds on machines that are busy, or slower, where seconds do not. The records are those of one partition of
-the benchmark's market.
+CPU time of our steps over that of decoding the same payloads with msgspec, alternating in one process, the best of
+each: a ratio holds on busy or slower machines, where seconds do not. The records are those of one partition of the
+benchmark's market.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ CONFIG = Path(__file__).resolve().parent.parent / "configs" / "streaming.yaml"
 PARTITIONS = 4
 EVENTS = 1_000_000  # of the market, on all partitions
 ROUNDS = 9
-# A quarter above what was measured when a change last meant to alter it.
+# A quarter above the measurement at the last intended change.
 BOUNDS = {"bars": 1.5, "full": 1.9}
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records, as their values and as they would be fetched."""
+    """Some records, as values and as fetches."""
 
     values: Sequence[bytes]
     fetched: Sequence[Fetch]
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def ratios(settings: Settings, log: Sequence[Batch], rounds: int) -> dict[str, float]:
-    """CPU of bars, and of everything up to signals, over that of decoding; the best of so many rounds each."""
+    """CPU of bars, and of everything up to signals, over that of decoding; the best of `rounds` each."""
     contenders: dict[str, Callable[[], Step]] = {
         "floor": lambda: _decode,
         "bars": lambda: _step(Partition(settings).bars),
@@ -86,7 +86,7 @@ def _decode(batch: Batch) -> list[Event]:
 
 
 def batches(count: int) -> list[Batch]:
-    """Records of one partition, as a worker that has fallen behind would fetch them."""
+    """Records of one partition, as fetched by a lagging worker."""
     partitioner = Partitioner(PARTITIONS)
     market = topic.market(count, topic.begin(count))
     mine = [chunk.filter(partitioner.assign(chunk["symbol"]) == 0) for chunk in market]

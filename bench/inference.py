@@ -1,11 +1,11 @@
-"""`python -m bench.inference`: what a window close costs in inference, for 1,000 symbols at once.
+"""`python -m bench.inference`: the cost of a window close in inference, for 1,000 symbols at once.
 
-The whole step is measured, from a batch with features to the batch with signals, ids and all: the rules of
-configs/rules.yaml; the same rules on edges; a scaler with a logistic regression; a forest of 100 trees. The models are
-fitted here and go through a skops file as in a deployment. Medians of windows one after the other.
+The whole step is measured, from a batch with features to the batch with signals, including ids: the rules of
+configs/rules.yaml; the same rules with emit: edge; a scaler with a logistic regression; a forest of 100 trees. The
+models are fitted here and loaded from a skops file as in a deployment. Medians of consecutive windows.
 
-A model works on the worker's own thread, in one call per close of a partition, so the flow stands still for as long as
-the call takes, and never for longer than one close.
+A model runs on the worker's own thread, in one call per close of a partition, so the flow is blocked for the duration
+of the call, and never for longer than one close.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _WARM_UP: Final = 10
 
 
 def closes(names: tuple[str, ...], symbols: int, count: int) -> list[MicroBatch]:
-    """The features of windows one after the other; about one row in twenty makes the configured rules fire."""
+    """The features of consecutive windows; about one row in twenty triggers the configured rules."""
     return [_close(names, symbols, number) for number in range(count)]
 
 
@@ -72,7 +72,7 @@ def _close(names: tuple[str, ...], symbols: int, number: int) -> MicroBatch:
 
 
 def step_ms(inference: Inference, batches: list[MicroBatch]) -> tuple[float, float]:
-    """Median milliseconds of a step, and how many signals it made on average."""
+    """Median milliseconds of a step, and the average number of its signals."""
     took, made = [], []
     for batch in batches:
         began = time.perf_counter()
@@ -83,7 +83,7 @@ def step_ms(inference: Inference, batches: list[MicroBatch]) -> tuple[float, flo
 
 
 def fitted(names: tuple[str, ...], folder: Path) -> dict[str, Path]:
-    """Files of models that tell, badly, whether momentum and RSI are high."""
+    """Files of models that roughly predict whether momentum and RSI are high."""
     rows = pl.concat([batch.features for batch in closes(names, SYMBOLS, 5) if batch.features is not None])
     noise = np.random.default_rng(0).normal(0, 5, rows.height)
     outcome = (rows["rsi"].to_numpy() + 1_000 * rows["momentum"].to_numpy() + noise > 50).astype(int)

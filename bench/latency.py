@@ -1,20 +1,20 @@
-"""`python -m bench.latency`: how long after the event that closes a window its results are there, live.
+"""`python -m bench.latency`: the live latency from the event that closes a window to its results.
 
-Each rate has a Kafka, a PostgreSQL and a worker of its own: `mdp stream run` with the windows, features, rules and
-recovery of configs/streaming.yaml. A market in real time (`bench.latency_feed`) goes to 4 partitions. The clock starts
-when produce() is called for the first event of a partition that is `allow_late_ms` newer than a window's end, and stops
+Each rate has its own Kafka, PostgreSQL and worker: `mdp stream run` with the windows, features, rules and recovery of
+configs/streaming.yaml. A market in real time (`bench.latency_feed`) is sent to 4 partitions. The clock starts when
+produce() is called for the first event of a partition that is `allow_late_ms` newer than a window's end, and stops
 
   signal   when a read_committed consumer has the last signal of that window and partition;
   bar      when another PostgreSQL connection can read a bar of that window and partition.
 
-So the producer's linger counts: 5 ms, as librdkafka and Kafka's own producer have it. A request goes to each partition
-each time, so with 2 ms they would take half a core of the two by themselves.
+So the producer's linger is included: 5 ms, the default of librdkafka and of Kafka's own producer. Each time a request
+goes to each partition, so with 2 ms the requests alone would take half a core of the two.
 
-Before it the floor takes the worker's place (`bench.latency_floor`): what Kafka, PostgreSQL and this machine take by
-themselves, under the same load.
+Before it the floor runs in the worker's place (`bench.latency_floor`): the time that Kafka, PostgreSQL and this machine
+take by themselves, under the same load.
 
-A rule beside those of configs/rules.yaml holds for one symbol of each partition in every window, so each close is a
-sample of both. All times are of this machine's clock.
+A rule in addition to those of configs/rules.yaml holds for one symbol of each partition in every window, so each close
+is a sample of both. All times are those of this machine's clock.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from bench.latency_site import PARTITIONS, Found, Job, Site
 
 RATES: Final = (10_000, 100_000)
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-_LEAST_TO_KEEP: Final = 60.0  # seconds: shorter runs are for looking, and have no 99th percentile
+_LEAST_TO_KEEP: Final = 60.0  # seconds: shorter runs are for inspection, and have no 99th percentile
 
 
 def quantiles(nanoseconds: Sequence[int]) -> dict[str, float]:
-    """Milliseconds that this share of the samples stays within: a sample itself, nothing in between."""
+    """Quantiles in milliseconds, each a sample, without interpolation."""
     ordered = sorted(nanoseconds)
     return {name: round(ordered[math.ceil(share * len(ordered)) - 1] / 1e6, 2) for name, share in _QUANTILES.items()}
 
 
 def section(job: Job, found: Found) -> dict[str, Any]:
-    """What is kept of a run.
+    """The results of a run to keep.
 
     Raises:
         SystemExit: a close has no sample.
@@ -69,14 +69,14 @@ def section(job: Job, found: Found) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=int, nargs="+", default=RATES, help="events per second")
-    parser.add_argument("--seconds", type=float, default=180.0, help="that count, of each rate")
-    parser.add_argument("--floor-seconds", type=float, default=60.0, help="that count, of the floor; 0 leaves it out")
+    parser.add_argument("--seconds", type=float, default=180.0, help="measured, for each rate")
+    parser.add_argument("--floor-seconds", type=float, default=60.0, help="measured, for the floor; 0 skips it")
     parser.add_argument("--warm-up", type=float, default=10.0, help="seconds before them")
     parser.add_argument("--window-ms", type=int, default=2_000)
     parser.add_argument("--linger-ms", type=float, default=5.0, help="how long the producer gathers events")
     parser.add_argument("--symbols", type=int, default=500)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="settings of the worker")
-    parser.add_argument("--steps", action="store_true", help="say where the time goes; what is measured is not kept")
+    parser.add_argument("--steps", action="store_true", help="print a breakdown of the time; results are not kept")
     asked = parser.parse_args()
     kept = {}
     for rate in asked.rates:
@@ -111,7 +111,7 @@ def _measured(job: Job) -> dict[str, Any]:
 
 def _show(job: Job, found: dict[str, Any]) -> None:
     print(
-        f"\n{'The floor' if job.floor else 'mdp'}: {job.rate:,} events/s asked for, {found['events_per_s']:,} sent, "
+        f"\n{'The floor' if job.floor else 'mdp'}: {job.rate:,} events/s requested, {found['events_per_s']:,} sent, "
         f"{found['signals_per_s']:.0f} signals/s; "
         f"{found['windows']} windows of {found['window_ms']} ms on {PARTITIONS} partitions: {found['samples']} closes\n"
         f"worker {found['worker_cpu_share']:.0%} of a core, the load itself {found['feed_cpu_share']:.0%}; "

@@ -1,4 +1,4 @@
-"""Where the time between an event and its results goes, part by part: what `python -m bench.latency --steps` prints."""
+"""The breakdown of the time between an event and its results, as printed by `python -m bench.latency --steps`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
-# What is noted at the start and at the end of each part of the way (see bench.latency_steps), and what the part is.
+# The notes at the start and the end of each part (see bench.latency_steps), and a description of the part.
 PARTS: Final = (
     ("produced", "appended", "produce() to the broker's log (its clock shows milliseconds)"),
     ("appended", "read", "log to the worker asking: fetch, queue, pause between polls"),
@@ -47,7 +47,7 @@ class Close(Protocol):
 
 
 def show(closes: Iterable[Close], trace: Path) -> None:
-    """Prints the quantiles of each part of the way, in milliseconds."""
+    """Prints the quantiles of each part, in milliseconds."""
     noted: dict[tuple[int, int], dict[str, int]] = {}
     for step, partition, end, at in json.loads(trace.read_text()):
         noted.setdefault((partition, end), {})[step] = at

@@ -1,7 +1,7 @@
-"""The load of the latency measurement: a market in real time, and when the events left that close windows.
+"""The load of the latency measurement: a market in real time, and the send times of events that close windows.
 
-Event number n is due at the start + n / rate, and that is its `src_ts`, to the microsecond. The values are put together
-from parts made beforehand, so that the load takes little of a machine that has the pipeline to run too.
+Event number n is due at the start + n / rate, and that is its `src_ts`, to the microsecond. The values are assembled
+from prepared parts, so that the load takes little of a machine that also runs the pipeline.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from confluent_kafka import Producer
 from transports.kafka.partitioner import Partitioner
 
 PROVIDER: Final = "bench"
-_PRICES: Final = 256  # of each symbol, over and over
+_PRICES: Final = 256  # of each symbol, repeated
 _TICK_SECONDS: Final = 0.001
 _MICROS: Final = 1_000_000
-# While as many requests are under way as may be, librdkafka's thread spins, and takes from the pipeline half a core of
-# the two: idempotence would allow five.
+# While the maximum of requests is in flight, librdkafka's thread spins, and takes half a core of the two from the
+# pipeline: idempotence would allow five requests.
 _PRODUCER: Final = {"max.in.flight": 200, "acks": "all", "queue.buffering.max.messages": 1_000_000}
 
 
 @dataclass(frozen=True)
 class Part:
-    """What of a symbol's events is always the same; `tails` has one end for each price."""
+    """The constant parts of a symbol's events; `tails` has one end for each price."""
 
     key: bytes
     partition: int
@@ -42,7 +42,7 @@ class Part:
 
 
 def partition_of(symbols: list[str], partitions: int) -> dict[str, int]:
-    """Where the events of each symbol go."""
+    """The partition of each symbol."""
     assigned = Partitioner(partitions).assign(pl.Series(symbols, dtype=pl.String))
     return dict(zip(symbols, assigned, strict=True))
 
@@ -72,7 +72,7 @@ class Feed:
 
     Attributes:
         start_us: when event number 0 is due.
-        wait_ns: allow_late_ms: a window closes by the first event that is at least so much newer than its end.
+        wait_ns: allow_late_ms: a window is closed by the first event that is at least this much newer than its end.
         closers: (partition, end of the window in nanoseconds, when produce() was called) of each closed window.
     """
 
@@ -92,7 +92,7 @@ class Feed:
         self._end = (self.start_us * 1_000 // self.window_ns + 1) * self.window_ns
 
     def run(self, seconds: float) -> float:
-        """Sends for so long; how many seconds it really took."""
+        """Sends for `seconds`; returns how many seconds it really took."""
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             self.send(self._due())
@@ -104,7 +104,7 @@ class Feed:
         return (time.time_ns() // 1_000 - self.start_us) * self.rate // _MICROS
 
     def send(self, due: int) -> None:
-        """Sends the events up to number `due`, which is left for the next time."""
+        """Sends the events before number `due`."""
         produce, topic, parts, number = self.producer.produce, self.topic, self.parts, len(self.parts)
         boundary = (self._end + self.wait_ns) // 1_000
         for n in range(self.sent, due):
@@ -117,7 +117,7 @@ class Feed:
         self.sent = max(self.sent, due)
 
     def _closes(self, partition: int, boundary: int) -> int:
-        """Notes the time if this is the partition's first event past the boundary; the boundary to look for next."""
+        """Notes the time if this is the partition's first event past the boundary; returns the next boundary."""
         self._open = self._open or set(range(self.partitions))
         if partition in self._open:
             self._open.remove(partition)

@@ -1,9 +1,9 @@
-"""`python -m bench.latency_floor`: the least that an answer takes on a machine, as a worker of the latency measurement.
+"""`python -m bench.latency_floor`: the minimum latency on a machine, as a worker of the latency measurement.
 
 One consumer waits for events, reads their time and symbol, and computes nothing. When a window closes on a partition, a
-signal goes to its topic in a transaction, and a bar of each symbol to PostgreSQL by COPY and commit, the way mdp writes
-them; but nothing is deduped, merged or saved, and what has to be known of a bar was made up before. So what is left is
-Kafka's way, PostgreSQL's way, and two cores that they share with the load.
+signal is written to its topic in a transaction, and a bar of each symbol to PostgreSQL by COPY and commit, as mdp
+writes them; but nothing is deduplicated, merged or saved, and the values of bars are invented beforehand. So only the
+time of Kafka, of PostgreSQL, and of the two cores shared with the load is left.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Event(msgspec.Struct):
 
 
 class Closes:
-    """Which windows have closed on which partition, and the symbols seen there."""
+    """The closed windows of each partition, and its symbols."""
 
     def __init__(self, window_ns: int, wait_ns: int) -> None:
         self._window_ns, self._wait_ns = window_ns, wait_ns
@@ -99,7 +99,7 @@ def bars(conninfo: str, interval: str, window_ns: int, found: Closes) -> Callabl
 
 
 def started(write: Callable[[Sequence[Close]], None]) -> SimpleQueue[Close]:
-    """What is put there is written by a thread, all that has gathered meanwhile at once."""
+    """Starts a thread that writes what is queued, all that has accumulated at once."""
     queue: SimpleQueue[Close] = SimpleQueue()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""The servers and processes of one run of the latency measurement, and what they have seen."""
+"""The servers and processes of one run of the latency measurement, and their results."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ PARTITIONS: Final = 4
 ALLOW_LATE_MS: Final = 500
 _STOP_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.5
-_LAST_SECONDS: Final = 5.0  # for what is still under way when the feed has ended
+_LAST_SECONDS: Final = 5.0  # for results in flight when the feed has ended
 _MDP: Final = (sys.executable, "-c", "from mdp.cli import main; main()")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: how much, for how long, and under which settings.
+    """One run: rate, duration and settings.
 
     Attributes:
-        warm_up: seconds at the beginning that do not count.
+        warm_up: seconds at the beginning that are not measured.
         overrides: `key.path=value` texts for the worker.
-        steps: whether the worker notes when each of its steps begins and ends.
-        floor: whether `bench.latency_floor` takes the worker's place.
+        steps: whether the worker records when each of its steps begins and ends.
+        floor: whether `bench.latency_floor` runs in the worker's place.
     """
 
     rate: int
@@ -223,7 +223,7 @@ def _options(given: dict[str, Any]) -> list[str]:
 
 
 def _stopped(worker: subprocess.Popen[bytes]) -> float:
-    """Ends the worker as Ctrl-C would; the CPU seconds that it needed."""
+    """Ends the worker like Ctrl-C; returns its CPU seconds."""
     before = os.times()
     worker.send_signal(signal.SIGTERM)
     worker.wait(_STOP_SECONDS)
@@ -232,7 +232,7 @@ def _stopped(worker: subprocess.Popen[bytes]) -> float:
 
 
 def _busy() -> float:
-    """CPU seconds that all of the machine has spent working; 0 where the system does not tell."""
+    """Busy CPU seconds of the whole machine; 0 if the system does not provide them."""
     try:
         user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
     except (OSError, ValueError):

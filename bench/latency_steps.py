@@ -1,8 +1,8 @@
-"""A worker that notes when each of its steps begins and ends for what closes a window; see bench.latency_breakdown.
+"""A worker that records when each of its steps begins and ends for a closed window; see bench.latency_breakdown.
 
     python -m bench.latency --steps --rates 10000 --seconds 20
 
-It costs the worker some microseconds per batch, so a run with it is for looking and not for the record.
+It costs the worker some microseconds per batch, so such runs are for inspection only.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from transports.kafka.source import Decode
 from transports.kafka.transactional_writer import TransactionalWriter
 
 _notes: list[tuple[str, int, int, int]] = []  # step, partition, end of the window, when; nanoseconds
-_read: dict[int, tuple[int, int]] = {}  # of each partition: when the reading of its latest batch began and ended
-_records: dict[int, list[Records]] = {}  # of each partition: those of its latest batch
+_read: dict[int, tuple[int, int]] = {}  # by partition: when the reading of its latest batch began and ended
+_records: dict[int, list[Records]] = {}  # by partition: records of its latest batch
 
 _Machine = TypeVar("_Machine")
 _Result = TypeVar("_Result")
@@ -89,7 +89,7 @@ def _timed_write(step: str, write: _Write[_Machine, _Result]) -> _Write[_Machine
 
 
 class _TimedProducer:
-    """A producer that notes when a transaction's commit begins and ends."""
+    """A producer that records when a transaction's commit begins and ends."""
 
     def __init__(self, producer: Producer, written: list[int]) -> None:
         self._producer, self._written = producer, written

@@ -1,7 +1,7 @@
-"""Who the results are for: a consumer of the signals topic, and a reader of the bars; when each has them.
+"""Observes the results: a consumer of the signals topic, and a reader of the bars; records when each has them.
 
-Signals: a read_committed consumer; the time of a window's last signal counts. Bars: a connection that asks for the bars
-that are due, by their primary key, every 5 ms; while none is due it asks for nothing. Ends when its input does.
+Signals: a read_committed consumer; the time of a window's last signal counts. Bars: a connection that queries due bars
+by their primary key every 5 ms; while none is due it queries nothing. Ends at the end of its input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.latency_feed import PROVIDER
 
 _STEP_SECONDS: Final = 0.005
 _IDLE_SECONDS: Final = 0.2
-# One look-up by key for each, which is what a join becomes only once there are statistics of the table.
+# One look-up by key for each; a join becomes that only once the table has statistics.
 _QUERY: Final = """
 SELECT bars.symbol, (extract(epoch FROM bars.window_end) * 1000)::bigint
 FROM unnest(%s::text[], %s::bigint[]) AS due (symbol, start_ms), LATERAL (
@@ -40,7 +40,7 @@ class _Signal(msgspec.Struct):
 
 
 class SignalWatch:
-    """Notes when each signal arrives."""
+    """Records when each signal arrives."""
 
     def __init__(self, brokers: str, topic: str, partitions: int) -> None:
         self._consumer = Consumer(
@@ -63,7 +63,7 @@ class SignalWatch:
 
     @property
     def found(self) -> list[tuple[int, str, int, int]]:
-        """(partition, end of the window, when its last signal was consumed, how many there were)."""
+        """(partition, end of the window, when its last signal was consumed, number of signals)."""
         decode = msgspec.json.Decoder(_Signal).decode
         latest: dict[tuple[int, str], tuple[int, int]] = {}
         for at, partition, value in self._seen:
@@ -73,7 +73,7 @@ class SignalWatch:
 
 
 class BarWatch:
-    """Notes when the bars of some symbols can first be read, window after window."""
+    """Records when the bars of some symbols can first be read, window after window."""
 
     def __init__(self, conninfo: str, symbols: Iterable[str], interval: str, window_ms: int, wait_ms: int) -> None:
         self._connection = psycopg.connect(conninfo, autocommit=True)

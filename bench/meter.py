@@ -1,6 +1,6 @@
-"""What a contender spends from its first fetch to its last commit: its imports and its start are not counted.
+"""Resources used by a contender from its first fetch to its last commit, without its imports and start.
 
-A contender tells on its last line of stdout; the kernel's account of the whole process is taken by who started it.
+A contender reports them on its last line of stdout; its parent takes the kernel's account of the whole process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 class Spent:
     """Attributes:
     cpu_s: of all threads of the process, in user and in kernel mode.
-    seconds: of the clock on the wall.
+    seconds: of wall time.
     """
 
     cpu_s: float
@@ -31,24 +31,24 @@ class Meter:
         self._begun: tuple[float, float] | None = None
 
     def begin(self) -> None:
-        """Only the first call counts."""
+        """Starts the meter; only the first call counts."""
         if self._begun is None:
             self._begun = time.process_time(), time.perf_counter()
 
     def report(self, waited: float = 0.0) -> None:
-        """Says what was spent; `waited` are seconds at the end in which it was only waited for more records."""
+        """Prints the account; `waited` are seconds at the end without new records."""
         if self._begun is None:  # a process of a cluster may have no partition to read
             return
         cpu, wall = self._begun
         spent = Spent(time.process_time() - cpu, time.perf_counter() - wall - waited)
-        sys.stdout.write(f"{json.dumps(asdict(spent))}\n")  # in one piece: the processes of a cluster share it
+        sys.stdout.write(f"{json.dumps(asdict(spent))}\n")  # in one write: the processes of a cluster share it
         sys.stdout.flush()
 
 
 def metered(run: Callable[..., Any], source: Any) -> Callable[..., Any]:
-    """`run`, a function that runs a flow of Bytewax, which now tells what it spent.
+    """Returns `run`, which runs a Bytewax flow, with a report of its resources.
 
-    The meter begins when Bytewax builds the first part of a source of this class, which is when its consumer is made.
+    The meter starts when Bytewax builds the first part of a source of this class, which creates its consumer.
     """
     meter, build = Meter(), source.build_part
 
@@ -67,12 +67,12 @@ def metered(run: Callable[..., Any], source: Any) -> Callable[..., Any]:
 
 
 def spent(stdout: str) -> Spent:
-    """What the processes of a contender spent together; they ran side by side."""
-    told = [Spent(**json.loads(line)) for line in stdout.splitlines() if line.startswith('{"cpu_s"')]
-    return together(told)
+    """The resources of a contender's concurrent processes together."""
+    reports = [Spent(**json.loads(line)) for line in stdout.splitlines() if line.startswith('{"cpu_s"')]
+    return together(reports)
 
 
-def together(told: Sequence[Spent]) -> Spent:
-    if not told:
-        raise ValueError("a contender has ended without telling what it spent")
-    return Spent(sum(one.cpu_s for one in told), max(one.seconds for one in told))
+def together(reports: Sequence[Spent]) -> Spent:
+    if not reports:
+        raise ValueError("a contender has ended without its report")
+    return Spent(sum(one.cpu_s for one in reports), max(one.seconds for one in reports))

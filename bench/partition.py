@@ -15,7 +15,7 @@ FETCH, BATCH = 4_000, 30_000  # records, as a worker reads them
 
 
 def fetches(values: Sequence[bytes], first: int, times_ms: Sequence[int]) -> list[Fetch]:
-    """A batch from offset `first` on, as it would be fetched."""
+    """A batch from offset `first` on, as if fetched."""
     return [
         _fetch(values[at : at + FETCH], first + at, times_ms[at : at + FETCH]) for at in range(0, len(values), FETCH)
     ]
@@ -28,23 +28,23 @@ def _fetch(values: Sequence[bytes], first: int, times_ms: Sequence[int]) -> Fetc
 
 
 class Partition:
-    """Its state is empty at first."""
+    """A partition with initially empty state."""
 
     def __init__(self, settings: Settings) -> None:
         self._decode = endpoints.events(settings)
         self._steps = [steps.STEPS[name](settings) for name in MARKET.steps]
 
     def bars(self, parts: Iterable[Fetch]) -> MicroBatch:
-        """One batch, to bars."""
+        """Processes one batch to bars."""
         return self._steps[0].run(self._decode(parts))
 
     def signals(self, parts: Iterable[Fetch]) -> MicroBatch:
-        """One batch, to signals."""
+        """Processes one batch to signals."""
         batch = self.bars(parts)
         for step in self._steps[1:]:
             batch = step.run(batch)
         return batch
 
     def saved(self) -> int:
-        """Bytes of a snapshot, made as Bytewax does it."""
+        """Bytes of a snapshot, pickled as by Bytewax."""
         return sum(len(pickle.dumps(step.machine.snapshot())) for step in self._steps)

@@ -1,4 +1,4 @@
-"""Our worker: everything that `mdp stream run --until-end` does, with configs/streaming.yaml."""
+"""Our worker: the same as `mdp stream run --until-end` with configs/streaming.yaml."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BARS_ALONE = ("features.windows=[]", "inference.adapters.rules.enabled=false")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--topic", required=True)
-    parser.add_argument("--outputs", required=True, help="what the names of the output topics begin with")
+    parser.add_argument("--outputs", required=True, help="prefix of the output topics' names")
     parser.add_argument("--recovery", required=True, help="folder of the saved state")
     parser.add_argument("--bars", action="store_true", help="without features and signals")
     parser.add_argument("--workers", type=int, default=1, help="processes")

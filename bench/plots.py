@@ -74,7 +74,7 @@ def latency(found: Mapping[str, Any]) -> None:
 
 
 def growth(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Each axis a column; dotted is what linear growth from the first point would be."""
+    """A column for each axis; the dotted line is linear growth from the first point."""
     size = (2.6 * len(found), 2.0 * len(LABELS))
     figure, panels = plt.subplots(len(LABELS), len(found), figsize=size, sharex="col", squeeze=False)
     for column, (axis, points) in enumerate(found.items()):

@@ -1,7 +1,7 @@
-"""`python -m bench.recovery`: how long a cluster takes, after one of its processes is killed, to have caught up.
+"""`python -m bench.recovery`: the time that a cluster takes to catch up after one of its processes is killed.
 
-Pipeline and load are those of `chaos`, and so is the measure: seconds from the kill until all is written that the log
-held two seconds ago. The processes are killed by turns, one a while after the flow has caught up from the last.
+Pipeline and load are those of `chaos`, and so is the measure: seconds from the kill until everything is written that
+the log held two seconds earlier. The processes are killed in turn, each a while after the flow has caught up.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from chaos.pipeline import Pipeline
 from chaos.watch import Watch
 from mdp.local import ports
 
-MOST_SECONDS: Final = 6.0  # for four processes, on two cores, with everything else there too
-_LOAD_SECONDS: Final = 3_600.0  # it is ended sooner
+MOST_SECONDS: Final = 6.0  # for four processes, on two cores shared with everything else
+_LOAD_SECONDS: Final = 3_600.0  # it is stopped earlier
 _STEADY_SECONDS: Final = 6.0  # longer than the time between two snapshots
 _START_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.05
 
 
 def catch_ups(workers: int, kills: int, rate: float) -> list[float]:
-    """Seconds, for each kill."""
+    """Seconds to catch up after each kill."""
     folder = Path(tempfile.mkdtemp(prefix="mdp-recovery-"))
     pipeline = Pipeline(folder, workers)
     watch = None
@@ -72,8 +72,8 @@ def main() -> None:
     for workers in asked.workers:
         seconds = catch_ups(workers, asked.kills, asked.rate)
         found[str(workers)] = {"median_s": round(statistics.median(seconds), 1), "most_s": round(max(seconds), 1)}
-        told = " ".join(f"{one:.1f}" for one in seconds)
-        print(f"{workers} workers: caught up after {told} s", flush=True)
+        figures = " ".join(f"{one:.1f}" for one in seconds)
+        print(f"{workers} workers: caught up after {figures} s", flush=True)
     results.keep("recovery", found)
 
 

@@ -1,4 +1,4 @@
-"""The bars that are in a market, and how those that a contender has written differ from them."""
+"""The reference bars of a market, and their comparison with a contender's bars."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VWAP_TOLERANCE = 1e-9  # relative: contenders may add in any order
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the bars that a contender has written differ from those that are in the market."""
+    """The differences between a contender's bars and the reference."""
 
     bars: int
     missing: int
@@ -40,7 +40,7 @@ def write(file: str, count: int, start: int) -> int:
 
 
 def bars(events: pl.DataFrame) -> pl.DataFrame:
-    """One row per symbol and window, `closed` where the symbol has an event after the window's grace."""
+    """One row per symbol and window, `closed` if the symbol has an event after the window's grace."""
     once = events.unique("event_id", keep="first", maintain_order=True).sort("src_ts", "seq")
     ended = pl.col("src_ts").max().over("symbol") - GRACE_NS
     return (
@@ -66,7 +66,7 @@ def judge(conninfo: str, table: str, file: str, *, closed_only: bool = False) ->
     """Compares a contender's table with the reference.
 
     Args:
-        closed_only: for a contender that keeps the windows open which nothing comes after.
+        closed_only: for a contender that leaves windows open that no later event closes.
     """
     expected = pl.read_parquet(file)
     if closed_only:
@@ -88,7 +88,7 @@ def compare(expected: pl.DataFrame, found: pl.DataFrame) -> Verdict:
 
 
 def rows(conninfo: str, table: str) -> int:
-    """How many rows a table has."""
+    """The row count of a table."""
     with psycopg.connect(conninfo) as connection:
         (count,) = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() or (0,)
     return int(count)

@@ -21,33 +21,34 @@ HEAD = """# Benchmarks
 make bench-quick      # 3 minutes at most: fewer events, one round, no Quix Streams
 make bench            # 15 minutes at most: everything but latency and growth
 make bench-latency    # live, 3 minutes at 10,000 and at 100,000 events/s
-make bench-growth     # one thing at a time made larger
+make bench-growth     # increases one parameter at a time
 ```
 
-Each starts a Kafka and a PostgreSQL of its own, writes what it found to `bench/results.json`, and this page from it.
-CPU time comes first, because it says what a machine has to provide; wall time depends on what else the machine does.
+Each starts its own Kafka and PostgreSQL, writes its results to `bench/results.json`, and generates this page from them.
+CPU time comes first, because it says what a machine has to provide; wall time depends on the other load of the machine.
 """
 JOB = """## The job
 
-{events:,} JSON events of about 290 bytes and 500 symbols on 4 partitions, of which 1 % come twice and 1 % out of order.
-*Bars*: drop duplicates, make bars of 2 s with a grace of 500 ms, write them to PostgreSQL. *Full job*: also the eight
-rolling features of `configs/streaming.yaml` and the five rules of `configs/rules.yaml`, features and signals in
-PostgreSQL, and the signals topic: here {features:,} rows of features and {signals:,} signals. Our jobs
-save their state at the default interval, and write exactly once. *Arrow* is the same events again, 1,000 in a record.
-The peers read {peers_events:,} events of the same kind.
+{events:,} JSON events of about 290 bytes and 500 symbols on 4 partitions, 1 % of them duplicates and 1 % out of order.
+*Bars*: drop duplicates, aggregate bars of 2 s with a grace period of 500 ms, and write them to PostgreSQL. *Full job*:
+also the eight rolling features of `configs/streaming.yaml` and the five rules of `configs/rules.yaml`, features and
+signals in PostgreSQL, and the signals topic: here {features:,} rows of features and {signals:,} signals. The jobs of
+mdp save their state at the default interval, and write exactly once. *Arrow*: the same events, 1,000 in a record. The
+peers read {peers_events:,} events of the same kind.
 
-CPU is that of all threads, in user and kernel mode, from when the first consumer is made to the last commit, without
-imports and start; the last column has those too, by the kernel's account of the whole process. Contenders run one after
-the other, in interleaved rounds: {rounds} of them, fewer for the peers. Figures are medians, in brackets the least and
-the most. "Right" compares every bar with a reference, and counts the features of the full job.
+CPU time is that of all threads, in user and kernel mode, from the creation of the first consumer to the last commit,
+without imports and start-up; the last column includes these, as accounted by the kernel for the whole process. The
+contenders run one after the other, in {rounds} interleaved rounds, fewer for the peers. Figures are medians, with the
+minimum and maximum in brackets. "Correct" means that every bar equals a reference; for the full job, the features are
+counted too.
 
-- **floor**: confluent-kafka reads every record, msgspec decodes it, and nothing is done with it.
-- **Bytewax as documented**: `KafkaSource`, `json.loads`, and `fold_window` with an `EventClock`. This clock goes on
-  with the machine's time between events, so that in a replay windows close before all their events were read.
-- **Bytewax, frozen clock, unordered**: a clock that stands still, `ordered=False`, and msgspec instead of `json.loads`,
-  which is fairer to it. Neither form saves its state.
-- **Quix Streams**: `tumbling_window(...).reduce(...).final()`, with state and changelog topics as they are by default,
-  and its sink for PostgreSQL. It leaves the last windows of a symbol open; they are left out of its comparison.
+- **floor**: confluent-kafka reads every record, msgspec decodes it, and the result is discarded.
+- **Bytewax as documented**: `KafkaSource`, `json.loads`, and `fold_window` with an `EventClock`. This clock advances
+  with the machine's time between events, so in a replay windows close before all their events were read.
+- **Bytewax, frozen clock, unordered**: a clock that does not advance by itself, `ordered=False`, and msgspec instead of
+  `json.loads`, which is the fairer comparison. Neither variant saves its state.
+- **Quix Streams**: `tumbling_window(...).reduce(...).final()`, with the default state and changelog topics, and its
+  sink for PostgreSQL. It leaves the last windows of a symbol open; they are excluded from its comparison.
 """
 WIDTH = 120
 UNDATED = ("comparisons", "job")  # of the same run as the contenders
@@ -63,10 +64,10 @@ def main() -> None:
 
 LATENCY: Final = """## Latency
 
-Live, from the event that closes a window being produced to the window's signal consumed from the topic, and to its bar
-visible to another connection. The *floor* computes nothing under the same load: a consumer that reads the time of each
-event, and at the close of a window commits a signal of each partition, and a made-up bar of each symbol. It is what
-Kafka, PostgreSQL, the load and the measurement take on the cores that they share.
+Live, from producing the event that closes a window to consuming the window's signal from the topic, and to its bar
+being visible to another connection. The *floor* runs under the same load without computing anything: a consumer that
+reads the time of each event, and at the close of a window commits a signal for each partition and a synthetic bar for
+each symbol. It measures the cost of Kafka, PostgreSQL, the load and the measurement itself on the shared cores.
 
 ![Quantiles of latency at each rate](images/bench-latency.svg)
 
@@ -74,7 +75,7 @@ Kafka, PostgreSQL, the load and the measurement take on the cores that they shar
 
 
 def page(results: Mapping[str, Any]) -> str:
-    """All sections that there are."""
+    """All available sections."""
     parts: dict[str, Callable[[Any], str]] = {
         "contenders": lambda found: contenders(found, results["job"]),
         "comparisons": comparisons,
@@ -89,7 +90,7 @@ def page(results: Mapping[str, Any]) -> str:
 
 
 def where(results: Mapping[str, Any]) -> str:
-    """The machine, what ran on it, and when."""
+    """The machine, the versions, and the dates."""
     machine, versions = results["machine"], results["versions"]
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     days: dict[str, list[str]] = {}
@@ -102,13 +103,13 @@ def where(results: Mapping[str, Any]) -> str:
 
 
 def summary(results: Mapping[str, Any]) -> str:
-    """Each target, and whether it holds."""
+    """The targets, and whether they are met."""
     judged = targets(results)
     missed = [target for target in judged if not target.holds]
     lines = [[one.what, one.asked, one.found, "yes" if one.holds else "**no**"] for one in judged]
-    verdict = f"{len(judged) - len(missed)} of {len(judged)} hold."
-    short = "".join(f"\n- Short of its target: {one.what}: {one.found}, asked {one.asked}." for one in missed)
-    return f"## Targets\n\n{verdict}\n{short}\n\n{table(['', 'Asked', 'Found', 'Holds'], lines)}"
+    verdict = f"{len(judged) - len(missed)} of {len(judged)} targets are met."
+    short = "".join(f"\n- Target missed: {one.what}: {one.found}, target {one.asked}." for one in missed)
+    return f"## Targets\n\n{verdict}\n{short}\n\n{table(['', 'Target', 'Measured', 'Met'], lines)}"
 
 
 def contenders(found: Mapping[str, Any], job: Mapping[str, Any]) -> str:
@@ -124,7 +125,7 @@ def contenders(found: Mapping[str, Any], job: Mapping[str, Any]) -> str:
         cpu.append([one.title, f"{cost:.2f} ({low:.2f}-{high:.2f})", f"{cost / floor:.2f}", right, f"{whole:.2f}"])
         low, high = mine["events_per_s_range"]
         wall.append([one.title, f"{mine['events_per_s']:,} ({low:,}-{high:,})", f"{mine['rss_mb']:,}"])
-    head = ["", "CPU-s per 1M events", "over the floor", "Right?", "with start-up"]
+    head = ["", "CPU-s per 1M events", "relative to the floor", "Correct?", "with start-up"]
     return "\n".join(
         [
             JOB.format(**found["full"] | job),
@@ -132,7 +133,7 @@ def contenders(found: Mapping[str, Any], job: Mapping[str, Any]) -> str:
             "## CPU\n\n![CPU seconds per million events of each contender](images/bench-contenders.svg)\n",
             table(head, cpu),
             "## Rate and memory\n",
-            table(["", "events/s on the wall", "resident, MB"], wall),
+            table(["", "events/s, wall time", "resident, MB"], wall),
         ]
     )
 
@@ -148,7 +149,7 @@ def comparisons(found: Mapping[str, Any]) -> str:
     two = found["two_workers"]
     text = (
         f"Two worker processes do the full job with {two['cpu_s_per_m']:.2f} CPU-s per 1M events, "
-        f"{two['cpu_of_one']:.2f} times one worker's, at {two['rate_of_one']:.2f} times its rate, beside Kafka and "
+        f"{two['cpu_of_one']:.2f} times one worker's, at {two['rate_of_one']:.2f} times its rate, with Kafka and "
         f"PostgreSQL on the same cores. The bars job on the topic of the peers takes "
         f"{found['bars_short']['cpu_s_per_m_with_start']:.2f} CPU-s per 1M events, start-up included."
     )
@@ -169,7 +170,7 @@ def latency(found: Mapping[str, Any]) -> str:
 
 def growth(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     head = ["", "µs per event", "ms per closed window", "snapshot, MB", "snapshot, ms", "resident, MB"]
-    text = "## Growth\n\nOne axis at a time from a base case; dotted is linear growth.\n\n"
+    text = "## Growth\n\nOne parameter at a time varies from a base case; the dotted line is linear growth.\n\n"
     text += "![Costs along each axis](images/bench-growth.svg)\n\n"
     for axis, points in found.items():
         lines = [[f"{point['value']:,}", *(_cell(point.get(name)) for name in GROWING)] for point in points]
@@ -184,10 +185,11 @@ def sink(found: Mapping[str, Any]) -> str:
     return paragraph(
         "Sink",
         f"Bars in batches of 5,000: {found['merge_rows_per_s']:,.0f} rows/s by COPY and merge, "
-        f"{found['plain_copy_rows_per_s']:,.0f} rows/s by a plain COPY into such a table: {found['ratio']:.2f} of it. "
-        f"The same rows again: {found['replay_rows_per_s']:,.0f} rows/s. After nothing but new rows, when they go into "
-        f"the table without a merge: {found['ahead_rows_per_s']:,.0f} rows/s, {found['client_us_per_row']:.2f} µs of "
-        f"the worker's CPU per row; then a flush of 500 bars takes {found['flush_500_ms']:.1f} ms.",
+        f"{found['plain_copy_rows_per_s']:,.0f} rows/s by a plain COPY into the same table, a ratio of "
+        f"{found['ratio']:.2f}. A replay of the same rows: {found['replay_rows_per_s']:,.0f} rows/s. New rows only, "
+        f"which are copied into the table without a merge: {found['ahead_rows_per_s']:,.0f} rows/s, "
+        f"{found['client_us_per_row']:.2f} µs of the worker's CPU per row; a flush of 500 bars then takes "
+        f"{found['flush_500_ms']:.1f} ms.",
     )
 
 
@@ -217,7 +219,7 @@ def _cell(value: object) -> str:
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """In Markdown; the first column is text, the others are aligned at the right."""
+    """A Markdown table; the first column is text, the others are right-aligned."""
     rule = "|---|" + "---:|" * (len(head) - 1)
     rows = ["| " + " | ".join(line) + " |" for line in (head, *lines)]
     return "\n".join([rows[0], rule, *rows[1:]]) + "\n"

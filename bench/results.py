@@ -1,4 +1,4 @@
-"""bench/results.json: what every part of the benchmark found, each as a section of its own."""
+"""bench/results.json: the results of each part of the benchmark, as sections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("bytewax", "confluent-kafka", "msgspec", "numpy", "polars", "psycopg
 
 
 def keep(section: str, found: object, *, file: Path = FILE) -> None:
-    """Puts a section in the place of its last edition, with the machine and the date; the other sections stay."""
+    """Replaces a section, with machine and date; the other sections stay."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     results = load(file)
     results |= {section: found, "machine": machine(), "versions": versions(), "date": now}

@@ -1,10 +1,9 @@
-"""`python -m bench.sink`: what it costs to write bars so that nothing is written twice, beside a plain COPY.
+"""`python -m bench.sink`: the cost of writing bars idempotently, compared with a plain COPY.
 
-Rounds of 5,000 bars (500 symbols, 10 windows) at a time, one after the other: through `TimescaleWriter` as it is after
-rows that were there already (COPY into a staging table, merge, progress, commit), and as it is after nothing but new
-ones (COPY into the table, progress, commit); the first batch once more, by which nothing changes; and all as a plain
-COPY and commit into a table made like the first, keys and checks included, from rows that are ready. Medians of all
-rounds.
+Rounds of 5,000 bars (500 symbols, 10 windows) each: through `TimescaleWriter` in its mode after existing rows (COPY
+into a staging table, merge, progress, commit), and in its mode after new rows only (COPY into the table, progress,
+commit); the first batch again, which changes nothing; and all as a plain COPY and commit of prepared rows into a table
+with the same keys and checks. Medians of all rounds.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ WINDOWS: Final = 10  # in a large batch; a flush of a live flow has one
 WINDOW_NS: Final = 2_000_000_000
 START_NS: Final = 1_760_000_000 * 10**9
 _PLAIN: Final = "plain_bars"
-_WARM_UP: Final = 5  # rounds that do not count: the server's caches, the first pages of each table
+_WARM_UP: Final = 5  # rounds that are not measured: the server's caches, the first pages of each table
 
 
 @dataclass
 class Took:
-    """Seconds of each round, and the client's CPU seconds where the writer wrote anew."""
+    """Seconds of each round, and the client's CPU seconds for new rows."""
 
     plain: list[float] = field(default_factory=list)
     merge: list[float] = field(default_factory=list)
@@ -112,7 +111,7 @@ def _round(
     large: tuple[MicroBatch, MicroBatch],
     small: MicroBatch,
 ) -> None:
-    took.merge.append(_seconds(lambda: writer.write([large[0]])))  # after a replay, or at the very beginning
+    took.merge.append(_seconds(lambda: writer.write([large[0]])))  # after a replay, or at the beginning
     cpu = time.process_time()
     took.ahead.append(_seconds(lambda: writer.write([large[1]])))
     took.client.append(time.process_time() - cpu)
@@ -134,7 +133,7 @@ def _seconds(write: Callable[[], object]) -> float:
 
 
 def _check(connection: psycopg.Connection, target: Target) -> None:
-    """Both tables hold the same rows, and the replays changed none."""
+    """Checks that both tables hold the same rows, so that replays changed none."""
     for one, other in ((target.table, _PLAIN), (_PLAIN, target.table)):
         if connection.execute(f"SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other} LIMIT 1".encode()).fetchone():
             raise SystemExit(f"FAILED: {one} holds a row that {other} does not")

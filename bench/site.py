@@ -1,4 +1,4 @@
-"""Where contenders run: a local stack with the topics in it, and for each run a database and outputs of its own."""
+"""The environment of contenders: a local stack with topics, and a separate database and outputs for each run."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Run:
-    """What one contender needed in one round.
+    """The resources and results of one contender in one round.
 
     Attributes:
-        records: events that it read, duplicates included.
+        records: events read, including duplicates.
         cpu_s, seconds: from its first fetch to its last commit.
         whole_cpu_s: of the process from its start to its end, descendants included, by the kernel's account.
-        rss_mb: resident memory at most, of the largest process.
-        verdict: None where there are no bars.
-        features, signals: rows that it has written.
+        rss_mb: peak of resident memory of the largest process.
+        verdict: None without bars.
+        features, signals: rows written.
     """
 
     contender: str
@@ -48,14 +48,14 @@ class Run:
 
     @property
     def correct(self) -> bool:
-        """Whether every bar is as in the reference, and has its features."""
+        """Whether every bar equals the reference, and has its features."""
         if self.verdict is None:
             return True
         return self.verdict.exact and self.features in (None, self.verdict.bars)
 
 
 class Site:
-    """`laboratory` is a process for frames: a child's peak of memory begins with that of the process that forked it."""
+    """`laboratory` is a process for work on frames, as a child's peak of memory starts with its parent's."""
 
     def __init__(self, stack: LocalStack, folder: Path, laboratory: ProcessPoolExecutor) -> None:
         self._stack = stack
@@ -66,7 +66,7 @@ class Site:
         self._admin = AdminClient({"bootstrap.servers": stack.kafka.bootstrap, "log_level": 0})
 
     def prepare(self, name: Topic, count: int, start: int, encoding: Encoding = "json") -> int:
-        """Writes a topic and its reference; the number of events in it, duplicates included."""
+        """Writes a topic and its reference; returns the number of its events, including duplicates."""
         self._create_topic(_events(name))
         brokers = self._stack.kafka.bootstrap
         self._laboratory.submit(topic.fill, brokers, _events(name), count, start, encoding).result()
@@ -75,7 +75,7 @@ class Site:
         return counted
 
     def run(self, contender: Contender) -> Run:
-        """Runs a contender, compares what it has written, and drops it."""
+        """Runs a contender, compares its results, and drops them."""
         self._runs += 1
         name = f"{contender.name}-{self._runs}"
         with psycopg.connect(self._stack.postgres.conninfo(), autocommit=True) as owner:

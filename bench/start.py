@@ -1,8 +1,8 @@
-"""`python -m bench.start`: how long `mdp --help` takes, and a worker with rules from its start to its first batch.
+"""`python -m bench.start`: the time of `mdp --help`, and of a worker with rules from its start to its first batch.
 
-The worker is `mdp stream run` as configs/streaming.yaml has it, with an empty saved state, on a topic that holds some
-events. Its first batch counts as there when the progress that it makes can be read in the database, so the time holds
-everything up to the first commit. Each is started several times; the first, which warms the disk, does not count.
+The worker is `mdp stream run` with configs/streaming.yaml and without saved state, on a topic with some events. Its
+first batch counts when its progress can be read in the database, so the time includes everything up to the first
+commit. Each is started several times; the first start, which warms the disk cache, does not count.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def help_seconds() -> float:
 
 
 def first_batch_seconds(stack: LocalStack, folder: Path) -> float:
-    """Starts a worker with saved state and progress of its own, and ends it when it has come so far."""
+    """Starts a worker with its own saved state and progress, and ends it after its first batch."""
     command = [sys.executable, "-c", _MDP, "stream", "run", "--name", folder.name]
     command += ["--set", f"recovery.directory={folder}", "--set", "telemetry.metrics_port=0"]
     environment = {**_compiled(), "MDP_HOME": str(stack.root)}

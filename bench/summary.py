@@ -1,4 +1,4 @@
-"""Runs to figures: medians, their ranges, and what is divided by what."""
+"""Figures of runs: medians, ranges and ratios."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MILLION = 1_000_000
 
 
 def contenders(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
-    """By name, those that have run."""
+    """The figures of the contenders that have run, by name."""
     found = {contender.name: _of(runs, contender.name) for contender in COMPARED}
     return {name: figures(mine) for name, mine in found.items() if mine}
 
 
 def figures(runs: Sequence[Run]) -> dict[str, Any]:
-    """Of one contender: medians over its rounds; ranges are [least, most]."""
+    """Figures of one contender: medians over its rounds; ranges are [min, max]."""
     cpu = [run.cpu_s / run.records * MILLION for run in runs]
     rates = [run.records / run.seconds for run in runs]
     return {
@@ -39,7 +39,7 @@ def figures(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def comparisons(runs: Sequence[Run]) -> dict[str, Any]:
-    """What the targets ask for besides the contenders; the shorter topic's runs have their start-up counted."""
+    """Further figures for the targets; runs on the shorter topic include their start-up."""
     two, one = _of(runs, TWO.name), _of(runs, FULL.name)
     return {
         "two_workers": {
@@ -52,7 +52,7 @@ def comparisons(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """For a terminal."""
+    """The table for a terminal."""
     lines = [f"{'':36}{'CPU-s per 1M':>13}{'x floor':>9}{'events/s':>11}{'MB':>7}  right"]
     for contender in COMPARED:
         mine = found.get(contender.name)

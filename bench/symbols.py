@@ -1,7 +1,7 @@
-"""`python -m bench.symbols`: an hour of 50,000 symbols through the whole market flow, and what it needs of memory.
+"""`python -m bench.symbols`: an hour of 50,000 symbols through the whole market flow, and its memory.
 
-Each symbol trades now and then, so after the longest horizon nearly all of them are in the state at once. The features,
-rules and windows are those of configs/streaming.yaml. The memory is the kernel's account of the worker at its most.
+Each symbol trades rarely, so after the longest horizon nearly all of them are in the state at once. The features, rules
+and windows are those of configs/streaming.yaml. The memory is the worker's peak by the kernel's account.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def measure(stack: LocalStack, symbols: int, minutes: int) -> None:
 
 
 def mdp(environment: dict[str, str], *arguments: str) -> resource.struct_rusage:
-    """Runs a command; what it used."""
+    """Runs a command; returns its resource usage."""
     command = [sys.executable, "-c", "from mdp.cli import main; main()", *arguments]
     process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

@@ -1,4 +1,4 @@
-"""The topics that all contenders read: the same events as JSON, one per record, and as Arrow, 1,000 per record."""
+"""The topics of all contenders: the same events as JSON, one per record, and as Arrow, 1,000 per record."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from transports.outgoing import Sent
 
 SYMBOLS = 500
 TICKS_PER_SECOND = 10.0  # of each symbol, in event time: 20 ticks in a bar
-VOLATILITY = 0.2  # of a day: wild enough that the rules of configs/rules.yaml find something
+VOLATILITY = 0.2  # of a day: enough to trigger the rules of configs/rules.yaml
 _ARROW_ROWS = 500_000  # sent together, so that nearly all records of the four partitions are full
 
 
 def begin(count: int) -> int:
-    """When a market of `count` events has to begin, in nanoseconds, to end now."""
+    """The begin of a market of `count` events, in nanoseconds, so that it ends now."""
     return time.time_ns() - int(count / (SYMBOLS * TICKS_PER_SECOND) * 1e9)
 
 

@@ -1,4 +1,4 @@
-"""What is asked of each figure, and whether it holds."""
+"""The target of each figure, and whether it is met."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 Section = Mapping[str, Any]
 
-LINEAR = 1.2  # times what would be linear still counts as close to it
+LINEAR = 1.2  # times linear growth still counts as linear
 GROWING = ("us_per_event", "close_ms", "snapshot_mb", "snapshot_ms", "rss_mb")
 
 
@@ -23,7 +23,7 @@ class Target:
 
 
 def targets(results: Section) -> list[Target]:
-    """Those about which the results say something."""
+    """The targets for which there are results."""
     parts = {
         "contenders": _contenders,
         "comparisons": lambda found: _comparisons(found, results["contenders"]),
@@ -46,18 +46,18 @@ def at_least(what: str, found: float, limit: float, unit: str = "") -> Target:
 
 def _contenders(found: Section) -> Iterator[Target]:
     floor = found["floor"]["cpu_s_per_m"]
-    yield at_most("Bars job, CPU over the floor's", found["bars"]["cpu_s_per_m"] / floor, 1.5)
-    yield at_most("Full job, CPU over the floor's", found["full"]["cpu_s_per_m"] / floor, 2.0)
+    yield at_most("Bars job, CPU relative to the floor", found["bars"]["cpu_s_per_m"] / floor, 1.5)
+    yield at_most("Full job, CPU relative to the floor", found["full"]["cpu_s_per_m"] / floor, 2.0)
     arrow = found["arrow"]
     yield at_most("Arrow records, full job, CPU per 1M events", arrow["cpu_s_per_m"], 0.5, " s")
     yield at_least("Arrow records, full job, events a second", arrow["events_per_s"] / 1e6, 2.0, "M")
 
 
 def _comparisons(found: Section, contenders: Section) -> Iterator[Target]:
-    yield at_most("Two workers, CPU per event over one worker's", found["two_workers"]["cpu_of_one"], 1.08)
+    yield at_most("Two workers, CPU per event relative to one worker", found["two_workers"]["cpu_of_one"], 1.08)
     ours, theirs = found["bars_short"], contenders["bytewax"]
     with_start = ours["cpu_s_per_m_with_start"] / theirs["cpu_s_per_m_with_start"]
-    yield at_most("Bars job, CPU over that of Bytewax as documented, start-up included", with_start, 0.167)
+    yield at_most("Bars job, CPU relative to Bytewax as documented, start-up included", with_start, 0.167)
 
 
 def _latency(found: Section) -> Iterator[Target]:
@@ -65,38 +65,38 @@ def _latency(found: Section) -> Iterator[Target]:
         if rate not in found or "floor" not in found[rate]:
             continue
         at = f"Latency at {int(rate):,} events/s"
-        yield at_least(f"{at}, of these sent", found[rate]["events_per_s"] / int(rate), 0.97)
+        yield at_least(f"{at}, share sent", found[rate]["events_per_s"] / int(rate), 0.97)
         for what, name in (("signal", "signal_ms"), ("bar", "bar_ms")):
             for quantile in quantiles:
-                least = found[rate]["floor"][name][quantile]
-                yield at_most(f"{at}, {what}, {quantile} over the floor's", found[rate][name][quantile] / least, 2.0)
+                ratio = found[rate][name][quantile] / found[rate]["floor"][name][quantile]
+                yield at_most(f"{at}, {what}, {quantile} relative to the floor", ratio, 2.0)
 
 
 def _growth(found: Mapping[str, Sequence[Section]]) -> Iterator[Target]:
     for axis, points in found.items():
         factor = beyond_linear(points)
-        yield at_most(f"Growth with {axis}: times what would be linear", factor, LINEAR)
+        yield at_most(f"Growth with {axis}, relative to linear growth", factor, LINEAR)
     if "partitions" in found:
         most = found["partitions"][-1]
         yield at_most(f"Resident memory with {most['value']} partitions", most["rss_mb"], 1024, " MB")
 
 
 def beyond_linear(points: Sequence[Section]) -> float:
-    """How much more the worst of the costs has grown, from the first point to the last, than what was grown."""
+    """The growth of the worst cost from the first point to the last, relative to the growth of the axis."""
     first, last = points[0], points[-1]
     grown = last["value"] / first["value"]
     return max(float(last[name] / first[name] / grown) for name in measured(GROWING, (first, last)))
 
 
 def measured(names: Iterable[str], points: Sequence[Section]) -> list[str]:
-    """Those that all points have, above zero."""
+    """The costs that all points have, above zero."""
     return [name for name in names if all(point.get(name) for point in points)]
 
 
 def _sink(found: Section) -> Iterator[Target]:
-    yield at_least("COPY and merge over a plain COPY, rows a second", found["ratio"], 0.5)
+    yield at_least("COPY and merge relative to a plain COPY, rows a second", found["ratio"], 0.5)
     again = found["replay_rows_per_s"] / found["merge_rows_per_s"]
-    yield at_least("The same rows again over their first time, rows a second", again, 1.0)
+    yield at_least("A replay relative to the first write, rows a second", again, 1.0)
 
 
 def _start(found: Section) -> Iterator[Target]:

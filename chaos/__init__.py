@@ -1,1 +1,1 @@
-"""Runs the whole pipeline under load, breaks it again and again, and compares what is left with an oracle."""
+"""Runs the whole pipeline under load, injects faults, and compares its outputs with an oracle."""

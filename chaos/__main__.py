@@ -19,12 +19,12 @@ from chaos.run import CATCH_UP_SECONDS, Result, run
 from mdp.local import LocalStackError
 
 _FAULTS: Final = 55
-_SECONDS_PER_FAULT: Final = 20.5  # so that 55 of them, and what comes before and after, take less than 20 minutes
+_SECONDS_PER_FAULT: Final = 20.5  # so that 55 of them, with setup and verification, take less than 20 minutes
 _WORKERS: Final = 2
 
 
 def main() -> int:
-    """The exit code: 0 if nothing is missing, wrong or there twice, and every kill was made up for in time."""
+    """Returns 0 if nothing is missing, wrong or duplicated, and the pipeline caught up in time after every kill."""
     options = _options()
     console = Console()
     console.print(f"seed {options.seed}: SEED={options.seed} repeats these faults and this market", highlight=False)
@@ -44,7 +44,7 @@ def main() -> int:
     if good:
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        console.print(f"what the workers said is in {folder}")
+        console.print(f"the logs of the workers are in {folder}")
     return 0 if good else 1
 
 

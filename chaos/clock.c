@@ -18,8 +18,8 @@
 
 #define SECOND 1000000000LL
 
-static const int64_t SLICE = SECOND / 20; /* of a wait: so soon is a step heeded */
-static const time_t DAYS_OF_UPTIME = 10000 * 86400; /* a deadline below is one of a clock that counts from the start */
+static const int64_t SLICE = SECOND / 20; /* of a wait: a step takes effect within this time */
+static const time_t DAYS_OF_UPTIME = 10000 * 86400; /* a smaller deadline counts from boot */
 
 typedef int Clock(clockid_t, struct timespec *);
 typedef int Wait(pthread_cond_t *restrict, pthread_mutex_t *restrict, const struct timespec *restrict);

@@ -1,4 +1,4 @@
-"""A wall clock that can be stepped, for processes alone: the machine's stays as it is."""
+"""A wall clock that can be stepped for single processes, without changing the machine's clock."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _BYTES: Final = 8
 
 
 class SteppedClock:
-    """Goes with the machine's, and as far apart from it as `apart` says.
+    """Follows the machine's clock with the offset `apart`.
 
     Args:
-        folder: where the compiled shim and the file that it looks at come to lie; needs a C compiler, `cc`.
+        folder: for the compiled shim and the file that it reads; needs a C compiler, `cc`.
     """
 
     def __init__(self, folder: Path) -> None:

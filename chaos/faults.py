@@ -1,4 +1,4 @@
-"""What is done to the pipeline, and when: decided by the seed alone."""
+"""The faults and their times, determined by the seed alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SET_BACK: Final = "database set back"
 LOST_END: Final = "topic lost its end"
 CLOCK: Final = "clock stepped"
 KINDS: Final = (KILL, SUSPEND, BROKER, DATABASE, RESCALE, SET_BACK, LOST_END, CLOCK)
-LOSSES: Final = (SET_BACK, LOST_END)  # what may take reading the log again
+LOSSES: Final = (SET_BACK, LOST_END)  # may require reading the log again
 
 _WORKERS: Final = (1, 2, 4)
 _HOUR: Final = 3_600.0
@@ -41,7 +41,7 @@ class Fault:
 
 
 def plan(seed: int, count: int, seconds: float) -> list[Fault]:
-    """So many faults, as many of each kind, at random moments; the time is cut evenly, and each part gets one."""
+    """Returns `count` faults, evenly by kind, at random moments, one in each of equal parts of the time."""
     draw = random.Random(seed)  # noqa: S311 - to be repeated
     kinds = [KINDS[number % len(KINDS)] for number in range(count)]
     draw.shuffle(kinds)
@@ -53,7 +53,7 @@ def plan(seed: int, count: int, seconds: float) -> list[Fault]:
 
 
 def inject(fault: Fault, pipeline: Pipeline) -> None:
-    """Does it, and undoes what has to be undone: servers run again, and workers go on."""
+    """Injects the fault, and reverts it where necessary: servers are restarted, and workers continue."""
     _DOERS[fault.kind](pipeline, fault.chance)
 
 
@@ -76,7 +76,7 @@ def _kill_broker(pipeline: Pipeline, chance: float) -> None:
 
 
 def _stop_database(pipeline: Pipeline, chance: float) -> None:
-    pipeline.stack.postgres.process.stop(signal.SIGQUIT, 30.0)  # "immediate": as a crash, it has to recover
+    pipeline.stack.postgres.process.stop(signal.SIGQUIT, 30.0)  # immediate: like after a crash, it has to recover
     time.sleep(4.0 * chance)
     pipeline.stack.postgres.start()
 
@@ -101,7 +101,7 @@ def _step_clock(pipeline: Pipeline, chance: float) -> None:
 
 
 def _some_worker(pipeline: Pipeline, chance: float) -> int:
-    """One of those that there are; right after another fault they may only just be coming."""
+    """One of the running workers; right after another fault they may still be starting."""
     ports.wait_until(lambda: len(pipeline.worker_pids()) == pipeline.workers, _START_SECONDS)
     pids = pipeline.worker_pids()
     return pids[int(chance * len(pids))]

@@ -1,4 +1,4 @@
-"""The oracle at work: a process of its own that reads the log as it is written."""
+"""Runs the oracle in a separate process, which reads the log while it is written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS: Final = 300.0
 
 
 class Follower:
-    """Hands out what is expected once the log has come to its end."""
+    """Returns the expected outputs at the end of the log."""
 
     def __init__(self, kafka: str, topic: str, partitions: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -26,14 +26,14 @@ class Follower:
         self._process.start()
 
     def expected(self, ends: Mapping[int, int]) -> Expected:
-        """What the log leads to up to these offsets.
+        """The expected outputs of the log up to these offsets.
 
         Raises:
-            TimeoutError: the oracle could not read so far.
+            TimeoutError: the oracle did not get that far.
         """
         self._pipe.send(dict(ends))
         if not self._pipe.poll(_SECONDS):
-            raise TimeoutError("the oracle has not come to the end of the log")
+            raise TimeoutError("the oracle has not reached the end of the log")
         expected: Expected = self._pipe.recv()
         return expected
 
@@ -65,7 +65,7 @@ def _follow(pipe: Connection, kafka: str, topic: str, partitions: int) -> None:
                 oracle.take(partition, offset, message.timestamp()[1] * 1_000_000, message.value())
                 next_offsets[partition] = offset + 1
             elif error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
-                # A broker that has just been killed may not know yet how far its log goes.
+                # A broker that was just killed may not have recovered the end of its log yet.
                 consumer.assign([TopicPartition(topic, *place) for place in next_offsets.items()])
         if ends is None and pipe.poll():
             ends = pipe.recv()

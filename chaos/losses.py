@@ -1,4 +1,4 @@
-"""What outputs can lose though they had acknowledged it: a database that is as it was, a topic without its end."""
+"""Losses of acknowledged outputs: a database restored from an old copy, a topic without its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STOP_SECONDS: Final = 30.0
 
 
 def set_database_back(pipeline: Pipeline, seconds: float) -> None:
-    """To a copy of its files that is so many seconds old; it crashes when it is copied, and when it is put back."""
+    """Restores a copy of its files from `seconds` ago; it crashes for the copy, and for the restore."""
     postgres = pipeline.stack.postgres
     if postgres.settings is None:
         raise PipelineFailed("there is no database to set back")
@@ -39,7 +39,7 @@ def set_database_back(pipeline: Pipeline, seconds: float) -> None:
 
 
 def cut_topic(pipeline: Pipeline, topic: str, share: float) -> None:
-    """Puts another topic in its place, which lacks the last records of each partition. Nobody may be writing to it."""
+    """Replaces the topic by one without the last records of each partition. Nothing may be writing to it."""
     kept: dict[int, list[Message]] = defaultdict(list)
     for message in committed(pipeline.kafka, topic):
         kept[message.partition() or 0].append(message)
@@ -56,7 +56,7 @@ def cut_topic(pipeline: Pipeline, topic: str, share: float) -> None:
 
 
 def _whole(messages: Sequence[Message], end: int) -> Sequence[Message]:
-    """The first of them, without the begin of a transaction whose end would be missing."""
+    """The first records, without the begin of a transaction whose end would be missing."""
     while 0 < end < len(messages) and source(messages[end - 1]) == source(messages[end]):
         end -= 1
     return messages[:end]

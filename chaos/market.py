@@ -1,4 +1,4 @@
-"""What the runs are about: the windows, features and rules, and a load in which every outcome occurs."""
+"""The config of the runs: windows, features and rules, and a load with every outcome."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ RULES: Final[list[dict[str, Any]]] = [
     {"name": RISING, "condition": "ret_3s > 0", "signal": 1.0, "score": 0.5, "emit": "edge"},
 ]
 
-# A delayed event amends its bar or comes too late, each often enough to count.
+# A delayed event amends its bar or is late, each often enough to count.
 LOAD: Final = ("--duplicates", "0.02", "--out-of-order", "0.05", "--max-delay", "1700", "--malformed", "0.001")

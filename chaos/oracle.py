@@ -1,6 +1,6 @@
-"""What has to come out, event by event in plain Python, worked out while the log is being written.
+"""The expected outputs, computed event by event in plain Python while the log is written.
 
-It shares no code with the pipeline but a JSON parser. Lean rather than complete: it knows what the load can hold.
+It shares no code with the pipeline except a JSON parser. It is small rather than complete: it covers the load only.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _SECOND: Final = 10**9
 _NEVER: Final = 2**63
 _MOST_PRICE: Final = 1e15
 _MOST_SIZE: Final = 1e18
-_UNIT_BITS: Final = 150  # of the binary fraction that holds whatever price and size the load has, to its last bit
+_UNIT_BITS: Final = 150  # of a binary fraction that represents every price and size of the load exactly
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
 class Expected:
-    """What the database and the topics have to hold in the end; times are nanoseconds.
+    """The expected contents of the database and the topics at the end; times are nanoseconds.
 
     Attributes:
         bars: open, high, low, close, volume, vwap, trades, revision by (symbol, start of the window).
@@ -107,7 +107,7 @@ _Bars = dict[int, dict[str, _Bar]]  # by window, then by symbol
 
 
 class _Feed:
-    """One provider on one partition: it has a watermark of its own."""
+    """One provider on one partition, with its own watermark."""
 
     def __init__(self, expected: Expected) -> None:
         self._expected = expected
@@ -199,14 +199,14 @@ def _vwap(past: dict[int, BarRow], at: int) -> float | None:
 
 
 class Oracle:
-    """All partitions; `take` once per record, partition by partition in the order of the log."""
+    """All partitions; call `take` once per record, in log order for each partition."""
 
     def __init__(self) -> None:
         self.expected = Expected()
         self._feeds: dict[tuple[int, str], _Feed] = {}
 
     def take(self, partition: int, offset: int, written: int, value: bytes | None) -> None:
-        """`written` is the record's own timestamp, in nanoseconds."""
+        """Processes a record; `written` is its timestamp, in nanoseconds."""
         outcome = self._take(partition, offset, written, value)
         self.expected.outcomes[outcome] += 1
         if outcome == "late":
@@ -236,7 +236,7 @@ class Oracle:
         return feed.take(row, price, size, ts, offset)
 
     def finish(self) -> Expected:
-        """What has closed; windows that are still open are nobody's yet."""
+        """The results of closed windows, without those still open."""
         for feed in self._feeds.values():
             feed.finish()
         return self.expected

@@ -1,4 +1,4 @@
-"""What came out: tables and topics, compared with what had to come out."""
+"""Compares the contents of tables and topics with the expected ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OUTCOMES: Final = (
 
 @dataclass
 class Findings:
-    """By table or topic, how many rows are missing, wrong or there twice, with examples of the first few."""
+    """By table or topic, the counts of missing, wrong and duplicate rows, with some examples."""
 
     rows: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
@@ -46,16 +46,16 @@ class Findings:
         return counted and not (self.missing.total() + self.wrong.total() + self.duplicates.total())
 
     def compare(self, name: str, expected: Mapping[Any, Any], found: Iterator[tuple[Hashable, Any]]) -> None:
-        """Rows by key; a row that nobody expects is a wrong one."""
+        """Compares rows by key; an unexpected row is a wrong one."""
         seen: set[Hashable] = set()
         for key, row in found:
             self.rows[name] += 1
             if key in seen:
-                self._note(self.duplicates, name, f"{key} is there twice")
+                self._note(self.duplicates, name, f"{key} is duplicated")
             elif key not in expected:
                 self._note(self.wrong, name, f"{key} is not expected: {row}")
             elif row != expected[key]:
-                self._note(self.wrong, name, f"{key} is {row}, and has to be {expected[key]}")
+                self._note(self.wrong, name, f"{key} is {row}, expected {expected[key]}")
             seen.add(key)
         for key in expected.keys() - seen:
             self._note(self.missing, name, f"{key} is missing: {expected[key]}")
@@ -67,7 +67,7 @@ class Findings:
 
 
 def judge(pipeline: Pipeline, expected: Expected) -> Findings:
-    """Compares everything: floats in every bit."""
+    """Compares everything, floats bit by bit."""
     findings = Findings()
     signals = dict.fromkeys(expected.signals)
     with psycopg.connect(pipeline.conninfo) as connection:
@@ -101,7 +101,7 @@ def _signal(message: Message) -> Hashable:
 
 
 def source(message: Message) -> Hashable:
-    """Partition and offset of the event that has led to an output record."""
+    """Partition and offset of the event that caused an output record."""
     headers = dict(message.headers() or ())
     return int(headers["source_partition"] or 0), int(headers["source_offset"] or 0)
 

@@ -27,16 +27,16 @@ _STOP_SECONDS: Final = 5.0
 
 
 class PipelineFailed(MdpError):  # noqa: N818 - says what happened
-    """The pipeline did what it must not do; one line says what."""
+    """The pipeline violated a requirement; one line says which."""
 
 
 @dataclass
 class Pipeline:
-    """Everything lies in `folder`: servers' data, saved state, config, and what the processes say.
+    """The pipeline with all its files in `folder`: servers' data, saved state, config and logs.
 
     Attributes:
-        workers: how many worker processes there should be.
-        restarts: how often the runner had to start `mdp stream run` again, as an orchestrator would.
+        workers: intended number of worker processes.
+        restarts: how often the runner had to restart `mdp stream run`, as an orchestrator would.
         late_stops: stops that were not graceful, or took too long.
     """
 
@@ -62,7 +62,7 @@ class Pipeline:
 
     @property
     def said(self) -> Path:
-        """What `mdp stream run` has had to say."""
+        """The log of `mdp stream run`."""
         return self.folder / "run.log"
 
     def set_up(self) -> None:
@@ -78,7 +78,7 @@ class Pipeline:
         self._set_up("store", "migrate")
 
     def apply_topics(self) -> None:
-        """Creates those that there are not."""
+        """Creates missing topics."""
         self._set_up("topics", "apply", "--file", str(PROJECT / "configs" / "topics.yaml"))
 
     def _set_up(self, *arguments: str) -> None:
@@ -86,8 +86,8 @@ class Pipeline:
             raise PipelineFailed(f"the pipeline cannot be set up: see {self.folder / 'set_up.log'}")
 
     def tear_down(self) -> None:
-        """Ends everything that runs; the folder stays."""
-        for pid in self.worker_pids():  # one that is suspended would not heed its parent's end
+        """Ends all processes; the folder stays."""
+        for pid in self.worker_pids():  # a suspended one would not notice its parent's end
             os.kill(pid, signal.SIGKILL)
         for process in (self._load, self._run):
             if process is not None:
@@ -102,7 +102,7 @@ class Pipeline:
 
     @property
     def load_has_ended(self) -> bool:
-        """Raises PipelineFailed if it ended otherwise than by itself."""
+        """Whether the load has ended; raises PipelineFailed if it has failed."""
         code = None if self._load is None else self._load.poll()
         if code:
             raise PipelineFailed(f"the load has ended with exit code {code}: see {self.folder / 'load.log'}")
@@ -114,10 +114,10 @@ class Pipeline:
         )
 
     def keep_going(self) -> None:
-        """Starts `mdp stream run` again when it has ended, as it does when its only worker is killed.
+        """Restarts `mdp stream run` if it has ended, as it does when its only worker is killed.
 
         Raises:
-            PipelineFailed: it has ended for good.
+            PipelineFailed: it has ended permanently.
         """
         code = None if self._run is None else self._run.poll()
         if code is None:
@@ -128,7 +128,7 @@ class Pipeline:
         self.start()
 
     def stop(self) -> None:
-        """Asks for a graceful stop; what does not heed it in time is killed, and counted."""
+        """Requests a graceful stop; kills and counts processes that do not stop in time."""
         if self._run is None:
             return
         self._run.terminate()
@@ -148,7 +148,7 @@ class Pipeline:
         self.start()
 
     def worker_pids(self) -> list[int]:
-        """The processes that do the work; none while they are being started."""
+        """The worker processes; none while they are being started."""
         if self._run is None or self._run.poll() is not None:
             return []
         if self.workers == 1:
@@ -160,7 +160,7 @@ class Pipeline:
         return self.folder / "streaming.yaml"
 
     def _spawn(self, command: Sequence[str], log: Path, **more: str) -> subprocess.Popen[bytes]:
-        """In a session of its own, so that Ctrl-C is for the runner alone."""
+        """Starts a process in its own session, so that Ctrl-C is for the runner alone."""
         environment = {**os.environ, "MDP_HOME": str(self.stack.root), "MDP_CONFIG": str(self._config), **more}
         with log.open("ab") as said:
             return subprocess.Popen(  # noqa: S603
@@ -169,7 +169,7 @@ class Pipeline:
 
 
 def workers_of(run: int) -> list[int]:
-    """The processes of a cluster: the children of the fork server of `mdp stream run`, whose process id is given."""
+    """The processes of a cluster: the children of the fork server of `mdp stream run` with process id `run`."""
     return [worker for fork_server in _children(run) for worker in _children(fork_server)]
 
 

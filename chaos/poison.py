@@ -1,4 +1,4 @@
-"""Records beside the load that are broken, or small and say that they become large: each has to be refused, once."""
+"""Hostile records among the load, malformed or with huge decoded sizes: each must be refused exactly once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from chaos.market import PARTITIONS
 from contracts.record import ARROW, CONTENT_TYPE, Headers
 
 _SECONDS: Final = 0.5  # between two of them
-_MANY: Final = 200_000  # rows; so many are allowed
+_MANY: Final = 200_000  # rows, within the limit
 _TOO_MANY: Final = 1_000_000
 
 
 class Poison:
-    """A thread that sends them until it is stopped, to any partition: which and when is decided by the seed."""
+    """A thread that sends them until it is stopped, to random partitions at random times given by the seed."""
 
     def __init__(self, kafka: str, topic: str, seed: int) -> None:
         self._producer = Producer({"bootstrap.servers": kafka, "log_level": 0})
@@ -43,7 +43,7 @@ class Poison:
 
 
 def hostile_records() -> list[tuple[bytes, str]]:
-    """Values, and what they say they are."""
+    """Values and their content types."""
     names = pa.DictionaryArray.from_arrays(pa.array([0] * _MANY, pa.int8()), pa.array(["x" * 4_000]))
     written_out = _stream({"symbol": names})
     return [

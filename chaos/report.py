@@ -12,7 +12,7 @@ from chaos.run import CATCH_UP_SECONDS, Result
 
 
 def show(console: Console, result: Result) -> None:
-    """Prints what was injected, what became of the events, and what is missing, wrong or there twice."""
+    """Prints the faults, the outcomes of the events, and missing, wrong and duplicate rows."""
     findings = result.findings
     _table(console, ("fault", "times"), [(kind, result.faults[kind]) for kind in KINDS], result.faults.total())
     console.print(_outcomes(result))
@@ -28,7 +28,7 @@ def show(console: Console, result: Result) -> None:
         f"caught up after the kill of a worker within {result.slowest:.1f} s at most"
         f" ({len(measured)} of {len(result.catch_ups)} measured; allowed {CATCH_UP_SECONDS:.0f} s)"
     )
-    console.print(f"started again by the runner {result.restarts} times; stops not in time: {result.late_stops}")
+    console.print(f"restarted by the runner {result.restarts} times; stops not in time: {result.late_stops}")
     for example in findings.examples:
         console.print(example, markup=False, highlight=False)
 

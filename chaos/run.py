@@ -27,12 +27,12 @@ Say = Callable[[str], None]
 
 @dataclass
 class Result:
-    """What was done, and what came of it.
+    """The faults and their results.
 
     Attributes:
-        catch_ups: for each killed worker, seconds from the kill until what the log held two seconds ago was written,
-            and at least what it held a second after the kill; None where another fault came in between, or the log
-            was still being read again.
+        catch_ups: for each killed worker, seconds from the kill until everything was written that the log had held two
+            seconds earlier, and at least a second after the kill; None if another fault interfered, or the log was
+            still being read again.
     """
 
     findings: Findings
@@ -56,10 +56,10 @@ class _Run:
     faults: Counter[str] = field(default_factory=Counter)
     catch_ups: list[float | None] = field(default_factory=list)
     killed_at: float | None = None
-    lost_at: float | None = None  # outputs have lost something then that is not made up for yet
+    lost_at: float | None = None  # time of a loss of outputs that is not restored yet
 
     def until(self, moment: float) -> None:
-        """Keeps the pipeline going up to so many seconds into the load."""
+        """Keeps the pipeline going until `moment` seconds into the load."""
         while time.monotonic() - self.began < moment:
             self.look()
 
@@ -95,10 +95,10 @@ class _Run:
         self.say("           not measured" if seconds is None else f"           caught up after {seconds:.1f} s")
 
     def settle(self) -> None:
-        """Waits until everything is written, the windows that heartbeats close among it.
+        """Waits until everything is written, including windows closed by heartbeats.
 
         Raises:
-            PipelineFailed: it does not come to that.
+            PipelineFailed: that does not happen in time.
         """
         moved_at = deadline = time.monotonic()
         while time.monotonic() - moved_at < _QUIET_SECONDS:
@@ -110,10 +110,10 @@ class _Run:
 
 
 def run(pipeline: Pipeline, faults: Sequence[Fault], *, rate: float, seconds: float, seed: int, say: Say) -> Result:
-    """Sets the pipeline up, loads it, injects the faults, and compares what came out; tears everything down.
+    """Sets the pipeline up, loads it, injects the faults, and compares the outputs; tears everything down.
 
     Raises:
-        PipelineFailed: it has ended for good, or does not catch up.
+        PipelineFailed: it has ended permanently, or does not catch up.
     """
     follower = watch = poison = None
     try:
@@ -133,7 +133,7 @@ def run(pipeline: Pipeline, faults: Sequence[Fault], *, rate: float, seconds: fl
         going.settle()
         pipeline.stop()
         watch.stop()
-        # not up to the log's end: its last heartbeats may have been written when the workers had stopped reading
+        # not up to the log's end: the last heartbeats may have been written after the workers stopped reading
         findings = judge(pipeline, follower.expected(watch.written))
         return Result(
             findings, going.faults, going.catch_ups, watch.longest_stall, pipeline.restarts, pipeline.late_stops

@@ -1,4 +1,4 @@
-"""How far the log and the pipeline have come, looked at again and again from outside."""
+"""Polls the progress of the log and of the pipeline from outside."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from chaos.market import PARTITIONS
 from chaos.pipeline import EVENTS, Pipeline
 
 _LOOK_SECONDS: Final = 0.2
-_BEHIND_SECONDS: Final = 2.0  # what the log has held for so long is written, in a pipeline that keeps up
+_BEHIND_SECONDS: Final = 2.0  # a pipeline that keeps up has written what the log has held this long
 _QUERY: Final = "SELECT partition, next_offset FROM progress"
 
 
 class Watch:
-    """A thread that keeps what it has seen: seconds of the monotonic clock, and sums over the partitions."""
+    """A thread that records its observations: seconds of the monotonic clock, and sums over the partitions."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -37,10 +37,10 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the looking, with a last look at what is written."""
+        """Stops polling, after a last poll of what is written."""
         self._ended.set()
         self._thread.join()
-        self._look_at_database()
+        self._poll_database()
 
     @property
     def lag(self) -> int:
@@ -48,22 +48,22 @@ class Watch:
         return sum(self.ends.values()) - sum(self.written.values())
 
     def has_written_up_to(self, moment: float) -> bool:
-        """Whether all that the log held at a moment is written; that is known once the log was looked at after it."""
+        """Whether everything that the log held at a moment is written, known after a later poll of the log."""
         place = bisect_right(self._seen_at, moment)
         return place < len(self._seen_end) and sum(self.written.values()) >= self._seen_end[place]
 
     def has_caught_up_since(self, fault: float) -> bool:
-        """Whether all that the log held two seconds ago is written, and what it held a second after a fault."""
+        """Whether everything that the log held two seconds ago, and a second after the fault, is written."""
         return self.has_written_up_to(max(fault + 1, time.monotonic() - _BEHIND_SECONDS))
 
     def _run(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
             before = self.lag, sum(self.written.values())
-            self._look_at_log()
-            self._look_at_database()
+            self._poll_log()
+            self._poll_database()
             self._judge(*before)
 
-    def _look_at_log(self) -> None:
+    def _poll_log(self) -> None:
         self._admin = self._admin or AdminClient({"bootstrap.servers": self._pipeline.kafka, "log_level": 0})
         wanted = {TopicPartition(EVENTS, partition): OffsetSpec.latest() for partition in range(PARTITIONS)}
         try:
@@ -72,13 +72,13 @@ class Watch:
             )
             found = {place.partition: future.result().offset for place, future in asked.items()}
         except KafkaException:
-            self._admin = None  # one that knew the broker before it was killed may be refused for ever
+            self._admin = None  # one from before the broker's restart may be refused for ever
             return
         self.ends = {partition: max(end, self.ends[partition]) for partition, end in found.items()}
         self._seen_at.append(time.monotonic())
         self._seen_end.append(sum(self.ends.values()))
 
-    def _look_at_database(self) -> None:
+    def _poll_database(self) -> None:
         try:
             with psycopg.connect(self._pipeline.conninfo, connect_timeout=2) as connection:
                 self.written |= dict(connection.execute(_QUERY).fetchall())
@@ -86,7 +86,7 @@ class Watch:
             return
 
     def _judge(self, lag: int, written: int) -> None:
-        """A stall is time in which there is something to write, and nothing is written."""
+        """Measures stalls: time in which there is something to write, but nothing is written."""
         now = time.monotonic()
         if not lag or sum(self.written.values()) > written:
             self._moved_at = now

@@ -1,1 +1,1 @@
-"""The Grafana dashboards, as code: `python -m dashboards` writes them, and the objects of Kubernetes that hold them."""
+"""The Grafana dashboards as code: `python -m dashboards` writes them, and Kubernetes objects with them."""

@@ -1,4 +1,4 @@
-"""Writes the dashboards, and what Kubernetes needs of them and of the rules."""
+"""Writes the dashboards, and the Kubernetes objects of dashboards and rules."""
 
 from dashboards.files import derived
 

@@ -1,4 +1,4 @@
-"""What all dashboards have in common: the choices at their top, the links between them, marks where alerts fire."""
+"""The common parts of dashboards: variables, links to each other, and annotations for alerts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TAG: Final = "mdp"
 
 
 def board(uid: str, title: str, description: str, shown: Sequence[panels.Panel]) -> builders.Dashboard:
-    """A dashboard of what Prometheus has, its panels laid out in their order."""
+    """A dashboard of Prometheus metrics, with panels in order."""
     made = _board(uid, title, description, shown).annotation(_alerts())
     made.with_variable(_source("datasource", "Prometheus", "prometheus", "mdp-prometheus"))
     made.with_variable(_label("job", "Deployment", "stream_partition_events").all_value("mdp.*"))
@@ -26,7 +26,7 @@ def board(uid: str, title: str, description: str, shown: Sequence[panels.Panel])
 
 
 def market_board(uid: str, title: str, description: str, shown: Sequence[sql.Panel]) -> builders.Dashboard:
-    """A dashboard of one symbol, out of the database."""
+    """A dashboard of one symbol, from the database."""
     made = _board(uid, title, description, shown)
     made.with_variable(_source("database", "Database", str(sql.DATABASE.type_val), "mdp-timescaledb"))
     for name, label, condition in (
@@ -61,13 +61,13 @@ def _board(
 
 
 def _source(name: str, label: str, kind: str, provisioned: str) -> builders.DatasourceVariable:
-    """Which data source is asked; at first the one that configs/grafana/provisioning has."""
+    """The data source; by default the one in configs/grafana/provisioning."""
     option = models.VariableOption(selected=True, text=label, value=provisioned)
     return builders.DatasourceVariable(name).label(label).type(kind).current(option)
 
 
 def _label(name: str, label: str, series: str) -> builders.QueryVariable:
-    """One, several or all of the values that the label `name` has in these series."""
+    """A choice of one, several or all values of the label `name` in these series."""
     return (
         builders.QueryVariable(name)
         .label(label)
@@ -82,7 +82,7 @@ def _label(name: str, label: str, series: str) -> builders.QueryVariable:
 
 
 def _column(name: str, label: str, condition: str) -> builders.QueryVariable:
-    """One of the values that a column has in the series of bars."""
+    """A choice of one value of a column in the series of bars."""
     query = f"SELECT DISTINCT \"{name}\" FROM series WHERE relation = 'bars_ohlcv'{condition} ORDER BY 1"  # noqa: S608
     variable = builders.QueryVariable(name).label(label).datasource(sql.DATABASE).query(query)
     return variable.refresh(models.VariableRefresh.ON_DASHBOARD_LOAD)

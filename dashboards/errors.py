@@ -1,4 +1,4 @@
-"""What went wrong, what was refused, what was waited for, and which alerts that set off."""
+"""Errors, refused events, outages, and firing alerts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dashboards.panels import IN_JOB, IN_TOPIC, Panel, Series, graph, states
 PANELS: Final[list[Panel]] = [
     states(
         "Alerts",
-        "docs/operations.md says of each what it means and what to do.",
+        "docs/operations.md explains each, and says what to do.",
         Series(f'max by (alertname) (ALERTS{{alertstate="firing", {IN_JOB}}})', "{{alertname}}"),
         on="firing",
         off="quiet",
@@ -17,7 +17,7 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Errors",
         "cps",
-        "What went wrong without stopping the flow.",
+        "Errors that did not stop the flow.",
         Series(
             f"sum by (component, reason) (rate(errors_total{{{IN_JOB}}}[$__rate_interval]))",
             "{{component}}: {{reason}}",
@@ -42,14 +42,14 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Waiting for a service",
         "short",
-        "Parts of workers that do not reach it, and try again.",
+        "Parts of workers that cannot reach it, and retry.",
         Series(f"sum by (service) (stream_waiting{{{IN_JOB}}})", "{{service}}"),
         stacked=True,
     ),
     graph(
         "Not read",
         "short",
-        "Offsets that the topic's retention took away before they were read, and those that could not be unpacked.",
+        "Offsets deleted by the topic's retention before they were read, and those that could not be unpacked.",
         Series(
             f"sum by (topic, partition) (increase(stream_gap_offsets_total{{{IN_TOPIC}}}[$__rate_interval]))",
             "{{topic}} {{partition}} deleted",

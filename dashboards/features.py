@@ -1,4 +1,4 @@
-"""What rolling features cost, and the state that they are made from."""
+"""The cost of rolling features, and their state."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Update duration",
         "s",
-        "Of all features of the windows that a micro-batch closed.",
+        "Time for all features of the windows closed by a micro-batch.",
         *quantiles("features_update_duration_seconds", IN_JOB, "window"),
     ),
     graph(
         "Updates",
         "ops",
-        "Micro-batches that brought features; with telemetry.symbol_label, once for each symbol.",
+        "Micro-batches with features; with telemetry.symbol_label, counted for each symbol.",
         Series(f"sum by (window) ({_UPDATES})", "{{window}}"),
     ),
     bars(
@@ -45,21 +45,21 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Snapshot duration, p95",
         "s",
-        "Meanwhile its worker does nothing else. Of a sink: until all that it was given is written.",
+        "It blocks its worker. For a sink: until everything submitted to it is written.",
         Series(f"job_step:stream_snapshot_duration_seconds:p95_5m{{{IN_JOB}}}", "{{step}}"),
         objective="vector(1)",
     ),
     graph(
         "CPU by step",
         "none",
-        "Cores in use, of all steps; a worker has one core's worth of work.",
+        "Cores in use by each step; a worker uses one core.",
         Series(f"sum by (step) (rate(stream_step_cpu_seconds_total{{{IN_JOB}}}[$__rate_interval]))", "{{step}}"),
         stacked=True,
     ),
     graph(
-        "Bars that features are made from",
+        "Bars for features",
         "rowsps",
-        "Bars that left their windows.",
+        "Bars emitted by windows.",
         Series(f"sum by (window_ms) (rate(microbatch_flush_rows{{{IN_JOB}}}[$__rate_interval]))", "{{window_ms}} ms"),
     ),
 ]

@@ -1,4 +1,4 @@
-"""All files that are derived: from the code of the dashboards, and from the rules of Prometheus."""
+"""All generated files: from the code of the dashboards, and from the rules of Prometheus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RULES: Final = PROJECT / "configs" / "prometheus" / "rules"
 
 
 def derived() -> dict[Path, str]:
-    """The text of each of them."""
+    """The text of each generated file."""
     boards = rendered()
     return {
         **{_GRAFANA / "dashboards" / name: text for name, text in boards.items()},

@@ -1,4 +1,4 @@
-"""How long evaluators take, what they signal, and whether one is left alone."""
+"""The time and signals of evaluators, and open breakers."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Evaluation duration",
         "s",
-        "Of one micro-batch, all symbols together.",
+        "Time for one micro-batch, all symbols together.",
         *quantiles("inference_eval_duration_seconds", IN_JOB, "adapter"),
     ),
     graph(
         "Evaluations",
         "ops",
-        "Micro-batches that each adapter has judged.",
+        "Micro-batches evaluated by each adapter.",
         Series(f"sum by (adapter) (rate({_COUNT}[$__rate_interval]))", "{{adapter}}"),
     ),
     graph(
         "Signals",
         "cps",
-        "That left the evaluators, by name.",
+        "Emitted by the evaluators, by name.",
         Series(f"sum by (name) (rate({_SIGNALS}[$__rate_interval]))", "{{name}}"),
         stacked=True,
     ),
     states(
         "Circuit breaker",
-        "While it is open, an adapter that keeps failing is left alone, and makes no signals.",
+        "While it is open, a failing adapter is skipped, and emits no signals.",
         Series(f"sum by (adapter, instance) (inference_breaker_open{{{IN_JOB}}}) > bool 0", "{{adapter}} {{instance}}"),
         on="open",
         off="closed",
@@ -52,7 +52,7 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Failures",
         "cps",
-        "Windows that an adapter could not judge, and other errors of this step.",
+        "Windows that an adapter failed to evaluate, and other errors of this step.",
         Series(
             f'sum by (reason) (rate(errors_total{{{IN_JOB}, component="inference"}}[$__rate_interval]))',
             "{{reason}}",

@@ -1,4 +1,4 @@
-"""The rules and the dashboards as objects of Kubernetes, out of the files that Prometheus and Grafana read."""
+"""The rules and the dashboards as Kubernetes objects, from the files of Prometheus and Grafana."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def prometheus_rules(folder: Path) -> str:
 
 
 def dashboard_maps(names: list[str]) -> str:
-    """A kustomization that makes a ConfigMap of each dashboard, as the sidecar of Grafana looks for them.
+    """A kustomization with a ConfigMap for each dashboard, as expected by Grafana's sidecar.
 
-    Each has one of its own, as `kubectl apply` takes no object of more than 256 KiB. A name without a hash takes the
-    place of the one before it: two would be two dashboards of one uid.
+    Each has its own, as `kubectl apply` accepts no object of more than 256 KiB. Names have no hash, so that a new
+    version replaces the old one: both together would be two dashboards with one uid.
     """
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -42,7 +42,7 @@ def dashboard_maps(names: list[str]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as such."""
+    """Writes multi-line strings in block style."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

@@ -1,4 +1,4 @@
-"""Bars as candles, and the signals on them, out of the database."""
+"""Bars as candles with their signals, from the database."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dashboards.sql import SIGNAL, Panel, candlesticks, counts, rows
 from sinks.schema.tables import ROLLUPS
 
 BARS: Final = {"windows": "bars_ohlcv", **{rollup.bucket: rollup.view for rollup in ROLLUPS}}
-_MOST: Final = 10_000  # candles that a browser still draws
+_MOST: Final = 10_000  # candles that a browser can draw
 
-# What the choices at the top leave, of any table.
+# The condition of the dashboard's variables, for any table.
 _PROVIDER: Final = 'provider = ${provider:sqlstring} AND "interval" = ${interval:sqlstring}'
 _SERIES: Final = f"{_PROVIDER} AND symbol = ${{symbol:sqlstring}}"
 
@@ -23,7 +23,7 @@ SELECT * FROM ${{bars:raw}} AS bar (provider, symbol, "interval", start)
 _CASES: Final = " ".join(f"WHEN '{rollup.view}' THEN INTERVAL '{rollup.bucket}'" for rollup in ROLLUPS)
 _LENGTH: Final = f"""CASE ${{bars:sqlstring}} {_CASES} ELSE "interval"::interval END"""
 
-# A signal is made when its window ends: the moment before is in its bar.
+# A signal has the time of its window's end: the moment before is in its bar.
 _CANDLES: Final = f"""\
 WITH bar AS (
   {_CHOSEN}

@@ -1,4 +1,4 @@
-"""How fast windows are processed, how many bars leave them, and what the steps cost."""
+"""The latency of windows, their bars, and the cost of the steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Window latency",
         "ms",
-        "From the end of a window to its rows being in the database. Replays and backlogs are as late as their events.",
+        "From the end of a window to its rows in the database. Replays and backlogs are as late as their events.",
         *quantiles("microbatch_window_latency_ms", IN_JOB),
         objective=f"1.5 * {WINDOW_MS}",
     ),
@@ -24,10 +24,10 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Flushes",
         "ops",
-        "Transactions of the database that brought bars.",
+        "Database transactions with bars.",
         Series(_FLUSHES, "flushes"),
     ),
-    graph("Bars", "rowsps", "Bars that left their windows, amended ones again.", Series(_ROWS, "{{window_ms}} ms")),
+    graph("Bars", "rowsps", "Bars emitted by windows, including amendments.", Series(_ROWS, "{{window_ms}} ms")),
     graph(
         "Bars in a flush",
         "short",
@@ -37,7 +37,7 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Watermark delay",
         "s",
-        "Wall clock minus event time. It is as long as allow_late_ms at least, and grows while a market is quiet.",
+        "Wall clock minus event time. It is at least allow_late_ms, and grows while a market is idle.",
         Series(
             f"max by (topic, partition) (stream_watermark_delay_seconds{{{IN_PARTITION}}})",
             "{{topic}} {{partition}}",
@@ -46,13 +46,13 @@ PANELS: Final[list[Panel]] = [
     graph(
         "From the fetch of a batch, p95",
         "s",
-        "To the end of the steps, and of what closed windows to its rows being committed.",
+        "To the end of the steps, and for closed windows to the commit of their rows.",
         Series(f"histogram_quantile(0.95, {_STAGES})", "{{until}}"),
     ),
     graph(
         "Backlog",
         "short",
-        "Records of each partition that have not been read.",
+        "Unread records of each partition.",
         Series(f"sum by (topic, partition) (stream_consumer_lag_offsets{{{IN_PARTITION}}})", "{{topic}} {{partition}}"),
         stacked=True,
     ),

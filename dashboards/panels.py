@@ -1,4 +1,4 @@
-"""Panels in the form that all dashboards share: each says its unit and what it means, and names its series."""
+"""Panels in the common style of all dashboards, each with unit, description and series."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DATASOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasourc
 OBJECTIVE: Final = "objective"
 GOOD, WARN, BAD = "green", "orange", "red"
 
-# What the choices at the top of a dashboard leave.
+# The matchers of a dashboard's variables.
 IN_JOB: Final = 'job=~"$job"'
 IN_TOPIC: Final = f'{IN_JOB}, topic=~"$topic"'
 IN_PARTITION: Final = f'{IN_TOPIC}, partition=~"$partition"'
@@ -37,7 +37,7 @@ _PanelT = TypeVar("_PanelT", timeseries.Panel, stat.Panel, bargauge.Panel, state
 
 
 class Series(NamedTuple):
-    """A query, and what each of its results is called: `{{label}}` stands for the label's value."""
+    """A query, and the name of each of its results: `{{label}}` stands for the label's value."""
 
     expr: str
     legend: str
@@ -46,7 +46,7 @@ class Series(NamedTuple):
 def graph(
     title: str, unit: str, meaning: str, *series: Series, objective: str | None = None, stacked: bool = False
 ) -> timeseries.Panel:
-    """Values over time; `objective` is the query of what they should stay below, drawn as a dashed line."""
+    """Values over time; `objective` is a query for their upper limit, drawn as a dashed line."""
     panel = _described(timeseries.Panel(), title, meaning, width=12, height=8).unit(unit).min(0)
     panel.legend(_legend()).tooltip(_tooltip()).fill_opacity(40 if stacked else 8).line_width(1)
     panel.show_points(options.VisibilityMode.NEVER)
@@ -61,14 +61,14 @@ def graph(
 def number(
     title: str, unit: str, meaning: str, series: Series, *thresholds: tuple[float, str], width: int = 6
 ) -> stat.Panel:
-    """The newest value, large; each threshold is the value from which on it has that colour."""
+    """The newest value, in large digits; a threshold is the value from which on it has that colour."""
     panel = _described(stat.Panel(), title, meaning, width, height=5).unit(unit).decimals(0)
     panel.thresholds(_thresholds(thresholds)).graph_mode(options.BigValueGraphMode.AREA)
     return _asking(panel.reduce_options(_newest()), [series])
 
 
 def bars(title: str, unit: str, meaning: str, *series: Series, limits: bool = False) -> bargauge.Panel:
-    """The newest value of each series as a bar; with `limits`, 1 is the whole of what is allowed."""
+    """The newest value of each series as a bar; with `limits`, 1 is the limit."""
     panel = _described(bargauge.Panel(), title, meaning, width=12, height=5).unit(unit).min(0)
     panel.orientation(options.VizOrientation.HORIZONTAL).display_mode(options.BarGaugeDisplayMode.BASIC)
     panel.reduce_options(_newest())

@@ -1,4 +1,4 @@
-"""Panels that ask the database: in SQL, with the macros and variables that Grafana puts in before it asks."""
+"""Panels of SQL queries on the database, with Grafana's macros and variables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PanelT = TypeVar("_PanelT", candlestick.Panel, table.Panel, timeseries.Panel)
 
 @dataclass(frozen=True, slots=True)
 class Query(variants.Dataquery, builder.Builder[variants.Dataquery]):
-    """A query: rows as they are, or series over time out of the columns time, metric and value."""
+    """A query: plain rows, or time series from the columns time, metric and value."""
 
     sql: str
     format: Literal["table", "time_series"] = "table"
@@ -40,7 +40,7 @@ class Query(variants.Dataquery, builder.Builder[variants.Dataquery]):
 
 
 def candlesticks(title: str, meaning: str, sql: str) -> candlestick.Panel:
-    """Candles and their volume out of time, open, high, low, close and volume; what else is selected lies over them."""
+    """Candles and volume from time, open, high, low, close and volume; other columns are drawn over them."""
     panel = _described(candlestick.Panel(), title, meaning, width=24, height=15).unit("none")
     panel.mode(candles.VizDisplayMode.CANDLES_VOLUME).include_all_fields(True)
     panel.legend(common.VizLegendOptions().show_legend(False)).tooltip(_tooltip())
@@ -53,12 +53,12 @@ def candlesticks(title: str, meaning: str, sql: str) -> candlestick.Panel:
 
 
 def rows(title: str, meaning: str, sql: str) -> table.Panel:
-    """A table of what the query selects."""
+    """A table of the query's rows."""
     return _described(table.Panel(), title, meaning, width=12, height=10).unit("none").with_target(Query(sql))
 
 
 def counts(title: str, unit: str, meaning: str, sql: str) -> timeseries.Panel:
-    """Bars over time, one on the other, for each metric."""
+    """Stacked bars over time for each metric."""
     panel = _described(timeseries.Panel(), title, meaning, width=12, height=10).unit(unit).min(0)
     panel.draw_style(options.GraphDrawStyle.BARS).fill_opacity(60).line_width(0)
     panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL))

@@ -1,4 +1,4 @@
-"""What is written, how long it takes, and what waits to be written."""
+"""Writes, their duration, and their queues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PANELS: Final[list[Panel]] = [
     number(
         "Since the last commit",
         "s",
-        "Of the worker that has written nothing for the longest; where nothing comes, nothing is written.",
+        "Of the worker with the oldest commit; without events nothing is written.",
         Series(_SINCE, "oldest"),
         (15, WARN),
         (60, BAD),
@@ -21,14 +21,14 @@ PANELS: Final[list[Panel]] = [
     number(
         "Waiting for a service",
         "none",
-        "Parts of workers that do not reach Kafka or the database, and try again.",
+        "Parts of workers that cannot reach Kafka or the database, and retry.",
         Series(f"sum(stream_waiting{{{IN_JOB}}}) or vector(0)", "waiting"),
         (1, BAD),
     ),
     number(
         "Rows refused by the database",
         "none",
-        "In the time shown; each is in the DLQ with the reason store.",
+        "In the time range; each is in the DLQ with the reason store.",
         Series(f'sum(increase(dlq_records_total{{{IN_JOB}, reason="store"}}[$__range])) or vector(0)', "rows"),
         (1, WARN),
     ),
@@ -54,7 +54,7 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Micro-batches waiting to be written",
         "short",
-        "From 16 per writer on, the flow is held back.",
+        "From 16 per writer on, backpressure slows the flow.",
         Series(f"sum by (instance, sink) (sink_queue_depth{{{IN_JOB}}})", "{{sink}} {{instance}}"),
     ),
     graph(

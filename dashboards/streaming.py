@@ -1,4 +1,4 @@
-"""Event rates, lag and latency, and whether they keep to the objectives."""
+"""Event rates, lag and latency, and whether they meet the objectives."""
 
 from __future__ import annotations
 
@@ -56,21 +56,21 @@ PANELS: Final[list[Panel]] = [
     graph(
         "Events by provider",
         "eps",
-        "Read from the events topic; of what was refused, the provider is unknown.",
+        "Read from the events topic; refused events have the provider unknown.",
         Series(f"sum by (provider) (job_topic_provider:stream_events_ingested:rate1m{{{IN_TOPIC}}})", "{{provider}}"),
         stacked=True,
     ),
     graph(
         "Consumer lag",
         "ms",
-        "How far reading is behind the newest record, on average over a minute.",
+        "How far reading lags behind the newest record, averaged over a minute.",
         Series(_LAG, "{{topic}} {{group}}"),
         objective=f"2 * {WINDOW_MS}",
     ),
     graph(
         "End to end, p95",
         "s",
-        "From the event that closed a window to its results being committed there.",
+        "From the event that closed a window to the commit of its results there.",
         Series(_END_TO_END, "{{until}}"),
         objective=f"1.5 * {WINDOW_MS} / 1000",
     ),

@@ -1,9 +1,9 @@
-"""The job as Bytewax's documentation writes it: a message, a dictionary and a window per event, `json.loads` for each.
+"""The job as in Bytewax's documentation: a message, a dictionary and a window per event, with `json.loads` for each.
 
-`--frozen` gives it what a reader of its source would: a clock that stands still, so that the machine's time no longer
-moves the watermark, and nothing is lost; events folded as they come (`ordered=False`), because sorting them costs more
-than a look at their times; and typed decoding by msgspec, which is fairer to it than `json.loads`. Neither has a
-recovery store. Rows have to be upserted, because the clock of the documentation closes some windows twice.
+`--frozen` gives it the improvements that a reader of its source would make: a clock that stands still, so that the
+machine's time does not advance the watermark, and nothing is lost; events folded in order of arrival (`ordered=False`),
+because sorting them costs more than comparing their times; and typed decoding by msgspec, which is fairer to it than
+`json.loads`. Neither has a recovery store. Rows are upserted, as the documented clock closes some windows twice.
 """
 
 from __future__ import annotations

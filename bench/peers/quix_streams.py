@@ -1,6 +1,6 @@
-"""The job as the documentation of Quix Streams writes it: a reduced tumbling window, and the sink for PostgreSQL.
+"""The job as in the documentation of Quix Streams: a reduced tumbling window, and the sink for PostgreSQL.
 
-It runs in the environment of bench/peers.lock. Its state and its changelog topics are those that it has by default.
+It runs in the environment of bench/peers.lock, with default state and changelog topics.
 """
 
 from __future__ import annotations

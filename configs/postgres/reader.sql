@@ -1,5 +1,5 @@
--- A role that reads all tables and changes none, for Grafana: whoever sees a dashboard can have any query run. To be run
--- by the tables' owner, with psql, and READER_PASSWORD in the environment; again, it sets another password.
+-- A read-only role for Grafana, as anyone who sees a dashboard can run any query. Run it with psql as the tables' owner,
+-- with READER_PASSWORD in the environment; running it again changes the password.
 \set ON_ERROR_STOP on
 \getenv password READER_PASSWORD
 SELECT current_schema() AS schema \gset

@@ -72,7 +72,7 @@ def test_a_section_takes_the_place_of_its_last_edition_and_leaves_the_others(tmp
 def test_the_processes_of_a_cluster_are_added_up() -> None:
     stdout = 'something else\n{"cpu_s": 2.0, "seconds": 3.0}\n{"cpu_s": 1.5, "seconds": 4.0}\n'
     assert meter.spent(stdout) == meter.Spent(3.5, 4.0)
-    with pytest.raises(ValueError, match="without telling"):
+    with pytest.raises(ValueError, match="without its report"):
         meter.spent("")
 
 
@@ -117,9 +117,9 @@ def test_a_market_is_the_same_each_time_it_is_written() -> None:
 def test_what_falls_short_is_said() -> None:
     found = everything()
     missed = {target.what for target in verdict.targets(found) if not target.holds}
-    assert {"Bars job, CPU over the floor's", "Growth with symbols: times what would be linear"} <= missed
+    assert {"Bars job, CPU relative to the floor", "Growth with symbols, relative to linear growth"} <= missed
     assert not {"`mdp --help`", "Resident memory with 64 partitions", "Latency at 10,000 events/s, bar, p50"} & missed
-    assert "- Short of its target: Bars job, CPU over the floor's: 1.88, asked ≤ 1.5." in report.page(found)
+    assert "- Target missed: Bars job, CPU relative to the floor: 1.88, target ≤ 1.5." in report.page(found)
 
 
 def test_the_page_has_what_was_measured_and_nothing_else() -> None:
