@@ -1,1 +1,1 @@
-"""The parts of the documentation that the code itself tells."""
+"""The parts of the documentation that are generated from the code."""

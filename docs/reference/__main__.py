@@ -1,4 +1,4 @@
-"""Write what the code tells into the pages: `python -m docs.reference`, as `make docs` does."""
+"""Write the generated parts into the pages: `python -m docs.reference`, as `make docs` does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOCS = Path(__file__).resolve().parents[1]
 
 
 def pages() -> Mapping[str, str]:
-    """The pages that hold what the code tells, by name, as they should be."""
+    """The pages with generated parts, by name, as they should be."""
     parts = {
         "configuration.md": tables(),
         "cli.md": {"commands": commands()},

@@ -1,4 +1,4 @@
-"""The text of docs/api.md: what plug-ins may import, from its docstrings."""
+"""The text of docs/api.md: the API for plug-ins, from its docstrings."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _definition(module: str, name: str) -> ast.stmt:
 
 
 def _docstring(node: ast.ClassDef | ast.FunctionDef) -> str:
-    """Raises ValueError: there is none."""
+    """The docstring; raises ValueError if there is none."""
     text = ast.get_docstring(node)
     if text is None:
         raise ValueError(f"{node.name} has no docstring: say what plug-ins get")
@@ -133,7 +133,7 @@ def _property(node: ast.FunctionDef, owner: str) -> str:
 
 
 def _split(arguments: str) -> Iterator[str]:
-    """The arguments one by one: commas inside brackets do not part them."""
+    """The arguments one by one: commas inside brackets do not separate them."""
     depth = start = 0
     for place, sign in enumerate(arguments):
         depth += (sign in "[(") - (sign in "])")

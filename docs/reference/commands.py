@@ -20,7 +20,7 @@ _TYPES: Final = {int: "integer", float: "number", str: "text"}
 
 
 def commands() -> str:
-    """Every command in the order of `--help`: what it does, its examples and its options, after a list of them."""
+    """Every command in the order of `--help`, with description, examples and options, after a list of them."""
     root = typer.main.get_command(app)
     assert isinstance(root, TyperGroup)
     found = [one for name, command in root.commands.items() for one in _listed(f"mdp {name}", command)]
@@ -30,7 +30,7 @@ def commands() -> str:
 
 
 def _listed(path: str, command: Any) -> Iterator[tuple[str, _Command]]:
-    """What can be run, by its path."""
+    """The commands by path."""
     if command.hidden:
         return
     if not isinstance(command, TyperGroup):

@@ -34,7 +34,7 @@ _UNDER_ANY_NAME: Final[dict[type[BaseModel], type[BaseModel]]] = {AdaptersConfig
 
 
 class Key(NamedTuple):
-    """A key of a config file: its `default` is None where it has to be given, else YAML."""
+    """A key of a config file: its `default` is None if it is required, else YAML."""
 
     name: str
     type: str
@@ -43,7 +43,7 @@ class Key(NamedTuple):
 
 
 def tables() -> dict[str, str]:
-    """Each table by the name that marks its place: a section of the settings, `settings`, `rules` or `topics`."""
+    """Each table by the name of its marker: a section of the settings, `settings`, `rules` or `topics`."""
     found = {"settings": [], "rules": list(keys(RuleConfig)), "topics": list(keys(TopicConfig))}
     for key in keys(Settings):
         section, dot, _ = key.name.partition(".")
@@ -90,7 +90,7 @@ def _key(name: str, field: FieldInfo) -> Key:
 
 
 def _type(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """What a value may be, in words, with its bounds."""
+    """The allowed values in words, with bounds."""
     if get_origin(annotation) is Annotated:
         return _type(annotation.__origin__, annotation.__metadata__)
     if get_origin(annotation) is Literal:

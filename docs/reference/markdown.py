@@ -21,11 +21,11 @@ def filled(page: str, parts: Mapping[str, str]) -> str:
     """The page with each part between its markers, `<!-- generated: name -->` and `<!-- end -->`.
 
     Raises:
-        ValueError: the page has no place for a part, or a place for a part that there is not.
+        ValueError: the page lacks the marker of a part, or has one of an unknown part.
     """
     places = re.findall(r"^<!-- generated: (\S+) -->$", page, re.MULTILINE)
     if sorted(places) != sorted(parts):
-        raise ValueError(f"the page has places for {sorted(places)}, and there is {sorted(parts)}")
+        raise ValueError(f"the page has markers for {sorted(places)}, but the parts are {sorted(parts)}")
     return re.sub(
         r"^(<!-- generated: (\S+) -->)$.*?^(<!-- end -->)$",
         lambda match: f"{match[1]}\n\n{parts[match[2]]}\n\n{match[3]}",

@@ -84,7 +84,7 @@ def test_the_evaluator_is_found_by_its_entry_point_and_configured_as_shown() -> 
     config = yaml.safe_load(block("An evaluator", "yaml"))["inference"]
     assert list(build(InferenceConfig.model_validate(config), (), 1).snapshot()) == ["breakout"]
     config["adapters"]["breakout"]["lookbak"] = "1m"
-    with pytest.raises(InferenceConfigError, match="lookbak is not known; there is lookback"):
+    with pytest.raises(InferenceConfigError, match="lookbak is not known; known: lookback"):
         build(InferenceConfig.model_validate(config), (), 1)
 
 

@@ -61,7 +61,7 @@ def test_the_commands_read_the_same_on_any_terminal(monkeypatch: pytest.MonkeyPa
 
 def test_a_command_has_its_help_its_examples_and_its_options() -> None:
     _, _, run = commands().partition("### mdp stream run\n")
-    assert run.startswith("\nTurn events into bars, features and signals, in the database and on the signals topic.\n")
+    assert run.startswith("\nProcess events to bars, features and signals, in the database and on the signals topic.\n")
     assert "\nmdp stream run --until-end --workers 2\n" in run.partition("```sh\n")[2].partition("```\n")[0]
     assert "\n| `--workers`, `-w` | integer, 1 to 256 | `1` | Processes on this machine. |\n" in run
 
@@ -86,7 +86,7 @@ def test_a_part_without_a_place_and_a_place_without_a_part_are_refused() -> None
     page = "# Page\n\n<!-- generated: one -->\nold\n<!-- end -->\n"
     assert filled(page, {"one": "new"}) == "# Page\n\n<!-- generated: one -->\n\nnew\n\n<!-- end -->\n"
     for parts in ({}, {"one": "new", "two": "more"}):
-        with pytest.raises(ValueError, match="places"):
+        with pytest.raises(ValueError, match="the page has markers for"):
             filled(page, parts)
 
 
