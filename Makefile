@@ -1,4 +1,4 @@
-# What people and CI run. Everything happens in .venv; nothing else on the machine is touched.
+# Commands for developers and CI. Everything happens in .venv; nothing else on the machine is changed.
 
 PYTHON ?=
 SECONDS ?=
@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 TOOLS := $(VENV)/.installed-dev
 PEERS := bench/.venv/.installed
 
-# uv is told where to install by --python, so that an environment that happens to be active does not count.
+# --python tells uv where to install, so that an active environment is ignored.
 UV := $(BIN)/uv
 UV_PIP := $(UV) pip install --quiet --python $(BIN)/python
 
@@ -24,25 +24,25 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow test-nightly chaos check programs dashboards bench bench-quick bench-latency bench-growth bench-guard docs lock clean
 
-help:  ## List what there is
+help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 	  printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-setup: $(STAMP)  ## Create .venv with what mdp runs on; commands that need more add it
+setup: $(STAMP)  ## Create .venv with the requirements of mdp; commands that need more add them
 
-demo: $(STAMP)  ## Start a local stack and show the pipeline at work; SECONDS=20 ends it and checks the result
+demo: $(STAMP)  ## Start a local stack and show the pipeline; SECONDS=20 stops it and checks the results
 	@$(BIN)/mdp demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
-test: $(TOOLS)  ## Run every test but the slow ones, against a real Kafka and a real PostgreSQL; ARGS="-k late" is passed on
+test: $(TOOLS)  ## Run all tests except the slow ones, with a real Kafka and a real PostgreSQL; ARGS="-k late" is passed to pytest
 	@$(PYTEST) -m "not slow" $(ARGS)
 
 test-slow: $(TOOLS)  ## Run the slow tests: long loads, hostile records in a running flow, chaos
 	@$(PYTEST) -m slow $(ARGS)
 
-test-nightly: $(TOOLS) bench-guard  ## All tests, with ten times as many examples of each property, and what an event costs
+test-nightly: $(TOOLS) bench-guard  ## Run all tests, with ten times as many examples of each property, and check the cost of an event
 	@HYPOTHESIS_PROFILE=nightly $(PYTEST) $(ARGS)
 
-chaos: $(TOOLS)  ## Break a pipeline under load for 20 minutes, and compare with an oracle; FAULTS=200 goes on longer
+chaos: $(TOOLS)  ## Inject faults into a pipeline under load for 20 minutes, and compare with an oracle; FAULTS=200 runs longer
 	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
@@ -73,11 +73,11 @@ bench-latency: $(STAMP)  ## Measure latency, live, for 3 minutes at 10,000 and a
 	@$(BIN)/python -m bench.latency $(ARGS)
 	@$(BIN)/python -m bench.report
 
-bench-growth: $(STAMP)  ## Measure what more symbols, partitions, features and longer windows cost
+bench-growth: $(STAMP)  ## Measure the cost of more symbols, partitions, features and longer windows
 	@$(BIN)/python -m bench.growth $(ARGS)
 	@$(BIN)/python -m bench.report
 
-bench-guard: $(STAMP)  ## Fail if an event costs more CPU than it did, beside decoding it alone: for every night
+bench-guard: $(STAMP)  ## Fail if the CPU cost of an event has grown relative to decoding it: for nightly runs
 	@$(BIN)/python -m bench.guard
 
 docs: $(TOOLS)  ## Write the references into docs/, and build the site into site/; warnings are errors
@@ -85,7 +85,7 @@ docs: $(TOOLS)  ## Write the references into docs/, and build the site into site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo 'The site is in site/: open site/index.html, or with its search: $(BIN)/python -m http.server -d site'
 
-lock: $(STAMP)  ## Write the lock files anew from pyproject.toml and bench/peers.in; ARGS=--upgrade takes newer versions
+lock: $(STAMP)  ## Rewrite the lock files from pyproject.toml and bench/peers.in; ARGS=--upgrade takes newer versions
 	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra setup $(ARGS) \
 	  pyproject.toml -o requirements.lock
 	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra setup --extra dev $(ARGS) \
@@ -97,7 +97,7 @@ clean:  ## Stop the local stack, and remove .venv and the tools' caches; data un
 	@rm -rf $(VENV) bench/.venv dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A name on the PATH may lead nowhere (version managers leave such), so each candidate has to run to be taken.
+# A name on the PATH may be a stale shim of a version manager, so each candidate is run first.
 $(STAMP): pyproject.toml requirements.lock
 	@python=; for candidate in "$(PYTHON)" python3 python3.12 python3.11 python; do \
 	  test -n "$$candidate" || continue; \
@@ -113,19 +113,19 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
 	@$(UV_PIP) --compile-bytecode --require-hashes -r requirements.lock
 	@$(UV_PIP) --offline --no-deps --editable .
-	@echo 'Compiling what looks at single events'
+	@echo 'Compiling the loops over single events'
 	@$(BIN)/python -c 'import features.bars.windows, native.copy_binary' & \
 	$(BIN)/python -c 'import transports.kafka.source, features.rolling.rolling, native.arrow_scan' && wait $$!
 	@touch $@
 
-# The tools of development: the same versions, and more of them.
+# The development tools: the same versions, and further packages.
 $(TOOLS): requirements-dev.lock $(STAMP)
 	@echo 'Adding the tools of development: about 150 MB are downloaded the first time'
 	@$(UV_PIP) --compile-bytecode --require-hashes -r requirements-dev.lock
 	@$(UV_PIP) --offline --no-deps --editable .
 	@touch $@
 
-# What the benchmark compares with never meets what the project runs on.
+# The peers of the benchmark have their own environment.
 $(PEERS): bench/peers.lock | $(STAMP)
 	@echo 'Setting up bench/.venv: about 60 MB are downloaded the first time'
 	@$(UV) venv --quiet --clear --python $(BIN)/python bench/.venv

@@ -93,7 +93,7 @@ def test_a_claim_cannot_make_a_flow_fence_a_stranger(kafka_outputs: KafkaOutputs
     named = TopicPartition(kafka_outputs.config.topic, 0, 0, f"stranger-{kafka_outputs.config.topic}")
     forger.commit(offsets=[named], asynchronous=False)
     forger.close()
-    with pytest.raises(ForgedClaim, match="no writer of this flow"):
+    with pytest.raises(ForgedClaim, match="not a writer of this flow"):
         kafka_outputs.writer().write(kafka_outputs.rejects(0))
     stranger.begin_transaction()
     stranger.produce(kafka_outputs.config.topic, b"still here", partition=0)

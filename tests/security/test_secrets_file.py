@@ -60,7 +60,7 @@ def test_the_environment_goes_before_the_file(
 
 def test_a_variable_in_neither_is_named(config: Path, secrets_file: Write) -> None:
     secrets_file("KAFKA_PASSWROD=x\n")
-    with pytest.raises(ConfigError, match="KAFKA_PASSWORD is not set, nor is it in a file of secrets"):
+    with pytest.raises(ConfigError, match="KAFKA_PASSWORD is not set, nor is it in a secrets file"):
         load(config, [])
 
 
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_read_is_named(
     with pytest.raises(SecretsError, match="is not UTF-8 text"):
         load(config, [])
     monkeypatch.setenv("MDP_SECRETS", str(tmp_path / "none"))
-    with pytest.raises(SecretsError, match="No such file or directory; MDP_SECRETS names"):
+    with pytest.raises(SecretsError, match="No such file or directory; MDP_SECRETS must name"):
         load(config, [])
 
 

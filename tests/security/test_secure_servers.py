@@ -234,7 +234,7 @@ def test_a_broker_that_cannot_be_trusted_or_does_not_trust_us_ends_in_one_line(
 
 DATABASE_REFUSALS = {
     "authority": ("certificate verify failed", "sslrootcert in store.url"),
-    "name": ("does not match host name", "as its certificate does"),
+    "name": ("does not match host name", "the name in the server's certificate"),
     "password": ("password authentication failed", "correct the user and the password in store.url"),
     "encryption": ("no encryption", "sslmode=verify-full in store.url"),
     "file": ("/no/such.pem", "sslrootcert in store.url"),
