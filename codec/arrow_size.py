@@ -48,12 +48,13 @@ def stated_size(data: pa.Buffer) -> Size:
     """The size stated by the messages of a stream, without decompression.
 
     Raises:
-        ValueError, pyarrow.ArrowException: the bytes are not valid messages.
+        ValueError, pyarrow.ArrowException: the bytes are not valid messages, or more bytes follow them.
     """
     rows = nbytes = 0
     is_aligned = True
     dictionaries: dict[int, int] = {}  # sizes by id, including deltas
-    for message in pa.ipc.MessageReader.open_stream(data):
+    source = pa.BufferReader(data)
+    for message in pa.ipc.MessageReader.open_stream(source):
         if message.type not in ("dictionary", "record batch"):
             continue
         header, is_batch = _header(message), message.type == "record batch"
@@ -70,6 +71,8 @@ def stated_size(data: pa.Buffer) -> Size:
             which, is_delta = header.long(_ID), header.flag(_IS_DELTA)
             dictionaries[which] = unpacked + (dictionaries.get(which, 0) if is_delta else 0)
             nbytes += dictionaries[which]
+    if data[source.tell() :].to_pybytes().strip(b"\0"):  # such as another stream, whose rows nobody would read
+        raise ValueError("bytes follow the end of the Arrow stream")
     return Size(rows, nbytes, is_aligned)
 
 

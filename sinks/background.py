@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from contracts.batch import MicroBatch
+from telemetry.endings import never_raising
 from telemetry.metrics import QUEUE_DEPTH
 
 _MOST_WAITING: Final = 16
@@ -52,15 +53,15 @@ class BackgroundWriter:
     def close(self) -> None:
         """Writes what is still queued, and closes the connection.
 
-        A failure is not raised here: a barrier has raised it, or the dataflow is already ending because of one, and
-        Bytewax aborts the process on an exception during its shutdown.
+        A failure is not raised here: a barrier has raised it, or the dataflow is already ending because of one.
         """
         with self._changed:
             self._changed.wait_for(self._is_idle)
             self._ended = True
             self._changed.notify_all()
         self._thread.join()
-        self._close()
+        with never_raising(f"{self._thread.name} could not be closed in order"):
+            self._close()
 
     def _has_room(self) -> bool:
         waiting = self._waiting

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +23,6 @@ from codec.output_records import (
     STORE,
 )
 from contracts.batch import Confirm, MicroBatch
-from contracts.errors import MdpError
 from contracts.progress import Reached, Source
 from contracts.record import Headers
 from contracts.schema_names import STORE_ROW
@@ -74,17 +72,19 @@ class StoreWriter:
             self._write_held()
 
     def close(self) -> None:
-        """Closes without raising: only progress is pending, and the next run reports what is wrong."""
-        if self._held:
-            with suppress(MdpError):
+        """Writes what is held, which is progress only; after an error nothing is."""
+        try:
+            if self._held:
                 self._write_held()
-        self.writer.close()
+        finally:
+            self.writer.close()
 
     def _write_held(self) -> None:
-        self.confirm(self._held)
-        write = partial(with_tables, lambda: self.writer.write(self._held), self.create_tables)
+        batches, self._held = self._held, []
+        self.confirm(batches)
+        write = partial(with_tables, lambda: self.writer.write(batches), self.create_tables)
         result = wait_out(write, StoreUnavailable, "the database")
-        self._held, self._written_at = [], time.monotonic()
+        self._written_at = time.monotonic()
         if result.conflicts:
             ERRORS.labels("store", "partition_conflict").inc(result.conflicts)
             log.error(

@@ -31,10 +31,10 @@ from mdp.runtime.reread import discard_state_if_set_back, rerun_when_set_back
 from mdp.runtime.saved_state import SavedState
 from mdp.runtime.unsaved_state import explained
 from native import memory_tuning
-from sinks.connection import StoreUnavailable
 from sinks.queries.stored import progress_of
 from sinks.schema.job_runs import Ending, finish_run, start_run
 from telemetry import status
+from telemetry.endings import never_raising
 from telemetry.server import serve
 from transports.kafka.topics import partitions_of
 
@@ -109,12 +109,10 @@ def recorded(flow: FlowSpec, settings: Settings, processes: Callable[[], int]) -
         error = one_line(failure)
         raise
     finally:
-        try:
+        with never_raising("the end of the run is not recorded in job_runs"):
             counts = progress_of(settings.results_url, flow.progress_id(settings))
             finish_run(conninfo, run_id, ending, counts, error)
             log.info("%s; so far %s", ending, ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items()))
-        except StoreUnavailable as away:  # must not hide the outcome of the run
-            log.warning("the end of the run is not recorded in job_runs: %s", away)
     if code == stop.STUCK:
         stop.exit_stuck()
     return code

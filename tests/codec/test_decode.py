@@ -14,6 +14,7 @@ from codec.bars import BarDecoder
 from contracts.batch import MicroBatch
 from contracts.frames import EVENTS, REFUSED
 from contracts.record import ARROW, JSON, MSGPACK
+from tests.codec.bombs import compressed, ticks
 from tests.codec.event_cases import BROKEN, GOOD
 from tests.codec.stored_records import (
     BAR,
@@ -23,6 +24,7 @@ from tests.codec.stored_records import (
     SECOND,
     TICK,
     Stored,
+    as_arrow,
     as_json,
     as_msgpack,
     decode,
@@ -43,6 +45,23 @@ def test_what_breaks_the_contract_is_rejected_with_its_reason(change: dict[str, 
     assert batch.rejects["value"].to_list() == [record.payload]
     assert batch.events["offset"].to_list() == [0, 2]
     assert batch.outcomes.rejected == 1
+
+
+def compressed_ticks(count: int) -> Stored:
+    return Stored(compressed(ticks(count)), ARROW)
+
+
+@pytest.mark.parametrize("record", [as_json(TICK), as_msgpack(TICK), as_arrow(ticks(3)), compressed_ticks(3)])
+@pytest.mark.parametrize("more", ["again", "junk"])
+def test_what_follows_a_value_is_not_left_unread(record: Stored, more: str) -> None:
+    """A second stream behind the first, say: whoever joins two files sends that."""
+    assert not outcome(decode(record))  # and the layout is known from now on
+    value = record.payload or b""
+    both = Stored(value + (value if more == "again" else b"junk" * 100), record.content_type)
+    batch = decode(as_json(TICK), both, as_json(BAR))
+    assert [reason for reason, _ in outcome(batch)] == ["undecodable"]
+    assert batch.rejects["value"].to_list() == [both.payload]
+    assert batch.events["offset"].to_list() == [0, 2]
 
 
 def test_everything_broken_at_once_leaves_every_neighbour_and_every_reason() -> None:

@@ -50,3 +50,10 @@ def test_what_waits_is_bounded_in_number_and_in_size(batch: MicroBatch, most: in
     slow.writer.barrier()
     until(lambda: len(slow.written) == most + 2, "everything written")
     slow.writer.close()
+
+
+def test_what_closing_raises_is_not_raised_into_a_dataflow_that_ends() -> None:
+    def close() -> None:
+        raise RuntimeError("broken")
+
+    BackgroundWriter("closing", lambda _: None, close).close()

@@ -20,6 +20,7 @@ from contracts.partition_keys import partition_key
 from contracts.record import Fetch, Records
 from telemetry import whereabouts
 from telemetry.bus import Consumption
+from telemetry.endings import never_raising
 from telemetry.partition_lag import Reading
 from telemetry.step_cpu import counted
 from transports.kafka.adaptive_queue import AdaptiveQueue
@@ -319,10 +320,11 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         return self._source.state_format, self._next, self._write_from if self._next < self._write_from else 0
 
     def close(self) -> None:
-        self._reading.close()
-        self._queue.close()
-        if self._source.ends is not None:
-            self._source.ends.stop()
+        with never_raising(f"{self._source.topic}[{self._partition}] could not be closed in order"):
+            self._reading.close()
+            self._queue.close()
+            if self._source.ends is not None:
+                self._source.ends.stop()
 
 
 def _appended(records: Records, index: int) -> tuple[int, int]:
