@@ -60,7 +60,9 @@ def test_a_record_that_ends_each_process_that_reads_it_ends_the_cluster_and_is_n
     said = deployment.said.read_text()
     assert f"dies ({code}) whenever it has read {events}[1] offset {poison.offset()}: giving up" in said
     assert (
-        said.count("ValueError: poison") == said.count("starts again") + 1 if code == FAULT else "Traceback" not in said
+        said.count("ValueError: poison") == said.count("restarts from") + 1
+        if code == FAULT
+        else "Traceback" not in said
     )
 
 

@@ -122,7 +122,7 @@ def test_a_machine_with_another_config_is_not_let_into_the_cluster(
         (["--process", "0"], "go together"),
         (["--addresses", "a:1"], "go together"),
         (["--process", "0", "--addresses", "a:1", "--workers", "2"], "without --workers"),
-        (["--process", "2", "--addresses", "a:1,b:1"], "no process 2 among 2 addresses"),
+        (["--process", "2", "--addresses", "a:1,b:1"], "process 2 is not among the 2 addresses"),
         (["--process", "0", "--addresses", "a:1;b:1"], "separated by commas"),
         (["--process", "0", "--addresses", "127.0.0.1:1", "--from", "2025-10-24"], "on one machine"),
     ],
