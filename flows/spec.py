@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from contracts.schema_names import BAR, EVENT, SchemaName
-
-if TYPE_CHECKING:  # commands know the flows without the slow import of the settings
+if TYPE_CHECKING:  # commands know the flows without the slow imports of the settings and of Polars
+    from contracts.schema_names import SchemaName
     from flows.settings import Settings
 
 
@@ -39,6 +38,8 @@ class FlowSpec:
     @property
     def schema(self) -> SchemaName:
         """What the records of its topic are."""
+        from contracts.schema_names import BAR, EVENT  # noqa: PLC0415 - as above
+
         return EVENT if self.reads == "topic" else BAR
 
     @property

@@ -32,7 +32,7 @@ def crash(flow: Deployment, point: str, number: int) -> None:
     assert worker.returncode == -signal.SIGKILL, f"it ended before the {number}. time that {point}"
 
 
-@pytest.mark.parametrize("turn", range(2))
+@pytest.mark.parametrize("turn", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_crash_at_every_point_one_after_the_other_changes_no_row_and_no_record(
     deploy: Deployments, market: str, turn: int
 ) -> None:

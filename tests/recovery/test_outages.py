@@ -90,6 +90,7 @@ def test_services_that_go_away_under_load_are_waited_for(deploy: Deployments, fl
     assert_as_if_undisturbed(deploy, flow)
 
 
+@pytest.mark.slow
 def test_a_flow_that_has_run_before_waits_for_services_when_it_starts(
     deploy: Deployments, flow: Deployment, start: Start
 ) -> None:

@@ -5,6 +5,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
@@ -46,6 +47,7 @@ def delete_records(deployment: Deployment) -> None:
         deleted.result(30)
 
 
+@pytest.mark.slow
 def test_one_two_four_and_one_workers_leave_what_one_leaves_and_read_nothing_again(deploy: Deployments) -> None:
     events = empty_topic(deploy.stack.kafka.bootstrap)
     rescaled, whole = (
