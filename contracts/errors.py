@@ -23,3 +23,8 @@ class MdpError(Exception):
     def line(self) -> str:
         """The message and the remedy, in one line."""
         return f"{self}; {self.remedy}" if self.remedy else str(self)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, such as PostgreSQL's without details and hints; its type without one."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg import IsolationLevel, sql
 
-from contracts.errors import MdpError
+from contracts.errors import MdpError, first_line
 from sinks.conninfo import schema_apart
 
 _T = TypeVar("_T")
@@ -251,8 +251,3 @@ def passing_errors() -> Iterator[None]:
 def is_out_of_locks(error: BaseException) -> bool:
     """Whether the lock table is full. Only the server's hint distinguishes that from other lack of memory."""
     return "max_locks_per_transaction" in str(error)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, without PostgreSQL's details and hints."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

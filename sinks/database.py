@@ -8,7 +8,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from sinks.connection import StoreLimit, StoreUnavailable, connect, first_line, passing_errors
+from contracts.errors import first_line
+from sinks.connection import StoreLimit, StoreUnavailable, connect, passing_errors
 
 _MAINTENANCE: Final = "postgres"  # a database that every server has
 

@@ -10,8 +10,9 @@ import psycopg
 from polars import selectors as cs
 from psycopg import sql
 
+from contracts.errors import first_line
 from contracts.progress import Source
-from sinks.connection import DATA_ERRORS, first_line
+from sinks.connection import DATA_ERRORS
 from sinks.copy import copy_into
 from sinks.merge import SOURCE, Target
 from sinks.progress import NOWHERE

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from contracts.errors import first_line
+
 log = logging.getLogger("mdp.endings")
 
 
@@ -15,6 +17,5 @@ def never_raising(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        log.warning("%s: %s", what, first)
+        log.warning("%s: %s", what, first_line(error))
         log.debug("%s", what, exc_info=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Final
 
-from contracts.errors import MdpError
+from contracts.errors import MdpError, first_line
 from flows.secrets import masked
 from telemetry.printable import printable
 
@@ -69,7 +69,7 @@ def _invalid(error: Any) -> str:
 
 
 def _database(error: BaseException) -> str:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    first = first_line(error)
     missing = type(error).__name__ in ("UndefinedTable", "UndefinedColumn")
     remedy = "; run `mdp store migrate` first" if missing else ""
     if first.startswith("permission denied"):

@@ -17,12 +17,12 @@ from psycopg import sql
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from contracts.batch import Outcomes
+from contracts.errors import first_line
 from contracts.frames import FEATURE_KEY
 from sinks.connection import (
     OUT_OF_LOCKS_REMEDY,
     StoreUnavailable,
     connect,
-    first_line,
     is_out_of_locks,
     settle_schema,
     transaction,

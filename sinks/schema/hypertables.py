@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import psycopg
 from psycopg import sql
 
-from sinks.connection import StoreUnavailable, first_line, session
+from contracts.errors import first_line
+from sinks.connection import StoreUnavailable, session
 from sinks.schema.step import step
 from sinks.schema.tables import TIME_COLUMN
 
