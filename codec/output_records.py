@@ -13,10 +13,13 @@ import msgspec
 import polars as pl
 
 from codec.output_headers import PIPELINE, Sender, bar_key, of_message, of_schema, refused_key, signal_key
+from contracts.bar import Bar
 from contracts.batch import MicroBatch
+from contracts.columns import time_fields
 from contracts.ids import joined_text
 from contracts.record import Headers, RecordHeaders, header_texts
 from contracts.schema_names import BAR, SIGNAL, SchemaName
+from contracts.signal import Signal
 from contracts.timestamps import format_timestamp
 
 FLOW: Final = "flow"
@@ -35,6 +38,9 @@ STORE: Final = "store"  # as a reason: the database refused a row
 Cause = tuple[int, int]
 
 _NUMBER: Final = re.compile(rb"0|[1-9][0-9]{0,17}")  # in the form that this program writes, within 64 bits
+
+_BAR_TIMES: Final = time_fields(Bar)
+_SIGNAL_TIMES: Final = time_fields(Signal)
 
 _encode: Final = msgspec.json.Encoder().encode
 _time: Final = lru_cache(maxsize=16)(format_timestamp)  # rows of a close share one time
@@ -122,8 +128,8 @@ class OutRecord:
     headers: Headers
 
     def header(self, name: str) -> str:
-        """A header, as text."""
-        return header_texts(self.headers)[name]
+        """A header that it has, as text."""
+        return header_texts([(name, dict(self.headers)[name])])[name]
 
 
 def signal_records(batch: MicroBatch) -> Iterator[OutRecord]:
@@ -132,7 +138,7 @@ def signal_records(batch: MicroBatch) -> Iterator[OutRecord]:
     columns["meta"] = [msgspec.Raw(meta.encode()) for meta in columns["meta"]]  # it is JSON already
     ordered_by = map(signal_key, columns["adapter"], columns["symbol"], columns["interval"])
     own = zip(columns["ts"], columns["signal_id"], ordered_by, columns["provider"], strict=True)
-    return _json_records(columns, ["ts"], SIGNAL, own)
+    return _json_records(columns, _SIGNAL_TIMES, SIGNAL, own)
 
 
 def bar_records(batch: MicroBatch) -> Iterator[OutRecord]:
@@ -142,7 +148,7 @@ def bar_records(batch: MicroBatch) -> Iterator[OutRecord]:
     names = "provider", "symbol", "interval", "window_start", "revision"
     ids = map(_bar_id, *(columns[name] for name in names))
     own = zip(columns["window_end"], ids, map(bar_key, columns["symbol"]), columns["provider"], strict=True)
-    return _json_records(columns, ["window_start", "window_end"], BAR, own)
+    return _json_records(columns, _BAR_TIMES, BAR, own)
 
 
 def _bar_id(provider: str, symbol: str, interval: str, window_start: int, revision: int) -> str:

@@ -112,20 +112,15 @@ def test_a_run_is_dropped_when_that_is_meant(mdp: Mdp, filled: Path, database: s
         assert connection.execute("SELECT FROM pg_namespace WHERE nspname LIKE 'run%'").fetchall() == []
 
 
+def drop_calmer(config: Path) -> list[str]:
+    """The command as a process of its own, which has a terminal or none."""
+    return [sys.executable, "-c", "from mdp.cli import main; main()", "runs", "drop", "calmer", "--config", str(config)]
+
+
 @pytest.mark.parametrize(("answer", "left"), [("y", 1), ("n", 2)])
 def test_it_asks_who_sits_before_it(filled: Path, database: str, answer: str, left: int) -> None:
     terminal, end = pty.openpty()
-    command = [
-        sys.executable,
-        "-c",
-        "from mdp.cli import main; main()",
-        "runs",
-        "drop",
-        "calmer",
-        "--config",
-        str(filled),
-    ]
-    with subprocess.Popen(command, stdin=end, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(drop_calmer(filled), stdin=end, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         os.write(terminal, f"{answer}\n".encode())
         assert process.wait(60) == 0
     os.close(terminal)
@@ -134,16 +129,7 @@ def test_it_asks_who_sits_before_it(filled: Path, database: str, answer: str, le
 
 
 def test_nobody_there_to_be_asked_drops_nothing(filled: Path, database: str) -> None:
-    command = [
-        sys.executable,
-        "-c",
-        "from mdp.cli import main; main()",
-        "runs",
-        "drop",
-        "calmer",
-        "--config",
-        str(filled),
-    ]
+    command = drop_calmer(filled)
     process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (process.returncode, "--yes" in process.stderr) == (2, True)
     assert len(registry.runs(database)) == 2
