@@ -18,6 +18,9 @@ REPLACE: Final = (*SPAN, "run.into=live", "run.overwrite=true")
 OTHER_RULES: Final[list[dict[str, Any]]] = [
     {"name": "calm", "condition": "volatility < 0.5", "signal": 0.0, "score": 0.1}
 ]
+ENTERS: Final = """
+SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+    AND query LIKE 'INSERT INTO job_runs%'"""
 WAITS: Final = """
 SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
     AND query LIKE 'INSERT INTO %series%'"""
@@ -82,6 +85,24 @@ def test_workers_that_have_lost_who_started_them_get_into_no_other_run_of_the_na
     code, said = flow.mdp("runs", "diff", "alone", "orphans")
     assert code == 0, said
     flow.mdp("runs", "drop", "alone", "orphans", "--yes")
+
+
+@pytest.mark.parametrize(("overrides", "left"), [((*SPAN, "run.name=ended"), ["stopped"]), (REPLACE, [])])
+def test_a_run_that_is_told_to_stop_is_listed_as_stopped_and_replaces_nothing(
+    flow: Deployment, overrides: tuple[str, ...], left: list[str]
+) -> None:
+    before = results(flow)
+    with psycopg.connect(flow.database) as connection:
+        connection.execute("LOCK TABLE job_runs")  # an entry there comes before the first record is read
+        process = flow.start(*overrides)
+        until(lambda: flow.query(ENTERS), "the start of the run")
+        process.terminate()
+        connection.rollback()
+    flow.ends_well(process)
+    assert [status for name, status in flow.query("SELECT name, status FROM runs") if name in ("ended", "live")] == left
+    assert_same(results(flow), before)
+    if left:
+        assert flow.mdp("runs", "drop", "ended", "--yes")[0] == 0
 
 
 def test_what_a_killed_one_has_left_is_listed_and_can_be_dropped(flow: Deployment) -> None:
