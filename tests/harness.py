@@ -29,12 +29,14 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from codec.encode import encode
+from flows import stop
 from mdp.local import LocalStack, ports
 
 PROJECT = Path(__file__).resolve().parent.parent
 _BUILT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]["build-backend"]
 PACKAGES: tuple[str, ...] = tuple(_BUILT["module-name"])  # that the wheel has
 SECONDS = 120.0  # for whatever has to happen some time
+STOPPED = (0, stop.STUCK)  # after a stop, in tests of something else: a busy machine may take too long
 WORKER = (
     "import sys; from flows.spec import FLOWS; from mdp.runtime.worker import run; "
     "sys.exit(run(FLOWS[sys.argv[1]], None, sys.argv[3:], int(sys.argv[2])))"
