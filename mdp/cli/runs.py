@@ -1,4 +1,4 @@
-"""`mdp runs`: what ranges of the log have been run, and how their results differ."""
+"""`mdp runs`: the runs over ranges of the log, and how their results differ."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Side = Annotated[str, typer.Argument(metavar="RUN", help="A run, or live: the li
     invoke_without_command=True, epilog=examples("mdp runs", "mdp runs diff calmer live", "mdp runs drop calmer")
 )
 def runs(context: typer.Context, as_json: AsJson = False, config: Config = None, overrides: Set = None) -> None:
-    """List the runs of a range of the log, or look at them."""
+    """List the runs over ranges of the log, or inspect them."""
     if context.invoked_subcommand is not None:
         return
     from sinks.runs import registry
@@ -46,7 +46,7 @@ def runs(context: typer.Context, as_json: AsJson = False, config: Config = None,
 
 @app.command(epilog=examples("mdp runs show calmer"))
 def show(name: Name, as_json: AsJson = False, config: Config = None, overrides: Set = None) -> None:
-    """Show what a run was about, what it has written, and its config."""
+    """Show the range of a run, what it wrote, and its config."""
     from sinks.runs import registry
 
     run = registry.find(_url(config, overrides), name)
@@ -110,25 +110,25 @@ def diff(
 @app.command(epilog=examples("mdp runs drop calmer", "mdp runs drop calmer wilder --yes"))
 def drop(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="As `mdp runs` lists them.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
-    """Drop runs, with all that they have written."""
+    """Drop runs and everything they wrote."""
     from sinks.runs import registry
 
     url = _url(config, overrides)
     for run in [registry.find(url, name) for name in names]:
         if not yes and not _agreed(run):
             continue
-        with registry.held(url, run.name):
+        with registry.reserved(url, run.name):
             registry.drop(url, run.name)
         typer.echo(f"dropped {run.name}")
 
 
 def _agreed(run: Run) -> bool:
     if not sys.stdin.isatty():
-        raise typer.BadParameter("nobody is there to be asked: give it", param_hint="--yes")
+        raise typer.BadParameter("needed where there is no terminal to ask on", param_hint="--yes")
     try:
         return typer.confirm(f"Drop {run.name}, {run.status}, {run.span}?")
     except typer.Abort:
@@ -152,7 +152,7 @@ def _row(run: Run) -> tuple[object, ...]:
 
 
 def _fields(run: Run) -> dict[str, Any]:
-    """As JSON has them."""
+    """The fields for JSON."""
     start, end = run.span
     return {
         "name": run.name,

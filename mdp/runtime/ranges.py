@@ -1,4 +1,4 @@
-"""Runs of a range of the log: into tables of their own, or into the live ones, and what each has done in the end."""
+"""Runs over a time range of the log: into tables of their own or into the live ones, with a summary at the end."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ from telemetry.outage import wait_out
 from transports.kafka.topic_reader import TopicReader
 from transports.kafka.topics import first_time_ms, topic_id
 
-EMPTY: Final = 3  # the exit code of a run whose range holds nothing
+EMPTY: Final = 3  # the exit code of a run whose range contains no events
 
 _T = TypeVar("_T")
 
-_DECISIVE: Final = ("micro_batch", "features", "inference")  # of the config, for what comes of a log
+_DECISIVE: Final = ("micro_batch", "features", "inference")  # the config sections that determine the results of a log
 
 
 def named(settings: Settings) -> list[str]:
-    """What has to be set so that a run of a range has a name: nothing if it has one, or writes to the live tables.
+    """The override that names an unnamed run of a range after the time; none if it has a name or writes to live tables.
 
     Raises:
-        ConfigError: what is asked does not fit together.
+        ConfigError: the options contradict each other.
     """
     run = settings.run
     if (run.name or run.into) and not run.is_backtest:
@@ -62,7 +62,7 @@ def named(settings: Settings) -> list[str]:
 
 
 def _require_settled(settings: Settings) -> None:
-    """Windows that may still change are for the live flow to write."""
+    """Raises ConfigError if the range has windows that may still change: only the live flow writes those."""
     run, now = settings.run, time.time_ns()
     if run.from_ns is None or run.to_ns is None:
         raise ConfigError("--into live --overwrite replaces a range with both ends: give --from and --to")
@@ -74,15 +74,15 @@ def _require_settled(settings: Settings) -> None:
 
 
 def run(flow: FlowSpec, settings: Settings, processes: Callable[[], int]) -> int:
-    """Runs the processes of a flow over a range, and says what they have written; the exit code.
+    """Runs the processes of a flow over a range, prints what they wrote, and returns the exit code.
 
     Raises:
-        MdpError: the range cannot be run so; one line says what to do.
+        MdpError: the range cannot be run like this; one line says what to do.
     """
     url, name = settings.store.url.get_secret_value(), settings.run.name
     if name is None:
-        return processes() or (0 if stop.STOP.is_set() else _told(flow, settings, "the live tables"))
-    with _held(url, name):
+        return processes() or (0 if stop.STOP.is_set() else _summarized(flow, settings, "the live tables"))
+    with _reserved(url, name):
         if settings.run.replaces_live:
             _require_log(flow, settings)
         registry.begin(url, planned(flow, settings), replace=settings.run.overwrite and not settings.run.into)
@@ -101,16 +101,16 @@ def run(flow: FlowSpec, settings: Settings, processes: Callable[[], int]) -> int
 
 
 @contextmanager
-def _held(url: str, name: str) -> Iterator[None]:
-    """Keeps the name to this run: by the database on all machines, and on this one until its last worker has ended."""
+def _reserved(url: str, name: str) -> Iterator[None]:
+    """Reserves the name for this run: in the database for all machines, and here until its last worker has ended."""
     file = home() / "runs" / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}.lock"
-    with exclusive(file, registry.in_use(name), with_workers=True), registry.held(url, name):
+    with exclusive(file, registry.in_use(name), with_workers=True), registry.reserved(url, name):
         yield
         file.unlink(missing_ok=True)
 
 
 def planned(flow: FlowSpec, settings: Settings) -> Run:
-    """What is entered of a run that begins."""
+    """The registry entry of a run that begins."""
     config = masked_tree(settings.model_dump(mode="json"))
     files = {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in settings.inference.files}
     return Run(
@@ -126,7 +126,7 @@ def planned(flow: FlowSpec, settings: Settings) -> Run:
 
 
 def _fingerprint(decisive: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    """Of what decides the results of a log: files count by what is in them, and not by where they are."""
+    """A hash of everything that determines the results of a log; files count by content, not by path."""
     text = json.dumps(decisive, sort_keys=True)
     for file, digest in files.items():
         text = text.replace(json.dumps(file), digest)
@@ -134,7 +134,7 @@ def _fingerprint(decisive: Mapping[str, Any], files: Mapping[str, str]) -> str:
 
 
 def _require_log(flow: FlowSpec, settings: Settings) -> None:
-    """Makes sure that the log still tells all of the range: what is computed from less must not replace anything.
+    """Checks that the log still contains the whole range: results of a part of it must not replace anything.
 
     Raises:
         ConfigError: some of it has been deleted.
@@ -146,15 +146,15 @@ def _require_log(flow: FlowSpec, settings: Settings) -> None:
     earliest = max((begin * 1_000_000 for begin in begins if begin is not None), default=0) + settings.warm_up_ns
     if cut and start < earliest:
         raise ConfigError(
-            f"the log of {topic} no longer tells all of the range, and what is computed from less must not replace "
+            f"the log of {topic} no longer contains the whole range, and results of a part must not replace "
             f"anything: give --from {format_timestamp(earliest)} or later"
         )
 
 
 def _give_up(settings: Settings, error: str | None) -> None:
-    """Enters that a run is not whole; one that was to replace live rows is of no use to anybody."""
+    """Records that a run is incomplete, or drops it if it was to replace live rows."""
     url, name = settings.store.url.get_secret_value(), settings.run.name or LIVE
-    with suppress(StoreUnavailable):  # then it counts as killed
+    with suppress(StoreUnavailable):  # it then counts as killed
         if settings.run.into:
             registry.drop(url, name)
         else:
@@ -162,7 +162,7 @@ def _give_up(settings: Settings, error: str | None) -> None:
 
 
 def _finished(flow: FlowSpec, settings: Settings, url: str, name: str) -> int:
-    """Enters what a run has written, or puts it in the place of live rows."""
+    """Records what a run wrote, or replaces the live rows with it."""
     part = part_of(settings)
     counts = _waited(lambda: counted(settings.results_url, flow.tables, part))
     if counts.is_empty:
@@ -186,7 +186,7 @@ def _finished(flow: FlowSpec, settings: Settings, url: str, name: str) -> int:
     return _say("in the live tables now", part, counts)
 
 
-def _told(flow: FlowSpec, settings: Settings, where: str) -> int:
+def _summarized(flow: FlowSpec, settings: Settings, where: str) -> int:
     part, url = part_of(settings), settings.results_url
     counts = _waited(lambda: counted(url, flow.tables, part, flow.topic(settings)))
     return _empty(flow, part) if counts.is_empty else _say(where, part, counts)

@@ -1,4 +1,4 @@
-"""What a run has written of its range: events, bars, features, and signals by name."""
+"""How much a run wrote: events, bars, features, and signals by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIGNALS: Final = sql.SQL("SELECT name, count(*) FROM signals AS t WHERE {} GROU
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rows, and the events that bars were made of; None is of a table that the flow does not write."""
+    """Row counts, and the number of events in the bars; None for tables that the flow does not write."""
 
     events: int | None = None
     bars: int | None = None
@@ -27,18 +27,18 @@ class Counts:
 
     @classmethod
     def of(cls, counts: Mapping[str, Any]) -> Counts:
-        """As `known` gave them."""
+        """The inverse of `known`."""
         return cls(**counts)
 
     @property
     def known(self) -> dict[str, Any]:
-        """Those of tables that the flow writes, as JSON has them."""
+        """The counts of tables that the flow writes, for JSON."""
         all_of_them = {"events": self.events, "bars": self.bars, "features": self.features, "signals": self.signals}
         return {name: count for name, count in all_of_them.items() if count is not None}
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no row at all."""
+        """Whether there are no rows at all."""
         return not (self.bars or self.features or self.signals)
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Counts:
 
 
 def counted(conninfo: str, tables: Sequence[str], part: Part, topic: str | None = None) -> Counts:
-    """Of the rows in a part of these tables; with a topic, of those that come of it.
+    """Counts the rows of these tables in `part`; with a topic, only rows caused by its records.
 
     Raises:
         StoreUnavailable: the database cannot be reached.

@@ -1,4 +1,4 @@
-"""What differs between two runs, or a run and the live tables: rows that only one of them has, and changed ones."""
+"""The differences between two runs, or a run and the live tables: rows that only one side has, and changed rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COUNT: Final = sql.SQL("""
 SELECT {name}, count(*) FILTER (WHERE {only_a}), count(*) FILTER (WHERE {only_b}),
     count(*) FILTER (WHERE {changed}), count(*) FILTER (WHERE NOT ({only_a} OR {only_b} OR {changed}))
 FROM {both} GROUP BY 1 ORDER BY 1""")
-# A changed row stands there twice, as the one has it and as the other.
+# A changed row appears twice, once with the values of each side.
 _ROWS: Final = sql.SQL("""
 SELECT side.run, CASE WHEN {changed} THEN 'changed' ELSE 'only there' END AS difference, {columns}
 FROM {both}, LATERAL (VALUES (1, {name_a}), (2, {name_b})) AS side (number, run)
@@ -36,14 +36,14 @@ ORDER BY {time}, {key}, side.number LIMIT %(limit)s""")
 
 
 class Side(NamedTuple):
-    """One of the two: the name of a run, or `live`, and which of its rows count."""
+    """One side of the comparison: the name of a run, or `live`, and the rows to compare."""
 
     name: str
     part: Part
 
 
 class Difference(NamedTuple):
-    """Of the rows of a table, or of the signals of a name."""
+    """Row counts of a table, or of the signals with one name."""
 
     table: str
     name: str | None
@@ -59,7 +59,7 @@ class Difference(NamedTuple):
 
 
 def differences(conninfo: str, a: Side, b: Side, tables: Sequence[str]) -> list[Difference]:
-    """Of each table, signals by name. Features that only one of them has do not count: see `features_apart`.
+    """The differences of each table, signals by name. Features that only one side has are left to `features_apart`.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -75,7 +75,7 @@ def differences(conninfo: str, a: Side, b: Side, tables: Sequence[str]) -> list[
 
 
 def different_rows(conninfo: str, a: Side, b: Side, table: str, limit: int) -> pl.DataFrame:
-    """The first `limit` rows that differ, by time, with the run that has them so: columns run, difference, and values.
+    """The first `limit` rows that differ, in time order: columns run, difference, key and values.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -86,7 +86,7 @@ def different_rows(conninfo: str, a: Side, b: Side, table: str, limit: int) -> p
 
 
 def features_apart(conninfo: str, a: Side, b: Side) -> tuple[list[str], list[str]]:
-    """The features that only the one has, and only the other.
+    """The features that only `a` has, and those that only `b` has.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -112,7 +112,7 @@ class _Pair:
         return [name for (name,) in self._connection.execute(query, [self._schema(side), others])]
 
     def composed(self, query: sql.SQL, table: str) -> sql.Composed:
-        """A query of both sides' rows of a table."""
+        """`query` for a table of both sides."""
         key, values = _KEYS[table], self._values(table)
         only_a, only_b = (sql.SQL("{}.source_offset IS NULL").format(sql.Identifier(other)) for other in ("b", "a"))
         differs = sql.SQL("{} IS DISTINCT FROM {}").format(_compared("a", values), _compared("b", values))
@@ -143,7 +143,7 @@ class _Pair:
         return self._live if side.name == LIVE else schema_of(side.name)
 
     def _values(self, table: str) -> list[str]:
-        """What is compared: neither the id, which the key makes, nor the place in the log."""
+        """The compared columns: not the id, which follows from the key, and not the place in the log."""
         if table == "features":
             of_b = self.features_of(self._b)
             return [name for name in self.features_of(self._a) if name in of_b]
@@ -152,7 +152,7 @@ class _Pair:
 
 
 def _compared(side: str, values: Sequence[str]) -> sql.Composed:
-    """Lineage says by what a signal was made, and not what it is."""
+    """Without the lineage of signals, which tells where a signal comes from, not what it is."""
     columns = [
         sql.SQL("({} - 'lineage')" if name == "meta" else "{}").format(sql.Identifier(side, name)) for name in values
     ]

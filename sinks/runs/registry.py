@@ -1,4 +1,4 @@
-"""The runs there are: each has a row here, beside the live tables, and tables in a schema of its own."""
+"""The registry of runs: each has a row in the table `runs`, beside the live tables, and a schema for its results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sinks.runs.span import Span
 
 _LOCKS: Final = 716_420  # the class of the locks of runs: any number, the same in all versions of this program
 
-# A run that still counts as running, and whose lock nobody holds, was killed.
+# A run whose status is running, but whose lock nobody holds, was killed.
 _RUNS: Final = """
 SELECT name, flow, topic, "interval", range_start, range_end, started_at, finished_at, version, fingerprint, config,
     counts, error, CASE WHEN status = 'running' AND NOT EXISTS (
@@ -29,7 +29,7 @@ SELECT name, flow, topic, "interval", range_start, range_end, started_at, finish
     ) THEN 'killed' ELSE status END AS status
 FROM runs ORDER BY started_at, name"""
 
-# Of a transaction that does nothing as long as a run takes. Only some versions of the server know both.
+# For a transaction that is idle for the duration of a run. Only some versions of the server have both settings.
 _NO_TIMEOUT: Final = """
 SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"""
@@ -47,13 +47,13 @@ class Run:
     """A run of a range.
 
     Attributes:
-        flow: the name of what was run.
+        flow: the name of the dataflow.
         interval: the length of its bars, such as `2s`.
-        version: of mdp.
-        fingerprint: of the config, for a glance at whether two are the same.
-        config: as it was in effect, without secrets.
-        counts: what it has written, `sinks.runs.counts`; empty until it has finished.
-        status: running, finished, stopped, failed; or killed, if it ended without a word.
+        version: the version of mdp.
+        fingerprint: a hash of the config, to see at a glance whether two runs have the same one.
+        config: the effective config, without secrets.
+        counts: what it wrote, see `sinks.runs.counts`; empty until it has finished.
+        status: running, finished, stopped, failed; or killed, if it ended without recording an end.
     """
 
     name: str
@@ -72,16 +72,16 @@ class Run:
 
 
 @contextmanager
-def held(conninfo: str, name: str) -> Iterator[None]:
-    """Keeps the name to this process, on whatever machine others are; the server lets go of it when the process ends.
+def reserved(conninfo: str, name: str) -> Iterator[None]:
+    """Reserves the name for this process, across machines; the server releases it when the process ends.
 
     Raises:
-        RunError: another process has it.
+        RunError: another process has reserved it.
         StoreUnavailable: the database cannot be reached.
     """
     with passing_errors():
         connection = connect(conninfo)
-    with closing(connection):  # whatever is raised meanwhile: it ends the transaction, and with it the lock
+    with closing(connection):  # ends the transaction, and with it the lock, whatever is raised meanwhile
         with passing_errors():
             connection.autocommit = False
             connection.execute(_NO_TIMEOUT)
@@ -92,24 +92,24 @@ def held(conninfo: str, name: str) -> Iterator[None]:
 
 
 def in_use(name: str) -> str:
-    """What to do where another process holds the name."""
-    return f"run {name} is going on: wait for its end, or take another name with --run"
+    """The message if another process has reserved the name."""
+    return f"run {name} is in progress: wait for its end, or choose another name with --run"
 
 
 def begin(conninfo: str, run: Run, *, replace: bool) -> None:
-    """Enters a run that begins, whose name this process holds, and makes its schema, empty.
+    """Registers a run whose name this process has reserved, and creates its empty schema.
 
-    What an unfinished run of the name has left is thrown away.
+    The rows of an unfinished run with this name are dropped.
 
     Raises:
-        RunError: a finished run has the name and is not to be replaced; or the role may not make a schema.
+        RunError: a finished run has the name and `replace` is false, or the role may not create schemas.
         StoreUnavailable: the database cannot be reached.
     """
     with session(conninfo, statement_timeout_ms=0) as connection:
         row = connection.execute("SELECT status FROM runs WHERE name = %s", [run.name]).fetchone()
         if row == ("finished",) and not replace:
             raise RunError(
-                f"there is a run {run.name} already",
+                f"there is already a run {run.name}",
                 f"give this one another name with --run, replace that one with --overwrite, or drop it with "
                 f"`mdp runs drop {run.name}`",
             )
@@ -124,11 +124,11 @@ def _create_schema(connection: psycopg.Connection, schema: str) -> None:
     [(may, database, role)] = connection.execute(_MAY_CREATE).fetchall()
     if not may:
         grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(sql.Identifier(database), sql.Identifier(role))
-        raise RunError(f"a run needs a schema of its own, and {role} may make no schema here", grant.as_string())
+        raise RunError(f"a run needs its own schema, and {role} may not create schemas here", grant.as_string())
     try:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     except psycopg.errors.DuplicateSchema as error:
-        raise RunError(f"the schema {schema} is no run's of these tables: take another name with --run") from error
+        raise RunError(f"the schema {schema} belongs to no run of these tables: choose another name") from error
 
 
 def end(
@@ -138,7 +138,7 @@ def end(
     counts: Mapping[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
-    """Enters how a run has ended.
+    """Records how a run ended.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -151,7 +151,7 @@ def end(
 
 
 def runs(conninfo: str) -> list[Run]:
-    """All of them, the oldest first.
+    """All runs, oldest first.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -166,7 +166,7 @@ def _run(row: dict[str, Any]) -> Run:
 
 
 def find(conninfo: str, name: str) -> Run:
-    """The run of this name.
+    """The run with this name.
 
     Raises:
         RunError: there is none.
@@ -180,7 +180,7 @@ def find(conninfo: str, name: str) -> Run:
 
 
 def drop(conninfo: str, name: str) -> None:
-    """Drops a run, whose name this process holds, and its tables.
+    """Drops a run, whose name this process has reserved, and its tables.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -190,6 +190,6 @@ def drop(conninfo: str, name: str) -> None:
 
 
 def drop_in(connection: psycopg.Connection, name: str) -> None:
-    """The same, as a part of a transaction."""
+    """The same, within a transaction."""
     connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema_of(name))))
     connection.execute("DELETE FROM runs WHERE name = %s", [name])

@@ -1,4 +1,4 @@
-"""The range of time that a run is about, as bounds of rows: a window belongs to it only if all of it lies inside."""
+"""The time range of a run, as bounds of rows: a window belongs to it only if it lies inside entirely."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class Span(NamedTuple):
-    """Windows that begin at `start` or later and end by `end`, both aware; None is no bound."""
+    """Windows that begin at or after `start` and end at or before `end`, both timezone-aware; None is unbounded."""
 
     start: datetime | None = None
     end: datetime | None = None
 
     @classmethod
     def between(cls, start_ns: int | None, end_ns: int | None) -> Span:
-        """Of nanoseconds since the epoch. Windows are whole milliseconds, so what is cut off below matters to none."""
+        """From nanoseconds since the epoch. Windows are whole milliseconds, so rounding to microseconds is harmless."""
         start = None if start_ns is None else _EPOCH + timedelta(microseconds=-(-start_ns // 1_000))
         return cls(start, None if end_ns is None else _EPOCH + timedelta(microseconds=end_ns // 1_000))
 
     def common(self, other: Span) -> Span:
-        """What lies in both."""
+        """The intersection."""
         starts = [start for start in (self.start, other.start) if start is not None]
         ends = [end for end in (self.end, other.end) if end is not None]
         return Span(max(starts, default=None), min(ends, default=None))
 
     @property
     def is_empty(self) -> bool:
-        """Whether no time lies in it."""
+        """Whether it contains no time."""
         return self.start is not None and self.end is not None and self.start >= self.end
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Part(NamedTuple):
     """The rows of one length of bars that lie in a span.
 
     Attributes:
-        interval: the length as it stands in the rows, such as `2s`.
+        interval: the length as in the rows, such as `2s`.
     """
 
     span: Span
@@ -53,7 +53,7 @@ class Part(NamedTuple):
 
     @property
     def window(self) -> timedelta:
-        """The length as time."""
+        """The length."""
         return timedelta(microseconds=parse_duration(self.interval) // 1_000)
 
     def within(self, table: str, relation: str) -> sql.Composed:

@@ -104,8 +104,8 @@ def test_runs_without_a_time_in_common_are_not_compared(mdp: Mdp, filled: Path, 
 
 
 def test_a_run_is_dropped_when_that_is_meant(mdp: Mdp, filled: Path, database: str) -> None:
-    with registry.held(database, "calmer"):
-        assert "run calmer is going on" in mdp("runs", "drop", "calmer", "--yes", "--config", filled).err
+    with registry.reserved(database, "calmer"):
+        assert "run calmer is in progress" in mdp("runs", "drop", "calmer", "--yes", "--config", filled).err
     assert mdp("runs", "drop", "calmer", "wilder", "--yes", "--config", filled).code == 0
     assert registry.runs(database) == []
     with psycopg.connect(database) as connection:

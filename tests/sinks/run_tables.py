@@ -51,7 +51,7 @@ def write(conninfo: str, *batches: MicroBatch, names: tuple[str, ...] = ("rsi",)
 
 def made(database: str, name: str, *batches: MicroBatch, names: tuple[str, ...] = ("rsi",), span: Span = ALWAYS) -> str:
     """Begins and ends a run of these batches; what leads to its tables."""
-    with registry.held(database, name):
+    with registry.reserved(database, name):
         registry.begin(database, planned(name, span), replace=False)
         tables = tables_of(database, name)
         migrate(tables, names, plain=True)

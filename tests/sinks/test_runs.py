@@ -101,10 +101,10 @@ def test_runs_are_listed_with_what_they_are_about(live: str) -> None:
 
 def test_the_name_of_a_finished_run_is_taken_until_it_is_replaced_or_dropped(live: str) -> None:
     tables = made(live, "a", ROWS)
-    with registry.held(live, "a"), pytest.raises(RunError, match="there is a run a already"):
+    with registry.reserved(live, "a"), pytest.raises(RunError, match="there is already a run a"):
         registry.begin(live, planned("a"), replace=False)
     assert stored.totals(tables)["bars_ohlcv"] == 2
-    with registry.held(live, "a"):
+    with registry.reserved(live, "a"):
         registry.begin(live, planned("a"), replace=True)
     assert registry.find(live, "a").status == "killed"
     made(live, "a")  # an unfinished one gives way
@@ -115,13 +115,13 @@ def test_the_name_of_a_finished_run_is_taken_until_it_is_replaced_or_dropped(liv
 
 
 def test_a_name_is_held_by_one_process_at_a_time_and_by_none_that_has_ended(live: str) -> None:
-    with registry.held(live, "a"):
+    with registry.reserved(live, "a"):
         registry.begin(live, planned("a"), replace=False)
         assert registry.find(live, "a").status == "running"
-        with registry.held(live, "b"), pytest.raises(RunError, match="run a is going on"):
+        with registry.reserved(live, "b"), pytest.raises(RunError, match="run a is in progress"):
             held_elsewhere(live, "a")
     assert registry.find(live, "a").status == "killed"
-    with pytest.raises(ZeroDivisionError), registry.held(live, "a"):
+    with pytest.raises(ZeroDivisionError), registry.reserved(live, "a"):
         raise ZeroDivisionError
     held_elsewhere(live, "a")
 
@@ -132,7 +132,7 @@ def held_elsewhere(conninfo: str, name: str) -> None:
 
     def hold() -> None:
         try:
-            with registry.held(conninfo, name):
+            with registry.reserved(conninfo, name):
                 pass
         except BaseException as error:
             raised.append(error)
@@ -161,7 +161,7 @@ def test_a_role_that_may_make_no_schema_is_told_what_to_grant(live: str) -> None
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}",
         ):
             owner.execute(sql.SQL(statement).format(sql.Identifier(role)))
-        with pytest.raises(RunError, match="may make no schema") as raised:
+        with pytest.raises(RunError, match="may not create schemas") as raised:
             registry.begin(make_conninfo(live, options=f"-c role={role}"), planned("a"), replace=False)
         assert raised.value.remedy.startswith("GRANT CREATE ON DATABASE")
         owner.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(role)))
