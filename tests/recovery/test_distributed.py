@@ -40,6 +40,7 @@ def catch_up(deployment: Deployment, cluster: list[subprocess.Popen[bytes]]) -> 
     assert [process.poll() for process in cluster] == [None] * len(cluster), deployment.said.read_text()[-5_000:]
 
 
+@pytest.mark.slow
 def test_machines_come_and_go_and_leave_what_one_worker_leaves(deploy: Deployments) -> None:
     events = empty_topic(deploy.stack.kafka.bootstrap)
     scaled, whole = (
@@ -61,6 +62,7 @@ def test_machines_come_and_go_and_leave_what_one_worker_leaves(deploy: Deploymen
     assert runs == ["stopped", "stopped", "finished"]
 
 
+@pytest.mark.slow
 def test_a_machine_that_goes_ends_the_others_which_go_on_from_the_last_snapshot_when_it_is_back(
     deploy: Deployments,
 ) -> None:

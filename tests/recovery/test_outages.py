@@ -71,6 +71,7 @@ def memory(process: subprocess.Popen[bytes]) -> int:
         return next(int(line.split()[1]) * 1_024 for line in status if line.startswith("VmHWM"))
 
 
+@pytest.mark.slow
 def test_services_that_go_away_under_load_are_waited_for(deploy: Deployments, flow: Deployment, start: Start) -> None:
     worker, waits_for = start
     process, stack = worker(), deploy.stack

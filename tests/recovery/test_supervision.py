@@ -88,6 +88,7 @@ def test_a_cluster_that_another_one_has_replaced_does_not_come_back(deploy: Depl
     assert not halfway.connections()
 
 
+@pytest.mark.slow
 def test_a_stop_with_a_database_that_does_not_answer_is_in_time_and_can_be_resumed(
     deploy: Deployments, halfway: Deployment
 ) -> None:

@@ -69,7 +69,7 @@ def is_healthy(port: int) -> bool:
             return False
 
 
-@pytest.mark.parametrize("page", [1_024, 200], indirect=True)
+@pytest.mark.parametrize("page", [1_024, pytest.param(200, marks=pytest.mark.slow)], indirect=True)
 def test_half_sent_requests_keep_nobody_out(page: tuple[int, Path]) -> None:
     port, said = page
     with ExitStack() as stack:
