@@ -68,7 +68,7 @@ def _close(names: tuple[str, ...], symbols: int, number: int) -> MicroBatch:
         "row": np.zeros(symbols, np.int64),
     }
     frame = pl.DataFrame(rows, schema=features_schema(names))
-    return MicroBatch(topic="mdp.events", partition=0, next_offset=number * 10_000 + 1, features=frame)
+    return MicroBatch(topic="mdp.events", partition=0, next_offset=number * 10_000 + 1, results={"features": frame})
 
 
 def step_ms(inference: Inference, batches: list[MicroBatch]) -> tuple[float, float]:

@@ -81,14 +81,16 @@ def bars(first: int, windows: int) -> pl.DataFrame:
 
 def batch(first: int, windows: int) -> MicroBatch:
     frame = bars(first, windows)
-    return MicroBatch(topic="mdp.events", partition=0, next_offset=int(frame["offset"][-1]) + 1, bars=frame)
+    return MicroBatch(
+        topic="mdp.events", partition=0, next_offset=int(frame["offset"][-1]) + 1, results={"bars": frame}
+    )
 
 
 def measure(conninfo: str, rounds: int) -> Took:
     """Writes to an empty database."""
     migrate(conninfo, ())
-    target = targets((), overwrite=False)[0]
-    writer = TimescaleWriter(conninfo, flow="bench", features=())
+    target, *others = targets(())
+    writer = TimescaleWriter(conninfo, flow="bench", targets=[target, *others])
     took = Took()
     with connect(conninfo) as connection:
         connection.execute(f"CREATE TABLE {_PLAIN} (LIKE {target.table} INCLUDING ALL)".encode())

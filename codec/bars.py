@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Final
@@ -17,17 +17,18 @@ import polars as pl
 from codec.decode import UNDECODABLE
 from codec.refused import refused_record
 from codec.timestamps import parse_timestamps
+from contracts import frames
 from contracts.bar import Bar
-from contracts.batch import NO_BARS, MicroBatch, Outcomes
+from contracts.batch import BARS, NO_BARS, MicroBatch, Outcomes
 from contracts.columns import time_fields
 from contracts.duration import format_duration
 from contracts.event_rules import CONTRACT
-from contracts.frames import BARS, REFUSED
+from contracts.frames import REFUSED
 from contracts.record import TOMBSTONE, Fetch, Records
 
 _decoder: Final = msgspec.json.Decoder(Bar)
 _TIMES: Final = time_fields(Bar)
-_CARRIED: Final = [name for name in Bar.__struct_fields__ if name in BARS]
+_CARRIED: Final = [name for name in Bar.__struct_fields__ if name in frames.BARS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class BarDecoder:
             partition=parts[-1].partition,
             next_offset=parts[-1].next_offset,
             read_at=parts[-1].read_at,
-            bars=bars,
+            results={BARS: bars},
             rejects=rejects,
             outcomes=Outcomes(accepted=bars.height, rejected=rejects.height),
             ingested=Counter(bars["provider"]),
@@ -89,9 +90,9 @@ def _frame(bars: list[Bar], offsets: npt.NDArray[np.int64]) -> pl.DataFrame:
     columns = {name: [getattr(bar, name) for bar in bars] for name in _CARRIED}
     times = {name: parse_timestamps(pl.Series(name, columns[name], pl.String)) for name in _TIMES}
     places = {"offset": offsets, "row": np.zeros(len(offsets), np.int64)}
-    return pl.DataFrame({**columns, **times, **places}, schema=BARS)
+    return pl.DataFrame({**columns, **times, **places}, schema=frames.BARS)
 
 
 def without_bars(batch: MicroBatch) -> MicroBatch:
     """The batch without its bars, which the writer of the topic has written to the database."""
-    return replace(batch, bars=NO_BARS)
+    return batch.having(BARS, NO_BARS)

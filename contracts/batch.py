@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 import polars as pl
@@ -63,6 +64,11 @@ NO_REFUSED: Final = frames.REFUSED.to_frame()
 NO_HEARTBEATS: Final = frames.HEARTBEATS.to_frame()
 NO_BARS: Final = frames.BARS.to_frame()
 NO_SIGNALS: Final = frames.SIGNALS.to_frame()
+NO_RESULTS: Final[Mapping[str, pl.DataFrame]] = MappingProxyType({})
+
+BARS: Final = "bars"  # the streams of results that steps of the market dataflow read themselves
+FEATURES: Final = "features"
+SIGNALS: Final = "signals"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +78,9 @@ class MicroBatch:
     Results caused by records before `write_from` come from an incomplete state, and are not written. `provisional`
     marks the results of windows still open at the end of a bounded run: steps process them without changing their
     state.
+
+    `results` are frames by stream: what steps make, and sinks write. Each has a column `offset`, of the record that
+    caused a row.
     """
 
     topic: str
@@ -94,9 +103,24 @@ class MicroBatch:
     rejects: pl.DataFrame = field(default_factory=lambda: NO_REFUSED)
     late: pl.DataFrame = field(default_factory=lambda: NO_REFUSED)
     heartbeats: pl.DataFrame = field(default_factory=lambda: NO_HEARTBEATS)
-    bars: pl.DataFrame = field(default_factory=lambda: NO_BARS)
-    features: pl.DataFrame | None = None
-    signals: pl.DataFrame = field(default_factory=lambda: NO_SIGNALS)
+    results: Mapping[str, pl.DataFrame] = field(default_factory=lambda: NO_RESULTS)
+
+    @property
+    def bars(self) -> pl.DataFrame:
+        return self.results.get(BARS, NO_BARS)
+
+    @property
+    def features(self) -> pl.DataFrame | None:
+        """None unless some were computed: their columns depend on the config."""
+        return self.results.get(FEATURES)
+
+    @property
+    def signals(self) -> pl.DataFrame:
+        return self.results.get(SIGNALS, NO_SIGNALS)
+
+    def having(self, stream: str, rows: pl.DataFrame) -> MicroBatch:
+        """The batch with these results of a stream."""
+        return replace(self, results={**self.results, stream: rows})
 
     @property
     def refused_bytes(self) -> int:
@@ -105,9 +129,8 @@ class MicroBatch:
 
     @property
     def has_results(self) -> bool:
-        """Whether it has bars, features or signals."""
-        features = 0 if self.features is None else self.features.height
-        return bool(self.bars.height or features or self.signals.height)
+        """Whether it has rows of any stream."""
+        return any(rows.height for rows in self.results.values())
 
 
 Confirm = Callable[[Sequence[MicroBatch]], None]  # returns if they are from the expected log; else raises

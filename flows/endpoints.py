@@ -20,6 +20,7 @@ from native.closing_times import ClosingTimes
 from sinks import set_back
 from sinks.beginnings import Beginnings
 from sinks.connection import StoreUnavailable
+from sinks.merge import targets
 from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
 from sinks.queries.flow_topics import known_id
 from sinks.schema.migrate import migrate
@@ -92,17 +93,18 @@ def create_tables(settings: Settings) -> list[str]:
 
 
 def timescale(settings: Settings, spec: FlowSpec, confirm: Confirm = taken_as_read) -> TimescaleSink:
-    """Writes bars, features and signals to the database."""
-    url, names = settings.results_url, settings.features.names
+    """Writes the results to the tables of the flow."""
+    overwrite = settings.run.overwrite and settings.run.name is None
+    known = targets(settings.features.names, overwrite=overwrite)
 
     def open_writer(partitions: int) -> StoreWriter:
         create_tables(settings)
         writer = TimescaleWriter(
-            url,
+            settings.results_url,
             flow=spec.progress_id(settings),
-            features=names,
+            targets=[target for target in known if target.table in spec.tables],
             partitions=partitions,
-            overwrite=settings.run.overwrite and settings.run.name is None,
+            overwrite=overwrite,
         )
         own = sender(spec.progress_id(settings))
         return StoreWriter(writer, settings.bus.kafka, own, confirm, lambda: create_tables(settings))
@@ -124,8 +126,7 @@ def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
             sender=sender(spec.progress_id(settings)),
         )
 
-    signals, bars = "signals" in spec.writes, "bars" in spec.writes
-    topics = {} if run.is_backtest else outputs(config, signals=signals, bars=bars, reads=spec.schema)
+    topics = {} if run.is_backtest else outputs(config, spec.writes, spec.schema)
 
     def mark(lost: Mapping[Source, Loss]) -> None:
         progress_id = spec.progress_id(settings)

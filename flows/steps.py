@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from codec.bars import without_bars
-from contracts.batch import MicroBatch
+from contracts.batch import BARS, FEATURES, SIGNALS, MicroBatch
 from features.bars.outcome_totals import OutcomeTotals
 from features.bars.windows import Windows
 from features.rolling.rolling import RollingFeatures
@@ -50,6 +50,8 @@ def inference(settings: Settings) -> Step:
     return Step("inference", machine, counted("inference", machine.step))
 
 
+_WINDOW_END: Final = {BARS: "window_end", FEATURES: "ts", SIGNALS: "ts"}
+
 STEPS: Final[Mapping[str, Callable[[Settings], Step]]] = {
     step.__name__: step for step in (windows, totals, rolling, inference)
 }
@@ -75,13 +77,8 @@ def _of_whole_state(batch: MicroBatch) -> MicroBatch:
     def later(frame: pl.DataFrame) -> pl.DataFrame:
         return frame.filter(pl.col("offset") >= batch.write_from)
 
-    return replace(
-        batch,
-        late=later(batch.late),
-        bars=later(batch.bars),
-        features=None if batch.features is None else later(batch.features),
-        signals=later(batch.signals),
-    )
+    results = {stream: later(rows) for stream, rows in batch.results.items()}
+    return replace(batch, late=later(batch.late), results=results)
 
 
 def _inside_span(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:
@@ -93,11 +90,7 @@ def _inside_span(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:
         return frame.filter(pl.col(end) - window_ns >= lowest, pl.col(end) <= highest)
 
     def narrowed(batch: MicroBatch) -> MicroBatch:
-        return replace(
-            batch,
-            bars=inside(batch.bars, "window_end"),
-            features=None if batch.features is None else inside(batch.features, "ts"),
-            signals=inside(batch.signals, "ts"),
-        )
+        results = {stream: inside(rows, _WINDOW_END[stream]) for stream, rows in batch.results.items()}
+        return replace(batch, results=results)
 
     return narrowed

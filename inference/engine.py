@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +12,7 @@ from typing import Any, Final, cast
 import polars as pl
 
 from contracts import frames
-from contracts.batch import NO_SIGNALS, MicroBatch
+from contracts.batch import NO_SIGNALS, SIGNALS, MicroBatch
 from contracts.ids import joined_ids
 from contracts.timestamps import format_timestamp, format_timestamps
 from inference.breaker import Breaker, Incidents, Unwatched
@@ -49,11 +48,11 @@ class Inference:
         if batch.features is None or batch.features.is_empty() or not self._evaluators:
             return batch
         if not batch.provisional:
-            return replace(batch, signals=self._signals(batch.features))
+            return batch.having(SIGNALS, self._signals(batch.features))
         state = self.snapshot()
         signals = self._signals(batch.features)
         self.restore(state)
-        return replace(batch, signals=signals)
+        return batch.having(SIGNALS, signals)
 
     def _signals(self, features: pl.DataFrame) -> pl.DataFrame:
         parts = []

@@ -36,7 +36,7 @@ def write(conninfo: str, topic: str, batch: MicroBatch, done: pl.DataFrame) -> W
     Raises:
         StoreUnavailable: nothing was written, or the outcome is unknown; repair again.
     """
-    bars, *_ = targets((), overwrite=False)
+    bars, *_ = targets(())
     # In the columnstore, changing one row decompresses its batch of a thousand: so there is no timeout.
     with session(conninfo, statement_timeout_ms=0) as connection, connection.cursor() as cursor:
         settle_schema(connection)

@@ -16,6 +16,7 @@ import polars as pl
 from psycopg import sql
 
 from contracts import frames
+from contracts.batch import BARS, FEATURES, SIGNALS
 from sinks.schema.tables import TIME_COLUMN
 
 SOURCE: Final = ("source_topic", "partition")
@@ -36,6 +37,7 @@ class Change(NamedTuple):
 class Target:
     """A table, and how its merge resolves new and stored rows of the same key."""
 
+    stream: str  # of the results of batches
     table: str
     key: tuple[str, ...]
     values: tuple[str, ...]
@@ -122,21 +124,21 @@ class Target:
         )
 
 
-def targets(features: Sequence[str], *, overwrite: bool) -> tuple[Target, Target, Target]:
+def targets(features: Sequence[str], *, overwrite: bool = False) -> tuple[Target, Target, Target]:
     """Bars, features and signals, in this order."""
     bar_values = _values(frames.BARS, frames.BAR_KEY)
     signal_values = _values(frames.SIGNALS, frames.SIGNAL_KEY)
     feature_values = tuple(features)
     if overwrite:
         return (
-            Target("bars_ohlcv", frames.BAR_KEY, bar_values, _replace(bar_values), "last"),
-            Target("features", frames.FEATURE_KEY, feature_values, _replace(feature_values), "last"),
-            Target("signals", frames.SIGNAL_KEY, signal_values, _replace(signal_values), "last"),
+            Target(BARS, "bars_ohlcv", frames.BAR_KEY, bar_values, _replace(bar_values), "last"),
+            Target(FEATURES, "features", frames.FEATURE_KEY, feature_values, _replace(feature_values), "last"),
+            Target(SIGNALS, "signals", frames.SIGNAL_KEY, signal_values, _replace(signal_values), "last"),
         )
     return (
-        Target("bars_ohlcv", frames.BAR_KEY, bar_values, _advance(bar_values), "last of source", exclusive=True),
-        Target("features", frames.FEATURE_KEY, feature_values, _fill(feature_values), "filled of source"),
-        Target("signals", frames.SIGNAL_KEY, signal_values, None, "first"),
+        Target(BARS, "bars_ohlcv", frames.BAR_KEY, bar_values, _advance(bar_values), "last of source", exclusive=True),
+        Target(FEATURES, "features", frames.FEATURE_KEY, feature_values, _fill(feature_values), "filled of source"),
+        Target(SIGNALS, "signals", frames.SIGNAL_KEY, signal_values, None, "first"),
     )
 
 

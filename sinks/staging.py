@@ -9,7 +9,6 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from contracts import frames
 from contracts.bar import Bar
 from contracts.batch import MicroBatch
 from contracts.columns import table_columns
@@ -53,6 +52,9 @@ _STORED: Final[dict[str, _Stored]] = {
 }
 
 
+_NOTHING: Final = pl.DataFrame()
+
+
 def table_rows(target: Target, batches: Sequence[MicroBatch]) -> pl.DataFrame:
     """All rows of `batches` for the target, with columns of types that `native.copy_binary` supports."""
     parts = [_stored(target, batch, frame) for batch in batches if (frame := _frame(target, batch)).height]
@@ -66,9 +68,7 @@ def _stored(target: Target, batch: MicroBatch, frame: pl.DataFrame) -> pl.DataFr
 
 
 def _frame(target: Target, batch: MicroBatch) -> pl.DataFrame:
-    if target.table == "features":
-        return pl.DataFrame() if batch.features is None else batch.features
-    return batch.bars if target.key == frames.BAR_KEY else batch.signals
+    return batch.results.get(target.stream, _NOTHING)
 
 
 def unique_rows(target: Target, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:

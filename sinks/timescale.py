@@ -1,4 +1,4 @@
-"""Writes bars, features and signals to TimescaleDB, or to plain PostgreSQL: one transaction per flush.
+"""Writes results to TimescaleDB, or to plain PostgreSQL: one transaction per flush.
 
 Rows are copied into temporary staging tables and merged from there (`sinks.merge`), so that writes are idempotent. A
 flow that is ahead of everything stored writes new rows only, and a merge costs the database as much again as the COPY:
@@ -20,7 +20,7 @@ from contracts.progress import NOT_BEGUN, Reached, SetBack, Source
 from sinks import progress, set_back
 from sinks.connection import DATA_ERRORS, connect, passing_errors, settle_schema, transaction
 from sinks.copy_first import CopyFirst
-from sinks.merge import Target, targets
+from sinks.merge import Target
 from sinks.queries.series import KnownSeries
 from sinks.schema.chunks import Chunks, Rows
 from sinks.staging import table_rows
@@ -40,17 +40,17 @@ class TimescaleWriter:
     Args:
         conninfo: libpq URL or connection string of a database that `sinks.schema.migrate.migrate` has been run on.
         flow: name under which progress is stored.
-        features: names of the configured features, each a column of the features frames and of the table.
+        targets: the tables that it writes, and how.
         partitions: number of partitions of the topic. Until all have begun, each write looks for new ones.
         overwrite: new rows replace stored ones that differ, regardless of their source.
     """
 
     def __init__(
-        self, conninfo: str, *, flow: str, features: Sequence[str], partitions: int = 1, overwrite: bool = False
+        self, conninfo: str, *, flow: str, targets: Sequence[Target], partitions: int = 1, overwrite: bool = False
     ) -> None:
         self._conninfo: Final = conninfo
         self._flow: Final = flow
-        self._targets: Final = targets(features, overwrite=overwrite)
+        self._targets: Final = targets
         self._connection: psycopg.Connection | None = None
         self._partitions: Final = partitions
         self._overwrite: Final = overwrite

@@ -34,7 +34,7 @@ def written(sink: str, write: Write, leaves: Callable[[MicroBatch], bool] = lamb
         write(batches)
         health.note_write()
         for batch in batches:
-            if batch.bars.height or batch.features is not None:
+            if batch.has_results:
                 observe_latency(sink, batch)
                 if leaves(batch):
                     _observe_closings(sink, batch)

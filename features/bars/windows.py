@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from codec.refused import Sources, refused_rows
-from contracts.batch import NO_BARS, NO_EVENTS, NO_HEARTBEATS, MicroBatch, Outcomes, Quiet
+from contracts.batch import BARS, NO_BARS, NO_EVENTS, NO_HEARTBEATS, MicroBatch, Outcomes, Quiet
 from contracts.frames import HEARTBEATS
 from features.bars.accumulate import Contributions, fixed
 from features.bars.accumulators import (
@@ -111,7 +111,7 @@ class Windows:
             leapt = self._leapt(rows, is_event)
             result = replace(
                 result,
-                bars=self._bars(rows),
+                results={BARS: self._bars(rows)},
                 late=_late(rows, batch),
                 outcomes=self._outcomes,
                 leaps=leapt,
@@ -134,7 +134,7 @@ class Windows:
             next_offset=next_offset,
             provisional=True,
             outcomes=self._outcomes,
-            bars=self._finished(self._opened, cause),
+            results={BARS: self._finished(self._opened, cause)},
         )
 
     def snapshot(self) -> WindowsState:

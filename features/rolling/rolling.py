@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from itertools import pairwise
 from typing import Any, TypedDict, get_args
 
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from contracts import frames
-from contracts.batch import MicroBatch
+from contracts.batch import FEATURES, MicroBatch
 from features.rolling import formulas
 from features.rolling.feature_config import FeatureConfig, Kind, check_features
 from features.rolling.history import History, HistoryState, Memory, log
@@ -62,7 +62,7 @@ class RollingFeatures:
         if batch.bars.is_empty():
             return batch
         answer = self.provisional if batch.provisional else self.update
-        return replace(batch, features=answer(batch.bars))
+        return batch.having(FEATURES, answer(batch.bars))
 
     def update(self, bars: pl.DataFrame) -> pl.DataFrame:
         """Process `bars` (schema `frames.BARS`, in the order of the log); return the features of those of revision 0.

@@ -14,8 +14,8 @@ from typing import Final, cast
 import polars as pl
 
 from codec.decode import Decoder
-from contracts.batch import MicroBatch
-from contracts.frames import BARS
+from contracts import frames
+from contracts.batch import BARS, MicroBatch
 from contracts.record import Fetch, Record, Records
 from contracts.timestamps import format_timestamps
 from features.bars.late_repair import KEY, WANTED, LateRepair, Repaired
@@ -102,7 +102,8 @@ def _of(late: pl.DataFrame, partition: int, windows: pl.DataFrame) -> pl.DataFra
 
 def _write(settings: Settings, part: _Part, repaired: Repaired, done: pl.DataFrame, account: Account) -> None:
     kafka = settings.bus.kafka
-    batch = MicroBatch(topic=kafka.topic, partition=part.partition, next_offset=part.end, bars=repaired.bars)
+    results = {BARS: repaired.bars}
+    batch = MicroBatch(topic=kafka.topic, partition=part.partition, next_offset=part.end, results=results)
     result = late_repairs.write(settings.store.url.get_secret_value(), kafka.late_topic, batch, done)
     account.events += done.height
     account.windows += repaired.windows.height
@@ -208,4 +209,4 @@ def _pieces(repaired: Repaired) -> Iterator[Repaired]:
 
 def _together(ready: Sequence[Repaired]) -> Repaired:
     windows, bars = [one.windows for one in ready], [one.bars for one in ready]
-    return Repaired(pl.concat([WANTED.to_frame(), *windows]), pl.concat([BARS.to_frame(), *bars]))
+    return Repaired(pl.concat([WANTED.to_frame(), *windows]), pl.concat([frames.BARS.to_frame(), *bars]))

@@ -147,7 +147,7 @@ class _Pair:
         if table == "features":
             of_b = self.features_of(self._b)
             return [name for name in self.features_of(self._a) if name in of_b]
-        [target] = [target for target in targets((), overwrite=False) if target.table == table]
+        [target] = [target for target in targets(()) if target.table == table]
         return [name for name in target.values if name != "signal_id"]
 
 

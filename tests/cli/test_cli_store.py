@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from contracts.batch import MicroBatch
 from contracts.frames import BARS, SIGNALS
+from sinks.merge import targets
 from sinks.queries import export
 from sinks.timescale import TimescaleWriter
 from tests.cli.cli_result import Config, Mdp
@@ -46,9 +47,9 @@ def filled(mdp: Mdp, config: Config, database: str) -> Path:
     """The config of a database with 60 bars and two signals of SPY."""
     path = config(url=database)
     assert mdp("store", "migrate", "--config", path).code == 0
-    writer = TimescaleWriter(database, flow="f", features=("ret_4s",))
+    writer = TimescaleWriter(database, flow="f", targets=targets(("ret_4s",)))
     bars, signals = pl.DataFrame([bar(k) for k in range(60)], BARS), pl.DataFrame([signal(0), signal(1)], SIGNALS)
-    writer.write([MicroBatch(topic="t", partition=0, next_offset=60, bars=bars, signals=signals)])
+    writer.write([MicroBatch(topic="t", partition=0, next_offset=60, results={"bars": bars, "signals": signals})])
     writer.close()
     return path
 
@@ -139,7 +140,7 @@ def crowd(mdp: Mdp, config: Config, database: str) -> Path:
     """The config of a database with an hour of bars of two providers and intervals, and a signal."""
     path = config(url=database)
     assert mdp("store", "migrate", "--config", path).code == 0
-    writer = TimescaleWriter(database, flow="f", features=("ret_4s",))
+    writer = TimescaleWriter(database, flow="f", targets=targets(("ret_4s",)))
     keys = [("sim", "SPY", "2s"), ("sim", "QQQ", "2s"), ("feed", "SPY", "2s"), ("sim", "SPY", "1m")]
     rows = [
         bar(k) | {"provider": provider, "symbol": symbol, "interval": interval, "offset": 9 * k + number}
@@ -148,7 +149,8 @@ def crowd(mdp: Mdp, config: Config, database: str) -> Path:
         if interval == "2s" or k == 0
     ]
     bars, signals = pl.DataFrame(rows, BARS), pl.DataFrame([signal(0)], SIGNALS)
-    writer.write([MicroBatch(topic="t", partition=0, next_offset=20_000, bars=bars, signals=signals)])
+    results = {"bars": bars, "signals": signals}
+    writer.write([MicroBatch(topic="t", partition=0, next_offset=20_000, results=results)])
     writer.close()
     return path
 

@@ -23,4 +23,5 @@ def features(
 
 
 def batch(frame: pl.DataFrame | None, *, provisional: bool = False) -> MicroBatch:
-    return MicroBatch(topic="events", partition=0, next_offset=0, features=frame, provisional=provisional)
+    results = {} if frame is None else {"features": frame}
+    return MicroBatch(topic="events", partition=0, next_offset=0, results=results, provisional=provisional)

@@ -70,15 +70,13 @@ def batch(
     next_offset: int = 1,
     outcomes: Outcomes = NOTHING,
 ) -> MicroBatch:
-    return MicroBatch(
-        topic=topic,
-        partition=partition,
-        next_offset=next_offset,
-        outcomes=outcomes,
-        bars=pl.DataFrame(bars or [], schema=frames.BARS),
-        features=pl.DataFrame(features, schema=frames.features_schema(names)) if features else None,
-        signals=pl.DataFrame(signals or [], schema=frames.SIGNALS),
-    )
+    results = {
+        "bars": pl.DataFrame(bars or [], schema=frames.BARS),
+        "signals": pl.DataFrame(signals or [], schema=frames.SIGNALS),
+    }
+    if features:
+        results["features"] = pl.DataFrame(features, schema=frames.features_schema(names))
+    return MicroBatch(topic=topic, partition=partition, next_offset=next_offset, outcomes=outcomes, results=results)
 
 
 def select(database: str, query: str) -> list[tuple[Any, ...]]:

@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from contracts.batch import MicroBatch
+from sinks.merge import targets
 from sinks.runs import registry
 from sinks.runs.names import tables_of
 from sinks.runs.registry import Run
@@ -44,7 +45,7 @@ def planned(name: str, span: Span = ALWAYS) -> Run:
 
 
 def write(conninfo: str, *batches: MicroBatch, names: tuple[str, ...] = ("rsi",)) -> None:
-    with closing(TimescaleWriter(conninfo, flow="f", features=names)) as writer:
+    with closing(TimescaleWriter(conninfo, flow="f", targets=targets(names))) as writer:
         for one in batches:
             assert not writer.write([one]).refused
 

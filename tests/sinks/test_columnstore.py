@@ -15,6 +15,7 @@ from contracts import frames
 from contracts.batch import MicroBatch
 from sinks import late_repairs
 from sinks.late_repairs import POSITION
+from sinks.merge import targets
 from sinks.queries import stored
 from sinks.queries.live import LiveReader, Series
 from sinks.schema.migrate import migrate
@@ -46,9 +47,11 @@ def history(**changes: object) -> MicroBatch:
         topic="ticks",
         partition=0,
         next_offset=WINDOWS,
-        bars=made.select(pl.col(name).cast(kind) for name, kind in pl.Schema(frames.BARS).items()),
-        features=made.select(pl.col(name).cast(kind) for name, kind in features.items()),
-        signals=made.filter(k % 10 == 0).select(pl.col(name).cast(kind) for name, kind in signals.items()),
+        results={
+            "bars": made.select(pl.col(name).cast(kind) for name, kind in pl.Schema(frames.BARS).items()),
+            "features": made.select(pl.col(name).cast(kind) for name, kind in features.items()),
+            "signals": made.filter(k % 10 == 0).select(pl.col(name).cast(kind) for name, kind in signals.items()),
+        },
     )
 
 
@@ -77,7 +80,7 @@ def bytes_outside(database: str, *tables: str) -> int:
 def server() -> Iterator[str]:
     with empty_timescale() as conninfo:
         migrate(conninfo, NAMES)
-        with closing(TimescaleWriter(conninfo, flow="f", features=NAMES)) as writer:
+        with closing(TimescaleWriter(conninfo, flow="f", targets=targets(NAMES))) as writer:
             writer.write([history()])
         compress(conninfo)
         yield conninfo
@@ -95,7 +98,7 @@ def test_series_and_spans_are_read_from_it(server: str) -> None:
 
 def test_what_changes_nothing_leaves_it_alone(server: str) -> None:
     before = bytes_outside(server)
-    with closing(TimescaleWriter(server, flow="again", features=NAMES)) as writer:
+    with closing(TimescaleWriter(server, flow="again", targets=targets(NAMES))) as writer:
         result = writer.write([history()])
     assert result.changed == {"bars_ohlcv": 0, "features": 0, "signals": 0}
     assert (result.conflicts, result.refused) == (0, [])
@@ -103,7 +106,7 @@ def test_what_changes_nothing_leaves_it_alone(server: str) -> None:
 
 
 def test_bars_of_another_partition_are_counted_and_left(server: str) -> None:
-    with closing(TimescaleWriter(server, flow="moved", features=NAMES)) as writer:
+    with closing(TimescaleWriter(server, flow="moved", targets=targets(NAMES))) as writer:
         result = writer.write([batch(bars=[at(5, "S1", revision=9), at(6, "S1")], partition=3, next_offset=7)])
     assert (result.changed["bars_ohlcv"], result.conflicts) == (0, 2)
     assert "from (ticks,0), now from (ticks,3)" in result.conflict_example
@@ -116,8 +119,8 @@ def test_what_is_corrected_changes_and_nothing_else(server: str) -> None:
     known = again.features.with_columns(rsi=pl.col("rsi").fill_null(-1.0))
     amended = [at(k, "S2", revision=1, close=99.0) for k in range(0, WINDOWS, 900)]
     bars = pl.concat([again.bars, pl.DataFrame(amended, schema=frames.BARS)])
-    with closing(TimescaleWriter(server, flow="more", features=NAMES)) as writer:
-        result = writer.write([replace(again, bars=bars, features=known, signals=again.signals[:0])])
+    with closing(TimescaleWriter(server, flow="more", targets=targets(NAMES))) as writer:
+        result = writer.write([replace(again, results={"bars": bars, "features": known})])
         result.add(writer.write([batch(bars=[at(WINDOWS, "S2")], next_offset=WINDOWS + 1)]))
     assert result.changed == {"bars_ohlcv": 7, "features": 54 * len(SYMBOLS)}
     assert select(server, "SELECT count(*), sum(revision) FROM bars_ohlcv WHERE close = 99") == [(6, 6)]

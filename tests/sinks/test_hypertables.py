@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from sinks.connection import StoreLimit
+from sinks.merge import targets
 from sinks.queries import stored
 from sinks.queries.diagnosis import failed_jobs
 from sinks.queries.live import Bar, LiveReader, Series
@@ -44,7 +45,7 @@ def test_a_flush_over_many_days_is_written_whole_whoever_cuts_it(database: str) 
         names=("rsi",),
         next_offset=DAYS,
     )
-    with closing(TimescaleWriter(database, flow="f", features=("rsi",))) as writer:
+    with closing(TimescaleWriter(database, flow="f", targets=targets(("rsi",)))) as writer:
         for changed in (DAYS, 0):
             assert writer.write([flush]).changed == dict.fromkeys(("bars_ohlcv", "features", "signals"), changed)
         bad = bar("A", window_start=T0 + 20 * DAY + SECOND, window_end=T0)
@@ -59,7 +60,7 @@ def test_a_flush_over_many_days_is_written_whole_whoever_cuts_it(database: str) 
 def test_the_newest_rows_are_read_without_a_look_at_all_chunks(database: str) -> None:
     migrate(database, ())
     a, b, none = (Series("sim", symbol, "2s") for symbol in ("A", "B", "none"))
-    with closing(TimescaleWriter(database, flow="f", features=())) as writer:
+    with closing(TimescaleWriter(database, flow="f", targets=targets(()))) as writer:
         writer.write([batch(bars=[*scattered(), bar("B")], signals=[signal("A"), signal("A", ts=T0 + DAYS * DAY)])])
 
     def times(found: dict[Series, list[Bar]]) -> dict[Series, list[int]]:
@@ -89,7 +90,7 @@ def test_the_newest_rows_are_read_without_a_look_at_all_chunks(database: str) ->
 @pytest.mark.parametrize("database", ["TimescaleDB"], indirect=True)
 def test_tables_that_began_without_timescaledb_are_converted_with_their_rows(database: str) -> None:
     migrate(database, (), chunk=ChunkLength(timedelta(days=1), is_chosen=False))
-    with closing(TimescaleWriter(database, flow="f", features=())) as writer:
+    with closing(TimescaleWriter(database, flow="f", targets=targets(()))) as writer:
         writer.write([batch(bars=scattered(), signals=[signal()])])
     with psycopg.connect(database, autocommit=True) as owner:
         for view in ("bars_1m", "bars_5m", "bars_1h"):
@@ -112,7 +113,7 @@ def test_tables_that_began_without_timescaledb_are_converted_with_their_rows(dat
 @pytest.mark.parametrize("database", ["TimescaleDB"], indirect=True)
 def test_retention_that_comes_late_drops_years_at_once(database: str) -> None:
     migrate(database, ())
-    with closing(TimescaleWriter(database, flow="f", features=())) as writer:
+    with closing(TimescaleWriter(database, flow="f", targets=targets(()))) as writer:
         writer.write([batch(bars=scattered())])
     assert chunks(database) == DAYS
     migrate(database, (), retention="30d")
@@ -142,7 +143,7 @@ def test_chunks_become_shorter_for_shorter_bars_and_longer_where_that_is_asked(d
 @pytest.mark.parametrize("database", ["PostgreSQL"], indirect=True)  # whose locks nobody else takes or gives back
 def test_a_table_of_locks_that_is_full_is_no_outage(database: str) -> None:
     migrate(database, ())
-    writer = TimescaleWriter(database, flow="f", features=())
+    writer = TimescaleWriter(database, flow="f", targets=targets(()))
     with closing(writer), psycopg.connect(database) as greedy:
         greedy.execute("SELECT 1")  # begins the transaction that keeps what it takes
         take, taken = "SELECT count(pg_advisory_xact_lock(n)) FROM generate_series(%s::bigint, %s) AS n", 0

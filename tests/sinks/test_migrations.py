@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from contracts.condition_words import CONDITION_WORDS
 from features.rolling.feature_config import RESERVED
 from sinks.connection import StoreLimit, StoreUnavailable
+from sinks.merge import targets
 from sinks.queries import stored
 from sinks.schema.migrate import migrate
 from sinks.schema.step import SchemaError
@@ -47,7 +48,7 @@ def test_every_word_of_sql_that_may_be_a_feature_is_a_column_that_is_written_and
     names = tuple(word for word in words if word not in RESERVED | CONDITION_WORDS)
     migrate(database, names)
     halves = [dict.fromkeys(names[::2], 1.0), dict.fromkeys(names[1::2], 2.0)]  # a row of all is more than a page
-    writer = TimescaleWriter(database, flow="f", features=names)
+    writer = TimescaleWriter(database, flow="f", targets=targets(names))
     writer.write([batch(features=[feature("A", k, **half) for k, half in enumerate(halves)], names=names)])
     writer.close()
     found = stored.features(database, "A").select(names).rows(named=True)
@@ -134,7 +135,7 @@ def test_an_unreachable_database_is_said_in_one_line() -> None:
 
 def write_bars(database: str, *rows: dict[str, object]) -> None:
     migrate(database, [])
-    writer = TimescaleWriter(database, flow="f", features=())
+    writer = TimescaleWriter(database, flow="f", targets=targets(()))
     writer.write([batch(bars=list(rows))])
     writer.close()
 

@@ -16,6 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mdp.local import placement, ports
+from sinks.merge import targets
 from sinks.queries import stored
 from sinks.queries.live import LiveReader, Series
 from sinks.runs.names import tables_of
@@ -77,7 +78,7 @@ def answers(conninfo: str) -> bool:
 def test_what_is_written_and_read_does_not_depend_on_whose_session_it_is(pooled: str, database: str) -> None:
     assert migrate(pooled, ["rsi"])
     assert migrate(pooled, ["rsi"]) == []
-    writers = [TimescaleWriter(pooled, flow=flow, features=("rsi",)) for flow in "abcde"]
+    writers = [TimescaleWriter(pooled, flow=flow, targets=targets(("rsi",))) for flow in "abcde"]
     with closing(LiveReader(pooled)) as reader:
         for k in range(10):  # more often than a statement is sent before it would get a name
             for writer, symbol in zip(writers, "ABCDE", strict=True):
@@ -102,7 +103,7 @@ def test_what_is_written_and_read_does_not_depend_on_whose_session_it_is(pooled:
 def test_writers_of_other_features_do_not_take_each_others_staging_tables(pooled: str) -> None:
     for names in (("rsi",), ("rsi", "vwap"), ("vwap",)):
         migrate(pooled, names)
-        with closing(TimescaleWriter(pooled, flow="f", features=names)) as writer:
+        with closing(TimescaleWriter(pooled, flow="f", targets=targets(names))) as writer:
             for k in range(4):
                 row = feature(len(names) * "F" + names[0], k, **dict.fromkeys(names, 0.5))
                 assert writer.write([batch(features=[row], names=names)]).changed["features"] == 1

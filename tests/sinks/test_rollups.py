@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from mdp.local import LocalStack
+from sinks.merge import targets
 from sinks.schema.migrate import migrate
 from sinks.schema.tables import ROLLUPS
 from sinks.timescale import TimescaleWriter
@@ -49,7 +50,7 @@ def test_each_read_has_the_bits_of_plain_postgresql(stack: LocalStack) -> None:
     with empty_database(stack.postgres.conninfo()) as plain, empty_timescale() as chunked:
         for database in (plain, chunked):
             migrate(database, ())
-            with closing(TimescaleWriter(database, flow="f", features=())) as writer:
+            with closing(TimescaleWriter(database, flow="f", targets=targets(()))) as writer:
                 for first in range(0, len(bars), 600):
                     writer.write([batch(bars=bars[first : first + 600], next_offset=first + 600)])
         expected = rollups(plain)
@@ -99,7 +100,7 @@ def test_one_of_an_earlier_version_is_made_anew_unless_it_holds_what_was_dropped
 
     migrate(database, ())
     days = [{"window_start": START + k * 24 * HOUR, "window_end": START + k * 24 * HOUR + 2 * SECOND} for k in range(2)]
-    with closing(TimescaleWriter(database, flow="f", features=())) as writer:
+    with closing(TimescaleWriter(database, flow="f", targets=targets(()))) as writer:
         writer.write([batch(bars=[bar() | day for day in days])])
     with psycopg.connect(database, autocommit=True) as owner:
         owner.execute("CALL refresh_continuous_aggregate('bars_1h', NULL, NULL)")

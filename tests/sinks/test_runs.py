@@ -10,6 +10,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sinks.conninfo import in_schema, schema_apart
+from sinks.merge import targets
 from sinks.queries import stored
 from sinks.runs import registry
 from sinks.runs.counts import counted
@@ -64,7 +65,7 @@ def test_what_a_run_writes_is_in_its_tables_and_nowhere_else(live: str) -> None:
 def test_without_its_schema_a_run_writes_nothing_into_the_live_tables(live: str) -> None:
     before = everything(live)
     with pytest.raises(psycopg.errors.UndefinedTable):
-        TimescaleWriter(tables_of(live, "gone"), flow="f", features=("rsi",)).write([ROWS])
+        TimescaleWriter(tables_of(live, "gone"), flow="f", targets=targets(("rsi",))).write([ROWS])
     assert everything(live) == before
 
 

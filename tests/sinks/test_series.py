@@ -11,6 +11,7 @@ import psycopg
 from contracts.frames import BARS
 from sinks import late_repairs
 from sinks.late_repairs import POSITION
+from sinks.merge import targets
 from sinks.queries import stored
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
@@ -25,7 +26,7 @@ def listed(database: str) -> set[tuple[str, str]]:
 
 def test_each_table_lists_its_own_series_whether_rows_are_copied_or_merged(database: str) -> None:
     migrate(database, ("rsi",))
-    with closing(TimescaleWriter(database, flow="f", features=("rsi",))) as writer:
+    with closing(TimescaleWriter(database, flow="f", targets=targets(("rsi",)))) as writer:
         get_ahead(database, writer)
         writer.write([batch(bars=[bar("A"), bar("A", 1), bar("B")], features=[feature("A", rsi=1.0)], names=("rsi",))])
         writer.write([batch(bars=[bar("A", revision=1), bar("C")], signals=[signal("B")], next_offset=2)])
@@ -36,7 +37,7 @@ def test_each_table_lists_its_own_series_whether_rows_are_copied_or_merged(datab
 
 def test_a_series_whose_rows_are_refused_is_listed_when_one_is_stored(database: str) -> None:
     migrate(database, ())
-    with closing(TimescaleWriter(database, flow="f", features=())) as writer:
+    with closing(TimescaleWriter(database, flow="f", targets=targets(()))) as writer:
         assert len(writer.write([batch(bars=[bar("A"), bar(TOO_LONG), bar("B", k=1)])]).refused) == 1
         assert listed(database) == {("bars_ohlcv", "A"), ("bars_ohlcv", "B")}
         bad = bar("C", window_end=bar("C")["window_start"])
@@ -47,7 +48,7 @@ def test_a_series_whose_rows_are_refused_is_listed_when_one_is_stored(database: 
 
 def test_a_writer_that_lost_its_connection_lists_what_may_have_been_lost_with_it(database: str) -> None:
     migrate(database, ())
-    with closing(TimescaleWriter(database, flow="f", features=())) as writer:
+    with closing(TimescaleWriter(database, flow="f", targets=targets(()))) as writer:
         writer.write([batch(bars=[bar("A")])])
         with psycopg.connect(database) as owner:
             owner.execute("DELETE FROM series")  # as a database does that went back
@@ -66,7 +67,7 @@ def test_a_late_repair_lists_a_symbol_that_had_no_bar_before(database: str) -> N
 
 def test_rows_of_before_there_was_a_list_are_listed_by_the_migration(database: str) -> None:
     migrate(database, ())
-    with closing(TimescaleWriter(database, flow="f", features=())) as writer:
+    with closing(TimescaleWriter(database, flow="f", targets=targets(()))) as writer:
         writer.write([batch(bars=[bar("A"), bar("B"), bar("B", 1)], signals=[signal("A")])])
     with psycopg.connect(database) as owner:
         owner.execute(b"DROP TABLE series, runs; ALTER TABLE progress DROP COLUMN first_offset, DROP COLUMN again_from")

@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from sinks import late_repairs
 from sinks.connection import SETTINGS, StoreUnavailable, session
+from sinks.merge import targets
 from sinks.queries import stored
 from sinks.queries.live import LiveReader, Series
 from sinks.schema.job_runs import finish_run, start_run
@@ -67,7 +68,7 @@ def test_hostile_defaults_change_nothing_of_what_is_written_and_read(database: s
         signals=[signal("ü\\", 1, meta='{"price": 1e-7}')],
         names=("rsi", "vwap"),
     )
-    with closing(TimescaleWriter(database, flow="f", features=("rsi", "vwap"))) as writer:
+    with closing(TimescaleWriter(database, flow="f", targets=targets(("rsi", "vwap")))) as writer:
         assert writer.write([written]).changed == {"bars_ohlcv": 1, "features": 1, "signals": 1}
         assert writer.write([written]).changed == {"bars_ohlcv": 0, "features": 0, "signals": 0}
     finish_run(database, RUN, "finished", {})

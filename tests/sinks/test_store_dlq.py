@@ -7,6 +7,7 @@ import uuid
 from codec.output_headers import Sender
 from contracts.batch import taken_as_read
 from contracts.headers import decode_headers
+from sinks.merge import targets
 from sinks.schema.migrate import migrate
 from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
@@ -16,7 +17,7 @@ from tests.transports.kafka_outputs import KafkaOutputs
 
 
 def refuse(database: str, outputs: KafkaOutputs, run: str) -> None:
-    writer = TimescaleWriter(database, flow=run, features=("rsi",))
+    writer = TimescaleWriter(database, flow=run, targets=targets(("rsi",)))
     store = StoreWriter(writer, outputs.config, Sender("flow@here", run), taken_as_read, lambda: None)
     bars = [bar(), bar("S" * 5_000, k=1, open=None), bar(k=2, open=None)]
     store.write([batch(bars=bars, partition=1, topic=outputs.config.topic, next_offset=3)])

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from contracts.batch import Outcomes
+from sinks.merge import targets
 from sinks.queries import stored
 from sinks.schema.job_runs import Ending, finish_run, start_run
 from sinks.schema.migrate import migrate
@@ -24,7 +25,7 @@ def filled(database: str) -> str:
     """Ten bars, features and signals of A, three of B."""
     migrate(database, ("rsi",))
     keys = [("A", k) for k in range(10)] + [("B", k) for k in range(3)]
-    writer = TimescaleWriter(database, flow="f", features=("rsi",))
+    writer = TimescaleWriter(database, flow="f", targets=targets(("rsi",)))
     writer.write(
         [
             batch(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sinks.merge import targets
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.sinks.database_rows import bar, batch, feature, get_ahead, select, signal
@@ -15,7 +16,7 @@ INCOMPRESSIBLE = "".join(chr(33 + i * i * 7919 % 9_001) for i in range(9_000))  
 @pytest.fixture(params=["new", "ahead"])
 def writer(database: str, request: pytest.FixtureRequest) -> Iterator[TimescaleWriter]:
     migrate(database, ("rsi",))
-    writer = TimescaleWriter(database, flow="f", features=("rsi",))
+    writer = TimescaleWriter(database, flow="f", targets=targets(("rsi",)))
     if request.param == "ahead":
         get_ahead(database, writer)
     yield writer

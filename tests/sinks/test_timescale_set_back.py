@@ -9,6 +9,7 @@ import pytest
 
 from contracts.progress import Reached, SetBack
 from sinks.beginnings import Beginnings
+from sinks.merge import targets
 from sinks.schema.migrate import migrate
 from sinks.set_back import is_marked
 from sinks.timescale import TimescaleWriter
@@ -21,7 +22,7 @@ P = "SELECT partition, first_offset, next_offset, again_from FROM progress ORDER
 def writer(database: str) -> Iterator[TimescaleWriter]:
     """One that has written 10 records of each of two partitions."""
     migrate(database, ())
-    one = TimescaleWriter(database, flow="f", features=())
+    one = TimescaleWriter(database, flow="f", targets=targets(()))
     one.write([batch(bars=[bar(k=p)], next_offset=10, partition=p) for p in (0, 1)])
     yield one
     one.close()
@@ -64,10 +65,10 @@ def test_by_a_new_connection_of_a_writer_that_has_nothing_to_write_for_what_is_l
 
 def test_by_another_writer_that_takes_over_what_was_acknowledged(database: str, writer: TimescaleWriter) -> None:
     known, name = writer.reached, topic(database)
-    TimescaleWriter(database, flow="f", features=()).resume(known)
+    TimescaleWriter(database, flow="f", targets=targets(())).resume(known)
     execute(database, "UPDATE progress SET next_offset = 4 WHERE partition = 1")
     with pytest.raises(SetBack, match=r"\[1\] from record 4 to 9"):
-        TimescaleWriter(database, flow="f", features=()).resume(known)
+        TimescaleWriter(database, flow="f", targets=targets(())).resume(known)
     assert is_marked(database, "f")
     assert select(database, P) == [(0, 0, 10, None), (1, 0, 4, 4)]
     beginnings = beginnings_of(database, name)
@@ -81,14 +82,14 @@ def test_an_empty_database_learns_where_the_flow_began(database: str, writer: Ti
     known |= {(topic(database), 2): Reached(8, 8)}  # of which nothing has been written yet
     execute(database, "DELETE FROM progress")
     with pytest.raises(SetBack):
-        TimescaleWriter(database, flow="f", features=()).resume(known)
+        TimescaleWriter(database, flow="f", targets=targets(())).resume(known)
     assert select(database, P) == [(0, 3, 3, 3), (1, 3, 3, 3), (2, 8, 8, None)]
 
 
 def test_a_writer_that_was_replaced_is_behind_and_no_database_has_gone_back(
     database: str, writer: TimescaleWriter
 ) -> None:
-    other = TimescaleWriter(database, flow="f", features=())
+    other = TimescaleWriter(database, flow="f", targets=targets(()))
     other.write([batch(next_offset=20)])
     writer.write([batch(bars=[bar(k=5)], next_offset=15)])
     writer.write([batch(next_offset=25)])

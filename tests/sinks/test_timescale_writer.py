@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.batch import MicroBatch, Outcomes
 from sinks.connection import StoreUnavailable
+from sinks.merge import targets
 from sinks.schema.migrate import migrate
 from sinks.timescale import TimescaleWriter
 from tests.sinks.database_rows import T0, bar, batch, everything, feature, get_ahead, select, signal
@@ -44,8 +45,9 @@ def writer(database: str, request: pytest.FixtureRequest) -> Iterator[Open]:
     migrate(database, NAMES)
     made: list[TimescaleWriter] = []
 
-    def make(flow: str = "f", features: Sequence[str] = NAMES, **more: Any) -> TimescaleWriter:
-        made.append(TimescaleWriter(database, flow=flow, features=features, **more))
+    def make(flow: str = "f", features: Sequence[str] = NAMES, *, overwrite: bool = False) -> TimescaleWriter:
+        chosen = targets(features, overwrite=overwrite)
+        made.append(TimescaleWriter(database, flow=flow, targets=chosen, overwrite=overwrite))
         if request.param == "ahead":
             get_ahead(database, made[-1])
         return made[-1]
@@ -319,7 +321,7 @@ def test_a_database_that_is_read_only_for_now_is_unavailable(database: str, writ
 
 def test_an_unreachable_database_is_unavailable() -> None:
     with pytest.raises(StoreUnavailable):
-        TimescaleWriter("postgresql://nobody@127.0.0.1:1/nowhere", flow="f", features=()).write([batch()])
+        TimescaleWriter("postgresql://nobody@127.0.0.1:1/nowhere", flow="f", targets=targets(())).write([batch()])
 
 
 def log(steps: Sequence[tuple[int, int, int, float | None]]) -> list[MicroBatch]:

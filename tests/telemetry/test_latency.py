@@ -3,7 +3,6 @@ from __future__ import annotations
 import time
 import tracemalloc
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -30,7 +29,7 @@ def bars(offsets: Sequence[int], ends_ms: Sequence[int], revisions: Sequence[int
 
 def test_what_closed_windows_is_timed_when_it_is_committed() -> None:
     fetched = MicroBatch(topic="t", partition=0, next_offset=1, read_at=time.monotonic_ns())
-    batches = [fetched, replace(fetched, bars=bars([0], [0], [0]))]
+    batches = [fetched, fetched.having("bars", bars([0], [0], [0]))]
     seen: list[Sequence[MicroBatch]] = []
     before = noted("stream_latency_seconds", "count", until="test-sink")
     written("test-sink", seen.append)(batches)
@@ -46,7 +45,7 @@ def test_a_window_counts_once_from_its_last_record_and_from_its_end_and_an_amend
         partition=0,
         next_offset=31,
         read_at=time.monotonic_ns(),
-        bars=rows,
+        results={"bars": rows},
         appended=Appended((0, 30), (now - 6_000, now)),
     )
     labels = {"until": STORE}
@@ -65,9 +64,8 @@ def test_a_window_counts_once_from_its_last_record_and_from_its_end_and_an_amend
 
 
 def test_results_that_do_not_go_to_a_sink_are_not_timed_there() -> None:
-    batch = MicroBatch(
-        topic="t", partition=0, next_offset=1, bars=bars([0], [0], [0]), appended=Appended((0, 0), (0, 0))
-    )
+    fetched = MicroBatch(topic="t", partition=0, next_offset=1, appended=Appended((0, 0), (0, 0)))
+    batch = fetched.having("bars", bars([0], [0], [0]))
     written("test-nowhere", lambda _: None, lambda _: False)([batch])
     assert noted("stream_end_to_end_latency_seconds", "count", until="test-nowhere") == 0
 

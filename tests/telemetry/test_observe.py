@@ -29,8 +29,12 @@ def test_bars_signals_and_outcomes_of_a_batch_are_counted_by_their_labels() -> N
         partition=3,
         next_offset=1,
         outcomes=Outcomes(accepted=5, late=2),
-        bars=rows(frames.BARS, [{"interval": "7s"}] * 3),
-        signals=rows(frames.SIGNALS, [{"name": f"{topic} {name}", "adapter": adapter} for name, adapter in made]),
+        results={
+            "bars": rows(frames.BARS, [{"interval": "7s"}] * 3),
+            "signals": rows(
+                frames.SIGNALS, [{"name": f"{topic} {name}", "adapter": adapter} for name, adapter in made]
+            ),
+        },
     )
     assert observe(observe(batch)) is batch
     assert counted("microbatch_flush_rows", window_ms="7000") == 6
@@ -62,7 +66,7 @@ def test_events_are_counted_by_provider_and_what_is_refused_without() -> None:
 
 def test_symbols_have_series_of_their_own_only_where_the_config_asks_for_it() -> None:
     bars = rows(frames.BARS, [{"symbol": symbol} for symbol in ("A", "B", "A")])
-    batch = MicroBatch(topic="t", partition=0, next_offset=1, bars=bars)
+    batch = MicroBatch(topic="t", partition=0, next_offset=1, results={"bars": bars})
     config = TelemetryConfig(symbol_label=True)
     Observation(config, 9_000)(batch)
     assert counted("microbatch_flush_total", window_ms="9000", symbol="A") == 1

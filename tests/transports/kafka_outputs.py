@@ -52,7 +52,7 @@ class KafkaOutputs:
         self, *partitions: int, mark: Mark = lambda _: None, acknowledged: Mapping[Place, Written] = NONE
     ) -> TransactionalWriter:
         """For all partitions, or for some."""
-        topics = outputs(self.config, signals=False, bars=False)
+        topics = outputs(self.config, ())
         writer = TransactionalWriter(self.config, self.identity, topics, taken_as_read, mark)
         for partition in partitions or range(PARTITIONS):
             writer.add(partition, {place: last for place, last in acknowledged.items() if place.partition == partition})

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from contracts.batch import BARS, SIGNALS
 from contracts.moments import parse_moment
 from contracts.timestamps import format_timestamp
 
@@ -83,6 +84,11 @@ class KafkaConfig(BaseModel):
         if start in ("earliest", "latest", "group"):
             return start
         return format_timestamp(parse_moment(start, time.time_ns()))
+
+    @property
+    def result_topics(self) -> dict[str, str]:
+        """The topics of streams of results."""
+        return {SIGNALS: self.signals_topic, BARS: self.bars_topic}
 
     def client(self, **more: ClientOption) -> dict[str, ClientOption]:
         """Options of a librdkafka client: the connection, and `more` with dots for underscores."""

@@ -7,13 +7,13 @@ Partition i of the source writes to partition i of every output topic. A new wri
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from codec.output_records import DLQ_REASON, Cause, Identity, OutRecord, bar_records, refused_records, signal_records
-from contracts.batch import Confirm, MicroBatch
+from contracts.batch import BARS, SIGNALS, Confirm, MicroBatch
 from contracts.progress import Loss, SetBack, Source
 from contracts.schema_names import EVENT, SchemaName
 from telemetry.bus import note_produced
@@ -42,17 +42,23 @@ Records = Callable[[MicroBatch], Iterator[OutRecord]]
 Mark = Callable[[Mapping[Source, Loss]], None]
 
 
-def outputs(config: KafkaConfig, *, signals: bool, bars: bool, reads: SchemaName = EVENT) -> dict[str, Records]:
-    """Output topics of a flow, and what of a batch goes to each; `reads` is what it is fed with."""
-    topics: dict[str, Records] = {
+_STREAMS: Final[Mapping[str, Records]] = {SIGNALS: signal_records, BARS: bar_records}
+
+
+def outputs(config: KafkaConfig, streams: Collection[str], reads: SchemaName = EVENT) -> dict[str, Records]:
+    """Output topics of a flow, and what of a batch goes to each.
+
+    Args:
+        config: of the bus.
+        streams: the results that go to topics.
+        reads: what the flow is fed with.
+    """
+    topics = config.result_topics
+    return {
         config.dlq_topic: lambda batch: refused_records(batch.rejects, batch.topic, batch.partition, reads),
         config.late_topic: lambda batch: refused_records(batch.late, batch.topic, batch.partition, reads),
+        **{topics[stream]: records for stream, records in _STREAMS.items() if stream in streams},
     }
-    if signals:
-        topics[config.signals_topic] = signal_records
-    if bars:
-        topics[config.bars_topic] = bar_records
-    return topics
 
 
 class TransactionalWriter:
@@ -100,16 +106,14 @@ class TransactionalWriter:
             Fenced: another worker has taken one of the partitions over.
             SetBack: a topic has lost acknowledged records.
         """
-        if self._topics and any(
-            batch.rejects.height or batch.late.height or batch.signals.height or batch.bars.height for batch in batches
-        ):
+        if self._topics and any(batch.rejects.height or batch.late.height or batch.has_results for batch in batches):
             self._confirm(batches)
             wait_out(lambda: self._write(batches), KafkaUnavailable, "Kafka")
 
     def leaves(self, batch: MicroBatch) -> bool:
         """Whether the batch has records of closed windows."""
-        sources = {self._config.signals_topic: batch.signals, self._config.bars_topic: batch.bars}
-        return any(topic in self._topics and frame.height for topic, frame in sources.items())
+        topics = self._config.result_topics
+        return any(topics.get(stream) in self._topics and rows.height for stream, rows in batch.results.items())
 
     def close(self) -> None:
         self._producer = None
