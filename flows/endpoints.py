@@ -39,7 +39,7 @@ def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
     kafka, run, window, topic = settings.bus.kafka, settings.run, settings.micro_batch, spec.topic(settings)
     outage, url = Outage("Kafka"), settings.results_url
     from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
-    ends = None if run.bounded else EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
+    ends = EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
     beginnings = Beginnings(url, spec.progress_id(settings), topic, lambda: create_tables(settings))
     closing = partial(ClosingTimes, window.window_ns, window.allow_late_ns, window.max_future_ms * 1_000_000)
@@ -56,8 +56,8 @@ def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
         beginnings=beginnings,
         reach_ns=settings.warm_up_ns,
         outage=outage,
-        bounds=bounds,
         ends=ends,
+        bounds=bounds,
         closing_times=closing_times,
         state_format=FORMAT,
     )

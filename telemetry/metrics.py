@@ -65,6 +65,11 @@ LAG_MS: Final = Gauge(
 LAG_OFFSETS: Final = Gauge(
     "stream_consumer_lag_offsets", "Offsets of the partition that have not been read yet", ["topic", "partition"]
 )
+OPEN_TRANSACTION: Final = Gauge(
+    "stream_open_transaction_seconds",
+    "How long a transaction has been seen open that keeps the records after it from being read",
+    ["topic", "partition"],
+)
 GAP_OFFSETS: Final = Counter(
     "stream_gap_offsets_total",
     "Offsets that were deleted before they were read (on_gap: continue)",

@@ -39,8 +39,10 @@ class Reading:
         self.has_begun, self._appended_ms = True, appended_ms
 
     def reached_end(self) -> None:
-        """Notes that the reader is at the end."""
-        self.has_begun, self._caught_up_at = True, time.monotonic()
+        """Notes that nothing more can be read now: all has been read, unless a transaction is open."""
+        self.has_begun = True
+        if not self.lag_offsets():
+            self._caught_up_at = time.monotonic()
 
     def lag_offsets(self) -> int:
         """Offsets between the position and the end."""

@@ -133,8 +133,8 @@ class Observer:
 
     def _records(self, topic: str) -> Iterator[Message]:
         with TopicReader(self._settings.bus.kafka, topic) as reader:
-            for partition in reader.partitions:
-                for messages in reader.span(partition, *reader.bounds(partition)):
+            for partition, bounds in reader.settled_bounds().items():
+                for messages in reader.span(partition, *bounds):
                     yield from messages
 
 

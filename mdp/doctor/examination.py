@@ -47,6 +47,7 @@ LANES: Final = (
             "partitions": kafka.partitions,
             "events": kafka.events,
             "keys": kafka.keys,
+            "transactions": kafka.transactions,
             "broker's clock": kafka.clock,
         },
         "Kafka",

@@ -166,6 +166,20 @@ def keys(site: Site) -> Iterator[Finding]:
     )
 
 
+def transactions(site: Site) -> Iterator[Finding]:
+    """Whether a transaction stays open in a topic, so that what follows it cannot be read."""
+    from transports.kafka.open_transactions import LONG_SECONDS, open_transactions
+
+    bus, topics = site.settings.bus.kafka, site.known_cluster.topics
+    names = dict.fromkeys((bus.topic, bus.signals_topic, bus.bars_topic, bus.dlq_topic, bus.late_topic))
+    places = [(name, partition) for name in names if name in topics for partition in sorted(topics[name].partitions)]
+    found = open_transactions(bus, places, LONG_SECONDS)
+    for transaction in found:
+        yield wrong(str(transaction), transaction.remedy(bus))
+    if not found:
+        yield ok("none stays open in the topics")
+
+
 def clock(site: Site) -> Iterator[Finding]:
     """The difference between the broker's clock and this machine's, by the records that arrive now."""
     from transports.kafka.arrivals import stamped_and_received

@@ -72,9 +72,9 @@ def unrepaired(settings: Settings, decoder: Decoder, done: pl.DataFrame) -> Late
     found = [LATE.to_frame()]
     repaired = {key[0]: set(rows["offset"]) for key, rows in done.group_by("partition")}
     with TopicReader(kafka, kafka.late_topic) as reader, Originals(kafka, kafka.topic) as originals:
-        for partition in reader.partitions:
-            first[partition], end = reader.bounds(partition)
-            for messages in reader.span(partition, first[partition], end):
+        for partition, (low, end) in reader.settled_bounds().items():
+            first[partition] = low
+            for messages in reader.span(partition, low, end):
                 new = [one for one in messages if one.offset() not in repaired.get(partition, ())]
                 own = list(_own(settings, new, foreign))
                 found += [_events(whole, decoder) for whole in _whole(own, originals, losses)]

@@ -101,8 +101,7 @@ def _check_partitions(config: KafkaConfig, reader: TopicReader, target: str) -> 
 
 def _candidates(reader: TopicReader, earliest: int) -> Iterator[list[Message]]:
     """All records that can hold events of the range: an event far ahead of its record would be refused."""
-    for partition in reader.partitions:
-        _, end = reader.bounds(partition)
+    for partition, (_, end) in reader.settled_bounds().items():
         yield from reader.span(partition, reader.offset_at(partition, earliest), end)
 
 

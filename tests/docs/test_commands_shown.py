@@ -17,7 +17,9 @@ from tests.docs.page_blocks import PAGES, PROJECT, blocks, commands, outside
 
 ROOT = typer.main.get_command(app)
 LANGUAGES = {"sh", "text", "python", "yaml", "toml", "json", "ini", "sql", "promql", "diff"}
-COMMANDS = "mdp make python python3 pip docker kubectl psql curl cat cd chmod cp grep jq tail umask ."
+COMMANDS = (
+    "mdp make python python3 pip docker kubectl psql curl cat cd chmod cp grep jq tail umask . kafka-transactions.sh"
+)
 EACH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 

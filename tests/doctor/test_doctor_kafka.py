@@ -12,6 +12,9 @@ from mdp.doctor import clocks, kafka
 from mdp.doctor.site import Site
 from mdp.ops.topics import find_file
 from tests.doctor.doctor_site import PARTITIONS, Send, said, tick, topics_tree, write
+from tests.harness import until
+from tests.open_transaction import opened
+from transports.kafka import open_transactions
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +153,23 @@ def test_events_that_are_refused_are_counted_by_reason(site: Site, send: Send) -
     send([(0, tick("AAPL")), (0, b"no event"), (0, tick("AAPL", at=ahead)), (1, tick("SPY", at=ahead))])
     [finding] = said(kafka.events, site)
     assert finding.text == "1 of the newest were read, and 75% refused: 2 future, 1 undecodable"
+
+
+def test_a_transaction_that_stays_open_is_told_with_the_command_that_ends_it(
+    site: Site, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_transactions, "LONG_SECONDS", 0.5)
+    bus = site.settings.bus.kafka
+    assert not said(kafka.transactions, site)
+    send([(1, tick("AAPL"))])
+    producer = opened(bus.brokers, bus.topic, [tick("AAPL")], partition=1)
+    [finding] = said(kafka.transactions, site)
+    assert finding.text.startswith(
+        f"{bus.topic}[1]: a transaction stays open at offset 1, and holds back the 1 records"
+    )
+    assert f"abort --topic {bus.topic} --partition 1 --start-offset 1" in finding.remedy
+    producer.abort_transaction(30)
+    until(lambda: not said(kafka.transactions, site), "the end of the transaction")
 
 
 def test_the_clock_of_a_broker_is_seen_in_what_comes_just_now(

@@ -61,6 +61,14 @@ def test_a_record_that_comes_after_a_long_silence_is_no_long_lag(log: Log) -> No
     assert seconds(log.reading) == 0
 
 
+def test_who_has_read_up_to_an_open_transaction_lags_behind_what_it_holds_back(log: Log) -> None:
+    log.end = 5
+    log.reading.read(int(time.time() * 1e3) - HOUR_MS)
+    log.position = 3
+    log.reading.reached_end()
+    assert seconds(log.reading) == 3_600
+
+
 def test_a_worker_is_ready_when_its_partitions_are_read_and_not_far_behind(log: Log) -> None:
     readiness = Readiness({}, most_lag_ms=10_000)
     assert readiness.obstacles() == ["partition 7 has not been read yet"]

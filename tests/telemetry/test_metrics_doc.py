@@ -37,6 +37,7 @@ def test_the_metrics_that_a_running_flow_has_to_show_are_all_but_those_of_faults
     faults = {
         "stream_gap_offsets_total",
         "stream_unreadable_offsets_total",
+        "stream_open_transaction_seconds",
         "stream_watermark_leaps_total",
         "inference_breaker_open",
     }

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from confluent_kafka import IsolationLevel
 from confluent_kafka.admin import AdminClient
 
 from mdp.local import LocalStack, ports
@@ -28,10 +29,10 @@ def ends(stack: LocalStack) -> Iterator[EndOffsets]:
     """Of a partition with records."""
     topic = market_topic(stack.kafka.bootstrap, EVENTS)
     made = EndOffsets(KafkaConfig(brokers=stack.kafka.bootstrap), topic, TIMEOUT_NS, Outage("Kafka"))
-    made.watch(0)
+    made.watch(0, lambda: 0)
     until(lambda: made.latest(0) is not None, "an answer")
     yield made
-    made.stop()
+    made.leave(0)
 
 
 @contextmanager
@@ -69,7 +70,8 @@ def test_a_client_that_got_no_answer_is_let_go() -> None:
     client = weakref.ref(admin)
     gc.disable()
     try:
-        assert EndOffsets(config, "events", TIMEOUT_NS, outage)._ask(admin, [0]) is None
+        ends = EndOffsets(config, "events", TIMEOUT_NS, outage)
+        assert ends._ask(admin, [0], IsolationLevel.READ_UNCOMMITTED) is None
         del admin
         assert client() is None
     finally:

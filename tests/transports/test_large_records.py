@@ -8,6 +8,7 @@ from telemetry.outage import Outage
 from tests.harness import until
 from tests.transports.first_reading import FirstReading
 from transports.kafka.config import KafkaConfig
+from transports.kafka.end_offsets import EndOffsets
 from transports.kafka.source import Bounds, KafkaSource
 from transports.kafka.topic_identity import TopicIdentity
 
@@ -23,7 +24,10 @@ def test_batches_are_bounded_in_bytes(kafka: str, topic: Callable[..., str]) -> 
     config, decode = KafkaConfig(brokers=kafka, topic=name), Decoder(2_000_000_000, 10**18).decode_all
     identity = TopicIdentity(config, name, lambda: None)
     bounds, outage = Bounds(until_end=True), Outage("Kafka")
-    source = KafkaSource(config, name, decode, 30_000, identity, threading.Event(), FirstReading(), 0, outage, bounds)
+    ends = EndOffsets(config, name, 1_000_000_000, outage)
+    source = KafkaSource(
+        config, name, decode, 30_000, identity, threading.Event(), FirstReading(), 0, outage, ends, bounds
+    )
     (part,) = source.list_parts()
     partition = source.build_part("events", part, None)
     sizes: list[int] = []

@@ -14,6 +14,7 @@ from tests.codec.stored_records import as_arrow, fetch
 from tests.harness import until
 from tests.transports.first_reading import FirstReading
 from transports.kafka.config import KafkaConfig
+from transports.kafka.end_offsets import EndOffsets
 from transports.kafka.source import Bounds, KafkaSource
 from transports.kafka.topic_identity import TopicIdentity
 
@@ -31,7 +32,10 @@ def test_batches_are_bounded_in_rows(kafka: str, topic: Callable[..., str]) -> N
     assert producer.flush(30) == 0
     config = KafkaConfig(brokers=kafka, topic=name)
     bounds, outage, identity = Bounds(until_end=True), Outage("Kafka"), TopicIdentity(config, name, lambda: None)
-    source = KafkaSource(config, name, decode, 30_000, identity, threading.Event(), FirstReading(), 0, outage, bounds)
+    ends = EndOffsets(config, name, 1_000_000_000, outage)
+    source = KafkaSource(
+        config, name, decode, 30_000, identity, threading.Event(), FirstReading(), 0, outage, ends, bounds
+    )
     (part,) = source.list_parts()
     partition = source.build_part("events", part, None)
     heights: list[int] = []

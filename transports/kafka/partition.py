@@ -24,6 +24,7 @@ from telemetry.endings import never_raising
 from telemetry.partition_lag import Reading
 from telemetry.step_cpu import counted
 from transports.kafka.adaptive_queue import AdaptiveQueue
+from transports.kafka.end_offsets import Silence
 from transports.kafka.object_queue import Notice
 from transports.kafka.topics import SourceError
 from transports.kafka.unreadable import UNREADABLE, after_unreadable
@@ -89,13 +90,14 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         self._last_appended = (0, 0)
         self._read_at = 0  # when the newest record was fetched
         self._awake: datetime | None = None
-        self._reported = 0
         self._ahead_since: float | None = None
         self._in_doubt = False  # the topic may have been recreated
         self._counted_read = counted("read", self._read)
         group = source.config.consumer_group
         self._consumption = Consumption(source.topic, group)
         self._reading = Reading(source.topic, partition, group, lambda: self._read_to, self._known_end)
+        self._silence = Silence(source.ends, partition)
+        source.ends.watch(partition, self._reading.lag_offsets)
 
     def next_batch(self) -> Iterable[tuple[str, MicroBatch]]:
         self._reading.asked_at = time.monotonic()
@@ -104,7 +106,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
     def _known_end(self) -> int | None:
         if self._end is not None:
             return self._end
-        latest = self._source.ends.latest(self._partition) if self._source.ends else None
+        latest = self._source.ends.latest(self._partition)
         return None if latest is None else latest.end
 
     def _read(self) -> Iterable[tuple[str, MicroBatch]]:
@@ -302,12 +304,11 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
             )
 
     def _confirmed_quiet(self) -> Quiet | None:
-        """The broker's last confirmation, once, if everything up to its end offset has been read."""
-        latest = self._source.ends.latest(self._partition) if self._source.ends else None
-        if latest is None or latest.asked_at <= self._reported or self._next < latest.end:
+        """The broker's newest confirmation, once, up to whose end offset everything has been read."""
+        if self._end is not None:  # a bounded run writes no heartbeats
             return None
-        self._reported = latest.asked_at
-        return Quiet(latest.unbroken_since, latest.asked_at)
+        confirmed = self._silence.confirmed(self._next)
+        return None if confirmed is None else Quiet(confirmed.unbroken_since, confirmed.asked_at)
 
     def next_awake(self) -> datetime | None:
         return self._awake
@@ -321,10 +322,9 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
 
     def close(self) -> None:
         with never_raising(f"{self._source.topic}[{self._partition}] could not be closed in order"):
+            self._source.ends.leave(self._partition)
             self._reading.close()
             self._queue.close()
-            if self._source.ends is not None:
-                self._source.ends.stop()
 
 
 def _appended(records: Records, index: int) -> tuple[int, int]:

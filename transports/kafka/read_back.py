@@ -14,6 +14,7 @@ from codec.output_records import Cause, Identity
 from contracts.errors import MdpError
 from transports.kafka.config import KafkaConfig
 from transports.kafka.first_contact import EAGER, connected
+from transports.kafka.open_transactions import OpenTransaction
 
 
 class Place(NamedTuple):
@@ -63,7 +64,7 @@ def last_causes(config: KafkaConfig, identity: Identity, places: Sequence[Place]
     with closing(committed), closing(uncommitted):
         for consumer in (committed, uncommitted):
             connected(consumer, identity.topic)
-        left = _bounds(committed, uncommitted, places)
+        left = _bounds(config, committed, uncommitted, places)
         found, step = dict[Place, _Found](), _FIRST_STEP
         while left := {place: span for place, span in left.items() if span.end > span.begin}:
             looked_at = {place: _Span(max(span.begin, span.end - step), span.end) for place, span in left.items()}
@@ -91,7 +92,9 @@ def _consumer(config: KafkaConfig, isolation_level: str) -> Consumer:
     )
 
 
-def _bounds(committed: Consumer, uncommitted: Consumer, places: Sequence[Place]) -> dict[Place, _Span]:
+def _bounds(
+    config: KafkaConfig, committed: Consumer, uncommitted: Consumer, places: Sequence[Place]
+) -> dict[Place, _Span]:
     """The range of each partition, once all transactions in it have ended."""
     deadline = time.monotonic() + _OPEN_SECONDS
 
@@ -105,8 +108,9 @@ def _bounds(committed: Consumer, uncommitted: Consumer, places: Sequence[Place])
             # While a transaction is open, nothing after its first record can be read, not even our own records. Kafka
             # aborts the transaction of a dead writer after a minute.
             if time.monotonic() > deadline:
-                where = f"{place.topic}[{place.partition}]"
-                raise _timed_out(f"a transaction of another writer is open in {where}")
+                transaction = OpenTransaction(*place, committed_end, end)
+                where, remedy = f"{place.topic}[{place.partition}]", transaction.remedy(config)
+                raise _timed_out(f"a transaction of another writer is open in {where}; {remedy}")
             time.sleep(_LOOK_SECONDS)
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:

@@ -25,7 +25,7 @@ from transports.kafka.config import ClientOption, KafkaConfig
 from transports.kafka.end_offsets import EndOffsets
 from transports.kafka.partition import KafkaPartition, Place, Saved
 from transports.kafka.topic_identity import TopicIdentity
-from transports.kafka.topics import SourceError, first_time_ms, partitions_of
+from transports.kafka.topics import SourceError, first_time_ms, log_ends, partitions_of
 
 _TIMEOUT: Final = 10.0
 _FULL_SHARE: Final = 8  # partitions that have full batches; more of them share this budget
@@ -72,7 +72,8 @@ class Bounds:
 
     Attributes:
         from_ns: begin at the first record with this timestamp or a later one, ignoring saved state.
-        until_end: stop at the end offset that the partition has when the run starts.
+        until_end: stop at the end offset that the partition has when the run starts. Records of transactions that are
+            open then are part of the range: the run waits for their end.
         is_span: the run reads only a part of the log, and commits no offsets.
     """
 
@@ -92,7 +93,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
         stop: ends the reading when it is set.
         beginnings: where the flow has begun, and how far its outputs reach.
         reach_ns: how far back in time the state of the flow reaches.
-        ends: confirms idle partitions; None if the flow needs no confirmation.
+        ends: confirms idle partitions, and finds out which ones an open transaction blocks.
         closing_times: predicts which small fetches can wait for more; None if none can.
         state_format: version of the flow's saved state; state of another version is refused.
     """
@@ -106,8 +107,8 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
     beginnings: Beginnings
     reach_ns: int
     outage: Outage
+    ends: EndOffsets
     bounds: Bounds = Bounds()
-    ends: EndOffsets | None = None
     closing_times: Callable[[], ClosingTimes] | None = None
     state_format: int = 0
 
@@ -123,9 +124,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
         if start < low:
             start = self.across_gap(place.partition, start, low)
         self._refuse_beyond(high, start, place.partition)
-        if self.ends is not None:
-            self.ends.watch(place.partition)
-        end = high if self.bounds.until_end else None
+        end = self._log_ends[place.partition] if self.bounds.until_end else None
         return KafkaPartition(self, queue, place.partition, Place(start, write_from), end)
 
     def _refuse_beyond(self, high: int, start: int, partition: int) -> None:
@@ -158,6 +157,10 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
     @cached_property
     def _partitions(self) -> list[int]:
         return partitions_of(self.config, self.topic)
+
+    @cached_property
+    def _log_ends(self) -> dict[int, int]:
+        return log_ends(self.config, self.topic, self._partitions)
 
     def _start(self, consumer: Consumer, place: TopicPartition, saved: Saved | None, low: int, high: int) -> Place:
         if self.bounds.from_ns is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,7 +13,8 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from transports.kafka.config import KafkaConfig
 from transports.kafka.fetches import MODERATE
-from transports.kafka.topics import SourceError, partitions_of
+from transports.kafka.open_transactions import LONG_SECONDS, OpenTransaction
+from transports.kafka.topics import SourceError, log_ends, partitions_of
 from transports.kafka.unreadable import UNREADABLE, after_unreadable
 
 __all__ = ["Message", "TopicReader"]
@@ -21,9 +22,13 @@ __all__ = ["Message", "TopicReader"]
 _SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.2  # so that an interrupt takes effect soon
 _BATCH: Final = 10_000
+_OPEN_SECONDS: Final = 70.0  # Kafka aborts the transaction of a dead writer after a minute
+_LOOK_SECONDS: Final = 0.05
 _NEWS: Final = frozenset(
     {KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT}
 )
+
+log = logging.getLogger("mdp.sources")
 
 
 class TopicReader:
@@ -60,18 +65,32 @@ class TopicReader:
         self._consumer.close()
 
     def bounds(self, partition: int) -> tuple[int, int]:
-        """The first offset of the partition and its end offset."""
+        """The first offset of the partition, and the end of what can be read now, in front of open transactions."""
         low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)
         return low, high
 
-    def log_ends(self) -> dict[int, int]:
-        """The end offset of each partition, open transactions included."""
-        client = self._config.client(group_id="mdp-reader", isolation_level="read_uncommitted")
-        with closing(Consumer(client)) as consumer:
-            return {
-                partition: consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)[1]
-                for partition in self.partitions
-            }
+    def settled_bounds(self) -> dict[int, tuple[int, int]]:
+        """The first offset and the end of each partition, once all transactions in front of its present end have ended.
+
+        Raises:
+            SourceError: one stays open.
+        """
+        ends = log_ends(self._config, self.topic, self.partitions)
+        return {partition: self._settled(partition, end) for partition, end in ends.items()}
+
+    def _settled(self, partition: int, end: int) -> tuple[int, int]:
+        begun, is_told = time.monotonic(), False
+        while True:
+            low, high = self.bounds(partition)
+            if high >= end:
+                return low, high
+            transaction, waited = OpenTransaction(self.topic, partition, high, end), time.monotonic() - begun
+            if waited > _OPEN_SECONDS:
+                raise SourceError(str(transaction), transaction.remedy(self._config))
+            if waited > LONG_SECONDS and not is_told:
+                is_told = True
+                log.warning("%s: waiting for its end", transaction)
+            time.sleep(_LOOK_SECONDS)
 
     def offset_at(self, partition: int, time_ns: int) -> int:
         """The first offset whose record has this timestamp or a later one; the end offset if there is none."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import closing
 from typing import Final
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
 
@@ -56,6 +58,20 @@ def topic_id(config: KafkaConfig, topic: str) -> str:
         return str(admin.describe_topics(TopicCollection([topic]))[topic].result(_TIMEOUT).topic_id)
     except KafkaException as error:
         raise BrokerUnavailable(f"topic {topic} cannot be described: {error.args[0].str()}") from None
+
+
+def log_ends(config: KafkaConfig, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The end offset of each partition, records of open transactions included.
+
+    Raises:
+        KafkaException: no broker answers.
+    """
+    client = config.client(group_id="mdp-reader", isolation_level="read_uncommitted")
+    with closing(Consumer(client)) as consumer:  # a new admin client sometimes takes seconds for that
+        return {
+            partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT)[1]
+            for partition in partitions
+        }
 
 
 def first_time_ms(config: KafkaConfig, topic: str, partition: int) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +14,8 @@ from contracts.record import CONTENT_TYPE, header_bytes, header_texts
 from contracts.trace_context import TRACEPARENT
 from mdp.ops.dlq.marks import Marks, Origin, mark_of
 from transports.kafka.topic_reader import Message, TopicReader
-from transports.kafka.topics import SourceError
 
 UNKNOWN: Final = "unknown"  # as a reason: the record was not written by the pipeline
-_OPEN_SECONDS: Final = 70.0  # Kafka aborts the transaction of a dead writer after a minute
-_LOOK_SECONDS: Final = 0.05
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -92,12 +88,12 @@ class Dlq:
     """The DLQ as of its opening: the end offsets of its partitions, and the marks up to there.
 
     Raises:
-        SourceError: the topic cannot be read.
+        SourceError: the topic cannot be read, or a transaction stays open in it.
     """
 
     def __init__(self, reader: TopicReader) -> None:
         self._reader = reader
-        self._bounds = {partition: _bounds(reader, partition, end) for partition, end in reader.log_ends().items()}
+        self._bounds = reader.settled_bounds()  # else a mark might be missed
         self.marks = Marks.of(chain.from_iterable(map(self._messages, reader.partitions)))
 
     def records(self, chosen: Chosen) -> Iterator[DlqRecord]:
@@ -109,21 +105,6 @@ class Dlq:
 
     def _messages(self, partition: int) -> Iterator[Message]:
         return chain.from_iterable(self._reader.span(partition, *self._bounds[partition]))
-
-
-def _bounds(reader: TopicReader, partition: int, end: int) -> tuple[int, int]:
-    """The first offset and the end of a partition, once all transactions up to `end` have ended.
-
-    While one is open, nothing after its first record can be read, not even marks.
-    """
-    deadline = time.monotonic() + _OPEN_SECONDS
-    while True:
-        low, high = reader.bounds(partition)
-        if high >= end:
-            return low, high
-        if time.monotonic() > deadline:
-            raise SourceError(f"a transaction in {reader.topic}[{partition}] stays open: try again later")
-        time.sleep(_LOOK_SECONDS)
 
 
 def record(message: Message, marks: Marks) -> DlqRecord | None:

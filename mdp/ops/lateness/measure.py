@@ -40,10 +40,10 @@ def parts_of(reader: TopicReader, start_ns: int | None, end_ns: int | None) -> l
 
     Raises:
         LatenessError: there are no such records.
+        SourceError: a transaction stays open in front of the end.
     """
     parts = []
-    for partition in reader.partitions:
-        low, high = reader.bounds(partition)
+    for partition, (low, high) in reader.settled_bounds().items():
         first = low if start_ns is None else reader.offset_at(partition, start_ns)
         parts.append(Part(partition, first, high if end_ns is None else reader.offset_at(partition, end_ns)))
     if not any(part.records for part in parts):
