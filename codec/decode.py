@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from codec.event_rows import places, with_interval_lengths, with_times
-from codec.refused import Sources, count_rows, refused_record, refused_rows
+from codec.refused import Sources, count_rows, one_line, refused_record, refused_rows
 from codec.ticks import TickReader
 from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch, Outcomes
 from contracts.binary import NONE, BinaryColumn, Chained
@@ -145,7 +145,7 @@ def _decoded(records: Records, types: Mapping[int, str]) -> tuple[dict[int, Even
 
 def _undecodable(records: Records, broken: Mapping[int, Exception]) -> pl.DataFrame:
     """REFUSED rows for whole records."""
-    refused = [refused_record(records, at, UNDECODABLE, _one_line(error)) for at, error in broken.items()]
+    refused = [refused_record(records, at, UNDECODABLE, one_line(error)) for at, error in broken.items()]
     return pl.DataFrame(refused, schema=REFUSED, orient="row")
 
 
@@ -184,12 +184,6 @@ def _arrow_ticks() -> ModuleType:
     from codec import arrow_ticks  # noqa: PLC0415 - PyArrow costs a fifth of a start, and most topics hold no Arrow
 
     return arrow_ticks
-
-
-def _one_line(error: Exception) -> str:
-    """The error as valid text for a header, as it may quote invalid text of the sender."""
-    line = " ".join(str(error).split())[:500] or type(error).__name__
-    return line.encode("utf-8", "replace").decode()
 
 
 def _parsed_events(records: Records, events: dict[int, Event]) -> pl.DataFrame:

@@ -45,6 +45,29 @@ def from_frame(kind: MessageType, rows: pl.DataFrame) -> list[Any]:
     return [_message(kind, row) for row in texts.iter_rows(named=True)]
 
 
+def flaws(kind: MessageType, messages: Sequence[Any], encoded: Sequence[bytes]) -> dict[int, str]:
+    """What `kind.flaw` says about each message that has a flaw, by its place, at little cost for those without.
+
+    Args:
+        kind: their type.
+        messages: structs of it; None where there is none.
+        encoded: each of them as `kind.encode` writes it: its texts are examined only if one may be at fault.
+    """
+    suspects = (
+        set[int]() if _are_plain(b"".join(encoded)) else {at for at, text in enumerate(encoded) if not _are_plain(text)}
+    )
+    for name in time_fields(kind.struct):
+        texts = pl.Series([getattr(message, name, None) for message in messages], dtype=pl.String)
+        suspects |= set((texts.is_not_null() & parse_timestamps(texts).is_null()).arg_true().to_list())
+    found = {at: kind.flaw(messages[at]) for at in sorted(suspects) if messages[at] is not None}
+    return {at: flaw for at, flaw in found.items() if flaw is not None}
+
+
+def _are_plain(text: bytes) -> bool:
+    """Whether no text in it can be longer in bytes than in characters, or hold a NUL."""
+    return text.isascii() and b"\\" not in text
+
+
 def _message(kind: MessageType, row: dict[str, Any]) -> Any:
     values: dict[str, Any] = {}
     for field in kind.fields:

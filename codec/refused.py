@@ -93,6 +93,12 @@ def refused_record(records: Records, at: int, reason: str, error: str) -> tuple[
     )
 
 
+def one_line(error: Exception) -> str:
+    """The error as valid text for a header, as it may quote invalid text of the sender."""
+    line = " ".join(str(error).split())[:500] or type(error).__name__
+    return line.encode("utf-8", "replace").decode()
+
+
 def row_set(rows: _Ints) -> bytes:
     """A bitmap of a record's rows up to the last of `rows`, most significant bit first, set for `rows`."""
     bits = np.zeros(int(rows[-1]) + 1, np.bool_)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from contracts.binary import BinaryColumn
 from native.json_scan import parse_times
+
+
+def parse_texts(texts: Iterable[str | None]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Nanoseconds since the epoch of each text, and whether it is a time."""
+    return parse_times(BinaryColumn.of([None if text is None else text.encode() for text in texts]))
 
 
 def parse_timestamps(texts: pl.Series) -> pl.Series:
@@ -13,5 +22,5 @@ def parse_timestamps(texts: pl.Series) -> pl.Series:
 
     Null if the text is null, naive, malformed, or outside of int64; its first and last second count as outside.
     """
-    times, is_time = parse_times(BinaryColumn.of(texts.cast(pl.Binary).to_list()))
+    times, is_time = parse_texts(texts.to_list())
     return pl.Series(texts.name, times, pl.Int64).set(pl.Series(~is_time), None)
