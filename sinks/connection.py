@@ -16,6 +16,7 @@ from psycopg import IsolationLevel, sql
 
 from contracts.errors import MdpError, first_line
 from sinks.conninfo import schema_apart
+from sinks.missing_tables import note_remedy
 
 _T = TypeVar("_T")
 
@@ -52,8 +53,11 @@ SETTINGS: Final = {
 }
 
 # A committed flush must survive a crash of the server, whatever the server's default. Statements have a timeout, which
-# migrations switch off; PostgreSQL 17 has another one for the whole transaction.
+# migrations switch off; PostgreSQL 17 has another one for the whole transaction. A session must not be ended while it
+# waits for the next flush: that setting alone has to outlast the transaction.
 _WHERE_NEEDED: Final = """
+    CASE WHEN current_setting('idle_session_timeout', true) <> '0'
+        THEN set_config('idle_session_timeout', '0', false) END,
     CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
         THEN set_config('synchronous_commit', 'on', true) END,
     CASE WHEN current_setting('transaction_timeout', true) <> '0' THEN set_config('transaction_timeout', '0', true) END
@@ -156,11 +160,15 @@ def transaction(
     Raises:
         StoreUnavailable: it was to write, and the server is read-only now.
     """
+    schema = connection.schema if isinstance(connection, _Connection) else None
     try:
         with connection.transaction():
-            schema = connection.schema if isinstance(connection, _Connection) else None
             connection.execute(_settings(statement_timeout_ms, schema))
             yield connection
+    except psycopg.errors.UndefinedTable as error:
+        if schema is None:
+            note_remedy(connection, error)
+        raise
     except psycopg.errors.ReadOnlySqlTransaction as error:
         is_standby = connection.info.parameter_status("in_hot_standby") == "on"
         raise StoreUnavailable(_STANDBY if is_standby else _READ_ONLY) from error

@@ -45,22 +45,21 @@ def schema(site: Site) -> Iterator[Finding]:
 
 
 def _schema(connection: psycopg.Connection, features: Sequence[str]) -> Iterator[Finding]:
+    from sinks.missing_tables import RESTORE, remedy
     from sinks.queries import diagnosis
+    from sinks.schema.tables import TABLES
 
     version = diagnosis.schema_version(connection)
     if version < diagnosis.LATEST:
         text = f"schema version {version}, and this program needs {diagnosis.LATEST}"
-        yield wrong(text if version else "there are no tables yet", _MIGRATE)
+        yield wrong(text if version else "there are no tables yet", remedy(connection))
         return
     if version > diagnosis.LATEST:
         yield wrong(f"schema version {version}, and this program knows {diagnosis.LATEST}", "upgrade mdp")
         return
     missing = diagnosis.missing_relations(connection)
     if missing:
-        yield wrong(
-            f"missing: {', '.join(missing)}",
-            f"restore it from a backup; views are recreated if you {_MIGRATE}",
-        )
+        yield wrong(f"missing: {', '.join(missing)}", RESTORE if set(missing) & set(TABLES) else _MIGRATE)
     columns = [] if "features" in missing else diagnosis.missing_features(connection, features)
     if columns:
         yield wrong(f"no column for {', '.join(columns)}", _MIGRATE)

@@ -70,8 +70,9 @@ def _invalid(error: Any) -> str:
 
 def _database(error: BaseException) -> str:
     first = first_line(error)
-    missing = type(error).__name__ in ("UndefinedTable", "UndefinedColumn")
-    remedy = "; run `mdp store migrate` first" if missing else ""
+    remedy = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    if type(error).__name__ == "UndefinedColumn":
+        remedy = "; run `mdp store migrate` first"
     if first.startswith("permission denied"):
         remedy = "; `mdp doctor` says what to grant"
     return f"the database: {first}{remedy}"

@@ -10,9 +10,8 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from sinks.schema.tables import MIGRATIONS, ROLLUPS, TIME_COLUMN
+from sinks.schema.tables import MIGRATIONS, ROLLUPS, TABLES, TIME_COLUMN
 
-TABLES: Final = tuple(table for step in MIGRATIONS for table in re.findall(r"CREATE TABLE (\w+)", step.sql))
 LATEST: Final = MIGRATIONS[-1].version
 
 _NEEDED: Final = {

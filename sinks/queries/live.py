@@ -28,6 +28,7 @@ from sinks.connection import (
     transaction,
 )
 from sinks.merge import CAUSE
+from sinks.missing_tables import MIGRATE
 from sinks.newest import Depths
 from sinks.progress import COUNTS
 from sinks.queries.series import of_table
@@ -124,8 +125,10 @@ _PROGRESS: Final = sql.SQL(
 
 
 def _remedy(error: psycopg.Error) -> str:
-    if isinstance(error, UndefinedTable | UndefinedColumn):
-        return ": run `mdp store migrate`"
+    if isinstance(error, UndefinedTable):
+        return "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    if isinstance(error, UndefinedColumn):
+        return f"; {MIGRATE}"
     return f": {OUT_OF_LOCKS_REMEDY}" if is_out_of_locks(error) else ""
 
 

@@ -13,11 +13,12 @@ from psycopg import sql
 from contracts.frames import FEATURE_KEY
 from sinks.connection import connect, passing_errors, session
 from sinks.merge import CAUSE
+from sinks.missing_tables import RESTORE
 from sinks.schema import hypertables, rollups
 from sinks.schema.hypertables import ChunkLength, Edition
 from sinks.schema.policies import Policies, drop_old, set_policies
 from sinks.schema.step import SchemaError, step
-from sinks.schema.tables import MIGRATIONS, TIME_COLUMN
+from sinks.schema.tables import MIGRATIONS, TABLES, TIME_COLUMN
 from sinks.store_config import as_timedelta
 
 _LOCK: Final = 7_164_206_113  # any number, the same in all versions of this program
@@ -50,7 +51,8 @@ def migrate(
         What was done, one line each; empty if nothing had to be done.
 
     Raises:
-        SchemaError: a feature's name cannot be a column, or the database belongs to a newer version.
+        SchemaError: a feature's name cannot be a column, the database belongs to a newer version, or a table was
+            dropped.
         StoreUnavailable: the database cannot be reached.
     """
     _check_names(features)
@@ -110,6 +112,9 @@ def _apply_versions(connection: psycopg.Connection, done: list[str]) -> None:
             "INSERT INTO schema_version (version, name) VALUES (%s, %s)", [migration.version, migration.name]
         )
         done.append(f"schema version {migration.version}: {migration.name}")
+    query = "SELECT name FROM unnest(%s::text[]) AS n (name) WHERE to_regclass(name) IS NULL"
+    if gone := [name for (name,) in connection.execute(query, [list(TABLES)])]:
+        raise SchemaError(f"a table was dropped: {', '.join(gone)}", RESTORE)
 
 
 def _add_feature_columns(connection: psycopg.Connection, features: Sequence[str], done: list[str]) -> None:

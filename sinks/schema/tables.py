@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 
@@ -152,6 +153,8 @@ MIGRATIONS: Final = (
     Migration(6, "where flows have begun, and from where they have to read again", _BEGINNINGS),
     Migration(7, "runs of a range", _RUNS),
 )
+
+TABLES: Final = tuple(table for step in MIGRATIONS for table in re.findall(r"CREATE TABLE (\w+)", step.sql))
 
 TIME_COLUMN: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts"}
 

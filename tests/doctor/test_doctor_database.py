@@ -7,8 +7,9 @@ from pydantic import SecretStr
 
 from mdp.doctor import database as checks
 from mdp.doctor.site import Site
-from sinks.queries.diagnosis import LATEST, TABLES
-from sinks.schema.tables import MIGRATIONS
+from sinks.missing_tables import MIGRATE, RESTORE
+from sinks.queries.diagnosis import LATEST
+from sinks.schema.tables import MIGRATIONS, TABLES
 from tests.doctor.doctor_site import said
 
 
@@ -52,7 +53,7 @@ def test_a_database_that_there_is_not_is_to_be_created(site: Site) -> None:
 def test_an_empty_database_has_no_tables_yet(site: Site) -> None:
     change(site, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     [finding] = said(checks.schema, reached(site))
-    assert (finding.text, finding.remedy) == ("there are no tables yet", "run `mdp store migrate`")
+    assert (finding.text, finding.remedy) == ("there are no tables yet", MIGRATE)
     assert not said(checks.permissions, site)
     assert not said(checks.edition, site)
 
@@ -61,7 +62,7 @@ def test_an_older_schema_is_to_be_migrated(site: Site) -> None:
     change(site, f"DROP TABLE flow_topics; DELETE FROM schema_version WHERE version = {LATEST}")
     [finding] = said(checks.schema, reached(site))
     assert finding.text == f"schema version {LATEST - 1}, and this program needs {LATEST}"
-    assert finding.remedy == "run `mdp store migrate`"
+    assert finding.remedy == MIGRATE
 
 
 def test_a_newer_schema_asks_for_a_newer_program(site: Site) -> None:
@@ -73,7 +74,7 @@ def test_a_newer_schema_asks_for_a_newer_program(site: Site) -> None:
 def test_tables_and_columns_that_are_gone_are_named(site: Site) -> None:
     change(site, "DROP TABLE progress; DROP VIEW bars_5m; ALTER TABLE features DROP COLUMN ret_4s")
     gone, column = said(checks.schema, reached(site))
-    assert gone.text == "missing: progress, bars_5m"
+    assert (gone.text, gone.remedy) == ("missing: progress, bars_5m", RESTORE)
     assert column.text == "no column for ret_4s"
 
 

@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from sinks import late_repairs
-from sinks.connection import SETTINGS, StoreUnavailable, session
+from sinks.connection import SETTINGS, StoreUnavailable, connect, session, transaction
 from sinks.merge import targets
 from sinks.queries import stored
 from sinks.queries.live import LiveReader, Series
@@ -20,6 +20,7 @@ from sinks.schema.job_runs import finish_run, start_run
 from sinks.schema.migrate import migrate
 from sinks.schema.step import SchemaError
 from sinks.timescale import TimescaleWriter
+from tests.harness import until
 from tests.sinks.database_rows import T0, bar, batch, feature, select, signal
 
 RUN = uuid.UUID(int=5)
@@ -39,6 +40,7 @@ HOSTILE = {
     "lock_timeout": "1ms",
     "statement_timeout": "2s",
     "idle_in_transaction_session_timeout": "2s",
+    "idle_session_timeout": "1s",
     "search_path": "another, public",
 }
 
@@ -92,6 +94,7 @@ def test_every_transaction_sets_what_it_relies_on(database: str) -> None:
         "client_encoding": "UTF8",
         "synchronous_commit": "on",
         "transaction_timeout": "0",
+        "idle_session_timeout": "0",
     }
     query = "SELECT name, current_setting(name) FROM unnest(%s::text[]) AS n (name)"
     with session(database) as connection:
@@ -113,6 +116,17 @@ def test_rows_that_a_policy_hides_are_an_error_and_not_missing(database: str) ->
                 stored.bars(make_conninfo(database, options=f"-c role={role}"), "A")
         finally:
             owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
+
+
+def test_a_session_that_waits_for_its_next_transaction_is_not_ended(database: str) -> None:
+    set_defaults(database, idle_session_timeout="500ms")
+    query = "SELECT FROM pg_stat_activity WHERE pid = %s AND now() - state_change > INTERVAL '1 s'"
+    with closing(connect(database)) as waiting, closing(psycopg.connect(database, autocommit=True)) as observer:
+        for _ in range(2):
+            with transaction(waiting):
+                waiting.execute("SELECT 1")
+            observer.execute("SET idle_session_timeout = 0")
+            until(lambda: observer.execute(query, [waiting.info.backend_pid]).fetchone() == (), "a long pause", 10)
 
 
 def test_a_database_that_is_set_read_only_says_so_and_can_be_read(database: str) -> None:
