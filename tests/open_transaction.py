@@ -10,8 +10,8 @@ from confluent_kafka import Producer
 
 def opened(kafka: str, topic: str, values: Iterable[bytes], partition: int = 0) -> Producer:
     """Returns a producer whose open transaction has these records in the partition of the topic."""
-    settings = {"bootstrap.servers": kafka, "transactional.id": uuid.uuid4().hex, "transaction.timeout.ms": 600_000}
-    producer = Producer(settings)
+    lasting = {"transactional.id": uuid.uuid4().hex, "transaction.timeout.ms": 600_000}
+    producer = Producer({"bootstrap.servers": kafka, "log_level": 0, **lasting})
     producer.init_transactions(30)
     producer.begin_transaction()
     for value in values:
