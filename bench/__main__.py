@@ -19,7 +19,20 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bench import report, results, summary, topic
-from bench.contenders import ARROW, BARS, DOCUMENTED, FLOOR, FROZEN, FULL, PEERS, QUIX, SHORT, TWO, Contender
+from bench.contenders import (
+    ARROW,
+    BARS,
+    DOCUMENTED,
+    ENVELOPE,
+    FLOOR,
+    FROZEN,
+    FULL,
+    PEERS,
+    QUIX,
+    SHORT,
+    TWO,
+    Contender,
+)
 from bench.site import PROJECT, Run, Site
 from mdp.local import LocalStack
 
@@ -43,7 +56,7 @@ class Plan:
 
     def contenders(self, number: int) -> Iterator[Contender]:
         """The contenders in a round, counted from 0."""
-        yield from (FLOOR, BARS, FULL, TWO, ARROW)  # runs to be compared are adjacent
+        yield from (FLOOR, BARS, ENVELOPE, FULL, TWO, ARROW)  # runs to be compared are adjacent
         if number < self.peer_rounds:
             yield from (SHORT, DOCUMENTED, FROZEN)
         if self.quix and number == 0:
@@ -99,10 +112,11 @@ def _measured(plan: Plan) -> Iterator[Run]:
 
 
 def _prepare(site: Site, plan: Plan) -> None:
-    _say(f"writing {plan.events:,} events as JSON and as Arrow, and {plan.short:,} for the peers")
+    _say(f"writing {plan.events:,} events as JSON, in envelopes and as Arrow, and {plan.short:,} for the peers")
     start = topic.begin(plan.events)
     site.prepare("json", plan.events, start)
     site.prepare("arrow", plan.events, start, "arrow")
+    site.prepare("envelope", plan.events, start, "envelope")
     site.prepare("short", plan.short, start)
 
 

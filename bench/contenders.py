@@ -9,7 +9,7 @@ from typing import Literal
 
 PEERS = Path(__file__).resolve().parent / ".venv" / "bin" / "python"  # the environment of bench/peers.lock
 Job = Literal["read", "bars", "full"]
-Topic = Literal["json", "arrow", "short"]
+Topic = Literal["json", "arrow", "envelope", "short"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ BYTEWAX = "bench.peers.bytewax_bars"
 
 FLOOR = Contender("floor", "floor: read and decode only", "bench.floor", job="read")
 BARS = Contender("bars", "mdp, bars", PIPELINE, options=("--bars",), ours=True)
+ENVELOPE = Contender(
+    "envelope", "mdp, bars, envelopes", PIPELINE, topic="envelope", options=("--bars", "--envelopes"), ours=True
+)
 FULL = Contender("full", "mdp, full job", PIPELINE, job="full", ours=True)
 ARROW = Contender("arrow", "mdp, full job, Arrow records", PIPELINE, topic="arrow", job="full", ours=True)
 TWO = Contender("two_workers", "mdp, full job, two workers", PIPELINE, job="full", options=("--workers=2",), ours=True)

@@ -20,12 +20,14 @@ def main() -> None:
     parser.add_argument("--outputs", required=True, help="prefix of the output topics' names")
     parser.add_argument("--recovery", required=True, help="folder of the saved state")
     parser.add_argument("--bars", action="store_true", help="without features and signals")
+    parser.add_argument("--envelopes", action="store_true", help="of trades in envelopes")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     asked = parser.parse_args()
     overrides = [
         f"bus.kafka.topic={asked.topic}",
         *(f"bus.kafka.{output}_topic={asked.outputs}.{output}" for output in OUTPUTS),
         *(BARS_ALONE if asked.bars else ()),
+        *(("market.input=envelopes",) if asked.envelopes else ()),
         f"recovery.directory={asked.recovery}",
         "telemetry.metrics_port=0",
         "run.until_end=true",

@@ -16,7 +16,6 @@ from confluent_kafka.cimpl import NewTopic
 from bench import meter, reference, topic
 from bench.contenders import Contender, Topic
 from bench.pipeline import OUTPUTS
-from codec.encode import Encoding
 from mdp.local import LocalStack
 
 PARTITIONS = 4
@@ -65,11 +64,11 @@ class Site:
         self._runs = 0
         self._admin = AdminClient({"bootstrap.servers": stack.kafka.bootstrap, "log_level": 0})
 
-    def prepare(self, name: Topic, count: int, start: int, encoding: Encoding = "json") -> int:
+    def prepare(self, name: Topic, count: int, start: int, form: topic.Form = "json") -> int:
         """Writes a topic and its reference; returns the number of its events, including duplicates."""
         self._create_topic(_events(name))
         brokers = self._stack.kafka.bootstrap
-        self._laboratory.submit(topic.fill, brokers, _events(name), count, start, encoding).result()
+        self._laboratory.submit(topic.fill, brokers, _events(name), count, start, form).result()
         counted = self._laboratory.submit(reference.write, self._reference(name), count, start).result()
         self._records[name] = counted
         return counted

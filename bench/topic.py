@@ -1,18 +1,22 @@
-"""The topics of all contenders: the same events as JSON, one per record, and as Arrow, 1,000 per record."""
+"""The topics of all contenders: the same events as JSON, in envelopes, and as Arrow of 1,000 per record."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import polars as pl
 
+from bench.envelopes import envelopes
 from codec.encode import Encoding
 from connectors.pacing import WallClock, at_once
 from connectors.synthetic.market import SyntheticConfig, SyntheticMarket
 from transports.kafka.producer import produce
 from transports.outgoing import Sent
+
+Form = Encoding | Literal["envelope"]
 
 SYMBOLS = 500
 TICKS_PER_SECOND = 10.0  # of each symbol, in event time: 20 ticks in a bar
@@ -44,10 +48,13 @@ def market(count: int, start: int) -> Iterator[pl.DataFrame]:
         yield chunk.with_columns(**price, ingest_ts="arrival", interval=pl.lit("tick"))
 
 
-def fill(brokers: str, topic: str, count: int, start: int, encoding: Encoding = "json") -> Sent:
+def fill(brokers: str, topic: str, count: int, start: int, form: Form = "json") -> Sent:
     """Writes a market to a topic."""
     chunks = market(count, start)
-    together = _joined(chunks) if encoding == "arrow" else chunks
+    together = _joined(chunks) if form == "arrow" else chunks
+    encoding: Encoding = "arrow" if form == "arrow" else "json"
+    if form == "envelope":
+        together = (chunk.with_columns(raw=envelopes(chunk)) for chunk in chunks)
     producer = {"bootstrap.servers": brokers, "message.max.bytes": 10_000_000}
     return produce(at_once(together, WallClock(threading.Event())), producer, topic, encoding)
 

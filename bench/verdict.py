@@ -47,6 +47,9 @@ def at_least(what: str, found: float, limit: float, unit: str = "") -> Target:
 def _contenders(found: Section) -> Iterator[Target]:
     floor = found["floor"]["cpu_s_per_m"]
     yield at_most("Bars job, CPU relative to the floor", found["bars"]["cpu_s_per_m"] / floor, 1.5)
+    if "envelope" in found:
+        ratio = found["envelope"]["cpu_s_per_m"] / found["bars"]["cpu_s_per_m"]
+        yield at_most("Bars job, trades in envelopes, CPU relative to Event v1", ratio, 1.3)
     yield at_most("Full job, CPU relative to the floor", found["full"]["cpu_s_per_m"] / floor, 2.0)
     arrow = found["arrow"]
     yield at_most("Arrow records, full job, CPU per 1M events", arrow["cpu_s_per_m"], 0.5, " s")

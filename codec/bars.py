@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from codec.decode import UNDECODABLE
-from codec.refused import refused_record
+from codec.refused import UNDECODABLE, refused_record
 from codec.timestamps import parse_timestamps
 from contracts import frames
 from contracts.bar import Bar

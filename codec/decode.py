@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from types import ModuleType
 from typing import Final
 
@@ -19,18 +18,18 @@ import numpy as np
 import polars as pl
 
 from codec.event_rows import places, with_interval_lengths, with_times
-from codec.refused import Sources, count_rows, one_line, refused_record, refused_rows
+from codec.market_batch import in_order, micro_batch
+from codec.refused import UNDECODABLE, Sources, one_line, refused_record, refused_rows
+from codec.tick_formats import EVENT_TICKS
 from codec.ticks import TickReader
-from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch, Outcomes
-from contracts.binary import NONE, BinaryColumn, Chained
+from contracts.batch import NO_EVENTS, NO_REFUSED, MicroBatch
+from contracts.binary import NONE
 from contracts.budgets import Room
 from contracts.event import BAR, PARSED, AnyEvent, BarEvent, Event
 from contracts.event_rules import accepted, explain
 from contracts.frames import EVENTS, REFUSED
 from contracts.ids import with_event_ids
 from contracts.record import ARROW, JSON, MSGPACK, TOMBSTONE, Buffer, Fetch, Records
-
-UNDECODABLE: Final = "undecodable"
 
 _FIELDS: Final = [
     (name, "src_text" if name == "src_ts" else name) for name in BarEvent.__struct_fields__ if name != "ver"
@@ -55,33 +54,7 @@ class Decoder:
 
     def decode_all(self, fetches: Iterable[Fetch]) -> MicroBatch:
         """One micro-batch from at least one fetch; each is decoded before the next is requested."""
-        payloads: list[BinaryColumn] = []
-        traces: list[BinaryColumn] = []
-        ticks = TickReader(self.max_future_ns)
-        others: list[pl.DataFrame] = []
-        rejects: list[pl.DataFrame] = []
-        start = 0
-        for fetch in fetches:
-            payloads.append(fetch.records.values)
-            traces.append(fetch.records.traces)
-            rest = ticks.read(fetch.records, start)
-            if rest:
-                good, bad = self._read(fetch.records, rest)
-                others.append(good.with_columns(pl.col("record") + start) if start else good)
-                rejects.append(bad)
-            start += len(fetch.records)
-        refused = pl.concat(rejects) if rejects else NO_REFUSED
-        return MicroBatch(
-            topic=fetch.topic,
-            partition=fetch.partition,
-            next_offset=fetch.next_offset,
-            read_at=fetch.read_at,
-            events=_in_order([ticks.frame(), *others]),
-            payloads=Chained(payloads),
-            traces=Chained(traces),
-            rejects=refused,
-            outcomes=Outcomes(rejected=count_rows(refused)),
-        )
+        return micro_batch(fetches, TickReader(EVENT_TICKS, self.max_future_ns), self._read)
 
     def _read(self, records: Records, chosen: Sequence[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(EVENTS, REFUSED) of the chosen records, by the rules of the contract, in log order."""
@@ -95,10 +68,10 @@ class Decoder:
             arrow.read(arrow.scan(many))
             ticks, parsed = arrow.ticks, parsed + arrow.others
             broken |= arrow.broken
-        events, refused = self._judged(records, _in_order(parsed)) if parsed else (NO_EVENTS, NO_REFUSED)
+        events, refused = self._judged(records, in_order(parsed)) if parsed else (NO_EVENTS, NO_REFUSED)
         if broken:
             refused = pl.concat([_undecodable(records, broken), refused]).sort("offset", "row")
-        return _in_order([events, *ticks]), refused
+        return in_order([events, *ticks]), refused
 
     def _judged(self, records: Records, parsed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(EVENTS, REFUSED) of a PARSED frame: the rows that satisfy the contract, and those that do not."""
@@ -117,16 +90,6 @@ def fitting(records: Records, room: Room) -> int:
     told = np.flatnonzero(records.content_types.lengths != NONE).tolist()
     many = [index for index in told if _media_type(records.content_type(index)) == ARROW]
     return int(_arrow_ticks().fitting(records, many, room)) if many else len(records)
-
-
-def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Merges frames that are each in log order."""
-    filled = [frame for frame in frames if frame.height]
-    if len(filled) < 2:
-        return filled[0] if filled else frames[0]
-    joined = pl.concat(filled, rechunk=True)
-    follow = all(before["record"][-1] < after["record"][0] for before, after in pairwise(filled))
-    return joined if follow else joined.sort("record", "row")
 
 
 def _decoded(records: Records, types: Mapping[int, str]) -> tuple[dict[int, Event], dict[int, Exception]]:

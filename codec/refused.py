@@ -22,6 +22,8 @@ from contracts.record import ARROW, JSON, MSGPACK, Records, is_arrow
 _Ints = npt.NDArray[np.int64]
 _Payloads = Sequence[bytes | None]
 
+UNDECODABLE: Final = "undecodable"  # the reason of records that are none of a form that is known
+
 _MOST_BYTES: Final = RECORD_ROWS // 8 + 1  # of a bit for each row
 
 

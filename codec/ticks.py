@@ -1,11 +1,13 @@
-"""The fast path: JSON ticks that clearly satisfy the contract, many at once.
+"""The fast path: JSON messages that clearly satisfy their contract, many at once.
 
-All other records are left to the rules of `contracts.event_rules`.
+All other records are left to the general decoders.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,75 +15,102 @@ import polars as pl
 import pyarrow as pa
 
 from contracts.batch import NO_EVENTS
-from contracts.event import OF_BARS, TICK
+from contracts.binary import BinaryColumn
+from contracts.event import OF_BARS
 from contracts.frames import EVENTS
 from contracts.ids import with_event_ids
 from contracts.record import Records
-from contracts.values import MAX_PRICE, MAX_VOLUME
-from native.json_scan import scan
+from native.json_fields import NUMBER, TEXT, Scanner
+from native.json_scan import Found, scan
 from native.memory import gather
 
-_Scanned = npt.NDArray[Any]  # of dtype SCANNED
 _Ints = npt.NDArray[np.int64]
-_Floats = npt.NDArray[np.float64]
 _Bools = npt.NDArray[np.bool_]
 
-_TEXTS: Final = [name for name in TICK if EVENTS[name] == pl.String and name != "kind"]
-_NUMBERS: Final = [name for name in ("record", "offset", *TICK) if EVENTS[name] != pl.String and name != "seq"]
-_UNSAID: Final = {"row": 0, "kind": "tick", **dict.fromkeys(name for name in EVENTS if name in OF_BARS)}
-_SAME: Final = [pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items()]  # in all ticks
+_UNSAID: Final = {"row": 0, "kind": "tick", "v": 0.0, **dict.fromkeys(name for name in EVENTS if name in OF_BARS)}
+_SAME: Final = {name: pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class TickFormat:
+    """A form in which ticks come.
+
+    Attributes:
+        scanner: keeps columns of EVENTS under their names, and what `settle` needs. Without `v`, ticks have no volume.
+        settle: completes what a scan has found in the values of records, and withdraws `is_plain` from what is no tick.
+    """
+
+    scanner: Scanner
+    settle: Callable[[Found, BinaryColumn], None] | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of EVENTS that are kept."""
+        return [name for name in self.scanner.kinds if name in EVENTS]
+
+    @property
+    def numbers(self) -> list[str]:
+        return [name for name, kind in self.scanner.kinds.items() if kind == NUMBER]
 
 
 class TickReader:
     """Collects the ticks of one micro-batch.
 
     Args:
+        form: that of the records.
         max_future_ns: how far a tick's time may be ahead of its record's timestamp.
     """
 
-    def __init__(self, max_future_ns: int) -> None:
+    def __init__(self, form: TickFormat, max_future_ns: int) -> None:
+        self._form = form
         self._max_future_ns = max_future_ns
-        self._found: list[_Scanned] = []
+        self._found: list[Found] = []
         self._records: list[Records] = []  # keep the strings alive
 
     def read(self, records: Records, start: int) -> list[int]:
         """Reads the plain ticks; returns the indices of all other records. `start` is the first one's batch index."""
-        found = scan(records, self._max_future_ns)
-        _read_long(found, "c", -MAX_PRICE, MAX_PRICE)
-        _read_long(found, "v", 0.0, MAX_VOLUME)
-        is_tick = found["is_tick"]
-        others: list[int] = [] if is_tick.all() else np.flatnonzero(~is_tick).tolist()
-        found["record"] += start
-        self._found.append(found[is_tick] if others else found)
+        found = scan(records, self._form.scanner, self._max_future_ns)
+        for name in self._form.numbers:
+            _read_long(found, name)
+        if self._form.settle is not None:
+            self._form.settle(found, records.values)
+        others: list[int] = [] if found.is_plain.all() else np.flatnonzero(~found.is_plain).tolist()
+        found.record[:] += start
+        self._found.append(found.plain())
         self._records.append(records)
         return others
 
     def frame(self) -> pl.DataFrame:
         """All ticks so far, as EVENTS in log order."""
-        count = sum(map(len, self._found))
+        count = sum(len(found.record) for found in self._found)
         if not count:
             return NO_EVENTS
-        columns = {name: pl.Series(name, self._of_all(name)) for name in _NUMBERS}
-        columns |= {name: self._texts(name) for name in _TEXTS}
-        columns["seq"] = _with_nulls(pl.Series("seq", self._of_all("seq")), self._of_all("has_seq"))
-        columns |= {column.name: column.new_from_index(0, count) for column in _SAME}
+        columns = {name: column.new_from_index(0, count) for name, column in _SAME.items()}
+        columns |= {name: self._column(name) for name in self._form.columns}
+        columns["seq"] = _with_nulls(columns["seq"], np.concatenate([found.has("seq") for found in self._found]))
+        columns["record"] = pl.Series("record", np.concatenate([found.record for found in self._found]))
+        columns["offset"] = pl.Series("offset", np.concatenate([found.offset for found in self._found]))
         return with_event_ids(pl.DataFrame([columns[name] for name in EVENTS]))
 
-    def _of_all(self, name: str) -> npt.NDArray[Any]:
-        return np.concatenate([found[name] for found in self._found])
+    def _column(self, name: str) -> pl.Series:
+        kind = self._form.scanner.kinds[name]
+        if kind == TEXT:
+            addresses, lengths = zip(*(found.texts(name) for found in self._found), strict=True)
+            return _texts(name, np.concatenate(addresses), np.concatenate(lengths))
+        if kind == NUMBER:
+            return pl.Series(name, np.concatenate([found.numbers(name) for found in self._found]))
+        return pl.Series(name, np.concatenate([found.integers(name) for found in self._found]))
 
-    def _texts(self, name: str) -> pl.Series:
-        return _texts(name, self._of_all(f"{name}_at"), self._of_all(f"{name}_len"))
 
-
-def _read_long(found: _Scanned, name: str, least: float, most: float) -> None:
+def _read_long(found: Found, name: str) -> None:
     """Parses the numbers that have too many digits for the scan, and validates them."""
-    if not found[f"{name}_is_long"].any():
+    rows, addresses, lengths = found.long_numbers(name)
+    if not len(rows):
         return
-    rows = np.flatnonzero(found["is_tick"] & found[f"{name}_is_long"])
-    numbers = _texts(name, found[f"{name}_at"][rows], found[f"{name}_len"][rows]).cast(pl.Float64).to_numpy()
-    found[name][rows] = numbers
-    found["is_tick"][rows] = (numbers >= least) & (numbers <= most)
+    numbers = _texts(name, addresses, lengths).cast(pl.Float64).to_numpy()
+    least, most = found.scanner.bounds(name)
+    found.numbers(name)[rows] = numbers
+    found.is_plain[rows] = (numbers >= least) & (numbers <= most)
 
 
 def _texts(name: str, addresses: _Ints, lengths: _Ints) -> pl.Series:

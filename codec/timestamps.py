@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from contracts.binary import BinaryColumn
-from native.json_scan import parse_times
+from native.iso_time import parse_times
 
 
 def parse_texts(texts: Iterable[str | None]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

@@ -33,6 +33,7 @@ class Field:
         bounds: the least and the largest number, length in bytes, or number of items; None: no bound.
         choices: the values that it can have, if they are few.
         parts: the fields of a struct; what a list holds; the values of a tuple.
+        pattern: the regular expression that a text has to match, if that is enforced.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Field:
     bounds: tuple[float | None, float | None] = (None, None)
     choices: tuple[str | int, ...] = ()
     parts: tuple[Field, ...] = ()
+    pattern: str = ""
 
     @property
     def description(self) -> str:
@@ -100,7 +102,8 @@ def _field(place: str, name: str, declared: inspect.Type, *, required: bool = Tr
             declared = _only(place, declared)
     kind, bounds, choices, parts = _kind(place, declared, extra)
     _check_bounds(place, kind, bounds, schema, choices)
-    return Field(name, kind, required, nullable, schema, extra, bounds, choices, parts)
+    pattern = (declared.pattern or "") if isinstance(declared, inspect.StrType) else ""
+    return Field(name, kind, required, nullable, schema, extra, bounds, choices, parts, pattern)
 
 
 def _only(place: str, union: inspect.UnionType) -> inspect.Type:

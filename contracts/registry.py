@@ -16,6 +16,7 @@ from contracts.fields import ContractError
 from contracts.message import SCHEMAS, MessageType
 from contracts.payloads.calendar import CALENDAR_V1
 from contracts.payloads.gex_levels import GEX_LEVELS_V1
+from contracts.payloads.heartbeat import HEARTBEAT_V1
 from contracts.payloads.news import NEWS_V1
 from contracts.payloads.orderbook import ORDERBOOK_V1
 from contracts.payloads.quotes import QUOTES_V2
@@ -40,6 +41,7 @@ OWN: Final = (
     CALENDAR_V1,
     RISK_GREEKS_V1,
     REPLAY_REQUEST_V1,
+    HEARTBEAT_V1,
 )
 
 

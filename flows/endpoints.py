@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 
 from codec.bars import BarDecoder
-from codec.decode import Decoder
 from codec.output_records import Identity
 from contracts.batch import Confirm, taken_as_read
 from contracts.partition_keys import part_name
 from contracts.progress import Loss, Source
+from flows.market_input import heartbeat_encoder, market_decoder, tick_format
 from flows.sender import sender
 from flows.settings import Settings
 from flows.spec import FlowSpec
@@ -42,7 +42,8 @@ def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
     ends = EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
     beginnings = Beginnings(url, spec.progress_id(settings), topic, lambda: create_tables(settings))
-    closing = partial(ClosingTimes, window.window_ns, window.allow_late_ns, window.max_future_ms * 1_000_000)
+    waits = window.window_ns, window.allow_late_ns, window.max_future_ms * 1_000_000
+    closing = partial(ClosingTimes, tick_format(settings).scanner, *waits)
     closing_times = closing if spec.closes_windows and not run.bounded else None
 
     identity = TopicIdentity(kafka, topic, lambda: known_id(url, spec.id(settings), topic))
@@ -65,7 +66,7 @@ def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
 
 def events(settings: Settings) -> Decode:
     """Decodes records to events."""
-    return Decoder(settings.micro_batch.window_ns, settings.micro_batch.max_future_ms * 1_000_000).decode_all
+    return market_decoder(settings).decode_all
 
 
 def bars(settings: Settings) -> Decode:
@@ -73,9 +74,9 @@ def bars(settings: Settings) -> Decode:
     return BarDecoder(settings.micro_batch.window_ns).decode_all
 
 
-def heartbeats(settings: Settings, confirm: Confirm) -> HeartbeatSink:
+def heartbeats(settings: Settings, spec: FlowSpec, confirm: Confirm) -> HeartbeatSink:
     """Writes heartbeats to the source topic."""
-    return HeartbeatSink(settings.bus.kafka, confirm)
+    return HeartbeatSink(settings.bus.kafka, confirm, heartbeat_encoder(settings, spec.id(settings)))
 
 
 def create_tables(settings: Settings) -> list[str]:
@@ -126,7 +127,7 @@ def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
             sender=sender(spec.progress_id(settings)),
         )
 
-    topics = {} if run.is_backtest else outputs(config, spec.writes, spec.schema)
+    topics = {} if run.is_backtest else outputs(config, spec.writes, spec.schema(settings))
 
     def mark(lost: Mapping[Source, Loss]) -> None:
         progress_id = spec.progress_id(settings)

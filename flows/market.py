@@ -22,5 +22,5 @@ def flow(settings: Settings | None = None) -> Dataflow:
     results = op.stateful_batch("steps", events, steps.chained(settings, MARKET))
     op.output("kafka", results, endpoints.kafka(settings, MARKET, source))
     op.output("timescale", results, endpoints.timescale(settings, MARKET, source.identity.confirm))
-    op.output("heartbeats", results, endpoints.heartbeats(settings, source.identity.confirm))
+    op.output("heartbeats", results, endpoints.heartbeats(settings, MARKET, source.identity.confirm))
     return dataflow

@@ -21,5 +21,5 @@ def flow(settings: Settings | None = None) -> Dataflow:
     bars = op.stateful_batch("steps", events, steps.chained(settings, MICRO_BATCH))
     op.output("kafka", bars, endpoints.kafka(settings, MICRO_BATCH, source))
     op.output("timescale", bars, endpoints.timescale(settings, MICRO_BATCH, source.identity.confirm))
-    op.output("heartbeats", bars, endpoints.heartbeats(settings, source.identity.confirm))
+    op.output("heartbeats", bars, endpoints.heartbeats(settings, MICRO_BATCH, source.identity.confirm))
     return dataflow

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connectors.synthetic.market import SyntheticConfig
+from contracts.market_prices import TRADE, MarketPrice
 from features.bars.window_config import WindowConfig
 from features.rolling.feature_config import FeatureConfig, check_features
 from inference.config import InferenceConfig
@@ -25,6 +26,26 @@ class BusSection(_Section):
 
     type: Literal["kafka"] = Field(default="kafka", description="The message bus.")
     kafka: KafkaConfig = Field(default_factory=KafkaConfig)
+
+
+class MarketSection(_Section):
+    """Section `market`: what the records of the events topic are."""
+
+    input: Literal["events", "envelopes"] = Field(
+        default="events",
+        description="Records of the events topic: Event v1, or canonical envelopes of trades or quotes.",
+    )
+    price: MarketPrice = Field(
+        default="trade",
+        description="Which price of envelopes makes bars: `trade` is that of trades/v2, the others are those of "
+        "quotes/v2, which have no volume. Messages without it are rejected.",
+    )
+
+    @model_validator(mode="after")
+    def _prices_are_of_envelopes(self) -> Self:
+        if self.input == "events" and self.price != TRADE:
+            raise ValueError(f"price {self.price} is one of quotes in envelopes: set input to envelopes, too")
+        return self
 
 
 class ProducersSection(_Section):
@@ -129,6 +150,7 @@ class Settings(_Section):
     bus: BusSection = BusSection()
     store: StoreConfig = StoreConfig()
     producers: ProducersSection = ProducersSection()
+    market: MarketSection = MarketSection()
     micro_batch: WindowConfig = Field(default_factory=WindowConfig)
     features: FeaturesSection = FeaturesSection()
     inference: InferenceConfig = InferenceConfig()

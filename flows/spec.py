@@ -35,12 +35,14 @@ class FlowSpec:
         """Whether it makes bars; heartbeats then close the last windows of an idle market."""
         return "windows" in self.steps
 
-    @property
-    def schema(self) -> SchemaName:
+    def schema(self, settings: Settings) -> SchemaName:
         """What the records of its topic are."""
-        from contracts.schema_names import BAR, EVENT  # noqa: PLC0415 - as above
+        from contracts.market_prices import read_type  # noqa: PLC0415 - as above
+        from contracts.schema_names import BAR, EVENT, name_of  # noqa: PLC0415
 
-        return EVENT if self.reads == "topic" else BAR
+        if self.reads != "topic":
+            return BAR
+        return EVENT if settings.market.input == "events" else name_of(read_type(settings.market.price))
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from contracts.errors import MdpError
 from flows.settings import Settings
 from flows.spec import FlowSpec
 
-FORMAT: Final = 9  # of saved state and its keys; raised with each change
+FORMAT: Final = 10  # of saved state and its keys; raised with each change
 
 Shape = Mapping[str, Any]
 
@@ -24,6 +24,8 @@ def state_shape(settings: Settings, spec: FlowSpec) -> Shape:
     return {
         "the format of saved state": FORMAT,
         f"bus.kafka.{spec.reads}": spec.topic(settings),
+        "market.input": settings.market.input,
+        "market.price": settings.market.price,
         "micro_batch.window_ms": window.window_ms,
         "micro_batch.allow_late_ms": window.allow_late_ms,
         "micro_batch.amend_ms": window.amend_ms,

@@ -39,3 +39,8 @@ def compiled(function: _Function) -> _Function:
     with suppress(OSError):  # without its source there is no digest, and no cache
         dispatcher._cache = CodeCache(function)
     return cast(_Function, dispatcher)
+
+
+def inlined(function: _Function) -> _Function:
+    """Compile a function into each that calls it: for a step of a loop over bytes, where a call takes as long."""
+    return cast(_Function, numba.njit(function, nogil=True, error_model="numpy", inline="always"))

@@ -1,377 +1,329 @@
-"""Plain JSON ticks to columns, byte by byte: 0.3 µs per event, a quarter of the time with an object for each event.
+"""Plain JSON objects to columns, byte by byte: 0.3 µs per event, a quarter of the time with an object for each event.
 
-Only a record that is certain to be a tick that satisfies the contract is read: an object without nested objects or
-lists, its strings printable ASCII without escapes, every required field present, none repeated. Every other record,
-valid or not, is left to the general decoder, so nothing here rejects an event. A scan ends at any unexpected byte, such
-as the zero byte after each payload: it needs no other limit.
+What is read is what a `native.json_fields.Scanner` has taken from a declaration. Only a record that is certain to hold
+a message that satisfies it is read: its strings printable ASCII without escapes, every required field present, none
+repeated, and no object or list where none is declared. Every other record, valid or not, is left to the general
+decoder, so nothing here rejects a message. A scan ends at any unexpected byte, such as the zero byte after each
+payload: it needs no other limit.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from contracts.binary import BinaryColumn
-from contracts.event import NEEDED_BY_TICKS, TIME_BOUND, scanned
+from contracts.event import TIME_BOUND
 from contracts.event_rules import latest
 from contracts.record import Records
-from contracts.values import MAX_PRICE, MAX_TEXT_BYTES, MAX_VOLUME
-from native.jit import compiled
-from native.memory import byte, eight_bytes, four_bytes, lowest_bit
-
-_NOTED: Final = ("provider", "symbol", "event_id", "c", "v")
-
-# The result of scanning a record; all fields but the first are valid only where the first is true. Strings are given by
-# their address, which is valid as long as the records; an absent event_id has length 0. A number that is `long` still
-# has to be parsed from its text and validated.
-SCANNED: Final = np.dtype(
-    [
-        ("is_tick", np.bool_),
-        ("has_seq", np.bool_),
-        ("c_is_long", np.bool_),
-        ("v_is_long", np.bool_),
-        ("record", np.int64),
-        ("offset", np.int64),
-        ("src_ts", np.int64),
-        ("c", np.float64),
-        ("v", np.float64),
-        ("seq", np.int64),
-        *[(f"{name}_{what}", np.int64) for name in _NOTED for what in ("at", "len")],
-    ]
+from native.iso_time import time_at
+from native.jit import compiled, inlined
+from native.json_fields import (
+    BIT,
+    CHOICE,
+    CHOICE_COUNT,
+    CHOICE_WORDS,
+    COLUMN,
+    FIELD_BYTES,
+    FIELDS,
+    FIRST,
+    GIVEN,
+    INSIDE,
+    INTEGER,
+    IS_NULLABLE,
+    KEPT_IN,
+    KIND,
+    LEAST,
+    LENGTHS,
+    LONG,
+    MOST,
+    NUMBER,
+    OBJECT,
+    REQUIRED,
+    ROOT,
+    SECOND,
+    SLOTS,
+    SLOTS_BITS,
+    SPREAD,
+    TEXT,
+    TIME,
+    WHEN,
+    WORDS,
+    Scanner,
 )
+from native.json_text import WRONG, after_space, is_digit, nearest_float, number_at, plain_ends, text_end
+from native.memory import byte, eight_bytes, four_bytes, lowest_bit, store
 
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
+_Floats = npt.NDArray[np.float64]
 _Bytes = npt.NDArray[np.uint8]
-_Found = tuple[int, int, int, bool, bool]  # end of a number, its digits, power of ten, whether negative, whole
+_Key = tuple[int, int, int]  # the first and second eight bytes of a key, the position after its colon
 
-_QUOTE, _COMMA, _COLON, _OPEN, _CLOSE, _MINUS, _PLUS, _POINT, _ZERO, _NINE, _T, _Z = map(ord, '",:{}-+.09TZ')
-_IS_SPACE: Final = np.array([chr(byte) in " \t\n\r" for byte in range(256)])
-_IS_EXPONENT: Final = np.array([chr(byte) in "eE" for byte in range(256)])
-_POWERS: Final = np.array([10.0**power for power in range(23)])  # all of them exact
-_EXACT: Final = 2**53  # floats represent all whole numbers up to here
-_ROOM: Final = 10**17  # a number below it can take another digit
-_LONG: Final = 10_000  # as a power of ten: too many digits
-_WRONG: Final = -1
-_LOCAL: Final = len("YYYY-MM-DDTHH:MM:SS")
-_ZONE: Final = len("+HH:MM")
-_MAX_SECONDS: Final = 2**63 // 1_000_000_000 - 1
+_QUOTE, _COMMA, _COLON, _OPEN, _CLOSE, _MINUS = map(ord, '",:{}-')
+_OTHER: Final = 0  # as the address of a field that is not declared
+_REST: Final = 64 - SLOTS_BITS
+_GIVEN, _LONG = 8 * GIVEN, 8 * LONG
+_TRUE, _FALS, _NULL = (int.from_bytes(word, "little") for word in (b"true", b"fals", b"null"))
+_MASKS: Final = np.array([(1 << 8 * count) - 1 for count in range(8)] + [-1])  # of the first 0 to 8 bytes of a word
 
 
-def _code(text: str) -> int:
-    """A string of at most eight bytes as `_key` reads it."""
-    return int.from_bytes(text.encode(), "little")
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a scan has found in records; arrays of one length.
+
+    Strings are given by their address, which is valid as long as the records; an absent one has length 0. A number that
+    is long still has to be parsed from its text and validated.
+
+    Attributes:
+        scanner: that has been used.
+        record: its index.
+        is_plain: whether it has been read; all others are valid only where it is true.
+        cells: a row for each record, as `Scanner` lays it out.
+    """
+
+    scanner: Scanner
+    record: _Ints
+    offset: _Ints
+    is_plain: _Bools
+    cells: _Ints
+
+    def plain(self) -> Found:
+        """Those that have been read."""
+        if self.is_plain.all():
+            return self
+        which = self.is_plain
+        return replace(
+            self, record=self.record[which], offset=self.offset[which], is_plain=which[which], cells=self.cells[which]
+        )
+
+    def has(self, name: str) -> _Bools:
+        """Where the field is there, and not null."""
+        given: _Bools = (self.cells[:, GIVEN] & self.scanner.bit(name)) != 0
+        return given
+
+    def integers(self, name: str) -> _Ints:
+        return self.cells[:, self.scanner.column(name)]
+
+    def numbers(self, name: str) -> _Floats:
+        """Not a number where it is long."""
+        return self.cells.view(np.float64)[:, self.scanner.column(name)]
+
+    def texts(self, name: str) -> tuple[_Ints, _Ints]:
+        """Addresses and lengths."""
+        column = self.scanner.column(name)
+        return self.cells[:, column], self.cells[:, column + 1]
+
+    def long_numbers(self, name: str) -> tuple[_Ints, _Ints, _Ints]:
+        """The rows of plain records in which the number is long, the addresses and the lengths of their texts."""
+        rows = np.flatnonzero(self.is_plain & ((self.cells[:, LONG] & self.scanner.bit(name)) != 0))
+        column = self.scanner.column(name)
+        return rows, self.cells[rows, column + 1], self.cells[rows, column + 2]
 
 
-def _eight(byte: int) -> int:
-    return int.from_bytes(bytes([byte]) * 8, "little", signed=True)
+def scan(records: Records, scanner: Scanner, max_future_ns: int) -> Found:
+    """What is found in each record.
 
-
-_TICK, _TRUE, _FALS, _NULL = map(_code, ("tick", "true", "fals", "null"))
-_FIELDS: Final = (*scanned("provider", "symbol", "kind", "src_ts", "c", "v", "seq", "event_id"), "ver")  # that are read
-_CODES: Final = tuple(map(_code, _FIELDS))
-_PROVIDER, _SYMBOL, _KIND, _SRC_TS, _C, _V, _SEQ, _EVENT_ID, _VER = (1 << place for place in range(len(_FIELDS)))
-_REQUIRED: Final = sum(1 << place for place, name in enumerate(_FIELDS) if name in NEEDED_BY_TICKS)
-_OTHER: Final = 0
-
-_ONES, _HIGH_BITS, _SPACES, _QUOTES, _ESCAPES = _eight(1), _eight(0x80), _eight(0x20), _eight(_QUOTE), _eight(ord("\\"))
-
-
-def scan(records: Records, max_future_ns: int) -> npt.NDArray[Any]:
-    """SCANNED of each record; the event time of a tick may be at most `max_future_ns` after its record's timestamp."""
-    found, values = np.zeros(len(records), SCANNED), records.values
-    found["record"], found["offset"] = np.arange(len(records)), records.offsets
-    _scan(values.data, values.starts, values.lengths, latest(records.times(), max_future_ns), found)
-    return found
-
-
-def parse_times(texts: BinaryColumn) -> tuple[_Ints, _Bools]:
-    """Nanoseconds since the epoch of each string, and whether it is a time in the grammar of `contracts.timestamps`."""
-    times, is_time = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
-    _parse_times(texts.data, texts.starts, texts.lengths, times, is_time)
-    return times, is_time
+    The event's time, which is the first of what is kept, may be at most `max_future_ns` after the record's own
+    timestamp.
+    """
+    count, values = len(records), records.values
+    cells, is_plain = np.zeros((count, scanner.width), np.int64), np.zeros(count, np.bool_)
+    bound = latest(records.times(), max_future_ns)
+    _scan((values.data, values.starts, values.lengths), bound, scanner.table, cells, is_plain)
+    return Found(scanner, np.arange(count), records.offsets, is_plain, cells)
 
 
 @compiled
-def _scan(data: _Bytes, starts: _Ints, lengths: _Ints, bound: _Ints, found: npt.NDArray[Any]) -> None:
+def _scan(values: tuple[_Bytes, _Ints, _Ints], bound: _Ints, table: _Ints, cells: _Ints, is_plain: _Bools) -> None:
+    data, starts, lengths = values
     for row in range(len(starts)):
-        start, tick = data.ctypes.data + starts[row], found[row]
-        if _scan_tick(start, start + lengths[row], tick):
-            is_priced = tick.c_is_long or abs(tick.c) <= MAX_PRICE
-            is_sized = tick.v_is_long or 0 <= tick.v <= MAX_VOLUME
-            tick.is_tick = -TIME_BOUND <= tick.src_ts <= bound[row] and is_priced and is_sized
+        start, found = data.ctypes.data + starts[row], cells.ctypes.data + row * cells.strides[0]
+        is_object = _scan_object(start, start + lengths[row], table.ctypes.data, found)
+        is_plain[row] = is_object and -TIME_BOUND <= cells[row, WHEN] <= bound[row]
+
+
+# Below, `table`, `inside`, `field` and `found` are addresses: of the scanner's table, of an object and a field in it,
+# and of a row of cells.
 
 
 @compiled
-def _parse_times(data: _Bytes, starts: _Ints, lengths: _Ints, times: _Ints, is_time: _Bools) -> None:
-    for row in range(len(starts)):
-        times[row], is_time[row] = _time(data.ctypes.data + starts[row], lengths[row])
-
-
-@compiled
-def _scan_tick(at: int, end: int, found: Any) -> bool:
-    """Read the fields of an object into `found`; return whether they are exactly those of a tick."""
+def _scan_object(at: int, end: int, table: int, found: int) -> bool:
+    """Read the fields of an object into `found`; return whether they are exactly those that are declared."""
+    root = inside = table + ROOT
     met = 0
     if byte(at) != _OPEN:
         return False
-    at = _after_space(at + 1)
+    at = after_space(at + 1)
     while byte(at) == _QUOTE:
-        code, at = _key(at + 1)
-        field = _field(code)
-        if at == _WRONG or met & field:
+        at, met, after = _member(at, met, inside, table, found)
+        if at == WRONG:
             return False
-        met |= field
-        at = _value(_after_space(at), field, found)
-        if at == _WRONG:
-            return False
-        at = _after_space(at)
-        if byte(at) == _CLOSE:
-            return met & _REQUIRED == _REQUIRED and _after_space(at + 1) == end
+        if after != inside:  # in front of the first member of an object, or of its end
+            inside = after
+            if byte(at) != _CLOSE:
+                continue
+        at = after_space(at)
+        if inside != root and byte(at) == _CLOSE and _is_complete(met, inside):
+            at, inside = _after_inner(at + 1, inside, found), root
+        if inside == root and byte(at) == _CLOSE:
+            store(found + _GIVEN, met & ~eight_bytes(found + _GIVEN))
+            return _is_complete(met, root) and after_space(at + 1) == end
         if byte(at) != _COMMA:
             return False
-        at = _after_space(at + 1)
+        at = after_space(at + 1)
+    return False
+
+
+@inlined
+def _is_complete(met: int, inside: int) -> bool:
+    """Whether the required fields of an object are among those that were met."""
+    required = eight_bytes(inside + REQUIRED)
+    return met & required == required
+
+
+@inlined
+def _member(at: int, met: int, inside: int, table: int, found: int) -> tuple[int, int, int]:
+    """Read a key and its value; return the position after them or WRONG, the fields met, the object it is in then."""
+    first, second, at = _key(at + 1)
+    if at == WRONG:
+        return WRONG, met, inside
+    at, field = after_space(at), _field(inside, eight_bytes(table), first, second)
+    if field == _OTHER:
+        return _after_other(at), met, inside
+    bit = eight_bytes(field + BIT)
+    if met & bit:
+        return WRONG, met, inside
+    if byte(at) == _OPEN and eight_bytes(field + KIND) == OBJECT:
+        inner = table + eight_bytes(field + INSIDE)
+        column = eight_bytes(inner + KEPT_IN)
+        if column >= 0:
+            store(found + column, at)
+        return after_space(at + 1), met | bit, inner
+    return _take(at, field, found), met | bit, inside
+
+
+@inlined
+def _after_inner(at: int, inside: int, found: int) -> int:
+    """Note the end of an inner object; return the position of what follows."""
+    column = eight_bytes(inside + KEPT_IN)
+    if column >= 0:
+        store(found + column + 8, at - eight_bytes(found + column))
+    return after_space(at)
+
+
+@inlined
+def _take(at: int, field: int, found: int) -> int:
+    """Read a field's value; return the position after it, or WRONG if it is not plain or not as declared."""
+    if byte(at) == _QUOTE:
+        end = text_end(at + 1)
+        return end + 1 if byte(end) == _QUOTE and _take_text(at + 1, end - at - 1, field, found) else WRONG
+    if byte(at) == _MINUS or is_digit(byte(at)):
+        return _take_number(at, field, found)
+    if four_bytes(at) == _NULL and eight_bytes(field + IS_NULLABLE):
+        store(found + _GIVEN, eight_bytes(found + _GIVEN) | eight_bytes(field + BIT))  # inverted at the end
+        return at + 4
+    return WRONG
+
+
+@compiled
+def _after_other(at: int) -> int:
+    """The position after a value that is not read, or WRONG if it is not plain."""
+    if byte(at) == _QUOTE:
+        end = text_end(at + 1)
+        return end + 1 if byte(end) == _QUOTE else WRONG
+    if byte(at) == _MINUS or is_digit(byte(at)):
+        return number_at(at)[0]
+    word = four_bytes(at)
+    if word in (_NULL, _TRUE):
+        return at + 4
+    return at + 5 if word == _FALS and byte(at + 4) == ord("e") else WRONG
+
+
+@inlined
+def _take_text(at: int, length: int, field: int, found: int) -> bool:
+    kind, column = eight_bytes(field + KIND), eight_bytes(field + COLUMN)
+    if kind == TEXT:
+        if column >= 0:
+            store(found + column, at)
+            store(found + column + 8, length)
+        return eight_bytes(field + LEAST) <= length <= eight_bytes(field + MOST)
+    if kind == TIME:
+        time, is_time = time_at(at, length)
+        if column >= 0:
+            store(found + column, time)
+        return is_time
+    if kind == CHOICE:
+        choice = _choice(at, length, field)
+        if column >= 0:
+            store(found + column, choice)
+        return choice > 0
     return False
 
 
 @compiled
-def _value(at: int, field: int, found: Any) -> int:
-    """Read a field's value; return the position after it, or _WRONG if it is not plain or not of the field's type."""
-    if byte(at) == _QUOTE:
-        end = _text_end(at + 1)
-        return end + 1 if byte(end) == _QUOTE and _take_text(at + 1, end - at - 1, field, found) else _WRONG
-    if byte(at) == _MINUS or _is_digit(byte(at)):
-        return _take_number(at, field, found)
-    word = four_bytes(at)
-    can_be_null = field in (_SEQ, _EVENT_ID, _OTHER)
-    if (word == _NULL and can_be_null) or (word == _TRUE and field == _OTHER):
-        return at + 4
-    return at + 5 if word == _FALS and byte(at + 4) == ord("e") and field == _OTHER else _WRONG
+def _choice(at: int, length: int, field: int) -> int:
+    """The number of the choice that a text is, from 1 on; 0 if it is none."""
+    for choice in range(eight_bytes(field + CHOICE_COUNT)):
+        if eight_bytes(field + LENGTHS + 8 * choice) == length:
+            differ = 0
+            for word in range((length + 7) >> 3):
+                text = eight_bytes(at + 8 * word) & _MASKS[min(length - 8 * word, 8)]
+                differ |= text ^ eight_bytes(field + CHOICE_WORDS + 8 * (choice * WORDS + word))
+            if differ == 0:
+                return choice + 1
+    return 0
 
 
 @compiled
-def _take_text(at: int, length: int, field: int, found: Any) -> bool:
-    if field == _SRC_TS:
-        found.src_ts, is_time = _time(at, length)
-        return is_time
-    if field == _KIND:
-        return length == 4 and four_bytes(at) == _TICK
-    is_text = 0 < length <= MAX_TEXT_BYTES
-    if field == _PROVIDER:
-        found.provider_at, found.provider_len = at, length
-    elif field == _SYMBOL:
-        found.symbol_at, found.symbol_len = at, length
-    elif field == _EVENT_ID:
-        found.event_id_at, found.event_id_len = at, length
-    else:
-        return field == _OTHER
-    return is_text
+def _take_number(at: int, field: int, found: int) -> int:
+    end, digits, power, is_negative, is_whole = number_at(at)
+    kind, column = eight_bytes(field + KIND), eight_bytes(field + COLUMN)
+    least, most = eight_bytes(field + LEAST), eight_bytes(field + MOST)
+    if kind == NUMBER:
+        number, is_long = nearest_float(digits, power, is_negative)
+        if column >= 0:
+            store(found + column, int(np.float64(number).view(np.int64)))
+            if is_long:
+                store(found + _LONG, eight_bytes(found + _LONG) | eight_bytes(field + BIT))
+                store(found + column + 8, at)
+                store(found + column + 16, end - at)
+        is_within = np.int64(least).view(np.float64) <= number <= np.int64(most).view(np.float64)  # no long one is
+        return end if is_within or (is_long and column >= 0) else WRONG
+    if kind == INTEGER:
+        whole = -digits if is_negative else digits
+        if column >= 0:
+            store(found + column, whole)
+        return end if is_whole and power == 0 and least <= whole <= most else WRONG
+    return WRONG
 
 
-@compiled
-def _take_number(at: int, field: int, found: Any) -> int:
-    end, digits, power, is_negative, is_whole = _number(at)
-    if field == _C:
-        found.c_at, found.c_len = at, end - at
-        found.c, found.c_is_long = _float(digits, power, is_negative)
-    elif field == _V:
-        found.v_at, found.v_len = at, end - at
-        found.v, found.v_is_long = _float(digits, power, is_negative)
-    elif field == _SEQ:
-        found.seq, found.has_seq = -digits if is_negative else digits, True
-        return end if is_whole and power == 0 else _WRONG
-    elif field == _VER:
-        return end if is_whole and power == 0 and digits == 1 and not is_negative else _WRONG
-    elif field != _OTHER:
-        return _WRONG
-    return end
-
-
-@compiled
-def _number(at: int) -> _Found:
-    """A JSON number; its power of ten is _LONG if its digits do not fit int64."""
-    digits = power = 0
-    is_long, is_whole = False, True
-    is_negative = byte(at) == _MINUS
-    start = at + is_negative
-    at = start
-    while _is_digit(byte(at)) or (byte(at) == _POINT and is_whole):
-        if byte(at) == _POINT:
-            is_whole = False
-            if at == start or not _is_digit(byte(at + 1)):
-                return _WRONG, 0, 0, False, False
-        elif digits < _ROOM:
-            digits = 10 * digits + (byte(at) - _ZERO)
-            power -= not is_whole
-        else:
-            is_long = True
-        at += 1
-    if at == start or (byte(start) == _ZERO and _is_digit(byte(start + 1))):
-        return _WRONG, 0, 0, False, False
-    if _IS_EXPONENT[byte(at)]:
-        is_whole = False
-        at, exponent = _exponent(at + 1)
-        is_long = is_long or abs(exponent) == _LONG or power <= -_LONG  # two out of range must not sum to one in range
-        power += exponent
-    is_negative &= digits > 0 or not is_whole  # msgspec reads -0 as a whole number, which has no sign
-    return at, digits, _LONG if is_long else power, is_negative, is_whole
-
-
-@compiled
-def _exponent(at: int) -> tuple[int, int]:
-    """Return (position after it, its value, at most _LONG)."""
-    number = 0
-    is_negative = byte(at) == _MINUS
-    start = at + (is_negative or byte(at) == _PLUS)
-    at = start
-    while _is_digit(byte(at)):
-        number = min(10 * number + (byte(at) - _ZERO), _LONG)
-        at += 1
-    return at if at > start else _WRONG, -number if is_negative else number
-
-
-@compiled
-def _float(digits: int, power: int, is_negative: bool) -> tuple[float, bool]:
-    """Return (the nearest float, whether this method cannot find it).
-
-    One operation on two exact floats is correctly rounded (W. D. Clinger, How to Read Floating Point Numbers
-    Accurately, 1990).
-    """
-    if digits > _EXACT or abs(power) >= len(_POWERS):
-        return np.nan, True
-    number = float(digits) * _POWERS[power] if power >= 0 else float(digits) / _POWERS[-power]
-    return -number if is_negative else number, False
-
-
-@compiled
-def _time(at: int, length: int) -> tuple[int, bool]:
-    """Return (nanoseconds, whether the string is a time)."""
-    end = at + length
-    if length <= _LOCAL or not (byte(at + 4) == byte(at + 7) == _MINUS and byte(at + 13) == byte(at + 16) == _COLON):
-        return 0, False
-    year, month, day = _whole(at, 4), _whole(at + 5, 2), _whole(at + 8, 2)
-    hour, minute, second = _whole(at + 11, 2), _whole(at + 14, 2), _whole(at + 17, 2)
-    is_date = year >= 1 and 1 <= month <= 12 and day >= 1 and day <= _days_in_month(year, month)
-    is_clock = 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60
-    at, fraction = _fraction(at + _LOCAL)
-    zone, is_zone = _zone(at, end)
-    seconds = _days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - zone
-    if not (is_date and is_clock and fraction >= 0 and is_zone and byte(end - length + 10) == _T):
-        return 0, False
-    return (seconds * 1_000_000_000 + fraction, True) if abs(seconds) <= _MAX_SECONDS else (0, False)
-
-
-@compiled
-def _fraction(at: int) -> tuple[int, int]:
-    """Return (position after it, nanoseconds): one to nine digits after a point; 0 without a point."""
-    if byte(at) != _POINT:
-        return at, 0
-    start = at + 1
-    at = start
-    while _is_digit(byte(at)):
-        at += 1
-    count = at - start
-    return at, _whole(start, count) * int(_POWERS[9 - count]) if 1 <= count <= 9 else _WRONG
-
-
-@compiled
-def _zone(at: int, end: int) -> tuple[int, bool]:
-    """Return (seconds east of UTC, whether the bytes from `at` to `end` are a time zone)."""
-    if byte(at) == _Z:
-        return 0, at + 1 == end
-    if at + _ZONE != end or not (byte(at) == _PLUS or byte(at) == _MINUS) or byte(at + 3) != _COLON:
-        return 0, False
-    hours, minutes = _whole(at + 1, 2), _whole(at + 4, 2)
-    seconds = hours * 3_600 + minutes * 60
-    return -seconds if byte(at) == _MINUS else seconds, 0 <= hours < 24 and 0 <= minutes < 60
-
-
-@compiled
-def _days_in_month(year: int, month: int) -> int:
-    if month == 2:
-        return 29 if (year % 4 == 0 and year % 100 != 0) or year % 400 == 0 else 28
-    return 30 if month in (4, 6, 9, 11) else 31
-
-
-@compiled
-def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the proleptic Gregorian calendar (H. Hinnant's days_from_civil)."""
-    year -= month <= 2
-    era = year // 400
-    year_of_era = year - era * 400
-    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    day_of_era = year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year
-    return era * 146_097 + day_of_era - 719_468
-
-
-@compiled
-def _whole(at: int, count: int) -> int:
-    """The whole number of `count` digits; _WRONG if a byte is not a digit."""
-    number = 0
-    for place in range(at, at + count):
-        if not _is_digit(byte(place)):
-            return _WRONG
-        number = 10 * number + (byte(place) - _ZERO)
-    return number
-
-
-@compiled
-def _key(at: int) -> tuple[int, int]:
-    """Return (the bytes of a key as one number, 0 if over eight; the position after its colon)."""
-    first = eight_bytes(at)
-    ends = _ends(first)
-    if ends == 0:
-        end = _text_end(at + 8)
-        code = first if end == at + 8 else 0
-    else:
+@inlined
+def _key(at: int) -> _Key:
+    """Return a key's first and second eight bytes, 0 if it has more than sixteen; the position after its colon."""
+    first, second = eight_bytes(at), 0
+    ends = plain_ends(first)
+    if ends != 0:
         length = lowest_bit(ends) >> 3
-        code, end = first & ((1 << (8 * length)) - 1), at + length
-    colon = _after_space(end + 1)
-    return code, colon + 1 if byte(end) == _QUOTE and byte(colon) == _COLON else _WRONG
+        first, end = first & _MASKS[length], at + length
+    else:
+        second = eight_bytes(at + 8)
+        ends = plain_ends(second)
+        if ends != 0:
+            length = lowest_bit(ends) >> 3
+            second, end = second & _MASKS[length], at + 8 + length
+        else:
+            end = text_end(at + 16)
+            first = first if end == at + 16 else 0
+    colon = after_space(end + 1)
+    return first, second, colon + 1 if byte(end) == _QUOTE and byte(colon) == _COLON else WRONG
 
 
-@compiled
-def _field(code: int) -> int:
-    """The bit of the field whose name has this code; _OTHER for a field that is not read."""
-    for place, known in enumerate(_CODES):
-        if code == known:
-            return 1 << place
-    return _OTHER
-
-
-@compiled
-def _text_end(at: int) -> int:
-    """The position of the next byte that is not plain text: a quote, escape, control character, or not ASCII."""
-    ends = _ends(eight_bytes(at))
-    while ends == 0:
-        at += 8
-        ends = _ends(eight_bytes(at))
-    return at + (lowest_bit(ends) >> 3)
-
-
-@compiled
-def _ends(eight: int) -> int:
-    """A mask whose lowest set bit is in the first of eight bytes that is not plain text; 0 if all are.
-
-    A byte is below n if subtracting n from it borrows (S. E. Anderson, Bit Twiddling Hacks).
-    """
-    quotes, escapes = eight ^ _QUOTES, eight ^ _ESCAPES
-    below = ((eight - _SPACES) & ~eight) | ((quotes - _ONES) & ~quotes) | ((escapes - _ONES) & ~escapes)
-    return (below | eight) & _HIGH_BITS
-
-
-@compiled
-def _after_space(at: int) -> int:
-    while _IS_SPACE[byte(at)]:
-        at += 1
-    return at
-
-
-@compiled
-def _is_digit(byte: int) -> bool:
-    return byte >= _ZERO and byte <= _NINE
-
-
-scan(Records.of([]), 0)  # loads the compiled code at import, rather than with the first event
-parse_times(BinaryColumn.of([]))
+@inlined
+def _field(inside: int, multiplier: int, first: int, second: int) -> int:
+    """The field of an object that has this name; _OTHER if none is declared."""
+    hashed = (((first ^ (second * SPREAD)) * multiplier) >> _REST) & (SLOTS - 1)
+    field = inside + FIELDS + hashed * FIELD_BYTES
+    return field if eight_bytes(field + FIRST) == first and eight_bytes(field + SECOND) == second else _OTHER

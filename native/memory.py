@@ -65,6 +65,13 @@ def _put(_: Any, address: Any, number: Any, size: Any) -> Any:
     return types.void(types.intp, types.int64, size), store
 
 
+def _store(_: Any, address: Any, number: Any) -> Any:
+    def put_there(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        builder.store(arguments[1], builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), align=1)
+
+    return types.void(types.intp, types.int64), put_there
+
+
 def _wide_product(_: Any, one: Any, other: Any) -> Any:
     answer = types.UniTuple(types.uint64, 2)  # type: ignore[no-untyped-call]
 
@@ -89,6 +96,8 @@ lowest_bit: Final = cast(Callable[[int], int], intrinsic(_lowest_bit))
 highest_bit: Final = cast(Callable[[np.uint64], int], intrinsic(_highest_bit))
 # (upper half, lower half) of a product of 128 bits.
 wide_product: Final = cast(Callable[[np.uint64, np.uint64], tuple[np.uint64, np.uint64]], intrinsic(_wide_product))
+# Writes a number at an address in eight bytes, little-endian.
+store: Final = cast(Callable[[int, int], None], intrinsic(_store))
 # Copies bytes from one address to another.
 copy: Final = cast(Callable[[int, int, int], None], intrinsic(_copy))
 

@@ -17,6 +17,7 @@ from typing import ClassVar, Generic, TypeVar
 from bytewax import errors
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
 
+from codec.heartbeats import EncodeHeartbeat, event_heartbeat
 from codec.output_records import Cause, Identity
 from contracts.batch import NO_REFUSED, Confirm, MicroBatch
 from contracts.partition_keys import partition_of
@@ -180,9 +181,10 @@ class HeartbeatSink(DynamicSink[tuple[str, MicroBatch]]):
 
     config: KafkaConfig
     confirm: Confirm
+    encode: EncodeHeartbeat = event_heartbeat
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _HeartbeatPart:
-        return _HeartbeatPart(HeartbeatWriter(self.config), self.confirm)
+        return _HeartbeatPart(HeartbeatWriter(self.config, self.encode), self.confirm)
 
 
 class _HeartbeatPart(StatelessSinkPartition[tuple[str, MicroBatch]]):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 Reason = Annotated[
-    Literal["undecodable", "contract", "future", "store", "unknown"] | None,
+    Literal["undecodable", "contract", "future", "unsupported", "store", "unknown"] | None,
     typer.Option("--reason", help="Only with this reason; unknown: records not written by the pipeline."),
 ]
 Contains = Annotated[

@@ -73,6 +73,7 @@ def lateness(
     their time of arrival, which is their Kafka timestamp. Writes nothing. The
     counts are those of a run over these records with that grace.
     """
+    from flows.market_input import market_decoder
     from mdp.ops.lateness.measure import measure, parts_of
     from mdp.ops.lateness.report import Report
     from native import memory_tuning
@@ -83,13 +84,14 @@ def lateness(
     windows = settings.micro_batch
     if window is not None:
         windows = type(windows).model_validate({**windows.model_dump(), "window_ms": window})
+        settings = settings.model_copy(update={"micro_batch": windows})
     memory_tuning.tune()
     kafka = settings.bus.kafka
     with TopicReader(kafka, topic or kafka.topic) as reader:
         parts = parts_of(reader, *span)
         began = time.monotonic()
         with progress("records", sum(part.records for part in parts)) as show:
-            measured = measure(reader, parts, windows, on_progress=show)
+            measured = measure(reader, parts, market_decoder(settings), windows, on_progress=show)
     seconds = time.monotonic() - began
     report = Report(reader.topic, len(parts), windows, _TARGET if target is None else target, measured, seconds)
     if as_json:

@@ -51,21 +51,22 @@ def replay(
     `mdp stream run --to now --set bus.kafka.topic=mdp.replay --run replayed`.
     """
     from codec.decode import Decoder
+    from flows.market_input import market_decoder
     from mdp.cli.files import event_files
     from mdp.ops.replay import Span, replay_file, replay_topic
 
     settings = settings_of(config, overrides)
     bus, window, span = settings.bus.kafka, settings.micro_batch, Span(*span_of(start, end, zone))
-    decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
     target = to_topic or bus.replay_topic
     with progress("events") as show:
         if from_file is None:
+            decoder = market_decoder(settings)
             done = replay_topic(bus, decoder, span, target, on_progress=lambda so_far: show(so_far.events))
         else:
             done = replay_file(
                 event_files([str(from_file)], zone=zone),
                 bus,
-                decoder,
+                Decoder(window.window_ns, window.max_future_ms * 1_000_000),
                 span,
                 target,
                 on_progress=lambda so_far: show(so_far.events),

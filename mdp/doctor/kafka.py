@@ -117,12 +117,11 @@ def _sample(site: Site) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Provider, symbol, partition and number of the newest events, and the rejects, within a time limit."""
     import polars as pl
 
-    from codec.decode import Decoder
     from contracts.record import Fetch, Record, Records
+    from flows.market_input import market_decoder
     from transports.kafka.topic_reader import TopicReader
 
-    window, topic = site.settings.micro_batch, site.settings.bus.kafka.topic
-    decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
+    topic, decoder = site.settings.bus.kafka.topic, market_decoder(site.settings)
     seen, rejects = [], []
     deadline = time.monotonic() + _SAMPLE_SECONDS
     with TopicReader(site.settings.bus.kafka, topic) as reader:

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from codec.decode import UNDECODABLE, Decoder
+from codec.decode import Decoder
 from codec.encoding import PayloadCodec
+from codec.refused import UNDECODABLE
 from contracts.bar import BAR_V1
 from contracts.envelope import ENVELOPE_V1
 from contracts.event import EVENT_V1

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, cast
 
 import polars as pl
 
-from codec.decode import Decoder
+from codec.market_batch import MarketDecoder
 from codec.output_records import FLOW, SOURCE_ROWS, STUB, source_of
 from codec.refused import rows_in
 from codec.stubs import Stub, read_stub
@@ -62,7 +62,7 @@ class _Own(NamedTuple):
     stub: Stub | None
 
 
-def unrepaired(settings: Settings, decoder: Decoder, done: pl.DataFrame) -> LateEvents:
+def unrepaired(settings: Settings, decoder: MarketDecoder, done: pl.DataFrame) -> LateEvents:
     """Read the late topic, except records that are `done` (partition, offset).
 
     Raises:
@@ -106,7 +106,7 @@ def _whole(own: Sequence[_Own], originals: Originals, losses: list[str]) -> Iter
                 losses.append(f"{error}, and the late topic holds only its beginning: it is skipped")
 
 
-def _events(own: Sequence[_Own], decoder: Decoder) -> pl.DataFrame:
+def _events(own: Sequence[_Own], decoder: MarketDecoder) -> pl.DataFrame:
     messages = [one.record for one in own]
     records = replace(Records.of(cast(list[Record], messages)), values=BinaryColumn.of(one.value for one in own))
     partition = messages[0].partition() or 0

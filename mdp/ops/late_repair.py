@@ -13,12 +13,13 @@ from typing import Final, cast
 
 import polars as pl
 
-from codec.decode import Decoder
+from codec.market_batch import MarketDecoder
 from contracts import frames
 from contracts.batch import BARS, MicroBatch
 from contracts.record import Fetch, Record, Records
 from contracts.timestamps import format_timestamps
 from features.bars.late_repair import KEY, WANTED, LateRepair, Repaired
+from flows.market_input import market_decoder
 from flows.settings import Settings
 from mdp.ops.late_records import between, unrepaired
 from sinks import late_repairs
@@ -71,7 +72,7 @@ def repair(settings: Settings, start: int | None, end: int | None, *, on_progres
     """
     kafka, window = settings.bus.kafka, settings.micro_batch
     url = settings.store.url.get_secret_value()
-    decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
+    decoder = market_decoder(settings)
     late = unrepaired(settings, decoder, late_repairs.repaired(url, kafka.late_topic))
     late_repairs.forget(url, kafka.late_topic, late.first)
     account = Account(foreign=late.foreign, lost=len(late.losses), losses=late.losses)
@@ -169,7 +170,7 @@ def _joined(reader: TopicReader, partition: int, wanted: pl.DataFrame, max_futur
         yield _Part(partition, start, end + 1, pl.concat(held))
 
 
-def _repaired(settings: Settings, reader: TopicReader, decoder: Decoder, part: _Part) -> Iterator[Repaired]:
+def _repaired(settings: Settings, reader: TopicReader, decoder: MarketDecoder, part: _Part) -> Iterator[Repaired]:
     """Read a part, and yield complete windows, many at once, until Kafka deletes unread records."""
     for repaired in _flushed(_read(settings, reader, decoder, part)):
         if reader.bounds(part.partition)[0] > part.start:
@@ -177,7 +178,7 @@ def _repaired(settings: Settings, reader: TopicReader, decoder: Decoder, part: _
         yield repaired
 
 
-def _read(settings: Settings, reader: TopicReader, decoder: Decoder, part: _Part) -> Iterator[Repaired]:
+def _read(settings: Settings, reader: TopicReader, decoder: MarketDecoder, part: _Part) -> Iterator[Repaired]:
     machine = LateRepair(settings.micro_batch, part.wanted)
     for messages in reader.span(part.partition, part.start, part.end):
         records = Records.of(cast(list[Record], messages))

@@ -9,8 +9,8 @@ from typing import cast
 import polars as pl
 
 from codec.arrow_rows import take_rows
-from codec.decode import Decoder
 from codec.event_headers import part_headers
+from codec.market_batch import MarketDecoder
 from contracts.batch import MicroBatch
 from contracts.errors import MdpError
 from contracts.record import Fetch, Record, Records
@@ -69,7 +69,9 @@ class Replayed:
 Progress = Callable[[Replayed], None]
 
 
-def replay_topic(config: KafkaConfig, decoder: Decoder, span: Span, target: str, *, on_progress: Progress) -> Replayed:
+def replay_topic(
+    config: KafkaConfig, decoder: MarketDecoder, span: Span, target: str, *, on_progress: Progress
+) -> Replayed:
     """Send the events of the range again, unchanged, to the same partitions, in the same order.
 
     A record of many events is sent unchanged if all are in the range, else reduced to those that are. Partitions are
@@ -105,7 +107,7 @@ def _candidates(reader: TopicReader, earliest: int) -> Iterator[list[Message]]:
         yield from reader.span(partition, reader.offset_at(partition, earliest), end)
 
 
-def _send_inside(messages: Sequence[Message], decoder: Decoder, span: Span, producer: RawProducer) -> Replayed:
+def _send_inside(messages: Sequence[Message], decoder: MarketDecoder, span: Span, producer: RawProducer) -> Replayed:
     records = Records.of(cast(Sequence[Record], messages))
     batch = decoder.decode(Fetch(topic="", partition=messages[0].partition() or 0, next_offset=0, records=records))
     inside = batch.events.with_columns(inside=span.holds())
@@ -136,7 +138,7 @@ def _account(batch: MicroBatch, inside: pl.DataFrame, sent: int) -> Replayed:
 
 
 def replay_file(
-    files: EventFiles, config: KafkaConfig, decoder: Decoder, span: Span, target: str, *, on_progress: Progress
+    files: EventFiles, config: KafkaConfig, decoder: MarketDecoder, span: Span, target: str, *, on_progress: Progress
 ) -> Replayed:
     """Send the events of a file in the range, keyed by symbol as a producer does.
 
@@ -157,7 +159,7 @@ def replay_file(
     return total
 
 
-def _inside(chunk: pl.DataFrame, decoder: Decoder, span: Span) -> tuple[pl.DataFrame, Replayed]:
+def _inside(chunk: pl.DataFrame, decoder: MarketDecoder, span: Span) -> tuple[pl.DataFrame, Replayed]:
     if chunk["raw"].null_count() == chunk.height:
         rows = chunk.filter(span.holds())
         return rows, Replayed(records=rows.height, events=rows.height, outside=chunk.height - rows.height)

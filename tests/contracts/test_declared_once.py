@@ -44,7 +44,6 @@ def test_nobody_lists_the_fields_of_an_event_by_hand() -> None:
         ("contracts/event.py", "ClassDef"),
         ("contracts/event.py", "Dict"),  # its examples
         ("native/arrow_layout.py", "Call"),  # `scanned`: checked when it is imported
-        ("native/json_scan.py", "Call"),
         ("native/arrow_scan.py", "ClassDef"),
         ("mdp/cli/entries.py", "Tuple"),  # what people are shown, in which order
     }

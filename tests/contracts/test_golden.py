@@ -31,6 +31,7 @@ TYPES = {
     "bars/v1",
     "signals/v1",
     "control/replay_request/v1",
+    "control/heartbeat/v1",
 }
 
 

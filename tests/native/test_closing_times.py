@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from codec.tick_formats import EVENT_TICKS
 from contracts.record import Headers, Records
 from native.closing_times import ClosingTimes
 
@@ -46,7 +47,7 @@ def event(seconds: float, provider: str = "feed", zone: str = "Z") -> Stored:
 
 def passed(*fetches: list[Stored]) -> list[bool]:
     """Of windows of 2 s with a grace of 500 ms, and events up to 5 s ahead."""
-    times = ClosingTimes(2_000_000_000, 500_000_000, 5_000_000_000)
+    times = ClosingTimes(EVENT_TICKS.scanner, 2_000_000_000, 500_000_000, 5_000_000_000)
     return [times.pass_one(Records.of(fetch)) for fetch in fetches]
 
 
@@ -95,7 +96,7 @@ def test_times_in_other_zones_are_understood() -> None:
 
 
 def test_the_soonest_end_of_a_window_is_as_far_ahead_as_the_latest_events_of_its_provider_are_before_it() -> None:
-    times = ClosingTimes(2_000_000_000, 500_000_000, 5_000_000_000)
+    times = ClosingTimes(EVENT_TICKS.scanner, 2_000_000_000, 500_000_000, 5_000_000_000)
     assert times.pass_one(Records.of([event(0.6), event(2.0), event(1.0)]))
     assert times.ahead_ns == 500_000_000
     assert times.pass_one(Records.of([event(1.2, "slow"), event(2.1)]))

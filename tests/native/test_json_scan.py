@@ -6,27 +6,27 @@ import json
 import random
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from codec.tick_formats import EVENT_TICKS
 from contracts.record import Records
-from native.json_scan import scan
+from native.json_scan import Found, scan
 from tests.codec.mutations import as_json, damaged
 from tests.codec.stored_records import TICK, Stored, decode
 
 TEXT = json.dumps(TICK)
 
 
-def scanned(*payloads: str | None) -> np.ndarray:
+def scanned(*payloads: str | None) -> Found:
     """Of records without a timestamp of their own."""
     records = [Stored(None if text is None else text.encode(), milliseconds=-1) for text in payloads]
-    return scan(Records.of(records), 0)
+    return scan(Records.of(records), EVENT_TICKS.scanner, 0)
 
 
 def taken(*payloads: str) -> list[bool]:
-    found: list[bool] = scanned(*payloads)["is_tick"].tolist()
+    found: list[bool] = scanned(*payloads).is_plain.tolist()
     return found
 
 
@@ -144,8 +144,15 @@ def test_a_field_that_begins_like_another_is_not_the_other(name: str) -> None:
 
 def test_rows_do_not_depend_on_their_neighbours() -> None:
     payloads = [TEXT, None, "", "{", TEXT * 2, tick(seq=3)]
-    alone, together = np.concatenate([scanned(payload) for payload in payloads]), scanned(*payloads)
-    is_tick = together["is_tick"]
-    assert is_tick.tolist() == [True, False, False, False, False, True]
-    for name in ("is_tick", "src_ts", "c", "v", "seq", "has_seq", "symbol_len"):
-        assert together[name][is_tick].tolist() == alone[name][is_tick].tolist()
+    together = scanned(*payloads)
+    assert together.is_plain.tolist() == [True, False, False, False, False, True]
+    for row in (0, 5):
+        alone = scanned(payloads[row])
+        assert values(alone, 0) == values(together, row)
+
+
+def values(found: Found, row: int) -> list[Any]:
+    """What is kept of a record, without addresses."""
+    numbers = [found.numbers(name)[row] for name in ("c", "v")]
+    integers = [found.integers(name)[row] for name in ("src_ts", "seq")]
+    return [*numbers, *integers, found.has("seq")[row], *(found.texts(name)[1][row] for name in ("symbol", "event_id"))]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from codec.decode import Decoder
+from codec.market_batch import MarketDecoder
 from contracts.errors import MdpError
 from contracts.record import Fetch, Record, Records
 from features.bars.window_config import WindowConfig
@@ -53,7 +53,12 @@ def parts_of(reader: TopicReader, start_ns: int | None, end_ns: int | None) -> l
 
 
 def measure(
-    reader: TopicReader, parts: Sequence[Part], window: WindowConfig, *, on_progress: Callable[[int], None]
+    reader: TopicReader,
+    parts: Sequence[Part],
+    decoder: MarketDecoder,
+    window: WindowConfig,
+    *,
+    on_progress: Callable[[int], None],
 ) -> Measured:
     """Read the parts like a run that begins with them, and measure their events.
 
@@ -62,7 +67,6 @@ def measure(
         LatenessError: none of the records holds an event.
     """
     measured, done = Measured.of(window), 0
-    decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
     for part in parts:
         machine = Lateness(window, measured)
         for messages in reader.span(part.partition, part.start, part.end):
