@@ -30,6 +30,8 @@ def state_shape(settings: Settings, spec: FlowSpec) -> Shape:
         "micro_batch.allow_late_ms": window.allow_late_ms,
         "micro_batch.amend_ms": window.amend_ms,
         "micro_batch.max_future_ms": window.max_future_ms,
+        "micro_batch.max_symbols": window.max_symbols,
+        "micro_batch.max_providers": window.max_providers,
         "features.windows": [f"{f.name} ({f.kind} over {f.horizon})" for f in settings.features.windows],
     }
 

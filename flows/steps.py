@@ -11,6 +11,7 @@ import polars as pl
 from codec.bars import without_bars
 from contracts.batch import BARS, FEATURES, SIGNALS, MicroBatch
 from features.bars.outcome_totals import OutcomeTotals
+from features.bars.rows import FOR_ROOM
 from features.bars.windows import Windows
 from features.rolling.rolling import RollingFeatures
 from flows.chain import Chain, Saved, Step
@@ -26,7 +27,7 @@ from telemetry.step_cpu import counted
 
 def windows(settings: Settings) -> Step:
     """Events to bars."""
-    machine = Windows(settings.micro_batch)
+    machine = Windows(settings.micro_batch, settings.span_ns)
     return Step("windows", machine, counted("windows", machine.step), machine.flush)
 
 
@@ -77,8 +78,9 @@ def _of_whole_state(batch: MicroBatch) -> MicroBatch:
     def later(frame: pl.DataFrame) -> pl.DataFrame:
         return frame.filter(pl.col("offset") >= batch.write_from)
 
+    rejects = batch.rejects.filter(~pl.col("reason").is_in(FOR_ROOM) | (pl.col("offset") >= batch.write_from))
     results = {stream: later(rows) for stream, rows in batch.results.items()}
-    return replace(batch, late=later(batch.late), results=results)
+    return replace(batch, rejects=rejects, late=later(batch.late), results=results)
 
 
 def _inside_span(settings: Settings) -> Callable[[MicroBatch], MicroBatch]:

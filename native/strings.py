@@ -21,7 +21,7 @@ from native.ordering import Hashes, Ints
 
 _INLINE: Final = 12  # bytes of a string that fit into a view
 _LENGTH: Final = 0xFFFFFFFF  # the bits of a view that hold it
-_NOWHERE: Final = -1
+NOWHERE: Final = -1
 _ROOM: Final = 64  # initial capacity, in strings
 
 Bools = npt.NDArray[np.bool_]
@@ -74,10 +74,16 @@ def equal(texts: pl.Series, text: str) -> Bools:
 
 
 class Numbering:
-    """A dictionary encoding: a number for each string, in the order of first occurrence."""
+    """A dictionary encoding: a number for each string, in the order of first occurrence.
 
-    def __init__(self, texts: pl.Series | None = None) -> None:
+    Args:
+        texts: the known strings.
+        most: how many strings get a number.
+    """
+
+    def __init__(self, texts: pl.Series | None = None, most: int = 2**31 - 1) -> None:
         self.texts: list[str] = []
+        self._most = most
         self._key = new_key()
         self._known = _Known.room(0)
         self._places = np.zeros(0, np.int32)
@@ -89,11 +95,15 @@ class Numbering:
         return len(self.texts)
 
     def numbers(self, texts: pl.Series) -> Ints:
-        """The number of each string; new strings get the next one. Null counts as an empty string."""
+        """The number of each string; new strings get the next one, or `NOWHERE` once there are `most`.
+
+        Null counts as an empty string.
+        """
         column, numbers, row = _column(texts), np.empty(len(texts), np.int64), 0
         while row < len(texts):
             self._make_room()
-            row, count = _number(column, row, (self._places, self._key, self._known), len(self), numbers)
+            known = self._places, self._key, self._known
+            row, count = _number(column, row, known, (len(self), self._most), numbers)
             if count > len(self):
                 self._keep([text or "" for text in texts[self._known.row[len(self) : count]].to_list()])
         return numbers
@@ -104,7 +114,7 @@ class Numbering:
             return
         room = _Known.room(2 * count + _ROOM)
         room.first[:count], room.second[:count] = self._known.first, self._known.second
-        self._known, self._places = room, np.full(4 << (2 * count + _ROOM).bit_length(), _NOWHERE, np.int32)
+        self._known, self._places = room, np.full(4 << (2 * count + _ROOM).bit_length(), NOWHERE, np.int32)
         _index(self._places, self._key, room.first, room.second, count)
 
     def _keep(self, new: list[str]) -> None:
@@ -136,16 +146,22 @@ def _column(texts: pl.Series) -> _Texts:
 
 
 @compiled
-def _number(texts: _Texts, row: int, table: tuple[_Places, Key, _Known], count: int, numbers: Ints) -> tuple[int, int]:
-    """Write the numbers from `row` on until the capacity is used up; return (next row, count of numbers)."""
+def _number(
+    texts: _Texts, row: int, table: tuple[_Places, Key, _Known], counts: tuple[int, int], numbers: Ints
+) -> tuple[int, int]:
+    """Write the numbers from `row` on until the capacity is used up; return (next row, count of numbers).
+
+    `counts` are that before, and its limit.
+    """
     views, buffers = texts
     places, key, (firsts, seconds, rows) = table
-    last, number = (-1, -1), _NOWHERE  # not the view of any string
+    count, most = counts
+    last, number = (-1, -1), NOWHERE  # not the view of any string
     while row < len(numbers):
         text = _view(views, buffers, row)
         if text[0] != last[0] or text[1] != last[1]:
             place = _place(places, firsts, seconds, text, _hash(text, key))
-            if places[place] == _NOWHERE:
+            if places[place] == NOWHERE and count < most:
                 if count == len(firsts):
                     break
                 firsts[count], seconds[count], rows[count] = text[0], text[1], row
@@ -192,7 +208,7 @@ def _place(places: _Places, firsts: Ints, seconds: Ints, text: tuple[int, int], 
     place = np.int64(hashed) & (len(places) - 1)
     while True:
         number = places[place]
-        if number == _NOWHERE or (firsts[number] == text[0] and _is_same(seconds[number], text)):
+        if number == NOWHERE or (firsts[number] == text[0] and _is_same(seconds[number], text)):
             return int(place)
         place = (place + 1) & (len(places) - 1)
 

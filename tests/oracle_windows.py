@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 from features.bars.window_config import WindowConfig
@@ -52,6 +53,16 @@ class OracleBar:
         }
 
 
+@dataclass
+class OracleClock:
+    """How far a provider has come, in windows; see `features.bars.live_series`."""
+
+    generation: int = 0
+    latest: float = -inf
+    pending: float = -inf
+    mark: float = -inf
+
+
 def size_as_written(size: float) -> Fraction:
     """The decimal that a size was written as, if it has at most 15 digits and 22 places; else the float itself."""
     decimal = Fraction(f"{size:.15g}")
@@ -64,15 +75,22 @@ def without_signed_zeros(event: Row) -> Row:
     return event | {name: event[name] + 0.0 for name in "ohlc" if event[name] is not None}
 
 
+_OUTCOMES = ("accepted", "amending", "duplicate", "late", "heartbeat", "rejected")
+
+
 class WindowOracle:
     """One partition. `take` says what became of a row; `emitted` holds all bars that left, with their causes."""
 
-    def __init__(self, config: WindowConfig) -> None:
+    def __init__(self, config: WindowConfig, span_ns: int = 0) -> None:
         self.config = config
+        self.retained = max(span_ns // config.window_ns, 1) + config.amend_ns // config.window_ns
         self.newest: dict[str, int] = {}
+        self.providers: set[str] = set()
+        self.clocks: dict[str, OracleClock] = {}
+        self.generations: dict[tuple[str, str], int] = {}  # of the last event of each series
         self.bars: dict[tuple[str, str, int], OracleBar] = {}
         self.seen: set[tuple[str, str, int, str]] = set()
-        self.outcomes: dict[str, int] = dict.fromkeys(("accepted", "amending", "duplicate", "late", "heartbeat"), 0)
+        self.outcomes: dict[str, int] = dict.fromkeys(_OUTCOMES, 0)
         self.emitted: list[Row] = []
 
     def take(self, row: Row) -> str:
@@ -82,6 +100,9 @@ class WindowOracle:
 
     def _take(self, row: Row) -> str:
         provider, config = row["provider"], self.config
+        if provider not in self.providers and len(self.providers) == config.max_providers:
+            return "rejected"
+        self.providers.add(provider)
         if row["kind"] == "heartbeat":
             self._advance(row)
             return "heartbeat"
@@ -93,6 +114,8 @@ class WindowOracle:
             return "late"
         if (*key, row["event_id"]) in self.seen:
             return "duplicate"
+        if not self._has_room(provider, row["symbol"], window // config.window_ns):
+            return "rejected"
         self.seen.add((*key, row["event_id"]))
         if end <= watermark:
             bar = self.bars.setdefault(key, OracleBar(*key, closed=True))
@@ -103,6 +126,32 @@ class WindowOracle:
         self._advance(row)
         self.bars.setdefault(key, OracleBar(*key)).events.append(row)
         return "accepted"
+
+    def live(self) -> set[tuple[str, str]]:
+        """The series that count against the limit."""
+        return {
+            series
+            for series, generation in self.generations.items()
+            if self.clocks[series[0]].generation - generation <= 1
+        }
+
+    def _has_room(self, provider: str, symbol: str, window: int) -> bool:
+        """Whether an event's series is live, or may become it; notes the event if so."""
+        config, clock = self.config, self.clocks.setdefault(provider, OracleClock())
+        watermark = self.newest.get(provider, -inf) - config.allow_late_ns
+        follows = window > clock.pending and (clock.pending + 1) * config.window_ns <= watermark
+        if follows and clock.pending - clock.mark >= self.retained:
+            clock.generation += 1
+            clock.mark = clock.latest
+        live = self.live()
+        is_full = len(live) >= config.max_symbols and window - clock.latest < self.retained
+        if (provider, symbol) not in live and is_full:
+            return False
+        self.generations[provider, symbol] = clock.generation
+        clock.latest = max(clock.latest, window)
+        if follows:
+            clock.pending = window
+        return True
 
     def _advance(self, row: Row) -> None:
         provider = row["provider"]

@@ -19,9 +19,10 @@ from contracts.batch import NO_BARS, MicroBatch
 from contracts.frames import CAUSE
 from features.bars.accumulators import Accumulators, merged, none
 from features.bars.contributions import gathered
+from features.bars.rows import Rows
 from features.bars.seen_ids import SeenIds
 from features.bars.window_config import WindowConfig
-from features.bars.windows import Rows, Windows
+from features.bars.windows import Windows
 from native.ordering import Ints
 
 KEY: Final = ("provider", "symbol", "window")
@@ -52,7 +53,7 @@ class LateRepair(Windows):
     """
 
     def __init__(self, config: WindowConfig, wanted: pl.DataFrame) -> None:
-        super().__init__(config)
+        super().__init__(config.without_limits)  # they would begin to count at another place of the log
         self._wanted = wanted
         self._ids = SeenIds()
         self._making = none()

@@ -8,15 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from features.bars.accumulate import fixed
+from features.bars.live_series import Admission, LiveSeries, admit, is_noted
+from features.bars.seen_ids import SEEN
 from native.jit import compiled
-from native.ordering import Ints
+from native.ordering import Hashes, Ints
 
 LATE: Final = "late"
 HEARTBEAT: Final = "heartbeat"
-OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, HEARTBEAT)
+REJECTED: Final = "rejected"
+OUTCOMES: Final = ("accepted", "amending", "duplicate", LATE, HEARTBEAT, REJECTED)
 _NO_BAR: Final = -1
 _NO_WATERMARK: Final = -(2**62)  # only the watermark of a provider without an event is below it
-_ACCEPTED, _AMENDING, _DUPLICATE, _LATE, _HEARTBEAT = range(len(OUTCOMES))
+_ACCEPTED, _AMENDING, _DUPLICATE, _LATE, _HEARTBEAT, _REJECTED = range(len(OUTCOMES))
 
 OutcomeCodes = npt.NDArray[np.int8]  # index into OUTCOMES
 Bools = npt.NDArray[np.bool_]
@@ -27,38 +30,56 @@ class Unclassified(NamedTuple):
 
     Attributes:
         times: `fixed`, no other array: Numba compiles once more for each other combination.
-        end: of each row's window.
-        feed: the number of its provider.
-        fresh: whether it is an event with a new id.
+        window: its number.
+        feed: the number of the provider.
+        series: a hash of provider and symbol.
+        first: the first row with the same id, or `SEEN` if an earlier batch had it, and for heartbeats.
     """
 
     times: Ints
-    end: Ints
+    window: Ints
     feed: Ints
-    fresh: Bools
+    series: Hashes
+    first: Ints
     is_heartbeat: Bools
 
 
+class Lengths(NamedTuple):
+    """Of windows and waits, in nanoseconds."""
+
+    window: int
+    allow_late: int
+    amend: int
+
+
 @compiled
-def classify(rows: Unclassified, newest: Ints, allow_late_ns: int, amend_ns: int) -> tuple[Ints, Ints, OutcomeCodes]:
+def classify(rows: Unclassified, newest: Ints, to: Admission, ns: Lengths) -> tuple[Ints, Ints, OutcomeCodes]:
     """Returns (the newest time of each provider, the watermark at each row, including that row, each row's outcome).
 
-    `newest` is the newest time of each provider before these rows.
+    `newest` is the newest time of each provider before these rows; `to` notes the series of those that are admitted.
     """
-    newest = newest.copy()
-    watermark, outcome = np.empty(len(rows.times), np.int64), np.empty(len(rows.times), np.int8)
+    newest, count = newest.copy(), len(rows.times)
+    places, series, clocks = to.places, to.series, to.clocks
+    watermark, outcome = np.empty(count, np.int64), np.empty(count, np.int8)
+    admitted = np.zeros(count, np.bool_)  # of the first row with an id: whether a row with this id was
     for row, feed in enumerate(rows.feed):
-        if rows.fresh[row] or rows.is_heartbeat[row]:
+        first, window, before = rows.first[row], rows.window[row], newest[feed] - ns.allow_late
+        is_fresh = first != SEEN and not admitted[first]
+        if is_fresh or rows.is_heartbeat[row]:
             newest[feed] = max(newest[feed], rows.times[row])
-        watermark[row] = newest[feed] - allow_late_ns
+        watermark[row], end = newest[feed] - ns.allow_late, (window + 1) * ns.window
+        event = feed, rows.series[row], window
         if rows.is_heartbeat[row]:
             outcome[row] = _HEARTBEAT
-        elif rows.end[row] + amend_ns < watermark[row]:
+        elif end + ns.amend < watermark[row]:
             outcome[row] = _LATE
-        elif not rows.fresh[row]:
+        elif not is_fresh:
             outcome[row] = _DUPLICATE
+        elif is_noted(places, series, clocks[feed], event) or admit(to, event, before, ns.window):
+            outcome[row] = _AMENDING if end <= watermark[row] else _ACCEPTED
+            admitted[first] = True
         else:
-            outcome[row] = _AMENDING if rows.end[row] <= watermark[row] else _ACCEPTED
+            outcome[row], watermark[row], newest[feed] = _REJECTED, before, before + ns.allow_late
     return newest, watermark, outcome
 
 
@@ -111,9 +132,10 @@ def closing_rows(rows: tuple[Ints, Ints], bars: tuple[Ints, Ints], feeds: int) -
     return found
 
 
-_none, _nobody = np.zeros(0, np.int64), np.zeros(0, np.bool_)
+_none, _nobody, _nowhere = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.uint64)
 # Loads the compiled code at import, rather than at the first use.
-classify(Unclassified(fixed(np.zeros(0, np.int64)), _none, _none, _nobody, _nobody), _none, 0, 0)
+_rows = Unclassified(fixed(np.zeros(0, np.int64)), _none, _none, _nowhere, _none, _nobody)
+classify(_rows, _none, LiveSeries(1, 1).admission(0, 0), Lengths(1, 0, 0))
 leaps((_none, _none, _nobody), _none, 0)
 counted(np.zeros(0, np.int8))
 closing_rows((_none, _none), (_none, _none), 0)

@@ -17,13 +17,16 @@ NEVER: Final = -(2**63) + 180 * 86_400 * 10**9  # before every valid time, with 
 class Providers:
     """Providers by number, in the order of first occurrence; a number never changes.
 
+    A provider stays for ever: without its watermark, its old events would count again.
+
     Args:
         key: for their hashes.
         newest: the newest time of each known provider.
+        most: how many get a number.
     """
 
-    def __init__(self, key: Key, newest: dict[str, int] | None = None) -> None:
-        self._providers = Symbols(key, pl.Series(list(newest or {}), dtype=pl.String))
+    def __init__(self, key: Key, newest: dict[str, int] | None = None, most: int = 2**31 - 1) -> None:
+        self._providers = Symbols(key, pl.Series(list(newest or {}), dtype=pl.String), most)
         self.newest: Ints = np.fromiter((newest or {}).values(), np.int64)  # never mutated: snapshots may share it
 
     def hashes(self) -> tuple[Hashes, Hashes]:
@@ -48,7 +51,7 @@ class Providers:
         return self._providers.ranks(feeds)
 
     def numbers(self, providers: pl.Series) -> Ints:
-        """The number of each row's provider; new ones get the next number."""
+        """The number of each row's provider; new ones get the next, or `NOWHERE` once there are `most`."""
         numbers = self._providers.numbers(providers)
         new = len(self._providers) - len(self.newest)
         if new:

@@ -27,6 +27,8 @@ _Places = npt.NDArray[np.int32]  # a hash table of indices of ids
 _Bools = npt.NDArray[np.bool_]
 _Two = tuple[Hashes, Hashes]
 
+SEEN: Final = -1
+
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two windows have the same multiple of it
 
 
@@ -99,12 +101,17 @@ class SeenIds:
     def __len__(self) -> int:
         return self._count
 
-    def fresh(self, ids: Ids, rows: Ints) -> _Bools:
-        """Which of the ids are in `rows`, occur there for the first time, and are not in the set.
+    def first(self, ids: Ids, rows: Ints) -> Ints:
+        """For each of `rows` the first one with the same id; `SEEN` if the set has it, and for all other rows.
 
         An id may stay in the set beyond its expiry.
         """
-        return _fresh((self._places, table(len(rows))), self._known, self._newest, ids, rows)
+        return _first((self._places, table(len(rows))), self._known, self._newest, ids, rows)
+
+    def fresh(self, ids: Ids, rows: Ints) -> _Bools:
+        """Which of the ids are in `rows`, occur there for the first time, and are not in the set."""
+        fresh: _Bools = self.first(ids, rows) == np.arange(len(ids.high))
+        return fresh
 
     def add(self, ids: Ids, rows: Ints, provider: Ints, watermarks: Ints) -> None:
         """Adds the ids of `rows`, which must not be in the set; `provider` of every row is an index into `watermarks`.
@@ -160,19 +167,21 @@ def _summed(events: _Two, providers: _Two, symbols: _Two, bar: tuple[Ints, Ints,
 
 
 @compiled
-def _fresh(tables: tuple[_Places, _Places], known: _Known, newest: int, ids: Ids, rows: Ints) -> _Bools:
+def _first(tables: tuple[_Places, _Places], known: _Known, newest: int, ids: Ids, rows: Ints) -> Ints:
     places, places_in_batch = tables
     highs, lows, expiry = ids
     known_highs, known_lows, _, _ = known
-    fresh = np.zeros(len(highs), np.bool_)
+    first = np.full(len(highs), SEEN)
     for row in rows:
         high, low = highs[row], lows[row]
         place = _place(places_in_batch, highs, lows, high, low)
-        if places_in_batch[place] == NOWHERE:
-            places_in_batch[place] = row
-            is_new = expiry[row] > newest
-            fresh[row] = is_new or places[_place(places, known_highs, known_lows, high, low)] == NOWHERE
-    return fresh
+        if places_in_batch[place] != NOWHERE:
+            first[row] = first[places_in_batch[place]]
+            continue
+        places_in_batch[place] = row
+        if expiry[row] > newest or places[_place(places, known_highs, known_lows, high, low)] == NOWHERE:
+            first[row] = row
+    return first
 
 
 @compiled

@@ -11,7 +11,7 @@ from native.keyed_hash import Key
 from native.ordering import Hashes, Ints
 from native.strings import Numbering, hashes
 
-_SPARE: Final = 1_000  # unused numbers tolerated before renumbering
+SPARE: Final = 1_000  # unused numbers tolerated before renumbering
 
 
 class Symbols:
@@ -20,11 +20,12 @@ class Symbols:
     Args:
         key: for their hashes.
         texts: the known strings.
+        most: how many strings get a number.
     """
 
-    def __init__(self, key: Key, texts: pl.Series | None = None) -> None:
+    def __init__(self, key: Key, texts: pl.Series | None = None, most: int = 2**31 - 1) -> None:
         self._key = key
-        self._numbering = Numbering(texts)
+        self._numbering = Numbering(texts, most)
         self._objects = np.array(self._numbering.texts, np.object_)
         self._ranks: Ints | None = None
         self._hashes: tuple[Hashes, Hashes] | None = None
@@ -33,7 +34,7 @@ class Symbols:
         return len(self._numbering)
 
     def numbers(self, texts: pl.Series) -> Ints:
-        """The number of each string; new ones get the next. Null, as in heartbeats, counts as an empty string."""
+        """The number of each string, as `Numbering.numbers`; null, as in heartbeats, counts as an empty string."""
         numbers = self._numbering.numbers(texts)
         if len(self) > len(self._objects):
             self._objects = np.array(self._numbering.texts, np.object_)
@@ -64,4 +65,4 @@ class Symbols:
 
     def wasted(self, used: int) -> bool:
         """Whether renumbering is worthwhile if `used` numbers are in use."""
-        return len(self) > 2 * used + _SPARE
+        return len(self) > 2 * used + SPARE

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.duration import format_duration
 
 _DAY_MS: Final = 86_400_000
+_UNLIMITED: Final = 2**31 - 1
 _Wait = Annotated[int, Field(ge=0, le=7 * _DAY_MS)]
 
 
@@ -40,6 +41,20 @@ class WindowConfig(BaseModel):
         description="Most records in a batch of a partition, fewer with more than eight partitions.",
     )
 
+    max_symbols: int = Field(
+        default=25_000,
+        ge=1,
+        le=_UNLIMITED,
+        description="Most symbols of a partition, counted for each provider, within about two of the longest spans of "
+        "features; events of more are rejected as `too_many_symbols`.",
+    )
+    max_providers: int = Field(
+        default=1_000,
+        ge=1,
+        le=_UNLIMITED,
+        description="Most providers of a partition, ever; events of more are rejected as `too_many_providers`.",
+    )
+
     @property
     def window_ns(self) -> int:
         return self.window_ms * 1_000_000
@@ -56,3 +71,8 @@ class WindowConfig(BaseModel):
     def interval(self) -> str:
         """The window's length as text, as in the column interval of every bar: 2s, 1m."""
         return format_duration(self.window_ns)
+
+    @property
+    def without_limits(self) -> WindowConfig:
+        """The same for any number of symbols and providers."""
+        return self.model_copy(update={"max_symbols": _UNLIMITED, "max_providers": _UNLIMITED})

@@ -10,13 +10,12 @@ row, and all its amendments follow it, so no batch has to be split.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Final, TypedDict
 
 import numpy as np
 import polars as pl
 
-from codec.refused import Sources, refused_rows
 from contracts.batch import BARS, NO_BARS, NO_EVENTS, NO_HEARTBEATS, MicroBatch, Outcomes, Quiet
 from contracts.frames import HEARTBEATS
 from features.bars.accumulate import Contributions, fixed
@@ -34,25 +33,16 @@ from features.bars.accumulators import (
     taken,
 )
 from features.bars.contributions import contributions
-from features.bars.outcome import (
-    HEARTBEAT,
-    LATE,
-    OUTCOMES,
-    Bools,
-    OutcomeCodes,
-    Unclassified,
-    classify,
-    closing_rows,
-    counted,
-    leaps,
-)
+from features.bars.live_series import LiveSeries, LiveSeriesState
+from features.bars.outcome import HEARTBEAT, Bools, Lengths, Unclassified, classify, closing_rows, leaps
 from features.bars.providers import Providers
+from features.bars.rows import Rows, late, rejects
 from features.bars.seen_ids import IdKeys, Ids, SeenIds, SeenState
-from features.bars.symbols import Symbols
+from features.bars.symbols import SPARE, Symbols
 from features.bars.window_config import WindowConfig
 from native.keyed_hash import Key
 from native.ordering import Ints
-from native.strings import equal, hashes
+from native.strings import NOWHERE, equal, hashes
 
 END_OF_RUN_ROW: Final = 2**31 - 1  # after every row of the last record
 
@@ -66,35 +56,29 @@ class WindowsState(TypedDict):
     opened: Accumulators  # of open windows
     closed: Accumulators  # of closed windows that can still be amended
     seen: SeenState
+    series: LiveSeriesState
     outcomes: dict[str, int]
     position: tuple[str, int, int] | None  # topic, partition, next offset
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Events, with the bar, watermark and outcome of each."""
-
-    events: pl.DataFrame
-    bar: BarIds
-    ids: Ids
-    newest: Ints  # of each provider after them, by its number
-    watermark: Ints
-    outcome: OutcomeCodes
-
-    def with_outcome(self, outcome: str) -> Ints:
-        return np.flatnonzero(self.outcome == OUTCOMES.index(outcome))
-
-
 class Windows:
-    """Closes and amends bars and deduplicates; `step` per micro-batch, `flush` at the end of a bounded run."""
+    """Closes and amends bars and deduplicates; `step` per micro-batch, `flush` at the end of a bounded run.
 
-    def __init__(self, config: WindowConfig) -> None:
+    Args:
+        config: lengths and limits.
+        span_ns: how far the steps after it look back from the end of a window.
+    """
+
+    def __init__(self, config: WindowConfig, span_ns: int = 0) -> None:
         self._config = config
+        self._lengths = Lengths(config.window_ns, config.allow_late_ns, config.amend_ns)
         self._keys = IdKeys.new()
-        self._providers = Providers(self._keys.provider)
+        self._providers = Providers(self._keys.provider, most=config.max_providers)
         self._symbols = Symbols(self._keys.symbol)
         self._opened, self._closed = none(), none()
         self._seen = SeenIds()
+        retained = max(span_ns // config.window_ns, 1) + config.amend_ns // config.window_ns
+        self._series = LiveSeries(config.max_symbols, retained)
         self._outcomes = Outcomes()
         self._position: tuple[str, int, int] | None = None
         self._heard: dict[str, int] = {}
@@ -105,22 +89,31 @@ class Windows:
         self._outcomes += batch.outcomes
         result = replace(batch, events=NO_EVENTS, payloads=(), traces=(), outcomes=self._outcomes)
         if batch.events.height:
-            rows = self._classified(batch.events)
-            self._outcomes += _counted(rows)
-            heard, is_event = self._providers.counted(rows.bar.feed), rows.outcome != OUTCOMES.index(HEARTBEAT)
-            leapt = self._leapt(rows, is_event)
-            result = replace(
-                result,
-                results={BARS: self._bars(rows)},
-                late=_late(rows, batch),
-                outcomes=self._outcomes,
-                leaps=leapt,
-                ingested=heard if is_event.all() else self._providers.counted(rows.bar.feed[is_event]),
-            )
-            self._heard |= dict.fromkeys(heard, batch.read_at)
+            result = self._processed(batch, result)
         if len(self._providers.newest):
             result = replace(result, watermark=int(self._providers.newest.max()) - self._config.allow_late_ns)
         return replace(result, heartbeats=self._due_heartbeats(batch.quiet)) if batch.quiet else result
+
+    def _processed(self, batch: MicroBatch, result: MicroBatch) -> MicroBatch:
+        """The result with what comes of the events of a batch."""
+        events, feed, strangers = self._known(batch.events)
+        rows = self._classified(events, feed)
+        self._outcomes += rows.outcomes + Outcomes(rejected=strangers.height)
+        heard, is_event = self._providers.counted(feed), rows.is_event
+        leapt = self._leapt(rows, is_event)
+        self._heard |= dict.fromkeys(heard, batch.read_at)
+        result = replace(
+            result,
+            results={BARS: self._bars(rows)},
+            late=late(rows, batch),
+            rejects=rejects(rows, strangers, batch),
+            outcomes=self._outcomes,
+            leaps=leapt,
+            ingested=heard if is_event.all() else self._providers.counted(feed[is_event]),
+        )
+        if len(self._symbols) > 2 * self._config.max_symbols + SPARE:  # most of them were rejected
+            self._forget_symbols()
+        return result
 
     def flush(self) -> MicroBatch | None:
         """The bars of the open windows, as if they closed now. The state does not change."""
@@ -146,6 +139,7 @@ class Windows:
             opened=self._opened,
             closed=self._closed,
             seen=self._seen.snapshot(),
+            series=self._series.state(),
             outcomes=asdict(self._outcomes),
             position=self._position,
         )
@@ -153,10 +147,11 @@ class Windows:
     def restore(self, state: WindowsState) -> None:
         """Continue from a snapshot of windows with the same config."""
         self._keys = IdKeys(*state["keys"])
-        self._providers = Providers(self._keys.provider, state["newest"])
+        self._providers = Providers(self._keys.provider, state["newest"], self._config.max_providers)
         self._symbols = Symbols(self._keys.symbol, pl.Series(state["symbols"], dtype=pl.String))
         self._opened, self._closed = state["opened"], state["closed"]
         self._seen.restore(state["seen"])
+        self._series.restore(state["series"])
         self._outcomes, self._position = Outcomes(**state["outcomes"]), state["position"]
 
     def _forget_symbols(self) -> None:
@@ -166,19 +161,27 @@ class Windows:
             self._symbols = Symbols(self._keys.symbol, self._symbols.texts(used))
             self._opened, self._closed = (_renumbered(bars, used) for bars in (self._opened, self._closed))
 
-    def _classified(self, events: pl.DataFrame) -> Rows:
-        """The events with bar, watermark and outcome of each."""
-        window_ns, amend_ns = self._config.window_ns, self._config.amend_ns
-        times = fixed(events["src_ts"].to_numpy())
-        feed, symbol = self._providers.numbers(events["provider"]), self._symbols.numbers(events["symbol"])
-        bar = BarIds(times // window_ns, feed, symbol)
-        end = (bar.window + 1) * window_ns
+    def _known(self, events: pl.DataFrame) -> tuple[pl.DataFrame, Ints, pl.DataFrame]:
+        """Returns (the events of providers that have a number, their numbers, all other events)."""
+        feed = self._providers.numbers(events["provider"])
+        known = feed != NOWHERE
+        if known.all():
+            return events, feed, NO_EVENTS
+        return events.filter(known), feed[known], events.filter(~known)
+
+    def _classified(self, events: pl.DataFrame, feed: Ints) -> Rows:
+        """The events of providers with these numbers, with bar, watermark and outcome of each."""
+        lengths, times = self._lengths, fixed(events["src_ts"].to_numpy())
+        symbol = self._symbols.numbers(events["symbol"])
+        bar = BarIds(times // lengths.window, feed, symbol)
         is_heartbeat = equal(events["kind"], HEARTBEAT)
-        hashed = hashes(events["event_id"], self._keys.event)
-        ids = Ids.of(hashed, bar, self._providers, self._symbols, end + amend_ns)
-        fresh = self._seen.fresh(ids, np.flatnonzero(~is_heartbeat))
-        rows = Unclassified(times, end, feed, fresh, is_heartbeat)
-        return Rows(events, bar, ids, *classify(rows, self._providers.newest, self._config.allow_late_ns, amend_ns))
+        expiry = (bar.window + 1) * lengths.window + lengths.amend
+        ids = Ids.of(hashes(events["event_id"], self._keys.event), bar, self._providers, self._symbols, expiry)
+        first = self._seen.first(ids, np.flatnonzero(~is_heartbeat))
+        series = self._providers.hashes()[1][feed] + self._symbols.hashes()[1][symbol]
+        rows = Unclassified(times, bar.window, feed, series, first, is_heartbeat)
+        newest = self._providers.newest
+        return Rows(events, bar, ids, *classify(rows, newest, self._series.admission(len(feed), len(newest)), lengths))
 
     def _leapt(self, rows: Rows, is_event: Bools) -> dict[str, int]:
         """Providers whose watermark one event advances by more than `max_future_ms`, with the advance."""
@@ -272,17 +275,3 @@ def _renumbered(bars: Accumulators, used: Ints) -> Accumulators:
     renumbered = bars.copy()
     renumbered["symbol"] = np.searchsorted(used, bars["symbol"])
     return renumbered
-
-
-def _late(rows: Rows, batch: MicroBatch) -> pl.DataFrame:
-    chosen = rows.with_outcome(LATE)
-    if not len(chosen):
-        return batch.late
-    late = rows.events[chosen]
-    why = late.with_columns(reason=pl.lit(LATE), error=pl.lit("its window can no longer change"))
-    return refused_rows(late, Sources(batch.payloads, batch.traces), why, late["src_ts"])
-
-
-def _counted(rows: Rows) -> Outcomes:
-    counts = counted(rows.outcome).tolist()
-    return Outcomes(**dict(zip(OUTCOMES, counts, strict=True)))

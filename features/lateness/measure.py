@@ -24,8 +24,9 @@ import polars as pl
 from contracts.batch import MicroBatch
 from features.bars.outcome import OUTCOMES
 from features.bars.providers import NEVER
+from features.bars.rows import Rows
 from features.bars.window_config import WindowConfig
-from features.bars.windows import Rows, Windows
+from features.bars.windows import Windows
 from features.lateness.graces import LADDER_MS, LONGEST_MS, Graces, readable
 from features.lateness.log_histogram import LogHistogram
 from features.lateness.outliers import PartitionTally
@@ -61,7 +62,7 @@ class Lateness(Windows):
     """The windows of one partition, which make no bars and add their measurements to `measured`."""
 
     def __init__(self, config: WindowConfig, measured: Measured) -> None:
-        super().__init__(config.model_copy(update={"allow_late_ms": measured.graces.longest_ms}))
+        super().__init__(config.without_limits.model_copy(update={"allow_late_ms": measured.graces.longest_ms}))
         self._configured_ns = config.allow_late_ns
         self._measured = measured
         self._tally = PartitionTally()
@@ -71,7 +72,8 @@ class Lateness(Windows):
         self._measured.rejected += batch.rejects.height
         if batch.events.is_empty():
             return
-        rows = self._classified(batch.events)
+        events, feed, _ = self._known(batch.events)
+        rows = self._classified(events, feed)
         newest = rows.watermark + self._config.allow_late_ns
         self._measured.waits.add(self._waits(rows, newest, arrived))
         self._providers.newest = rows.newest

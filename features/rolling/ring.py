@@ -53,11 +53,8 @@ class Ring:
         self.head = head
         self.start = head - depth + 1  # the slot of column 0
         self.spare = depth // 4 + 1  # capacity for windows after the `depth` newest ones
-        self.fields = self._empty(0)
+        self.fields = Fields(*np.empty((len(EMPTY), 0, depth + self.spare)))
         self.last = np.zeros(0, np.int64)  # the slot of each symbol's newest bar, UNUSED for a free row
-
-    def _empty(self, symbols: int) -> Fields:
-        return Fields(*(np.full((symbols, self.depth + self.spare), empty) for empty in EMPTY))
 
     @property
     def height(self) -> int:
@@ -76,18 +73,21 @@ class Ring:
         """Drop all but the `depth` windows up to `slot`."""
         start = slot - self.depth + 1
         for field, empty in zip(self.fields, EMPTY, strict=True):
-            _slide(field, start - self.start, empty)
+            _slide(field, self.last, start - self.start, empty)
         self.start = start
 
     def widen(self, symbols: int) -> None:
-        """Grow to a capacity of `symbols`, by at least half, so that growth costs little per symbol."""
+        """Grow to a capacity of `symbols`, by at least half, so that growth costs little per symbol.
+
+        One field after the other, so that no more than one of them is there twice, and without touching rows that no
+        symbol has yet, so that these take no memory.
+        """
         if symbols <= self.height:
             return
         known, height = self.height, max(symbols, self.height + self.height // 2)
-        wider = self._empty(height)
-        for field, old in zip(wider, self.fields, strict=True):
-            field[:known] = old
-        self.fields, self.last = wider, np.concatenate([self.last, np.full(height - known, UNUSED)])
+        for name in Fields._fields:
+            self.fields = self.fields._replace(**{name: _wider(getattr(self.fields, name), height)})
+        self.last = np.concatenate([self.last, np.full(height - known, UNUSED)])
 
     def begin(self, rows: Ints) -> None:
         """Assign rows to new symbols, cleared of former data."""
@@ -111,9 +111,17 @@ class Ring:
         return _bars(self.fields, rows, end - self.depth, end)
 
 
+def _wider(field: Floats, height: int) -> Floats:
+    wider = np.empty((height, field.shape[1]))
+    wider[: len(field)] = field
+    return wider
+
+
 @compiled
-def _slide(field: Floats, shift: int, empty: float) -> None:
+def _slide(field: Floats, last: Ints, shift: int, empty: float) -> None:
     for row in range(field.shape[0]):
+        if last[row] == UNUSED:
+            continue
         values = field[row]
         for column in range(len(values)):
             values[column] = values[column + shift] if column + shift < len(values) else empty

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import astuple
 from itertools import pairwise
-from typing import Any, TypedDict, get_args
+from typing import Any, Final, TypedDict, get_args
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,8 @@ from features.rolling.feature_config import FeatureConfig, Kind, check_features
 from features.rolling.history import History, HistoryState, Memory, log
 from features.rolling.ring import Bars, Bools, Fields, Floats, Ints
 from native.jit import compiled
+
+_AT_ONCE: Final = 10_000  # bars
 
 
 class RollingState(TypedDict):
@@ -85,7 +87,15 @@ class RollingFeatures:
             self._histories = kept
 
     def _values(self, bars: pl.DataFrame) -> Floats:
-        """Features of the closes in `bars`, shape (features, bars), NaN for amendments."""
+        """Features of the closes in `bars`, shape (features, bars), NaN for amendments.
+
+        Part by part, since one batch may begin and end the history of more symbols than there are at any time.
+        """
+        if bars.height <= _AT_ONCE:
+            return self._values_of_part(bars)
+        return np.concatenate([self._values_of_part(part) for part in bars.iter_slices(_AT_ONCE)], axis=1)
+
+    def _values_of_part(self, bars: pl.DataFrame) -> Floats:
         providers = bars["provider"]
         if providers.n_unique() == 1:  # as in most partitions
             return self._values_of(providers[0], bars)
@@ -96,7 +106,7 @@ class RollingFeatures:
         return values
 
     def _values_of(self, provider: str, rows: pl.DataFrame) -> Floats:
-        """The same as `_values`, for bars of one provider."""
+        """The same as `_values_of_part`, for bars of one provider."""
         slots = rows["window_end"].to_numpy() // self._window_ns
         if provider not in self._histories:
             self._histories[provider] = History(self._memory, int(slots[0]) - 1)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from features.rolling.ring import NEVER, Bars, Floats, Ints, Ring
+from features.rolling.ring import NEVER, UNUSED, Bars, Floats, Ints, Ring
 from native.jit import compiled
 
 AVERAGE: Final = np.dtype(
@@ -30,6 +30,7 @@ class _Recursion(NamedTuple):
         settled: its values before the window `open`.
         span: a bar at least this many windows after its symbol's last one resets the symbol.
         closes: shape (symbols, windows); the first window has the slot `start`, the newest `head`.
+        last: the slot of each symbol's newest bar, `UNUSED` for a free row.
     """
 
     newest: Averages
@@ -37,6 +38,7 @@ class _Recursion(NamedTuple):
     periods: Ints
     span: int
     closes: Floats
+    last: Ints
     start: int
     open: int
     head: int
@@ -91,10 +93,8 @@ class WilderAverages:
         _follow_all(self._newest, self._recursion(ring), ring.head)
 
     def _recursion(self, ring: Ring) -> _Recursion:
-        closes = ring.fields.close
-        return _Recursion(
-            self._newest, self.settled, self._periods, self._span, closes, ring.start, self._open, ring.head
-        )
+        averages, bars = (self._newest, self.settled), (ring.fields.close, ring.last)
+        return _Recursion(*averages, self._periods, self._span, *bars, ring.start, self._open, ring.head)
 
 
 def _nothing(symbols: int, periods: int) -> Averages:
@@ -105,6 +105,8 @@ def _nothing(symbols: int, periods: int) -> Averages:
 def _follow_all(averages: Averages, recursion: _Recursion, last: int) -> None:
     """Processes all bars of the open windows up to `last`."""
     for row in range(averages.shape[0]):
+        if recursion.last[row] == UNUSED:
+            continue
         for index in range(averages.shape[1]):
             _follow(averages[row, index], recursion, (row, index), recursion.open, last)
 

@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 import typer
 
 Reason = Annotated[
-    Literal["undecodable", "contract", "future", "unsupported", "store", "unknown"] | None,
+    Literal[
+        "undecodable", "contract", "future", "unsupported", "too_many_symbols", "too_many_providers", "store", "unknown"
+    ]
+    | None,
     typer.Option("--reason", help="Only with this reason; unknown: records not written by the pipeline."),
 ]
 Contains = Annotated[

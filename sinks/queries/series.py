@@ -32,8 +32,14 @@ def of_table(table: str) -> sql.Composed:
     return query.format(sql.Literal(table))
 
 
+_MOST: Final = 1_000_000  # hashes of a table, as symbols come and go
+
+
 class KnownSeries:
-    """The series that are certainly in the database, by table, so that a flush inserts new ones only."""
+    """Series that are certainly in the database, by table, so that a flush inserts hardly any others.
+
+    Beyond a number all are forgotten, which costs an insert of those that are still written.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, _Hashes] = {}
@@ -52,7 +58,8 @@ class KnownSeries:
     def committed(self) -> None:
         """Notes that the inserts since the last call are committed."""
         for table, hashes in self._new.items():
-            self._known[table] = np.union1d(self._known.get(table, _NONE), hashes)
+            known = self._known.get(table, _NONE)
+            self._known[table] = np.union1d(known if len(known) < _MOST else _NONE, hashes)
         self._new.clear()
 
     def rolled_back(self) -> None:
