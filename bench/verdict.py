@@ -30,6 +30,7 @@ def targets(results: Section) -> list[Target]:
         "latency": _latency,
         "growth": _growth,
         "sink": _sink,
+        "persist": _persist,
         "start": _start,
         "inference": _inference,
     }
@@ -100,6 +101,11 @@ def _sink(found: Section) -> Iterator[Target]:
     yield at_least("COPY and merge relative to a plain COPY, rows a second", found["ratio"], 0.5)
     again = found["replay_rows_per_s"] / found["merge_rows_per_s"]
     yield at_least("A replay relative to the first write, rows a second", again, 1.0)
+
+
+def _persist(found: Section) -> Iterator[Target]:
+    yield at_least("Messages to their tables, rows a second", found["rows_per_s"] / 1e3, 150, "k")
+    yield at_least("Messages to their tables relative to a plain COPY, rows a second", found["ratio"], 0.7)
 
 
 def _start(found: Section) -> Iterator[Target]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from codec.refused import UNDECODABLE, refused_record
+from codec.refused import UNDECODABLE, one_line, refused_record
 from codec.timestamps import parse_timestamps
 from contracts import frames
 from contracts.bar import Bar
@@ -62,7 +62,7 @@ class BarDecoder:
             try:
                 bars[index] = _bar(value)
             except Exception as error:
-                broken.append(refused_record(records, index, UNDECODABLE, " ".join(str(error).split())))
+                broken.append(refused_record(records, index, UNDECODABLE, one_line(error)))
         if not bars:
             return NO_BARS, pl.DataFrame(broken, schema=REFUSED, orient="row")
         frame = _frame(list(bars.values()), records.offsets[list(bars)])

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from codec.encoding import unpacked_size
 from codec.event_rows import places, with_interval_lengths, with_times
 from codec.market_batch import in_order, micro_batch
 from codec.refused import UNDECODABLE, Sources, one_line, refused_record, refused_rows
@@ -89,7 +90,17 @@ def fitting(records: Records, room: Room) -> int:
     """How many records from the first on fit the budget `room`, which they consume; one-event records do not grow."""
     told = np.flatnonzero(records.content_types.lengths != NONE).tolist()
     many = [index for index in told if _media_type(records.content_type(index)) == ARROW]
-    return int(_arrow_ticks().fitting(records, many, room)) if many else len(records)
+    count = int(_arrow_ticks().fitting(records, many, room)) if many else len(records)
+    return _fitting_packed(records, count, room) if records.packed else count
+
+
+def _fitting_packed(records: Records, count: int, room: Room) -> int:
+    """The same for records that are packed, by what they say that they become; of a blob nothing is known."""
+    packed = np.flatnonzero(np.isin(records.offsets[:count], list(records.packed))).tolist()
+    for index in packed:
+        if not room.take(0, unpacked_size(records.values.view(index))):
+            return max(index, 1)
+    return count
 
 
 def _decoded(records: Records, types: Mapping[int, str]) -> tuple[dict[int, Event], dict[int, Exception]]:

@@ -24,6 +24,7 @@ from contracts.headers import MessageHeaders
 GZIP: Final = "gzip"
 _WITH_GZIP_HEADER: Final = 31
 _LEVEL: Final = 6
+_SIZE_BYTES: Final = 4  # at the end of a stream: how much it unpacks to
 
 
 class EncodingError(ValueError):
@@ -106,17 +107,28 @@ class PayloadCodec:
         return self.blobs.read(blob)
 
 
+def unpacked_size(value: bytes | memoryview) -> int:
+    """The bytes that a value becomes, as it says at its end; of one that lies elsewhere, the most that it may become.
+
+    What says too little is not unpacked any further.
+    """
+    size = int.from_bytes(value[-_SIZE_BYTES:], "little") if len(value) else RECORD_BYTES
+    return min(size, RECORD_BYTES)
+
+
 def unpacked(data: bytes, most: int = RECORD_BYTES) -> bytes:
     """What gzip has packed, as one stream.
 
     Raises:
-        EncodingError: it is damaged, or becomes more than `most` bytes.
+        EncodingError: it is damaged, or becomes more than `most` bytes, or than it says.
     """
-    stream = zlib.decompressobj(_WITH_GZIP_HEADER)
+    stream, size = zlib.decompressobj(_WITH_GZIP_HEADER), unpacked_size(data)
     try:
-        payload = stream.decompress(data, most + 1)
+        payload = stream.decompress(data, min(most, size) + 1)
     except zlib.error as error:
         raise EncodingError(f"no gzip stream: {error}") from None
+    if most >= len(payload) > size:
+        raise EncodingError(f"it unpacks to more than the {size:,} bytes that it says")
     if len(payload) > most:
         raise EncodingError(f"it unpacks to more than the {most:,} bytes that a payload may have")
     if not stream.eof:

@@ -16,6 +16,7 @@ from codec.output_headers import PIPELINE, Sender, bar_key, of_message, of_schem
 from contracts.bar import Bar
 from contracts.batch import MicroBatch
 from contracts.columns import time_fields
+from contracts.headers import pairs
 from contracts.ids import joined_text
 from contracts.record import Headers, RecordHeaders, header_texts
 from contracts.schema_names import BAR, SIGNAL, SchemaName
@@ -178,7 +179,7 @@ def refused_records(rows: pl.DataFrame, topic: str, partition: int, schema: Sche
     `schema` is what the records of that partition should have been.
     """
     failed_at, place = datetime.now(UTC).isoformat().encode(), f"{topic}[{partition}]"
-    for offset, row, reason, error, content_type, key, value, its_rows, stub, time, trace in rows.iter_rows():
+    for offset, row, reason, error, content_type, key, value, its_rows, stub, time, trace, packing in rows.iter_rows():
         dedupe_key = f"{place}@{offset}.{row}|{reason}"
         headers: Headers = [
             *of_schema(schema, content_type),
@@ -191,4 +192,6 @@ def refused_records(rows: pl.DataFrame, topic: str, partition: int, schema: Sche
             headers.append((SOURCE_ROWS, its_rows))
         if stub is not None:
             headers.append((STUB, stub))
+        if packing is not None:
+            headers += pairs(**msgspec.json.decode(packing))
         yield OutRecord((offset, row), key, value, headers)

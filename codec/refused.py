@@ -7,9 +7,10 @@ refused rows: so any record can be refused, at a size little above its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -17,7 +18,8 @@ import polars as pl
 from codec.stubs import Body
 from contracts.budgets import ALONE_ROWS, ALONE_TIMES, RECORD_ROWS, WHOLE_BYTES
 from contracts.frames import REFUSED
-from contracts.record import ARROW, JSON, MSGPACK, Records, is_arrow
+from contracts.headers import PACKING
+from contracts.record import ARROW, JSON, MSGPACK, Records, header_texts, is_arrow
 
 _Ints = npt.NDArray[np.int64]
 _Payloads = Sequence[bytes | None]
@@ -80,6 +82,7 @@ def refused_rows(rows: pl.DataFrame, sources: Sources, why: pl.DataFrame, times:
             "stub": [body.stub for body in bodies],
             "time": times,
             "trace": [sources.trace(record) for record in rows["record"]],
+            "packing": [None] * len(bodies),
         },
         schema=REFUSED,
     )
@@ -91,8 +94,14 @@ def refused_record(records: Records, at: int, reason: str, error: str) -> tuple[
     return (
         *(int(records.offsets[at]), 0, reason, error, records.content_type(at)),
         *(body.key, body.value, None, body.stub),
-        *(records.time(at), records.traces[at]),
+        *(records.time(at), records.traces[at], _packing(records.packed.get(int(records.offsets[at]), ()))),
     )
+
+
+def _packing(headers: Iterable[tuple[str, str | bytes | None]]) -> bytes | None:
+    """The headers that say how a value is packed, or where it lies, as JSON; None without any."""
+    found = {name: value for name, value in header_texts(list(headers)).items() if name in PACKING}
+    return msgspec.json.encode(found) if found else None
 
 
 def one_line(error: Exception) -> str:

@@ -89,12 +89,21 @@ class TableColumn(NamedTuple):
         type: as PostgreSQL calls it.
         nullable: whether it may be null.
         path: the field, or the field and its part, that it stores.
+        dtype: of the column of a frame that holds it.
     """
 
     name: str
     type: str
     nullable: bool
     path: tuple[str, ...]
+    dtype: pl.DataType
+
+    @classmethod
+    def of(cls, name: str, field: Field, owner: Field | None = None) -> TableColumn:
+        """The column of a field, or of a part of its owner."""
+        nullable = field.nullable or (owner is not None and owner.nullable)
+        path = (field.name,) if owner is None else (owner.name, field.name)
+        return cls(name, sql_type(field), nullable, path, _polars_type(field))
 
 
 def table_columns(struct: type[msgspec.Struct]) -> tuple[TableColumn, ...]:
@@ -104,13 +113,8 @@ def table_columns(struct: type[msgspec.Struct]) -> tuple[TableColumn, ...]:
 
 def _table_columns(field: Field) -> list[TableColumn]:
     if field.kind != "struct":
-        return [TableColumn(field.name, sql_type(field), field.nullable, (field.name,))]
-    return [
-        TableColumn(
-            f"{field.name}_{part.name}", sql_type(part), field.nullable or part.nullable, (field.name, part.name)
-        )
-        for part in field.parts
-    ]
+        return [TableColumn.of(field.name, field)]
+    return [TableColumn.of(f"{field.name}_{part.name}", part, field) for part in field.parts]
 
 
 def sql_type(field: Field) -> str:

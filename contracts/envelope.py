@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from contracts.columns import TableColumn, sql_type, table_columns
+from contracts.columns import TableColumn, table_columns
 from contracts.fields import ContractError
 from contracts.ids import joined_text
 from contracts.message import MessageType
@@ -92,6 +92,14 @@ ENVELOPE_V1: Final = MessageType(
     ),
 )
 
+# What of an envelope is stored with each message.
+CARRIED: Final = tuple(
+    TableColumn.of(field.extra[_COLUMN], field) for field in ENVELOPE_V1.fields if _COLUMN in field.extra
+)
+
+DEDUPE_KEY: Final = "dedupe_key"
+_BESIDE: Final = (DEDUPE_KEY, "partition", "source_topic", "source_offset", "source_row", "offset", "row")
+
 
 def checksum(payload: bytes | memoryview) -> str:
     """Of a payload as it stands in its envelope, every byte of it."""
@@ -134,15 +142,12 @@ def stored_columns(kind: MessageType) -> tuple[TableColumn, ...]:
     """Columns of the table of a type that comes in envelopes: those of the envelope, then those of the payload.
 
     Raises:
-        ContractError: the payload has a field of the name of one of the envelope's columns.
+        ContractError: the payload has a field of the name of one of the envelope's columns, or of those beside them.
     """
-    carried = tuple(
-        TableColumn(field.extra[_COLUMN], sql_type(field), field.nullable, (field.name,))
-        for field in ENVELOPE_V1.fields
-        if _COLUMN in field.extra
-    )
     own = table_columns(kind.struct)
-    twice = {column.name for column in carried} & {column.name for column in own}
-    if twice:
+    names = {column.name for column in own}
+    if twice := {column.name for column in CARRIED} & names:
         raise ContractError(f"{kind.id}: {', '.join(sorted(twice))} is a column of every envelope: take another name")
-    return carried + own
+    if taken := names & set(_BESIDE):
+        raise ContractError(f"{kind.id}: {', '.join(sorted(taken))} is a column of every table: take another name")
+    return CARRIED + own

@@ -27,7 +27,8 @@ EVENTS: Final = joined(
 # Rows of the log that go to the DLQ or the late topic, as they came. Where a record leaves once for several of its
 # rows, the cause is the first of them, and `rows` holds them all (codec.refused.row_set); else it is null. Of what
 # is too large only the beginning is there, and `stub` says of what (codec.stubs.Stub). `time` is that of the event
-# where it is one, else of the record; `trace` is the record's header traceparent.
+# where it is one, else of the record; `trace` is the record's header traceparent, `packing` its headers on how the
+# value is packed, as JSON.
 REFUSED: Final = pl.Schema(
     {
         **CAUSE,
@@ -40,6 +41,7 @@ REFUSED: Final = pl.Schema(
         "stub": pl.Binary,
         "time": pl.Int64,
         "trace": pl.Binary,
+        "packing": pl.Binary,
     }
 )
 

@@ -114,6 +114,7 @@ DEDUPE_KEY: Final = "dedupe_key"
 RETRY_COUNT: Final = "retry_count"
 
 _BLOB: Final = ("blob_ref", "blob_hash", "blob_size")
+PACKING: Final = ("content_encoding", *_BLOB)  # what a value needs to be read
 
 
 def encode_headers(headers: MessageHeaders) -> Headers:

@@ -19,7 +19,7 @@ SCHEMAS: Final = "utp://schemas/"  # what the references to types begin with
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*", re.ASCII)
 _VERSION: Final = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)", re.ASCII)
 _encode: Final = msgspec.json.Encoder().encode
-_NO_TIME: Final = "is not an ISO 8601 time with a zone, within 64-bit nanoseconds"
+NO_TIME: Final = "is not an ISO 8601 time with a zone, within 64-bit nanoseconds"
 
 
 def _unchanged(schema: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _has_words(field: Field) -> bool:
 def _flaws(field: Field, value: Any, place: str) -> Iterator[str]:
     match field.kind:
         case "time":
-            yield from () if _is_time(value) else (f"{place} {_NO_TIME}",)
+            yield from () if _is_time(value) else (f"{place} {NO_TIME}",)
         case "text":
             most = field.bounds[1]
             if most is not None and len(value.encode("utf-8", "replace")) > most:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
@@ -13,6 +13,8 @@ from contracts.binary import BinaryColumn
 from contracts.trace_context import TRACEPARENT, TRACEPARENT_BYTES
 
 _MAX_MILLISECONDS: Final = 2**63 // 1_000_000 - 86_400_000 * 366
+
+GZIP_MAGIC: Final = b"\x1f"  # what no value of another form begins with
 
 _CONTINUATION = b"\xff\xff\xff\xff"  # every message of an Arrow IPC stream starts with it
 
@@ -53,6 +55,7 @@ class Records:
         content_types: None if the value is recognizable as JSON, or without a header.
         times_ms: the records' timestamps; -1 without one.
         traces: the header `traceparent`, where there is one of the length that it has to have.
+        packed: by offset, all headers of the records whose values are packed, or lie elsewhere.
     """
 
     values: BinaryColumn
@@ -61,6 +64,7 @@ class Records:
     offsets: _Ints
     times_ms: _Ints
     traces: BinaryColumn
+    packed: Mapping[int, Headers] = field(default_factory=dict)
 
     @classmethod
     def of_values(cls, values: Sequence[bytes | None], offsets: Sequence[int], times_ms: Sequence[int]) -> Records:
@@ -81,6 +85,7 @@ class Records:
             np.array([record.offset() for record in records], np.int64),
             np.array([record.timestamp()[1] for record in records], np.int64),
             BinaryColumn.of(map(_trace, records)),
+            {record.offset(): header_pairs(record.headers()) for record in records if is_packed(record.value())},
         )
 
     def __len__(self) -> int:
@@ -94,6 +99,7 @@ class Records:
             np.concatenate([self.offsets, more.offsets]),
             np.concatenate([self.times_ms, more.times_ms]),
             BinaryColumn.joined([self.traces, more.traces]),
+            {**self.packed, **more.packed},
         )
 
     @property
@@ -117,6 +123,7 @@ class Records:
             self.offsets[span],
             self.times_ms[span],
             self.traces.between(span),
+            self.packed,
         )
 
     def times(self) -> _Ints:
@@ -146,6 +153,11 @@ class Fetch:
 def is_surely_json(value: bytes | None) -> bool:
     """Whether it is JSON or missing, whatever its header says: msgpack and Arrow events begin differently."""
     return value is None or value[:1] == b"{"
+
+
+def is_packed(value: bytes | None) -> bool:
+    """Whether it is packed by gzip, or empty, as one that lies in a blob store is."""
+    return value is not None and value[:1] in (b"", GZIP_MAGIC)
 
 
 def _content_type(record: Record, value: bytes | None) -> bytes | None:

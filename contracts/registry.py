@@ -62,6 +62,21 @@ def message_types() -> Mapping[str, MessageType]:
     return {name: kind for name, (_, kind) in known.items()}
 
 
+def stored_types() -> dict[str, MessageType]:
+    """The types that come in envelopes and are stored, by their references.
+
+    Raises:
+        ContractError: two of them have one table.
+    """
+    found = {kind.schema_ref: kind for kind in message_types().values() if kind.event_type and kind.table}
+    owners: dict[str | None, MessageType] = {}
+    for kind in found.values():
+        other = owners.setdefault(kind.table, kind)
+        if other is not kind:
+            raise ContractError(f"{other.id} and {kind.id} have one table, {kind.table}: give each its own")
+    return found
+
+
 def message_type(name: str) -> MessageType:
     """The type of an id, trades/v2, or of a reference, utp://schemas/trades/v2.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from contracts.bar import BAR_V1
+from contracts.envelope import ENVELOPE_V1
 from contracts.event import EVENT_V1
 from contracts.message import SCHEMAS, MessageType
 from contracts.signal import SIGNAL_V1
@@ -54,3 +55,4 @@ STORE_ROW: Final = SchemaName("mdp.store_row.v1", "1.0.0")  # of a table, as JSO
 DLQ_MARK: Final = SchemaName("mdp.dlq_mark.v1", "1.0.0")  # that an event was sent again
 BAR: Final = name_of(BAR_V1)
 SIGNAL: Final = name_of(SIGNAL_V1)
+ENVELOPE: Final = name_of(ENVELOPE_V1)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Final
 
 from codec.bars import BarDecoder
 from codec.output_records import Identity
 from contracts.batch import Confirm, taken_as_read
 from contracts.partition_keys import part_name
 from contracts.progress import Loss, Source
+from contracts.registry import stored_types
 from flows.market_input import heartbeat_encoder, market_decoder, tick_format
+from flows.message_input import message_decoder
 from flows.sender import sender
 from flows.settings import Settings
 from flows.spec import FlowSpec
@@ -20,13 +23,14 @@ from native.closing_times import ClosingTimes
 from sinks import set_back
 from sinks.beginnings import Beginnings
 from sinks.connection import StoreUnavailable
-from sinks.merge import targets
+from sinks.merge import Target, message_target, targets
 from sinks.partitioned import HeartbeatSink, KafkaSink, TimescaleSink
 from sinks.queries.flow_topics import known_id
 from sinks.schema.migrate import migrate
 from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
 from telemetry.outage import Outage, wait_out
+from telemetry.whereabouts import first_row
 from transports.kafka.end_offsets import EndOffsets
 from transports.kafka.source import Bounds, Decode, KafkaSource
 from transports.kafka.topic_identity import TopicIdentity
@@ -37,11 +41,11 @@ from transports.kafka.transactional_writer import outputs
 def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
     """The source: the partitions of the flow's topic, from the begin of the run, decoded."""
     kafka, run, window, topic = settings.bus.kafka, settings.run, settings.micro_batch, spec.topic(settings)
-    outage, url = Outage("Kafka"), settings.results_url
-    from_ns = None if run.from_ns is None else run.from_ns - settings.warm_up_ns
+    outage, url, reach_ns = Outage("Kafka"), settings.results_url, spec.warm_up_ns(settings)
+    from_ns = None if run.from_ns is None else run.from_ns - reach_ns
     ends = EndOffsets(kafka, topic, window.flush_timeout_ms * 1_000_000, outage)
     bounds = Bounds(from_ns, until_end=run.bounded, is_span=run.is_span)
-    beginnings = Beginnings(url, spec.progress_id(settings), topic, lambda: create_tables(settings))
+    beginnings = Beginnings(url, spec.progress_id(settings), topic, lambda: create_tables(settings, spec))
     waits = window.window_ns, window.allow_late_ns, window.max_future_ms * 1_000_000
     closing = partial(ClosingTimes, tick_format(settings).scanner, *waits)
     closing_times = closing if spec.closes_windows and not run.bounded else None
@@ -50,17 +54,18 @@ def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
     return KafkaSource(
         config=kafka,
         topic=topic,
-        decode=events(settings) if spec.reads == "topic" else bars(settings),
+        decode=_DECODERS[spec.reads](settings),
         max_batch_size=window.max_batch_size,
         identity=identity,
         stop=STOP,
         beginnings=beginnings,
-        reach_ns=settings.warm_up_ns,
+        reach_ns=reach_ns,
         outage=outage,
         ends=ends,
         bounds=bounds,
         closing_times=closing_times,
         state_format=FORMAT,
+        first_row=_first_row(spec),
     )
 
 
@@ -74,14 +79,26 @@ def bars(settings: Settings) -> Decode:
     return BarDecoder(settings.micro_batch.window_ns).decode_all
 
 
+def messages(settings: Settings) -> Decode:
+    """Decodes records to messages of all types that are stored."""
+    return message_decoder(settings).decode_all
+
+
+_DECODERS: Final[Mapping[str, Callable[[Settings], Decode]]] = {
+    "topic": events,
+    "bars_topic": bars,
+    "messages": messages,
+}
+
+
 def heartbeats(settings: Settings, spec: FlowSpec, confirm: Confirm) -> HeartbeatSink:
     """Writes heartbeats to the source topic."""
     return HeartbeatSink(settings.bus.kafka, confirm, heartbeat_encoder(settings, spec.id(settings)))
 
 
-def create_tables(settings: Settings) -> list[str]:
-    """Migrates the schema, with a column for each feature; returns what was done, one line each."""
-    store = settings.store
+def create_tables(settings: Settings, *specs: FlowSpec) -> list[str]:
+    """Migrates the schema for these flows, with a column for each feature; returns what was done, one line each."""
+    store, has_messages = settings.store, any(not spec.has_windows for spec in specs)
     if settings.run.name is not None:
         return migrate(settings.results_url, settings.features.names, plain=True)
     return migrate(
@@ -90,27 +107,35 @@ def create_tables(settings: Settings) -> list[str]:
         retention=store.retention,
         compress_after=store.compress_after,
         chunk=store.chunk_length(settings.micro_batch.window_ns),
+        kinds=tuple(stored_types().values()) if has_messages else (),
     )
 
 
 def timescale(settings: Settings, spec: FlowSpec, confirm: Confirm = taken_as_read) -> TimescaleSink:
     """Writes the results to the tables of the flow."""
     overwrite = settings.run.overwrite and settings.run.name is None
-    known = targets(settings.features.names, overwrite=overwrite)
+    others = [one for one in spec.branches(settings) if one != spec]
 
     def open_writer(partitions: int) -> StoreWriter:
-        create_tables(settings)
+        create_tables(settings, spec)
         writer = TimescaleWriter(
             settings.results_url,
             flow=spec.progress_id(settings),
-            targets=[target for target in known if target.table in spec.tables],
-            partitions=partitions,
+            targets=_targets(settings, spec, overwrite=overwrite),
+            partitions=partitions + sum(len(_parts(settings, one)) for one in others),
             overwrite=overwrite,
         )
         own = sender(spec.progress_id(settings))
-        return StoreWriter(writer, settings.bus.kafka, own, confirm, lambda: create_tables(settings))
+        return StoreWriter(writer, settings.bus.kafka, own, confirm, lambda: create_tables(settings, spec))
 
-    return TimescaleSink(open_writer, lambda: _parts(settings, spec))
+    return TimescaleSink(open_writer, lambda: _parts(settings, spec), _first_row(spec))
+
+
+def _targets(settings: Settings, spec: FlowSpec, *, overwrite: bool) -> list[Target]:
+    if not spec.has_windows:
+        return [message_target(kind) for kind in stored_types().values()]
+    known = targets(settings.features.names, overwrite=overwrite)
+    return [target for target in known if target.table in spec.tables]
 
 
 def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
@@ -133,7 +158,13 @@ def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
         progress_id = spec.progress_id(settings)
         wait_out(lambda: set_back.mark(settings.results_url, progress_id, lost), StoreUnavailable, "the database")
 
-    return KafkaSink(config, identity, topics, source.identity.confirm, mark, lambda: _parts(settings, spec))
+    parts, first_row = partial(_parts, settings, spec), _first_row(spec)
+    return KafkaSink(config, identity, topics, source.identity.confirm, mark, parts, first_row)
+
+
+def _first_row(spec: FlowSpec) -> int:
+    """Where the partitions of the flow's topic begin among those of all its topics."""
+    return first_row(spec.branch.number, spec.branch.count) if spec.branch else 0
 
 
 def _parts(settings: Settings, spec: FlowSpec) -> list[str]:

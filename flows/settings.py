@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from connectors.synthetic.market import SyntheticConfig
 from contracts.market_prices import TRADE, MarketPrice
+from contracts.registry import stored_types
 from features.bars.window_config import WindowConfig
 from features.rolling.feature_config import FeatureConfig, check_features
 from inference.config import InferenceConfig
@@ -15,6 +16,8 @@ from sinks.runs.names import tables_of
 from sinks.store_config import StoreConfig
 from telemetry.config import TelemetryConfig
 from transports.kafka.config import KafkaConfig
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class _Section(BaseModel):
@@ -46,6 +49,36 @@ class MarketSection(_Section):
         if self.input == "events" and self.price != TRADE:
             raise ValueError(f"price {self.price} is one of quotes in envelopes: set input to envelopes, too")
         return self
+
+
+class MessagesSection(_Section):
+    """Section `messages`: the topics of envelopes, and what they hold."""
+
+    env: Name = Field(default="dev", description="The environment: the first part of the topics' names, after `utp`.")
+    realm: Name = Field(default="local", description="Whose bus it is: the next part of the topics' names.")
+    topics: tuple[str, ...] = Field(
+        default=(),
+        description="The topics that `persist` reads. None: `utp.<env>.<realm>.<event_type>` of every type of message "
+        "that has a table, those of installed packages too.",
+    )
+    blobs: str | None = Field(
+        default=None,
+        description="Where payloads lie that are too large for a record: a folder, or a URL such as `s3://bucket`. "
+        "Null: such records are rejected.",
+    )
+
+    @field_validator("topics")
+    @classmethod
+    def _are_different(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(topics)) < len(topics):
+            raise ValueError("a topic is named twice")
+        return topics
+
+    @property
+    def persisted(self) -> tuple[str, ...]:
+        """The topics that `persist` reads."""
+        named = (kind.topic(self.env, self.realm) for kind in stored_types().values())
+        return self.topics or tuple(sorted({topic for topic in named if topic is not None}))
 
 
 class ProducersSection(_Section):
@@ -148,6 +181,7 @@ class Settings(_Section):
         "to 40 of a-z, 0-9, `_`, `-`. Only one worker at a time may run a flow under one name.",
     )
     bus: BusSection = BusSection()
+    messages: MessagesSection = MessagesSection()
     store: StoreConfig = StoreConfig()
     producers: ProducersSection = ProducersSection()
     market: MarketSection = MarketSection()

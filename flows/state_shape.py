@@ -20,6 +20,8 @@ class StateMismatch(MdpError):  # noqa: N818 - says what is wrong
 
 def state_shape(settings: Settings, spec: FlowSpec) -> Shape:
     """By config key, everything that the state of a flow depends on, as JSON values."""
+    if not spec.has_windows:  # nothing but positions and counts, by topic
+        return {"the format of saved state": FORMAT}
     window = settings.micro_batch
     return {
         "the format of saved state": FORMAT,

@@ -63,7 +63,7 @@ def chained(settings: Settings, spec: FlowSpec) -> Callable[[Saved | None], Chai
     shape = state_shape(settings, spec)
     observe = Observation(settings.telemetry, settings.micro_batch.window_ms)
     # Bars that were read are not written again, nor do they say anything about feeds.
-    own = FeedWatch(settings.telemetry) if spec.closes_windows else without_bars
+    own = without_bars if spec.reads == "bars_topic" else FeedWatch(settings.telemetry)
     last = within(settings), own, observe
     return lambda saved: Chain([STEPS[name](settings) for name in spec.steps], last, shape, saved)
 

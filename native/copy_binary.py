@@ -20,18 +20,17 @@ from native.memory import byte, copy, eight_bytes, four_bytes, put
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no header extension
 _END: Final = b"\xff\xff"
 _NULL: Final = -1
-_JSONB_VERSION: Final = 1
 _EPOCH_US: Final = round(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1e6)  # PostgreSQL counts from 2000
 _TEXT: Final = 0  # as a size: of variable length
 _SIZES: Final = {pl.String: _TEXT, pl.Binary: _TEXT, pl.Int32: 4, pl.Int64: 8, pl.Float64: 8, pl.Datetime: 8}
-_COLUMN: Final = np.dtype([(name, np.int64) for name in ("size", "values", "ends", "valid", "first", "zero", "prefix")])
+_COLUMN: Final = np.dtype([(name, np.int64) for name in ("size", "values", "ends", "valid", "first", "zero")])
 
 
 def copy_binary(frame: pl.DataFrame) -> memoryview:
     """The rows of `frame`, encoded.
 
     Int32, Int64, Float64 and String become integer, bigint, double precision and text; a Datetime in microseconds and
-    UTC becomes a timestamptz; Binary, the text of a JSON value, becomes a jsonb.
+    UTC becomes a timestamptz; Binary is sent as it is, a value of any type in its binary form.
     """
     arrays = [column.to_arrow(compat_level=pl.CompatLevel.oldest()) for column in frame]
     columns = np.array([_column(array, dtype) for array, dtype in zip(arrays, frame.dtypes, strict=True)], _COLUMN)
@@ -46,7 +45,7 @@ def _column(array: pa.Array, dtype: pl.DataType) -> tuple[int, ...]:
     """Addresses of its values, of the ends of its strings, and of its validity bitmap, where it has them."""
     valid, *ends, values = (buffer.address if buffer else 0 for buffer in array.buffers())
     zero = _EPOCH_US if dtype == pl.Datetime else 0
-    return _SIZES[dtype.base_type()], values, *(ends or (0,)), valid, array.offset, zero, dtype == pl.Binary
+    return _SIZES[dtype.base_type()], values, *(ends or (0,)), valid, array.offset, zero
 
 
 @compiled
@@ -54,7 +53,7 @@ def _most(columns: npt.NDArray[Any], rows: int) -> int:
     """The bytes that the rows take if nothing is null."""
     most = 2 * rows
     for column in columns:
-        most += (4 + column.size + column.prefix) * rows
+        most += (4 + column.size) * rows
         if column.size == _TEXT and rows:  # without rows there may be no ends
             most += eight_bytes(column.ends + 8 * (column.first + rows)) - eight_bytes(column.ends + 8 * column.first)
     return int(most)
@@ -91,11 +90,9 @@ def _write_value(column: Any, row: int, at: int) -> int:
 def _write_text(column: Any, row: int, at: int) -> int:
     start, end = eight_bytes(column.ends + 8 * row), eight_bytes(column.ends + 8 * row + 8)
     length = end - start
-    put(at, column.prefix + length, 4)
-    if column.prefix:
-        put(at + 4, _JSONB_VERSION, 1)
-    copy(column.values + start, at + 4 + column.prefix, length)
-    return int(4 + column.prefix + length)
+    put(at, length, 4)
+    copy(column.values + start, at + 4, length)
+    return int(4 + length)
 
 
 _most(np.zeros(0, _COLUMN), 0)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from numba import types
 
 from contracts.binary import NONE, PADDING, BinaryColumn, starts_of
-from contracts.record import CONTENT_TYPE_NAMES, MAX_CONTENT_TYPE_BYTES, Records
+from contracts.record import CONTENT_TYPE_NAMES, GZIP_MAGIC, MAX_CONTENT_TYPE_BYTES, Headers, Records
 from contracts.trace_context import TRACEPARENT, TRACEPARENT_BYTES
 from native.jit import compiled
 from native.librdkafka import LIBRARY, client_of, function
@@ -35,11 +35,12 @@ Messages = _Ints  # their addresses
 
 _PAYLOAD, _LENGTH, _KEY, _KEY_LENGTH, _OFFSET = 24, 32, 40, 48, 56  # in the struct, in bytes
 _OPEN: Final = ord("{")
+_GZIP: Final = ord(GZIP_MAGIC)
 _NAMES: Final = [ctypes.create_string_buffer(name.encode()) for name in (*CONTENT_TYPE_NAMES, TRACEPARENT)]
 _NAME_PLACES: Final = tuple(map(ctypes.addressof, _NAMES))
 _PLACE: Final = np.dtype(
     [(part + end, np.int64) for part in ("value", "key", "type", "trace") for end in ("", "_len")]
-    + [(name, np.int64) for name in ("offset", "time_ms")]
+    + [(name, np.int64) for name in ("offset", "time_ms", "is_packed")]
 )
 
 _pointer = ctypes.c_void_p
@@ -47,6 +48,8 @@ _get_queue = function("rd_kafka_queue_get_partition", _pointer, _pointer, ctypes
 _forward = function("rd_kafka_queue_forward", None, _pointer, _pointer)
 _give_back = function("rd_kafka_queue_destroy", None, _pointer)
 _consume = function("rd_kafka_consume_batch_queue", ctypes.c_ssize_t, _pointer, ctypes.c_int, _pointer, ctypes.c_size_t)
+_message_headers = function("rd_kafka_message_headers", ctypes.c_int32, _pointer, _pointer)
+_nth_header = function("rd_kafka_header_get_all", ctypes.c_int32, _pointer, ctypes.c_size_t, *[_pointer] * 3)
 _error_text = function("rd_kafka_message_errstr", ctypes.c_char_p, _pointer)
 
 
@@ -101,7 +104,22 @@ def records_of(messages: Messages) -> Records:
         offsets=np.ascontiguousarray(places["offset"]),
         times_ms=np.ascontiguousarray(places["time_ms"]),
         traces=_copied(places["trace"], places["trace_len"]),
+        packed={
+            int(places["offset"][row]): _headers_of(int(messages[row])) for row in np.flatnonzero(places["is_packed"])
+        },
     )
+
+
+def _headers_of(message: int) -> Headers:
+    """All headers of a message, in their order."""
+    headers, name, value, length = _pointer(), ctypes.c_char_p(), _pointer(), ctypes.c_size_t()
+    found: Headers = []
+    if _message_headers(message, ctypes.byref(headers)) == 0:
+        parts = ctypes.byref(name), ctypes.byref(value), ctypes.byref(length)
+        while _nth_header(headers, len(found), *parts) == 0:
+            data = None if value.value is None else ctypes.string_at(value.value, length.value)
+            found.append(((name.value or b"").decode("utf-8", "replace"), data))
+    return found
 
 
 def _copied(addresses: _Ints, lengths: _Ints) -> BinaryColumn:
@@ -145,6 +163,7 @@ def _find(messages: Messages, names: tuple[int, ...], answers: _Ints, places: np
         known = _known_headers(message, names, answers)
         place.type, place.type_len = 0 if is_json else known[0], NONE if is_json else known[1]
         place.trace, place.trace_len = known[2], known[3]
+        place.is_packed = place.value != 0 and (place.value_len == 0 or byte(place.value) == _GZIP)
         if place.value == 0:
             place.value_len = NONE
         if place.key == 0:

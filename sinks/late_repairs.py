@@ -40,7 +40,7 @@ def write(conninfo: str, topic: str, batch: MicroBatch, done: pl.DataFrame) -> W
     # In the columnstore, changing one row decompresses its batch of a thousand: so there is no timeout.
     with session(conninfo, statement_timeout_ms=0) as connection, connection.cursor() as cursor:
         settle_schema(connection)
-        stored = Stored(chunks=Chunks.of(connection))
+        stored = Stored(chunks=Chunks.of(connection, [bars.table]))
         rows = table_rows(bars, [batch])
         result = merge_rows(cursor, bars, rows, stored) if rows.height else WriteResult()
         cursor.execute(

@@ -6,19 +6,25 @@ deliberate recomputation: new rows replace stored ones that differ.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final, Literal, NamedTuple
 from zlib import crc32
 
+import msgspec
 import polars as pl
 from psycopg import sql
 
 from contracts import frames
+from contracts.bar import Bar
 from contracts.batch import BARS, FEATURES, SIGNALS
-from sinks.schema.tables import TIME_COLUMN
+from contracts.columns import table_columns
+from contracts.envelope import DEDUPE_KEY, stored_columns
+from contracts.message import MessageType
+from contracts.signal import Signal
 
+SERIES: Final = ("provider", "symbol", "interval")
 SOURCE: Final = ("source_topic", "partition")
 CAUSE: Final = (*SOURCE, "source_offset", "source_row")
 _BAR_ORDER: Final = ("revision", "source_offset", "source_row")
@@ -41,9 +47,17 @@ class Target:
     table: str
     key: tuple[str, ...]
     values: tuple[str, ...]
+    types: Mapping[str, str]  # of columns that frames hold in another form, as PostgreSQL calls them
     change: Change | None  # None: a stored row stays unchanged
     within_flush: Literal["first", "last", "last of source", "filled of source"]  # which row of a key is merged
     exclusive: bool = False  # a row written by another source is a conflict to report
+    time: str = "ts"
+    segment: str = "symbol"  # by which the columnstore keeps rows together
+
+    @property
+    def is_of_series(self) -> bool:
+        """Whether its rows are of series, which are listed."""
+        return set(SERIES) <= set(self.key)
 
     @cached_property
     def stage(self) -> str:
@@ -87,18 +101,19 @@ class Target:
         """Deletes staged rows that would change nothing; returns the same as `conflicts`.
 
         In the columnstore, finding a row reads its batch, and writing it decompresses the batch, even if the merge
-        then changes nothing. The bounds (`first`, `last`, `symbols`) exclude other chunks.
+        then changes nothing. The bounds (`first`, `last`, `segments`) exclude other chunks.
         """
         condition = sql.SQL("false") if self.change is None else self.change.condition
         statement = sql.SQL(
             "WITH same AS (DELETE FROM {stage} AS excluded USING {table} AS stored WHERE {stored_key} = {key}"
-            " AND stored.{time} BETWEEN %(first)s AND %(last)s AND stored.symbol = ANY(%(symbols)s)"
+            " AND stored.{time} BETWEEN %(first)s AND %(last)s AND stored.{segment} = ANY(%(segments)s)"
             " AND NOT ({condition}) RETURNING {key}::text AS key, {old}::text AS old, {new}::text AS new)"
             " SELECT count(*) OVER (), key, old, new FROM same WHERE old <> new LIMIT 1"
         ).format(
             stage=sql.Identifier(self.stage),
             table=sql.Identifier(self.table),
-            time=sql.Identifier(TIME_COLUMN[self.table]),
+            time=sql.Identifier(self.time),
+            segment=sql.Identifier(self.segment),
             key=_row(_NEW, self.key),
             stored_key=_row(_STORED, self.key),
             condition=condition,
@@ -129,17 +144,44 @@ def targets(features: Sequence[str], *, overwrite: bool = False) -> tuple[Target
     bar_values = _values(frames.BARS, frames.BAR_KEY)
     signal_values = _values(frames.SIGNALS, frames.SIGNAL_KEY)
     feature_values = tuple(features)
+    bars = partial(Target, BARS, "bars_ohlcv", frames.BAR_KEY, bar_values, _types(Bar), time="window_start")
+    features_ = partial(Target, FEATURES, "features", frames.FEATURE_KEY, feature_values, {"ts": "timestamptz"})
+    signals = partial(Target, SIGNALS, "signals", frames.SIGNAL_KEY, signal_values, _types(Signal))
     if overwrite:
         return (
-            Target(BARS, "bars_ohlcv", frames.BAR_KEY, bar_values, _replace(bar_values), "last"),
-            Target(FEATURES, "features", frames.FEATURE_KEY, feature_values, _replace(feature_values), "last"),
-            Target(SIGNALS, "signals", frames.SIGNAL_KEY, signal_values, _replace(signal_values), "last"),
+            bars(_replace(bar_values), "last"),
+            features_(_replace(feature_values), "last"),
+            signals(_replace(signal_values), "last"),
         )
     return (
-        Target(BARS, "bars_ohlcv", frames.BAR_KEY, bar_values, _advance(bar_values), "last of source", exclusive=True),
-        Target(FEATURES, "features", frames.FEATURE_KEY, feature_values, _fill(feature_values), "filled of source"),
-        Target(SIGNALS, "signals", frames.SIGNAL_KEY, signal_values, None, "first"),
+        bars(_advance(bar_values), "last of source", exclusive=True),
+        features_(_fill(feature_values), "filled of source"),
+        signals(None, "first"),
     )
+
+
+def message_target(kind: MessageType) -> Target:
+    """The messages of a type: the same message is stored once, however often it comes."""
+    types = {column.name: column.type for column in stored_columns(kind)} | {DEDUPE_KEY: "uuid"}
+    segment = segment_of(kind)
+    key = message_key(kind)
+    values = tuple(name for name in types if name not in key)
+    return Target(str(kind.table), str(kind.table), key, values, types, None, "first", segment=segment)
+
+
+def message_key(kind: MessageType) -> tuple[str, ...]:
+    """What tells messages apart, which `dedupe_key` would do alone, so that rows of one symbol lie together in time."""
+    return segment_of(kind), "ts", DEDUPE_KEY
+
+
+def segment_of(kind: MessageType) -> str:
+    """The column by which messages are looked up: the symbol, or the feed where there is none."""
+    has_symbol = any(column.name == "symbol" and not column.nullable for column in stored_columns(kind))
+    return "symbol" if has_symbol else "source_id"
+
+
+def _types(struct: type[msgspec.Struct]) -> dict[str, str]:
+    return {column.name: column.type for column in table_columns(struct)}
 
 
 def _values(schema: pl.Schema, key: Sequence[str]) -> tuple[str, ...]:

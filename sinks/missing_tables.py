@@ -7,7 +7,7 @@ from typing import Final
 
 import psycopg
 
-from sinks.schema.tables import MIGRATIONS
+from sinks.schema.tables import MIGRATIONS, TABLES
 
 MIGRATE: Final = "run `mdp store migrate` first"
 RESTORE: Final = "restore it from a backup, or name an empty database in store.url: a flow fills it from the log"
@@ -30,10 +30,11 @@ def remedy(connection: psycopg.Connection) -> str:
     """For a table that the search path does not lead to.
 
     The tables were never created, or are of an older version; or they are in a schema that is not on the path; or this
-    one was dropped, which no migration undoes: what it held would be missing.
+    one was dropped, which no migration undoes: what it held would be missing. Those of messages may be created later.
     """
     is_found, statement = connection.execute(_WHERE).fetchone() or (False, None)
     if not is_found:
         return MIGRATE if statement is None else f"the tables are in a schema that is not searched: {statement}"
-    row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
-    return RESTORE if row == (MIGRATIONS[-1].version,) else MIGRATE
+    query = "SELECT max(version), (SELECT bool_or(to_regclass(name) IS NULL) FROM unnest(%s::text[]) AS t (name))"
+    row = connection.execute(f"{query} FROM schema_version", [list(TABLES)]).fetchone()
+    return RESTORE if row == (MIGRATIONS[-1].version, True) else MIGRATE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -35,15 +35,16 @@ class Depths:
     Outdated knowledge of the chunks does no harm: a caller that finds too few rows searches farther back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Sequence[str] = tuple(TIME_COLUMN)) -> None:
+        self._tables = list(tables)
         self._starts: dict[str, list[int]] = {}  # in order; empty on plain PostgreSQL
         self._oldest: dict[tuple[str, Hashable], int] = {}
         self._looked_at = float("-inf")
 
     @classmethod
-    def of(cls, connection: psycopg.Connection) -> Depths:
-        """Reads the present chunks."""
-        depths = cls()
+    def of(cls, connection: psycopg.Connection, tables: Sequence[str] = tuple(TIME_COLUMN)) -> Depths:
+        """Reads the present chunks of these tables."""
+        depths = cls(tables)
         depths.look(connection)
         return depths
 
@@ -55,7 +56,7 @@ class Depths:
     def look(self, connection: psycopg.Connection) -> None:
         """Reads the present chunks again."""
         row = connection.execute("SELECT to_regclass('timescaledb_information.chunks') IS NOT NULL").fetchone()
-        self._starts = dict(connection.execute(_STARTS, [list(TIME_COLUMN)]).fetchall()) if row == (True,) else {}
+        self._starts = dict(connection.execute(_STARTS, [self._tables]).fetchall()) if row == (True,) else {}
         self._oldest.clear()
         self._looked_at = time.monotonic()
 

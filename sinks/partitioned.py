@@ -120,6 +120,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, InTopics]):
     confirm: Confirm
     mark: Mark
     parts: _Parts
+    first_row: int = 0
 
     def __post_init__(self) -> None:
         self._per_worker = _PerWorker(self._make)
@@ -142,7 +143,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, InTopics]):
 
     def _make(self) -> tuple[TransactionalWriter, BackgroundWriter]:
         writer = TransactionalWriter(self.config, self.identity(), self.topics, self.confirm, self.mark)
-        write = noted(KAFKA, written(KAFKA, writer.write, writer.leaves))
+        write = noted(KAFKA, written(KAFKA, writer.write, writer.leaves), self.first_row)
         return writer, BackgroundWriter(KAFKA, write, writer.close)
 
 
@@ -152,6 +153,7 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, InTables]):
 
     open_writer: Callable[[int], StoreWriter]  # takes the number of partitions
     parts: _Parts
+    first_row: int = 0
 
     def __post_init__(self) -> None:
         self._per_worker = _PerWorker(self._make)
@@ -172,7 +174,8 @@ class TimescaleSink(FixedPartitionedSink[MicroBatch, InTables]):
 
     def _make(self) -> tuple[StoreWriter, BackgroundWriter]:
         store = self.open_writer(len(self.parts()))
-        return store, BackgroundWriter(STORE, noted(STORE, written(STORE, store.write)), store.close)
+        write = noted(STORE, written(STORE, store.write), self.first_row)
+        return store, BackgroundWriter(STORE, write, store.close)
 
 
 @dataclass(frozen=True)

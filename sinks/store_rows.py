@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import polars as pl
 import psycopg
-from polars import selectors as cs
 from psycopg import sql
 
 from contracts.errors import first_line
@@ -18,8 +17,7 @@ from sinks.merge import SOURCE, Target
 from sinks.progress import NOWHERE
 from sinks.queries.series import KnownSeries
 from sinks.schema.chunks import Chunks
-from sinks.schema.tables import TIME_COLUMN
-from sinks.staging import unique_rows
+from sinks.staging import readable, unique_rows
 from sinks.write_result import RefusedRow, WriteResult
 
 
@@ -41,7 +39,7 @@ class Stored:
 def copy_rows(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> WriteResult:
     """Copies rows with the target's columns into its table; none of their keys may be stored already."""
     copy_into(cursor, target.table, rows)
-    stored.series.insert(cursor, target.table, rows)
+    _list_series(cursor, target, rows, stored)
     return WriteResult(changed={target.table: rows.height})
 
 
@@ -53,8 +51,13 @@ def merge_rows(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, store
         if number:
             _clear_stage(cursor, target)
         result.add(_merge_unique(cursor, target, unique, stored))
-    stored.series.insert(cursor, target.table, rows)
+    _list_series(cursor, target, rows, stored)
     return result
+
+
+def _list_series(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> None:
+    if target.is_of_series:
+        stored.series.insert(cursor, target.table, rows)
 
 
 def _merge_unique(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, stored: Stored) -> WriteResult:
@@ -74,8 +77,8 @@ def _merge_unique(cursor: psycopg.Cursor, target: Target, rows: pl.DataFrame, st
 
 
 def _bounds(target: Target, rows: pl.DataFrame) -> dict[str, object]:
-    times = rows[TIME_COLUMN[target.table]].dt.replace_time_zone("UTC")
-    return {"first": times.min(), "last": times.max(), "symbols": rows["symbol"].unique().to_list()}
+    times = rows[target.time].dt.replace_time_zone("UTC")
+    return {"first": times.min(), "last": times.max(), "segments": rows[target.segment].unique().to_list()}
 
 
 def _go_beyond(reached: Mapping[Source, int], rows: pl.DataFrame) -> bool:
@@ -111,12 +114,12 @@ def _refused(target: Target, row: pl.DataFrame, error: Exception) -> RefusedRow:
     cause = row.row(0, named=True)
     return RefusedRow(
         table=target.table,
-        key=row.select(target.key).write_ndjson().strip(),
+        key=row.select(readable(target, row[name]) for name in target.key).write_ndjson().strip(),
         error=first_line(error),
-        row=row.cast({cs.binary(): pl.String}).write_ndjson().strip(),
+        row=row.select(readable(target, column) for column in row).write_ndjson().strip(),
         topic=cause["source_topic"],
         partition=cause["partition"],
         offset=cause["source_offset"],
         source_row=cause["source_row"],
-        time=row[TIME_COLUMN[target.table]].cast(pl.Datetime("ns")).to_physical().item() or 0,
+        time=row[target.time].cast(pl.Datetime("ns")).to_physical().item() or 0,
     )

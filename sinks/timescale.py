@@ -196,7 +196,7 @@ class TimescaleWriter:
                 _check(self._reached, stored)
                 self._note(stored)
                 settle_schema(self._connection)
-                self._chunks = Chunks.of(self._connection)
+                self._chunks = Chunks.of(self._connection, [target.table for target in self._targets])
         return self._connection
 
 

@@ -1,9 +1,10 @@
 """The records in flight in each process of a cluster, in memory that outlives it, to find the cause of its death.
 
-There is a row for each partition. The process that reads it records the offset up to which it has emitted records, and
-each sink the offset up to which it has written their results: the records in between are in flight. A row also names
-suspects: records in flight at more than one death. They are emitted in pieces, each after the results of the previous
-one are written, so that fewer are in flight the next time.
+There is a row for each partition; topics of a flow that reads several share them. The process that reads a partition
+records the offset up to which it has emitted records, and each sink the offset up to which it has written their
+results: the records in between are in flight. A row also names suspects: records in flight at more than one death. They
+are emitted in pieces, each after the results of the previous one are written, so that fewer are in flight the next
+time.
 """
 
 from __future__ import annotations
@@ -19,11 +20,21 @@ from contracts.batch import MicroBatch
 
 _SINKS: Final = ("timescale", "kafka")  # their labels
 _ROW: Final = np.dtype([(name, np.int64) for name in ("process", "given", *_SINKS, "suspect", "suspect_to")])
-_PARTITIONS: Final = 100_000  # that a topic can have
+_PARTITIONS: Final = 100_000  # that a topic can have; where a flow reads several, all of them together
 
 Write = Callable[[Sequence[MicroBatch]], None]
 
 SIZE: Final = _PARTITIONS * _ROW.itemsize
+
+
+def first_row(number: int, count: int) -> int:
+    """The row of the first partition of a topic, one of so many that a flow reads, counted from 0."""
+    return number * (_PARTITIONS // count)
+
+
+def place_of(row: int, count: int) -> tuple[int, int]:
+    """Which of so many topics a row is of, and its partition."""
+    return divmod(row, _PARTITIONS // count)
 
 
 class Whereabouts:
@@ -52,10 +63,10 @@ class Whereabouts:
         for written in self._written.values():
             written[partition] = offset
 
-    def note_written(self, sink: str, batches: Sequence[MicroBatch]) -> None:
-        """Notes that this sink has written the results of these batches."""
+    def note_written(self, sink: str, batches: Sequence[MicroBatch], first_row: int = 0) -> None:
+        """Notes that this sink has written the results of these batches of a topic."""
         for batch in batches:
-            self._written[sink][batch.partition] = batch.next_offset
+            self._written[sink][first_row + batch.partition] = batch.next_offset
 
     def _is_idle(self, partition: int) -> bool:
         """Whether the results of all emitted records are written."""
@@ -101,12 +112,15 @@ def share(file: int, process: int) -> None:
     _own = Whereabouts(mmap.mmap(file, SIZE), process)
 
 
-def noted(sink: str, write: Write) -> Write:
-    """Returns `write` of a sink, after which the results of the batches are noted as written."""
+def noted(sink: str, write: Write, first_row: int = 0) -> Write:
+    """Returns `write` of a sink, after which the results of the batches are noted as written.
+
+    `first_row` is that of the topic which the batches are of.
+    """
     here = own()
 
     def note(batches: Sequence[MicroBatch]) -> None:
         write(batches)
-        here.note_written(sink, batches)
+        here.note_written(sink, batches, first_row)
 
     return note

@@ -1,4 +1,4 @@
-"""`mdp stream run`, `micro-batch` and `infer`: the dataflows."""
+"""`mdp stream run`, `micro-batch` and `infer`: the dataflows of a market."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ def run(
     which `mdp runs` lists and compares.
     """
     target = _target(run_name, into, overwrite=overwrite)
-    changes = [*_run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
-    _start(
+    changes = [*run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
+    start_flow(
         MARKET,
         config,
         [*(overrides or []), *changes],
@@ -148,10 +148,10 @@ def micro_batch(
 ) -> None:
     """Process events to bars, in the database and on the bars topic: the first half of `run`."""
     target = _target(run_name, into, overwrite=overwrite)
-    changes = [*_run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
+    changes = [*run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
     if window is not None:
         changes.append(f"micro_batch.window_ms={window}")
-    _start(
+    start_flow(
         MICRO_BATCH,
         config,
         [*(overrides or []), *changes],
@@ -183,8 +183,8 @@ def infer(
 ) -> None:
     """Process the bars topic to features and signals: the second half of `run`."""
     target = _target(run_name, into, overwrite=overwrite)
-    changes = [*_run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
-    _start(
+    changes = [*run_changes(span_of(start, end, zone), until_end=until_end, name=name), *target]
+    start_flow(
         INFER,
         config,
         [*(overrides or []), *changes],
@@ -195,7 +195,8 @@ def infer(
     )
 
 
-def _run_changes(span: tuple[int | None, int | None], *, until_end: bool, name: str | None) -> list[str]:
+def run_changes(span: tuple[int | None, int | None], *, until_end: bool, name: str | None) -> list[str]:
+    """The overrides for these options."""
     start, end = span
     values = {
         "run.from_ns": start,
@@ -221,7 +222,7 @@ def _set(values: Mapping[str, object]) -> list[str]:
     return [f"{key}={value}" for key, value in values.items() if value is not None]
 
 
-def _start(
+def start_flow(
     flow: FlowSpec,
     config: Path | None,
     overrides: list[str],
@@ -231,7 +232,7 @@ def _start(
     reset_state: bool,
     quiet: bool,
 ) -> None:
-    """`processes`: --workers, --process and --addresses."""
+    """Runs a flow to its end; `processes` are --workers, --process and --addresses."""
     workers, process, addresses = processes
     changes = overrides if adapter is None else [*overrides, *_adapter_changes(config, overrides, adapter)]
     if process is None and addresses is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -13,7 +15,9 @@ from mdp.cli.options import Config, From, OfRun, Set, To, Zone, examples, settin
 from mdp.cli.output import Format, print_frame, progress, remark
 
 if TYPE_CHECKING:
-    from sinks.queries.selection import Selection
+    from polars import DataFrame
+
+    from sinks.queries.selection import MessageSelection, Selection
 
 _LIMITS: Final[dict[str, int]] = {"table": 50, "csv": 100_000, "json": 100_000}
 
@@ -75,7 +79,7 @@ def symbols(
     """List the symbols, with their providers, intervals and kinds of rows."""
     from sinks.queries import stored
 
-    found = stored.symbols(_url(config, overrides, run), provider, interval)
+    found = stored.symbols(url_of(config, overrides, run), provider, interval)
     print_frame(found, form)
     if found.is_empty():
         remark("no symbols")
@@ -100,7 +104,7 @@ def bars(
     """Print the last bars, oldest first, or write all of them into a Parquet file."""
     table = "bars_ohlcv" if rollup is None else f"bars_{rollup}"
     series, span = (symbol, provider, interval), span_of(start, end, zone)
-    _show(_selection(table, series, span), _url(config, overrides, run), limit, form, parquet)
+    _show(_selection(table, series, span), url_of(config, overrides, run), limit, form, parquet)
 
 
 def features(
@@ -120,7 +124,7 @@ def features(
 ) -> None:
     """Print the last features, oldest first, or write all of them into a Parquet file."""
     series, span = (symbol, provider, interval), span_of(start, end, zone)
-    _show(_selection("features", series, span), _url(config, overrides, run), limit, form, parquet)
+    _show(_selection("features", series, span), url_of(config, overrides, run), limit, form, parquet)
 
 
 def signals(
@@ -140,10 +144,11 @@ def signals(
 ) -> None:
     """Print the last signals, oldest first, or write all of them into a Parquet file."""
     series, span = (symbol, provider, interval), span_of(start, end, zone)
-    _show(_selection("signals", series, span), _url(config, overrides, run), limit, form, parquet)
+    _show(_selection("signals", series, span), url_of(config, overrides, run), limit, form, parquet)
 
 
-def _url(config: Path | None, overrides: list[str] | None, run: str | None) -> str:
+def url_of(config: Path | None, overrides: list[str] | None, run: str | None) -> str:
+    """Of the database that holds the rows."""
     return settings_of(config, overrides, run=run).results_url
 
 
@@ -152,10 +157,10 @@ def _selection(
 ) -> Selection:
     from sinks.queries.selection import Selection
 
-    return Selection(table, *series, *map(_moment, span))
+    return Selection(table, *series, *map(moment, span))
 
 
-def _moment(nanoseconds: int | None) -> datetime | None:
+def moment(nanoseconds: int | None) -> datetime | None:
     """A time to the microsecond, rounded up, as stored times have no finer resolution."""
     if nanoseconds is None:
         return None
@@ -163,8 +168,23 @@ def _moment(nanoseconds: int | None) -> datetime | None:
 
 
 def _show(selection: Selection, conninfo: str, limit: int | None, form: Format, parquet: Path | None) -> None:
+    from sinks.queries import stored
+
+    show(selection, partial(stored.last, conninfo, selection), conninfo, limit=limit, form=form, parquet=parquet)
+
+
+def show(
+    selection: Selection | MessageSelection,
+    last: Callable[[int], DataFrame],
+    conninfo: str,
+    *,
+    limit: int | None,
+    form: Format,
+    parquet: Path | None,
+) -> None:
+    """Prints the rows that `last` reads, or writes all of them to a file."""
     if parquet is None:
-        _print(selection, conninfo, limit, form)
+        _print(selection, last, conninfo, limit, form)
     elif limit is not None:
         raise typer.BadParameter(
             "it is for printed rows: a file gets all rows of --from and --to", param_hint="--limit"
@@ -173,12 +193,15 @@ def _show(selection: Selection, conninfo: str, limit: int | None, form: Format, 
         _write(selection, conninfo, parquet)
 
 
-def _print(selection: Selection, conninfo: str, limit: int | None, form: Format) -> None:
-    from sinks.queries import stored
-
+def _print(
+    selection: Selection | MessageSelection,
+    last: Callable[[int], DataFrame],
+    conninfo: str,
+    limit: int | None,
+    form: Format,
+) -> None:
     most = limit or _LIMITS[form]
-    # One row more than is printed shows whether there are more.
-    found = stored.last(conninfo, selection, most + 1)
+    found = last(most + 1)  # one row more than is printed shows whether there are more
     print_frame(found.tail(most), form)
     if found.is_empty():
         remark(_nothing(selection, conninfo))
@@ -189,7 +212,7 @@ def _print(selection: Selection, conninfo: str, limit: int | None, form: Format)
         )
 
 
-def _write(selection: Selection, conninfo: str, path: Path) -> None:
+def _write(selection: Selection | MessageSelection, conninfo: str, path: Path) -> None:
     from sinks.queries import export
     from sinks.queries.parquet import write_parquet
 
@@ -198,13 +221,16 @@ def _write(selection: Selection, conninfo: str, path: Path) -> None:
     remark(f"{rows:,} {selection.what} in {path}" if rows else f"{_nothing(selection, conninfo)}: {path} has no rows")
 
 
-def _nothing(selection: Selection, conninfo: str) -> str:
-    """The message that there are no such rows, with a suggestion for the symbol."""
+def _nothing(selection: Selection | MessageSelection, conninfo: str) -> str:
+    """The message that there are no such rows, with a suggestion for the symbol of a series."""
     from contracts.suggestions import did_you_mean
     from sinks.queries import stored
+    from sinks.queries.selection import Selection
 
     if selection.symbol is None:
         return f"no {selection.what}"
+    if not isinstance(selection, Selection):
+        return f"no {selection.what} of {selection.symbol}"
     known = stored.symbols(conninfo)["symbol"].unique().to_list()
     meant = "" if selection.symbol in known else did_you_mean(selection.symbol, known)
     return f"no {selection.what} of {selection.symbol}{meant}"

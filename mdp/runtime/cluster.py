@@ -56,8 +56,8 @@ class Restarts:
         return random.uniform(longest / 2, longest)  # noqa: S311 - jitter
 
 
-def run(flow: str, workers: int, topic: str, prepare: Callable[[], None]) -> int:
-    """Runs `flow`, which reads `topic`, in `workers` processes until its end, a stop, or a permanent failure.
+def run(flow: str, workers: int, topics: Sequence[str], prepare: Callable[[], None]) -> int:
+    """Runs `flow`, which reads `topics`, in `workers` processes until its end, a stop, or a permanent failure.
 
     `prepare` is called before each start.
 
@@ -71,7 +71,7 @@ def run(flow: str, workers: int, topic: str, prepare: Callable[[], None]) -> int
         os.set_inheritable(file.fileno(), True)
         whereabouts = Whereabouts(mmap(file.fileno(), SIZE))
         with closing(Processes(flow, workers, file.fileno())) as processes:
-            return _supervised(processes, workers, topic, whereabouts, prepare)
+            return _supervised(processes, workers, topics, whereabouts, prepare)
 
 
 def _shared_file() -> IO[bytes]:
@@ -80,7 +80,7 @@ def _shared_file() -> IO[bytes]:
 
 
 def _supervised(
-    processes: Processes, workers: int, topic: str, whereabouts: Whereabouts, prepare: Callable[[], None]
+    processes: Processes, workers: int, topics: Sequence[str], whereabouts: Whereabouts, prepare: Callable[[], None]
 ) -> int:
     restarts, loop = Restarts(), CrashLoop()
     while True:
@@ -93,7 +93,7 @@ def _supervised(
         if code != AWAY:
             loop.note(code, whereabouts.in_progress(_dead(ended, workers)))
         if loop.is_certain:
-            log.error("a worker process dies (%d) whenever it has read %s: giving up", code, loop.where(topic))
+            log.error("a worker process dies (%d) whenever it has read %s: giving up", code, loop.where(topics))
             return code
         # an unavailable service returns, so these restarts are not limited
         pause = restarts.pause(time.monotonic(), crashed=code != AWAY)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+from telemetry.whereabouts import place_of
 
 _LEAST_DEATHS: Final = 3
 _MOST_DEATHS: Final = 8
@@ -41,10 +43,11 @@ class CrashLoop:
         is_one = sum(map(len, self.in_common.values())) == 1
         return self._deaths >= (_LEAST_DEATHS if is_one else _MOST_DEATHS)
 
-    def where(self, topic: str) -> str:
-        """The text that names the records that all deaths have in common."""
+    def where(self, topics: Sequence[str]) -> str:
+        """The text that names the records that all deaths have in common, in these topics of the flow."""
+        places = [(place_of(row, len(topics)), records) for row, records in sorted(self.in_common.items())]
         return ", ".join(
-            f"{topic}[{partition}] {_numbers(records)}" for partition, records in sorted(self.in_common.items())
+            f"{topics[number]}[{partition}] {_numbers(records)}" for (number, partition), records in places
         )
 
 

@@ -25,7 +25,7 @@ from mdp.runtime.worker import configure, dataflow, recorded, run_process, show_
 from sinks.schema.job_runs import config_of_live_run
 from telemetry.outage import wait_out
 from telemetry.partition_lag import readings
-from transports.kafka.topics import partitions_of
+from transports.kafka.topics import most_partitions
 
 _HANDLER_SECONDS: Final = 0.5
 _DECISIVE: Final = (
@@ -91,7 +91,8 @@ def run(
         wait_out(lambda: _find_first(settings, flow), _NoFirstProcess, "process 0")
         wait_out(lambda: _match_first(settings, flow), _NoFirstProcess, "process 0 with the config of this one")
     _handle_signals()
-    status_line.warn_of_idle(len(addresses), len(partitions_of(settings.bus.kafka, flow.topic(settings))))
+    topics = [branch.topic(settings) for branch in flow.branches(settings)]
+    status_line.warn_of_idle(len(addresses), most_partitions(settings.bus.kafka, topics))
     with status_line.said(quiet=quiet):
         if process:
             return run_process(flow, settings, process, addresses, own_machine=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bytewax.dataflow import Dataflow
 
@@ -29,7 +29,10 @@ def check(settings: Settings, flow: FlowSpec, dataflow: Callable[[Settings], Dat
     Raises:
         MdpError: a topic is missing or too narrow, or something cannot be reached or loaded.
     """
-    build(settings.inference, settings.features.names, settings.span_ns)
+    if flow.has_windows:
+        build(settings.inference, settings.features.names, settings.span_ns)
+    elif settings.run.is_span:
+        raise ConfigError(f"{flow.name} reads no range of the log: bus.kafka.start says where it begins")
     dataflow(settings)
     if wait:
         read = wait_out(lambda: _check_topics(settings, flow), BrokerUnavailable, "Kafka")
@@ -38,32 +41,34 @@ def check(settings: Settings, flow: FlowSpec, dataflow: Callable[[Settings], Dat
         _check_database(settings, flow, _check_topics(settings, flow), wait=False)
 
 
-def _check_database(settings: Settings, flow: FlowSpec, read: str, *, wait: bool) -> None:
-    """The live tables, which hold what every run has to know; `read` is the id of the topic that the flow reads."""
-    flow_id, topic, run = flow.id(settings), flow.topic(settings), settings.run
+def _check_database(settings: Settings, flow: FlowSpec, read: Mapping[str, str], *, wait: bool) -> None:
+    """The live tables, which hold what every run has to know; `read` are the ids of the topics that the flow reads."""
+    flow_id, url, run = flow.id(settings), settings.store.url.get_secret_value(), settings.run
     try:
-        create_tables(settings.of_live_tables)
-        is_known = run.is_apart or is_the_same(settings.store.url.get_secret_value(), flow_id, topic, read)
+        create_tables(settings.of_live_tables, flow)
+        replaced = [name for name, one in read.items() if not (run.is_apart or is_the_same(url, flow_id, name, one))]
     except StoreUnavailable as error:
         if wait and not error.is_refusal:
             raise
         raise ConfigError(f"the database cannot be reached: {error}; {error.remedy}") from None
-    if not is_known:
+    if replaced:
         raise ConfigError(
-            f"topic {topic} was deleted and recreated since {flow_id} read it, and the outputs are of the former one: "
-            f"read the new one under another --name"
+            f"topic {replaced[0]} was deleted and recreated since {flow_id} read it, and the outputs are of the "
+            f"former one: read the new one under another --name"
         )
 
 
-def _check_topics(settings: Settings, flow: FlowSpec) -> str:
-    """Checks the topics; returns the id of the topic that the flow reads."""
-    kafka = settings.bus.kafka
-    needed = len(partitions_of(kafka, kafka.topic))
-    for topic in (kafka.signals_topic, kafka.bars_topic, kafka.dlq_topic, kafka.late_topic):
+def _check_topics(settings: Settings, flow: FlowSpec) -> dict[str, str]:
+    """Checks the topics; returns the ids of those that the flow reads."""
+    kafka, read = settings.bus.kafka, [branch.topic(settings) for branch in flow.branches(settings)]
+    widest = max([kafka.topic] if flow.has_windows else read, key=lambda name: len(partitions_of(kafka, name)))
+    needed = len(partitions_of(kafka, widest))
+    results = (kafka.signals_topic, kafka.bars_topic) if flow.has_windows else ()
+    for topic in (*results, kafka.dlq_topic, kafka.late_topic):
         found = len(partitions_of(kafka, topic))
         if found < needed:
             raise ConfigError(
-                f"topic {topic} has {found} partitions and {kafka.topic} has {needed}: give it the same number, "
+                f"topic {topic} has {found} partitions and {widest} has {needed}: give it the same number, "
                 f"as partition i of the events is written to partition i of every output topic"
             )
-    return topic_id(kafka, flow.topic(settings))
+    return {topic: topic_id(kafka, topic) for topic in read}

@@ -36,7 +36,7 @@ from sinks.schema.job_runs import Ending, finish_run, start_run
 from telemetry import status
 from telemetry.endings import never_raising
 from telemetry.server import serve
-from transports.kafka.topics import partitions_of
+from transports.kafka.topics import most_partitions
 
 log = logging.getLogger("mdp.worker")
 
@@ -129,9 +129,9 @@ def _processes(flow: FlowSpec, settings: Settings, workers: int) -> Callable[[],
         return lambda: run_process(flow, settings, 0, [])
     from mdp.runtime import cluster  # noqa: PLC0415 - a worker that runs alone starts sooner without it
 
-    topic = flow.topic(settings)
-    status_line.warn_of_idle(workers, len(partitions_of(settings.bus.kafka, topic)))
-    return lambda: cluster.run(flow.name, workers, topic, partial(discard_state_if_set_back, settings, flow))
+    topics = [branch.topic(settings) for branch in flow.branches(settings)]
+    status_line.warn_of_idle(workers, most_partitions(settings.bus.kafka, topics))
+    return lambda: cluster.run(flow.name, workers, topics, partial(discard_state_if_set_back, settings, flow))
 
 
 def run_process(

@@ -8,8 +8,9 @@ from typing import Final
 import polars as pl
 from psycopg import sql
 
+from sinks.merge import SERIES
 from sinks.queries.live import Bar, LiveReader, Series
-from sinks.queries.series import SERIES, of_table
+from sinks.queries.series import of_table
 
 VOLUMES: Final = pl.Schema({"slot": pl.Int64, **dict.fromkeys(SERIES, pl.String), "volume": pl.Float64})
 

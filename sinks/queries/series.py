@@ -14,7 +14,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-SERIES: Final = ("provider", "symbol", "interval")
+from sinks.merge import SERIES
 
 # In key order, so that concurrent writers of the same series wait for each other without a deadlock.
 _INSERT: Final = (

@@ -14,7 +14,6 @@ import psycopg
 
 from sinks.merge import Target
 from sinks.schema.hypertables import MOST_CHUNKS
-from sinks.schema.tables import TIME_COLUMN
 
 Rows = Sequence[tuple[Target, pl.DataFrame]]
 
@@ -39,22 +38,27 @@ class Chunks:
     Attributes:
         length: microseconds; None without chunks.
         schema: of the tables.
+        tables: those whose chunks these are.
     """
 
     length: int | None = None
     schema: str | None = None
+    tables: Sequence[str] = ()
     _columnar: dict[str, datetime] = field(default_factory=dict)
     _looked_at: float = float("-inf")
     _has_warned: bool = False
 
     @classmethod
-    def of(cls, connection: psycopg.Connection) -> Chunks:
-        """Reads the present chunks, in a transaction in the schema of the tables."""
+    def of(cls, connection: psycopg.Connection, tables: Sequence[str]) -> Chunks:
+        """Reads the present chunks of the tables, in a transaction in their schema."""
         row = connection.execute("SELECT to_regclass('timescaledb_information.dimensions') IS NOT NULL").fetchone()
         if row != (True,):
             return cls()
-        found = connection.execute(_LENGTH, [list(TIME_COLUMN)]).fetchone()
-        return cls(*found) if found else cls()
+        found = connection.execute(_LENGTH, [list(tables)]).fetchone()
+        if found is None:
+            return cls()
+        length, schema = found
+        return cls(length, schema, tables)
 
     def pieces(self, rows: Rows) -> Iterator[Rows]:
         """Yields the rows in time order, in pieces that each need the locks of a few chunks only."""
@@ -84,14 +88,14 @@ class Chunks:
         if self.length is None:
             return False
         if time.monotonic() - self._looked_at > _LOOK_SECONDS:
-            self._columnar = dict(cursor.execute(_NEWEST, [self.schema, list(TIME_COLUMN)]).fetchall())
+            self._columnar = dict(cursor.execute(_NEWEST, [self.schema, list(self.tables)]).fetchall())
             self._looked_at = time.monotonic()
         end, times = self._columnar.get(target.table), _time(target, rows).dt.replace_time_zone("UTC")
         return end is not None and bool((times < end).any())
 
 
 def _time(target: Target, rows: pl.DataFrame) -> pl.Series:
-    return rows[TIME_COLUMN[target.table]] if rows.height else pl.Series(dtype=pl.Datetime("us"))
+    return rows[target.time] if rows.height else pl.Series(dtype=pl.Datetime("us"))
 
 
 def _span(rows: Rows) -> int:

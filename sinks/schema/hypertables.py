@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, NamedTuple
@@ -13,7 +13,7 @@ from psycopg import sql
 from contracts.errors import first_line
 from sinks.connection import StoreUnavailable, session
 from sinks.schema.step import step
-from sinks.schema.tables import TIME_COLUMN
+from sinks.schema.tables import Managed
 
 OLDEST: Final = "2.29.2"  # of TimescaleDB: earlier versions may omit rows of the columnstore from query results
 MOST_CHUNKS: Final = 16  # of a table per transaction: each takes several of the server's locks
@@ -32,6 +32,9 @@ class ChunkLength(NamedTuple):
 
     length: timedelta
     is_chosen: bool
+
+
+A_DAY: Final = ChunkLength(timedelta(days=1), is_chosen=False)
 
 
 def enable_extension(connection: psycopg.Connection, conninfo: str, done: list[str]) -> Edition:
@@ -69,21 +72,27 @@ def extension_schema(connection: psycopg.Connection) -> str:
     return str(row[0]) if row else "public"
 
 
-def create(connection: psycopg.Connection, wanted: ChunkLength, done: list[str]) -> None:
+def create(connection: psycopg.Connection, tables: Sequence[Managed], wanted: ChunkLength, done: list[str]) -> None:
     """Turns tables into hypertables. Their keys contain the time column, so no further index is needed.
 
     Existing rows are moved aside and copied back a few chunks at a time: meanwhile readers miss some rows, and flows
     may write.
     """
-    for table, column in TIME_COLUMN.items():
+    for managed in tables:
+        table, column, length = managed.name, managed.time, wanted if managed.is_of_flow else _of_messages(wanted)
         with step(connection):
             if not is_hypertable(connection, table):
                 _put_aside(connection, table, column)
-                _convert(connection, table, column, wanted.length)
+                _convert(connection, table, column, length.length)
                 done.append(f"hypertable {table}")
-            elif _set_length(connection, table, wanted):
-                done.append(f"new chunks of {table} span {wanted.length}")
+            elif _set_length(connection, table, length):
+                done.append(f"new chunks of {table} span {length.length}")
         _bring_back(connection, table, column)
+
+
+def _of_messages(wanted: ChunkLength) -> ChunkLength:
+    """Messages are as many as events, whatever the window: a day of them unless another length is configured."""
+    return wanted if wanted.is_chosen else A_DAY
 
 
 def is_hypertable(connection: psycopg.Connection, table: str, *, compressed: bool = False) -> bool:

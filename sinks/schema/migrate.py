@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Final
 
 import psycopg
 from psycopg import sql
 
 from contracts.frames import FEATURE_KEY
+from contracts.message import MessageType
 from sinks.connection import connect, passing_errors, session
 from sinks.merge import CAUSE
 from sinks.missing_tables import RESTORE
-from sinks.schema import hypertables, rollups
-from sinks.schema.hypertables import ChunkLength, Edition
+from sinks.schema import hypertables, message_tables, rollups
+from sinks.schema.hypertables import A_DAY, ChunkLength, Edition
 from sinks.schema.policies import Policies, drop_old, set_policies
 from sinks.schema.step import SchemaError, step
-from sinks.schema.tables import MIGRATIONS, TABLES, TIME_COLUMN
+from sinks.schema.tables import MIGRATIONS, RESULTS, TABLES, Managed
 from sinks.store_config import as_timedelta
 
 _LOCK: Final = 7_164_206_113  # any number, the same in all versions of this program
 _SYSTEM_COLUMNS: Final = ("tableoid", "ctid", "xmin", "xmax", "cmin", "cmax")
 _TAKEN: Final = frozenset((*FEATURE_KEY, *CAUSE, *_SYSTEM_COLUMNS))
 _LONGEST_NAME: Final = 63  # bytes; PostgreSQL truncates longer names
-_A_DAY: Final = ChunkLength(timedelta(days=1), is_chosen=False)
 
 
 def migrate(
@@ -34,8 +33,9 @@ def migrate(
     *,
     retention: str | None = None,
     compress_after: str = "7d",
-    chunk: ChunkLength = _A_DAY,
+    chunk: ChunkLength = A_DAY,
     plain: bool = False,
+    kinds: Sequence[MessageType] = (),
 ) -> list[str]:
     """Creates or upgrades tables, feature columns, rollups and, on TimescaleDB, hypertables and policies.
 
@@ -46,6 +46,7 @@ def migrate(
         compress_after: age at which TimescaleDB moves rows to its columnstore.
         chunk: the time range of TimescaleDB's chunks.
         plain: ordinary tables, whatever the database has: for those of a run, which must not grow old by themselves.
+        kinds: the types of messages that get tables, too.
 
     Returns:
         What was done, one line each; empty if nothing had to be done.
@@ -64,16 +65,18 @@ def migrate(
         with step(connection):
             _apply_versions(connection, done)
             _add_feature_columns(connection, features, done)
+            message_tables.create(connection, kinds, done)
+        tables = (*RESULTS, *map(message_tables.managed, kinds))
         if edition is not Edition.PLAIN:
-            hypertables.create(connection, chunk, done)
-        for table in TIME_COLUMN:
+            hypertables.create(connection, tables, chunk, done)
+        for table in tables:
             _add_time_index(connection, edition, table, done)
         if edition is Edition.COMMUNITY and policies.retention is not None:
-            drop_old(connection, policies.retention)
+            drop_old(connection, tables, policies.retention)
         with step(connection):
             if edition is Edition.COMMUNITY:
                 rollups.create_aggregates(connection, policies.retention, done)
-                set_policies(connection, policies, done)
+                set_policies(connection, tables, policies, done)
             else:
                 rollups.create_views(connection, done)
     return done
@@ -129,9 +132,9 @@ def _add_feature_columns(connection: psycopg.Connection, features: Sequence[str]
             done.append(f"feature column {name}")
 
 
-def _add_time_index(connection: psycopg.Connection, edition: Edition, table: str, done: list[str]) -> None:
+def _add_time_index(connection: psycopg.Connection, edition: Edition, managed: Managed, done: list[str]) -> None:
     """Adds a block range index: rows arrive almost in time order, so it finds a time range at little cost."""
-    column = TIME_COLUMN[table]
+    table, column = managed.name, managed.time
     index = f"{table}_{column}_brin"
     with step(connection) as schema:
         if _exists(connection, index):

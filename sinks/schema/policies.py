@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -10,9 +11,7 @@ from psycopg import sql
 
 from sinks.schema.hypertables import MOST_CHUNKS, is_hypertable
 from sinks.schema.step import step
-from sinks.schema.tables import TIME_COLUMN
-
-_ORDER: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts, name, adapter"}
+from sinks.schema.tables import Managed
 
 # The end of the oldest expired chunks, as many as one transaction may touch.
 _OLDEST: Final = """
@@ -29,10 +28,10 @@ class Policies(NamedTuple):
     retention: timedelta | None
 
 
-def drop_old(connection: psycopg.Connection, age: timedelta) -> None:
+def drop_old(connection: psycopg.Connection, tables: Sequence[Managed], age: timedelta) -> None:
     """Drops expired chunks, a few at a time: a job cannot drop years of history at once."""
-    for table in TIME_COLUMN:
-        while _drop_oldest(connection, table, age):
+    for table in tables:
+        while _drop_oldest(connection, table.name, age):
             pass
 
 
@@ -49,20 +48,23 @@ def _drop_oldest(connection: psycopg.Connection, table: str, age: timedelta) -> 
     return True
 
 
-def set_policies(connection: psycopg.Connection, policies: Policies, done: list[str]) -> None:
+def set_policies(
+    connection: psycopg.Connection, tables: Sequence[Managed], policies: Policies, done: list[str]
+) -> None:
     """Sets the columnstore policy and, if configured, the retention policy."""
-    for table in TIME_COLUMN:
+    for table in tables:
         _compress(connection, table, policies.compress_after, done)
-        _retain(connection, table, policies.retention, done)
+        _retain(connection, table.name, policies.retention, done)
 
 
-def _compress(connection: psycopg.Connection, table: str, after: timedelta, done: list[str]) -> None:
+def _compress(connection: psycopg.Connection, managed: Managed, after: timedelta, done: list[str]) -> None:
+    table = managed.name
     if not is_hypertable(connection, table, compressed=True):
         statement = sql.SQL(
             "ALTER TABLE {} SET (timescaledb.enable_columnstore = true,"
-            " timescaledb.segmentby = 'provider, symbol, \"interval\"', timescaledb.orderby = {})"
+            " timescaledb.segmentby = {}, timescaledb.orderby = {})"
         )
-        connection.execute(statement.format(sql.Identifier(table), _ORDER[table]))
+        connection.execute(statement.format(sql.Identifier(table), managed.segment_by, managed.order_by))
     if not _has_policy(connection, table, "policy_compression", {"compress_after": after}):
         connection.execute("CALL remove_columnstore_policy(%s::regclass, if_exists => true)", [table])
         connection.execute("CALL add_columnstore_policy(%s::regclass, after => %s::interval)", [table, after])

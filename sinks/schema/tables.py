@@ -14,7 +14,7 @@ class Migration(NamedTuple):
     sql: str
 
 
-_CAUSE: Final = """
+CAUSE: Final = """
     partition integer NOT NULL,
     source_topic text NOT NULL,
     source_offset bigint NOT NULL,
@@ -34,7 +34,7 @@ CREATE TABLE bars_ohlcv (
     volume double precision NOT NULL,
     vwap double precision,
     trades bigint NOT NULL,
-    revision integer NOT NULL,{_CAUSE},
+    revision integer NOT NULL,{CAUSE},
     PRIMARY KEY (provider, symbol, "interval", window_start),
     CHECK (window_start < window_end)
 );
@@ -42,7 +42,7 @@ CREATE TABLE features (
     provider text NOT NULL,
     symbol text NOT NULL,
     "interval" text NOT NULL,
-    ts timestamptz NOT NULL,{_CAUSE},
+    ts timestamptz NOT NULL,{CAUSE},
     PRIMARY KEY (provider, symbol, "interval", ts)
 );
 CREATE TABLE signals (
@@ -55,7 +55,7 @@ CREATE TABLE signals (
     value double precision,
     score double precision,
     adapter text NOT NULL,
-    meta jsonb,{_CAUSE},
+    meta jsonb,{CAUSE},
     PRIMARY KEY (provider, symbol, "interval", ts, name, adapter)
 );
 """
@@ -156,7 +156,30 @@ MIGRATIONS: Final = (
 
 TABLES: Final = tuple(table for step in MIGRATIONS for table in re.findall(r"CREATE TABLE (\w+)", step.sql))
 
-TIME_COLUMN: Final = {"bars_ohlcv": "window_start", "features": "ts", "signals": "ts"}
+
+class Managed(NamedTuple):
+    """A table whose rows have a time, by which TimescaleDB cuts it, compresses and drops its rows.
+
+    Attributes:
+        segment_by: the columns whose values the columnstore keeps together, and `order_by` their order there.
+        is_of_flow: whether the length of a window says how long its chunks should be.
+    """
+
+    name: str
+    time: str
+    segment_by: str
+    order_by: str
+    is_of_flow: bool = True
+
+
+_SERIES_COLUMNS: Final = 'provider, symbol, "interval"'
+
+RESULTS: Final = (
+    Managed("bars_ohlcv", "window_start", _SERIES_COLUMNS, "window_start"),
+    Managed("features", "ts", _SERIES_COLUMNS, "ts"),
+    Managed("signals", "ts", _SERIES_COLUMNS, "ts, name, adapter"),
+)
+TIME_COLUMN: Final = {table.name: table.time for table in RESULTS}
 
 
 class Rollup(NamedTuple):

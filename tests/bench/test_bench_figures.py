@@ -48,6 +48,14 @@ def everything() -> dict[str, object]:
             "client_us_per_row": 1.3,
             "flush_500_ms": 6.0,
         },
+        "persist": {
+            "rows": 1_000_000,
+            "rows_per_s": 160_000,
+            "plain_copy_rows_per_s": 200_000,
+            "ratio": 0.8,
+            "cpu_us_per_row": 5.0,
+            "rounds": 3,
+        },
         "start": {"help_s": 0.3, "first_batch_s": 2.0},
         "inference": {"rules_1000_ms": 0.5, "logistic_1000_ms": 1.0, "forest_ms": {"1000": 30.0}},
         "machine": {"cpu": "a processor", "cores": 2, "memory_gb": 8, "system": "a system"},
@@ -125,7 +133,18 @@ def test_what_falls_short_is_said() -> None:
 def test_the_page_has_what_was_measured_and_nothing_else() -> None:
     whole = everything()
     headings = [line for line in report.page(whole).splitlines() if line.startswith("## ")]
-    parts = ("Targets", "The job", "CPU", "Rate and memory", "Latency", "Growth", "Sink", "Start", "Inference")
+    parts = (
+        "Targets",
+        "The job",
+        "CPU",
+        "Rate and memory",
+        "Latency",
+        "Growth",
+        "Sink",
+        "Messages",
+        "Start",
+        "Inference",
+    )
     assert headings == [f"## {part}" for part in parts]
     without = report.page({name: part for name, part in whole.items() if name not in ("latency", "growth")})
     assert "## Latency" not in without

@@ -23,7 +23,7 @@ _COLUMNS: dict[str, tuple[pl.DataType | type[pl.DataType], str, st.SearchStrateg
     "number": (pl.Float64, "double precision", None),
     "words": (pl.String, "text", _TEXTS),
     "at": (pl.Datetime("us"), "timestamptz", _TIMES),
-    "meta": (pl.Binary, "jsonb", st.sampled_from([b"{}", b"null", b'{"a": [1, "b"]}'])),
+    "meta": (pl.Binary, "jsonb", st.sampled_from([b"\1{}", b"\1null", b'\1{"a": [1, "b"]}'])),
 }
 _FRAMES = dataframes(
     [column(name, dtype=dtype, strategy=values, allow_null=True) for name, (dtype, _, values) in _COLUMNS.items()]
@@ -60,7 +60,7 @@ def _plain(value: Any) -> Any:
         case float():
             return value.hex()  # so that -0.0 is not 0.0
         case bytes():
-            return value.decode()
+            return value[1:].decode()  # after the version of the form of jsonb
         case datetime() if value.tzinfo is None:
             return value.replace(tzinfo=UTC)
     return value

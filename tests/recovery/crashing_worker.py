@@ -1,4 +1,4 @@
-"""`python -m tests.recovery.crashing_worker POINT NUMBER SETTING…`: a market worker that dies at a point of its own.
+"""`python -m tests.recovery.crashing_worker FLOW POINT NUMBER SETTING…`: a worker that dies at a point of its own.
 
 It kills itself, as SIGKILL from outside would, the so-many-th time that it comes to the point. Its epochs are short.
 """
@@ -17,7 +17,7 @@ from bytewax._bytewax import cluster_main
 from confluent_kafka import Producer
 
 from flows.chain import Chain
-from flows.spec import MARKET
+from flows.spec import FLOWS
 from mdp.runtime import worker
 from sinks import progress
 from sinks.background import BackgroundWriter
@@ -116,12 +116,12 @@ TAKEOVER = {
 
 
 def main() -> None:
-    point, number, *settings = sys.argv[1:]
+    flow, point, number, *settings = sys.argv[1:]
     POINTS[point](dies(int(number)))
     PATCH.setattr(
         worker, "cluster_main", lambda *given, **more: cluster_main(*given, **more | {"epoch_interval": EPOCH})
     )
-    sys.exit(worker.run(MARKET, None, settings, 1))
+    sys.exit(worker.run(FLOWS[flow], None, settings, 1))
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def test_one_record_is_certain_from_the_third_death_on() -> None:
         loop.note(KILLED, {2: range(7, 8)})
         certain.append(loop.is_certain)
     assert certain == [False, False, True]
-    assert loop.where("events") == "events[2] offset 7"
+    assert loop.where(["events"]) == "events[2] offset 7"
 
 
 def test_processes_that_get_on_in_between_or_die_of_something_else_are_in_no_loop() -> None:
@@ -98,4 +98,4 @@ def test_records_that_cannot_be_told_apart_are_named_in_the_end() -> None:
     loop = CrashLoop()
     while not loop.is_certain:
         loop.note(KILLED, {0: range(7, 9), 3: range(2, 3)})
-    assert loop.where("events") == "events[0] offsets 7 to 8, events[3] offset 2"
+    assert loop.where(["events"]) == "events[0] offsets 7 to 8, events[3] offset 2"

@@ -12,7 +12,7 @@ from sinks.background import BackgroundWriter
 from tests.harness import until
 
 SMALL = MicroBatch(topic="events", partition=0, next_offset=0)
-ROW = [(0, 0, "undecodable", "", "application/json", None, bytes(20_000_000), None, None, 0, None)]
+ROW = [(0, 0, "undecodable", "", "application/json", None, bytes(20_000_000), None, None, 0, None, None)]
 LARGE = replace(SMALL, rejects=pl.DataFrame(ROW, schema=REFUSED, orient="row"))
 
 

@@ -79,8 +79,9 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
         self._read_to = start
         self._end = end
         self._whereabouts = whereabouts.own()
-        self._whereabouts.begin(partition, start)
-        self._suspects = self._whereabouts.suspects(partition)
+        self._row = source.first_row + partition
+        self._whereabouts.begin(self._row, start)
+        self._suspects = self._whereabouts.suspects(self._row)
         self._held: Records | None = None  # read, and held back for more
         self._left: Records | None = None  # read, and too large for the last batch
         self._closing_times = source.closing_times() if source.closing_times else None
@@ -235,7 +236,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
 
     def _fetch(self, records: Records) -> Fetch:
         self._last_appended = _appended(records, -1)
-        self._whereabouts.give(self._partition, int(records.offsets[0]), self._next)
+        self._whereabouts.give(self._row, int(records.offsets[0]), self._next)
         nbytes = int(records.values.lengths.clip(min=0).sum())
         self._consumption.note(len(records), nbytes, time.time() * 1e3 - self._last_appended[1])
         return Fetch(

@@ -96,6 +96,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
         ends: confirms idle partitions, and finds out which ones an open transaction blocks.
         closing_times: predicts which small fetches can wait for more; None if none can.
         state_format: version of the flow's saved state; state of another version is refused.
+        first_row: where the topic's partitions begin among those of all topics of the flow (`telemetry.whereabouts`).
     """
 
     config: KafkaConfig
@@ -111,6 +112,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, MicroBatch], Saved]):
     bounds: Bounds = Bounds()
     closing_times: Callable[[], ClosingTimes] | None = None
     state_format: int = 0
+    first_row: int = 0
 
     def list_parts(self) -> list[str]:
         return [part_name(partition) for partition in self._partitions]

@@ -47,6 +47,11 @@ def partitions_of(config: KafkaConfig, topic: str) -> list[int]:
     return sorted(metadata.partitions)
 
 
+def most_partitions(config: KafkaConfig, topics: Iterable[str]) -> int:
+    """How many partitions the topic has that has the most of them; raises as `partitions_of`."""
+    return max(len(partitions_of(config, topic)) for topic in topics)
+
+
 def topic_id(config: KafkaConfig, topic: str) -> str:
     """The id that distinguishes a topic from others of its name: a recreated topic has another id.
 
