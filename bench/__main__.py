@@ -37,7 +37,7 @@ from bench.site import PROJECT, Run, Site
 from mdp.local import LocalStack
 
 MILLION = 1_000_000
-OTHER_PARTS = ("bench.sink", "bench.persist", "bench.start", "bench.inference")
+OTHER_PARTS = ("bench.sink", "bench.persist", "bench.start", "bench.inference", "bench.normalize")
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ def page(results: Mapping[str, Any]) -> str:
         "persist": persist,
         "start": start,
         "inference": inference,
+        "normalize": normalize,
     }
     sections = [part(results[name]) for name, part in parts.items() if name in results]
     return "\n".join([HEAD, where(results), summary(results), *sections])
@@ -218,6 +219,14 @@ def inference(found: Mapping[str, Any]) -> str:
         "Inference",
         f"Per window close of 1,000 symbols: rules {found['rules_1000_ms']:.2f} ms, scaler and "
         f"logistic regression {found['logistic_1000_ms']:.2f} ms, a forest of 100 trees {forest} symbols.",
+    )
+
+
+def normalize(found: Mapping[str, Any]) -> str:
+    return paragraph(
+        "Normalizing",
+        f"Raw messages in the form of a venue to canonical envelopes, with validation, ids and checksums, per second "
+        f"of one core: {found['trades_per_s']:,.0f} trades, {found['quotes_per_s']:,.0f} quotes.",
     )
 
 

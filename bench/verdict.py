@@ -33,6 +33,7 @@ def targets(results: Section) -> list[Target]:
         "persist": _persist,
         "start": _start,
         "inference": _inference,
+        "normalize": _normalize,
     }
     return [target for name, judged in parts.items() if name in results for target in judged(results[name])]
 
@@ -116,3 +117,8 @@ def _start(found: Section) -> Iterator[Target]:
 def _inference(found: Section) -> Iterator[Target]:
     yield at_most("Rules over 1,000 symbols, per window close", found["rules_1000_ms"], 1, " ms")
     yield at_most("Scaler and logistic regression over 1,000 symbols", found["logistic_1000_ms"], 2, " ms")
+
+
+def _normalize(found: Section) -> Iterator[Target]:
+    for name in ("trades", "quotes"):
+        yield at_least(f"Raw {name} to envelopes, a second and core", found[f"{name}_per_s"] / 1e3, 250, "k")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -67,24 +67,33 @@ class PayloadCodec:
     def encode(self, payload: bytes, headers: MessageHeaders) -> tuple[bytes, MessageHeaders]:
         """The value of the record, and its headers, which say how it is packed, or where it lies.
 
+        Raises:
+            EncodingError, MdpError: as `pack`.
+        """
+        value, packing = self.pack(payload)
+        return value, msgspec.structs.replace(headers, **packing) if packing else headers
+
+    def pack(self, payload: bytes) -> tuple[bytes, dict[str, Any]]:
+        """The value of the record, and the headers that say how it is packed, or where it lies; none if it is not.
+
         A blob is there before this returns, so that no record ever points to what is not.
 
         Raises:
             EncodingError: there is no store for so large a payload, or none may be so large.
+            MdpError: the blob store does not answer.
         """
         if len(payload) <= GZIP_ABOVE_BYTES:
-            return payload, headers
+            return payload, {}
         if len(payload) > RECORD_BYTES:
             raise EncodingError(f"a payload of {len(payload):,} bytes is above the {RECORD_BYTES:,} that one may have")
         packed = gzip.compress(payload, _LEVEL, mtime=0)
         if len(payload) <= BLOB_ABOVE_BYTES:
-            return packed, msgspec.structs.replace(headers, content_encoding=GZIP)
+            return packed, {"content_encoding": GZIP}
         if self.blobs is None:
             raise EncodingError(f"a payload of {len(payload):,} bytes is above {BLOB_ABOVE_BYTES:,}: name a blob store")
         blob = self.blobs.write(packed)
-        return b"", msgspec.structs.replace(
-            headers, content_encoding=GZIP, blob_ref=blob.ref, blob_hash=blob.hash, blob_size=blob.size
-        )
+        where = {"blob_ref": blob.ref, "blob_hash": blob.hash, "blob_size": blob.size}
+        return b"", {"content_encoding": GZIP, **where}
 
     def decode(self, value: bytes, headers: MessageHeaders) -> bytes:
         """The payload of a record.

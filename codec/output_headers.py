@@ -55,13 +55,17 @@ def of_message(
         trace: the `traceparent` of the one message that led to it; without one it begins a trace.
     """
     key = dedupe_key.encode()
-    own_id = message_id(time_ns, schema.fqdn, key)
+    own_id = message_id(time_ns, schema.fqdn, key).encode()
+    return [(SOURCE, source.encode()), *of_known(own_id, key, ordered_by, trace)]
+
+
+def of_known(own_id: bytes, dedupe_key: bytes, ordered_by: bytes, trace: bytes | None) -> Headers:
+    """The same, but for its source, of a message whose id is known."""
     return [
-        (MESSAGE_ID, own_id.encode()),
+        (MESSAGE_ID, own_id),
         (PARTITION_KEY, ordered_by),
-        (SOURCE, source.encode()),
-        (TRACEPARENT, carried(trace) or new_trace(own_id)),
-        (DEDUPE_KEY, key),
+        (TRACEPARENT, carried(trace) or new_trace(own_id.decode())),
+        (DEDUPE_KEY, dedupe_key),
     ]
 
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from codec.output_headers import PIPELINE, Sender, bar_key, of_message, of_schema, refused_key, signal_key
+from codec.output_headers import PIPELINE, Sender, bar_key, of_known, of_message, of_schema, refused_key, signal_key
 from contracts.bar import Bar
 from contracts.batch import MicroBatch
 from contracts.columns import time_fields
-from contracts.headers import pairs
+from contracts.headers import SOURCE, pairs
 from contracts.ids import joined_text
 from contracts.record import Headers, RecordHeaders, header_texts
 from contracts.schema_names import BAR, SIGNAL, SchemaName
@@ -74,6 +74,11 @@ class Identity:
         return f"mdp-writers-{self.owner}"
 
     @property
+    def progress_group(self) -> str:
+        """The consumer group whose offsets hold the progress of outputs that are placed by their keys."""
+        return f"mdp-outputs-{self.owner}"
+
+    @property
     def writers_prefix(self) -> str:
         """The prefix of the transactional ids of writers."""
         return f"{self.owner}-{self.topic}-"
@@ -121,12 +126,17 @@ def source_of(headers: RecordHeaders) -> tuple[str, int, int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class OutRecord:
-    """A record to produce, and the row of the log that caused it; the writer adds the headers of its origin."""
+    """A record to produce, and the row of the log that caused it; the writer adds the headers of its origin.
+
+    Attributes:
+        is_placed: whether it goes to the partition that its cause has in the log, not to that of its key.
+    """
 
     cause: Cause
     key: bytes | None
     value: bytes | None
     headers: Headers
+    is_placed: bool = True
 
     def header(self, name: str) -> str:
         """A header that it has, as text."""
@@ -171,6 +181,16 @@ def _json_records(
     ):
         value = _encode({"ver": 1, **dict(zip(columns, row, strict=True))})
         yield OutRecord(cause, symbol.encode(), value, common + of_message(schema, *message))
+
+
+def envelope_records(rows: pl.DataFrame, schema: SchemaName, source: str) -> Iterator[OutRecord]:
+    """Messages of a type in envelopes, the rows of an ENVELOPES frame."""
+    common: Headers = [*of_schema(schema), (SOURCE, source.encode())]
+    for offset, row, key, value, own_id, ordered_by, dedupe_key, trace, packing in rows.iter_rows():
+        headers = common + of_known(own_id, dedupe_key, ordered_by, trace)
+        if packing is not None:
+            headers += pairs(**msgspec.json.decode(packing))
+        yield OutRecord((offset, row), key, value, headers, is_placed=False)
 
 
 def refused_records(rows: pl.DataFrame, topic: str, partition: int, schema: SchemaName) -> Iterator[OutRecord]:

@@ -133,6 +133,11 @@ class MicroBatch:
         return any(rows.height for rows in self.results.values())
 
 
+def without_results(batch: MicroBatch) -> MicroBatch:
+    """The batch, of which nothing is left but how far it goes and what was counted."""
+    return replace(batch, results=NO_RESULTS)
+
+
 Confirm = Callable[[Sequence[MicroBatch]], None]  # returns if they are from the expected log; else raises
 
 

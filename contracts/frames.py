@@ -45,6 +45,20 @@ REFUSED: Final = pl.Schema(
     }
 )
 
+# Messages in envelopes, as they leave. `packing` are the headers that say how the value is packed, as JSON.
+ENVELOPES: Final = pl.Schema(
+    {
+        **CAUSE,
+        "key": pl.Binary,
+        "value": pl.Binary,
+        "message_id": pl.Binary,
+        "partition_key": pl.Binary,
+        "dedupe_key": pl.Binary,
+        "trace": pl.Binary,
+        "packing": pl.Binary,
+    }
+)
+
 HEARTBEATS: Final = pl.Schema({"provider": pl.String, "src_ts": pl.Int64})
 
 _OF_RECORDS: Final = ("ver", "partition")  # what rows of a batch have in common

@@ -53,6 +53,7 @@ def name_of(kind: MessageType) -> SchemaName:
 EVENT: Final = name_of(EVENT_V1)
 STORE_ROW: Final = SchemaName("mdp.store_row.v1", "1.0.0")  # of a table, as JSON
 DLQ_MARK: Final = SchemaName("mdp.dlq_mark.v1", "1.0.0")  # that an event was sent again
+RAW: Final = SchemaName("mdp.raw.v1", "1.0.0")  # a message of a venue, as it came
 BAR: Final = name_of(BAR_V1)
 SIGNAL: Final = name_of(SIGNAL_V1)
 ENVELOPE: Final = name_of(ENVELOPE_V1)

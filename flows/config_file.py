@@ -213,7 +213,12 @@ def _with_files(settings: Settings, path: Path) -> Settings:
     if adapters.sklearn.model_path:
         model = str(_found(Path(adapters.sklearn.model_path), path))
         adapters = adapters.model_copy(update={"sklearn": adapters.sklearn.model_copy(update={"model_path": model})})
-    return settings.model_copy(update={"inference": settings.inference.model_copy(update={"adapters": adapters})})
+    inference = settings.inference.model_copy(update={"adapters": adapters})
+    sources = tuple(
+        source.model_copy(update={"mapping": _found(source.mapping, path)}) for source in settings.normalize.sources
+    )
+    normalize = settings.normalize.model_copy(update={"sources": sources})
+    return settings.model_copy(update={"inference": inference, "normalize": normalize})
 
 
 def _found(file: Path, config: Path) -> Path:

@@ -14,6 +14,7 @@ from contracts.progress import Loss, Source
 from contracts.registry import stored_types
 from flows.market_input import heartbeat_encoder, market_decoder, tick_format
 from flows.message_input import message_decoder
+from flows.raw_messages import envelope_topics, raw_decoder
 from flows.sender import sender
 from flows.settings import Settings
 from flows.spec import FlowSpec
@@ -32,6 +33,7 @@ from sinks.timescale import TimescaleWriter
 from telemetry.outage import Outage, wait_out
 from telemetry.whereabouts import first_row
 from transports.kafka.end_offsets import EndOffsets
+from transports.kafka.output_progress import InGroup, InOutputs
 from transports.kafka.source import Bounds, Decode, KafkaSource
 from transports.kafka.topic_identity import TopicIdentity
 from transports.kafka.topics import partitions_of
@@ -54,7 +56,7 @@ def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
     return KafkaSource(
         config=kafka,
         topic=topic,
-        decode=_DECODERS[spec.reads](settings),
+        decode=_decoder(settings, spec),
         max_batch_size=window.max_batch_size,
         identity=identity,
         stop=STOP,
@@ -91,6 +93,12 @@ _DECODERS: Final[Mapping[str, Callable[[Settings], Decode]]] = {
 }
 
 
+def _decoder(settings: Settings, spec: FlowSpec) -> Decode:
+    if spec.reads == "raw":
+        return raw_decoder(settings, spec.topic(settings)).decode_all
+    return _DECODERS[spec.reads](settings)
+
+
 def heartbeats(settings: Settings, spec: FlowSpec, confirm: Confirm) -> HeartbeatSink:
     """Writes heartbeats to the source topic."""
     return HeartbeatSink(settings.bus.kafka, confirm, heartbeat_encoder(settings, spec.id(settings)))
@@ -98,7 +106,7 @@ def heartbeats(settings: Settings, spec: FlowSpec, confirm: Confirm) -> Heartbea
 
 def create_tables(settings: Settings, *specs: FlowSpec) -> list[str]:
     """Migrates the schema for these flows, with a column for each feature; returns what was done, one line each."""
-    store, has_messages = settings.store, any(not spec.has_windows for spec in specs)
+    store, has_messages = settings.store, any(spec.stores_messages for spec in specs)
     if settings.run.name is not None:
         return migrate(settings.results_url, settings.features.names, plain=True)
     return migrate(
@@ -132,7 +140,7 @@ def timescale(settings: Settings, spec: FlowSpec, confirm: Confirm = taken_as_re
 
 
 def _targets(settings: Settings, spec: FlowSpec, *, overwrite: bool) -> list[Target]:
-    if not spec.has_windows:
+    if spec.stores_messages:
         return [message_target(kind) for kind in stored_types().values()]
     known = targets(settings.features.names, overwrite=overwrite)
     return [target for target in known if target.table in spec.tables]
@@ -153,13 +161,16 @@ def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
         )
 
     topics = {} if run.is_backtest else outputs(config, spec.writes, spec.schema(settings))
+    if spec.reads == "raw":
+        topics |= envelope_topics(settings, source.topic)
 
     def mark(lost: Mapping[Source, Loss]) -> None:
         progress_id = spec.progress_id(settings)
         wait_out(lambda: set_back.mark(settings.results_url, progress_id, lost), StoreUnavailable, "the database")
 
     parts, first_row = partial(_parts, settings, spec), _first_row(spec)
-    return KafkaSink(config, identity, topics, source.identity.confirm, mark, parts, first_row)
+    progress = InGroup if spec.reads == "raw" else InOutputs
+    return KafkaSink(config, identity, topics, source.identity.confirm, mark, parts, first_row, progress)
 
 
 def _first_row(spec: FlowSpec) -> int:

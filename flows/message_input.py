@@ -15,8 +15,13 @@ from transports.blobs.store import open_store
 
 def message_decoder(settings: Settings) -> EnvelopeDecoder:
     """Decodes records to messages of all types that are stored."""
+    return EnvelopeDecoder(stored_types(), payload_codec(settings))
+
+
+def payload_codec(settings: Settings) -> PayloadCodec:
+    """Packs large payloads and unpacks them, with the blob store of the config if there is one."""
     store = settings.messages.blobs
-    return EnvelopeDecoder(stored_types(), PayloadCodec(None if store is None else _Patient(open_store(store))))
+    return PayloadCodec(None if store is None else _Patient(open_store(store)))
 
 
 @dataclass(frozen=True, slots=True)

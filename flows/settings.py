@@ -8,16 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from connectors.synthetic.market import SyntheticConfig
 from contracts.market_prices import TRADE, MarketPrice
+from contracts.message import MessageType
 from contracts.registry import stored_types
 from features.bars.window_config import WindowConfig
 from features.rolling.feature_config import FeatureConfig, check_features
+from flows.raw_topics import Name, NormalizeSection
 from inference.config import InferenceConfig
 from sinks.runs.names import tables_of
 from sinks.store_config import StoreConfig
 from telemetry.config import TelemetryConfig
 from transports.kafka.config import KafkaConfig
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class _Section(BaseModel):
@@ -56,6 +56,11 @@ class MessagesSection(_Section):
 
     env: Name = Field(default="dev", description="The environment: the first part of the topics' names, after `utp`.")
     realm: Name = Field(default="local", description="Whose bus it is: the next part of the topics' names.")
+    naming: Literal["utp", "ampy", "plain"] = Field(
+        default="utp",
+        description="How topics are called: `utp.<env>.<realm>.<event_type>`, `ampy.<env>.<type>.v<major>`, or by the "
+        "`event_type` alone.",
+    )
     topics: tuple[str, ...] = Field(
         default=(),
         description="The topics that `persist` reads. None: `utp.<env>.<realm>.<event_type>` of every type of message "
@@ -77,8 +82,17 @@ class MessagesSection(_Section):
     @property
     def persisted(self) -> tuple[str, ...]:
         """The topics that `persist` reads."""
-        named = (kind.topic(self.env, self.realm) for kind in stored_types().values())
-        return self.topics or tuple(sorted({topic for topic in named if topic is not None}))
+        return self.topics or tuple(sorted({self.topic_of(kind) for kind in stored_types().values()}))
+
+    def topic_of(self, kind: MessageType, realm: str | None = None) -> str:
+        """The topic of a type that comes in envelopes, in this realm or another."""
+        match self.naming:
+            case "utp":
+                return str(kind.topic(self.env, realm or self.realm))
+            case "ampy":
+                return f"ampy.{self.env}.{kind.id.replace('/', '.')}"
+            case "plain":
+                return str(kind.event_type)
 
 
 class ProducersSection(_Section):
@@ -182,6 +196,7 @@ class Settings(_Section):
     )
     bus: BusSection = BusSection()
     messages: MessagesSection = MessagesSection()
+    normalize: NormalizeSection = NormalizeSection()
     store: StoreConfig = StoreConfig()
     producers: ProducersSection = ProducersSection()
     market: MarketSection = MarketSection()

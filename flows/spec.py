@@ -33,14 +33,15 @@ class FlowSpec:
 
     Attributes:
         name: used in commands, saved state, transactional ids and progress.
-        reads: the key under `bus.kafka` of its topic; `messages`: several topics, each in a branch of the flow.
+        reads: the key under `bus.kafka` of its topic; `messages` and `raw`: several topics, of envelopes and of venues,
+            each in a branch of the flow.
         steps: its stateful steps in order, by their names in `flows.steps`.
         writes: its outputs to topics, besides rejected and late rows.
         branch: which of its topics this is about.
     """
 
     name: str
-    reads: Literal["topic", "bars_topic", "messages"]
+    reads: Literal["topic", "bars_topic", "messages", "raw"]
     steps: tuple[str, ...]
     writes: frozenset[Literal["signals", "bars"]]
     branch: Branch | None = None
@@ -53,15 +54,20 @@ class FlowSpec:
     @property
     def has_windows(self) -> bool:
         """Whether its results are of windows."""
-        return self.reads != "messages"
+        return self.reads in ("topic", "bars_topic")
+
+    @property
+    def stores_messages(self) -> bool:
+        """Whether its results are rows of the tables of message types."""
+        return self.reads == "messages"
 
     def schema(self, settings: Settings) -> SchemaName:
         """What the records of its topic are."""
         from contracts.market_prices import read_type  # noqa: PLC0415 - as above
-        from contracts.schema_names import BAR, ENVELOPE, EVENT, name_of  # noqa: PLC0415
+        from contracts.schema_names import BAR, ENVELOPE, EVENT, RAW, name_of  # noqa: PLC0415
 
         if self.reads != "topic":
-            return BAR if self.has_windows else ENVELOPE
+            return {"bars_topic": BAR, "messages": ENVELOPE, "raw": RAW}[self.reads]
         return EVENT if settings.market.input == "events" else name_of(read_type(settings.market.price))
 
     @property
@@ -88,9 +94,9 @@ class FlowSpec:
 
     def branches(self, settings: Settings) -> tuple[FlowSpec, ...]:
         """The flow once for each of its topics."""
-        if self.reads != "messages":
+        if self.has_windows:
             return (self,)
-        topics = settings.messages.persisted
+        topics = settings.messages.persisted if self.stores_messages else settings.normalize.topics
         return tuple(replace(self, branch=Branch(topic, n, len(topics))) for n, topic in enumerate(topics))
 
     def topic(self, settings: Settings) -> str:
@@ -109,6 +115,7 @@ _MADE_BY: Final[Mapping[str, str]] = {"bars_ohlcv": "windows", "features": "roll
 MARKET: Final = FlowSpec("market", "topic", ("windows", "rolling", "inference"), frozenset({"signals"}))
 MICRO_BATCH: Final = FlowSpec("micro_batch", "topic", ("windows",), frozenset({"bars"}))
 INFER: Final = FlowSpec("infer", "bars_topic", ("totals", "rolling", "inference"), frozenset({"signals"}))
+NORMALIZE: Final = FlowSpec("normalize", "raw", ("totals",), frozenset())
 PERSIST: Final = FlowSpec("persist", "messages", ("totals",), frozenset())
 
-FLOWS: Final[Mapping[str, FlowSpec]] = {spec.name: spec for spec in (MARKET, MICRO_BATCH, INFER, PERSIST)}
+FLOWS: Final[Mapping[str, FlowSpec]] = {spec.name: spec for spec in (MARKET, MICRO_BATCH, INFER, NORMALIZE, PERSIST)}

@@ -125,7 +125,7 @@ def _check_names(fields: Mapping[str, FieldConfig], kind: MessageType) -> None:
 
 
 def _check_constants(constants: Mapping[str, Any], kind: MessageType) -> None:
-    """By the type of each field alone: what is said about several fields depends on the message."""
+    """By the type of each field alone: rules about several fields depend on the message."""
     types = {field.name: field.type for field in msgspec.structs.fields(kind.struct)}
     for name, constant in constants.items():
         try:

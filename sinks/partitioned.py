@@ -30,6 +30,7 @@ from telemetry.whereabouts import noted
 from transports.kafka.config import KafkaConfig
 from transports.kafka.heartbeats import HeartbeatWriter
 from transports.kafka.lost_ends import Written
+from transports.kafka.output_progress import InOutputs, OutputProgress
 from transports.kafka.read_back import Place
 from transports.kafka.transactional_writer import Mark, Records, TransactionalWriter
 
@@ -121,6 +122,7 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, InTopics]):
     mark: Mark
     parts: _Parts
     first_row: int = 0
+    progress: Callable[[KafkaConfig, Identity], OutputProgress] = InOutputs
 
     def __post_init__(self) -> None:
         self._per_worker = _PerWorker(self._make)
@@ -142,7 +144,9 @@ class KafkaSink(FixedPartitionedSink[MicroBatch, InTopics]):
         return self._per_worker.join(_KafkaPart, lambda writer: writer.add(partition, known), acknowledged)
 
     def _make(self) -> tuple[TransactionalWriter, BackgroundWriter]:
-        writer = TransactionalWriter(self.config, self.identity(), self.topics, self.confirm, self.mark)
+        identity = self.identity()
+        progress = self.progress(self.config, identity)
+        writer = TransactionalWriter(self.config, identity, self.topics, self.confirm, self.mark, progress=progress)
         write = noted(KAFKA, written(KAFKA, writer.write, writer.leaves), self.first_row)
         return writer, BackgroundWriter(KAFKA, write, writer.close)
 

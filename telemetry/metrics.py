@@ -80,6 +80,9 @@ UNREADABLE_OFFSETS: Final = Counter(
     "Offsets that were skipped because they cannot be unpacked (on_unreadable: skip)",
     ["topic", "partition"],
 )
+SKIPPED_MESSAGES: Final = Counter(
+    "normalize_skipped_total", "Raw messages that no mapping is for (unmapped: skip)", ["topic"]
+)
 
 # Steps.
 WINDOW_LENGTH: Final = Gauge("microbatch_window_ms", "Length of a window: micro_batch.window_ms")

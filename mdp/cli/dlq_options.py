@@ -8,7 +8,16 @@ import typer
 
 Reason = Annotated[
     Literal[
-        "undecodable", "contract", "future", "unsupported", "too_many_symbols", "too_many_providers", "store", "unknown"
+        "undecodable",
+        "contract",
+        "future",
+        "unsupported",
+        "too_many_symbols",
+        "too_many_providers",
+        "mapping",
+        "unmapped",
+        "store",
+        "unknown",
     ]
     | None,
     typer.Option("--reason", help="Only with this reason; unknown: records not written by the pipeline."),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from mdp.cli import lateness, persist, produce, replay, run, tail
+from mdp.cli import lateness, normalize, persist, produce, replay, run, tail
 
 app = typer.Typer(help="Events in, and bars, features and signals out; messages to their tables.", no_args_is_help=True)
 
 produce.register(app)
 run.register(app)
+normalize.register(app)
 persist.register(app)
 tail.register(app)
 replay.register(app)

@@ -12,6 +12,7 @@ from mdp.cli.options import Config, Set, examples, settings_of
 from mdp.cli.output import print_table, remark
 
 if TYPE_CHECKING:
+    from flows.settings import Settings
     from mdp.ops.topics import TopicReport
 
 app = typer.Typer(help="The Kafka topics of the pipeline.", no_args_is_help=True)
@@ -31,18 +32,28 @@ File = Annotated[
 def apply(config: Config = None, overrides: Set = None, file: File = None) -> None:
     """Create missing topics, and report where existing ones differ from the file.
 
+    Those of normalize need not be in the file: they have its defaults.
     Existing topics are never changed; the exit code is 1 if one differs.
     """
     from flows.config_file import config_path
     from mdp.ops import topics
 
     settings = settings_of(config, overrides)
-    wanted = topics.load(file or topics.find_file(config or config_path()))
+    wanted = topics.load(file or topics.find_file(config or config_path()), _of_normalize(settings))
     reports = topics.apply(settings.bus.kafka, wanted)
     _print(reports)
     if any(report.drift for report in reports):
         remark("existing topics are not changed: alter them with Kafka's tools, or change the file")
         raise typer.Exit(1)
+
+
+def _of_normalize(settings: Settings) -> list[str]:
+    """The raw topics, and those of the types that they become."""
+    if not settings.normalize.sources:
+        return []
+    from flows.raw_messages import all_envelope_topics
+
+    return [*settings.normalize.topics, *all_envelope_topics(settings)]
 
 
 def _print(reports: list[TopicReport]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -56,9 +56,10 @@ class TopicsConfig(BaseModel):
     defaults: TopicConfig = TopicConfig()
     topics: dict[str, Annotated[TopicConfig, BeforeValidator(lambda topic: {} if topic is None else topic)]]
 
-    @property
-    def merged(self) -> dict[str, TopicConfig]:
-        return {name: topic.over(self.defaults) for name, topic in self.topics.items()}
+    def merged(self, also: Iterable[str]) -> dict[str, TopicConfig]:
+        """The topics that are listed, and others, with the defaults."""
+        every = {**dict.fromkeys(also, TopicConfig()), **self.topics}
+        return {name: topic.over(self.defaults) for name, topic in every.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,14 @@ def find_file(config: Path) -> Path:
     return next((place / _FILE for place in places if (place / _FILE).exists()), places[0] / _FILE)
 
 
-def load(path: Path) -> dict[str, TopicConfig]:
-    """The topics of the file by name, merged with its defaults.
+def load(path: Path, also: Iterable[str] = ()) -> dict[str, TopicConfig]:
+    """The topics of the file by name, and others that it need not list, merged with its defaults.
 
     Raises:
         TopicsError: the file cannot be read, or is invalid.
     """
     try:
-        return TopicsConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).merged
+        return TopicsConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).merged(also)
     except OSError as error:
         raise TopicsError(f"{path}: {error.strerror}; name the topics' file with --file") from None
     except ValidationError as error:

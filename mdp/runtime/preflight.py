@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from bytewax.dataflow import Dataflow
 
 from flows.config_file import ConfigError
 from flows.endpoints import create_tables
+from flows.raw_messages import all_envelope_topics
 from flows.settings import Settings
 from flows.spec import FlowSpec
 from inference.engine import build
@@ -64,6 +65,7 @@ def _check_topics(settings: Settings, flow: FlowSpec) -> dict[str, str]:
     widest = max([kafka.topic] if flow.has_windows else read, key=lambda name: len(partitions_of(kafka, name)))
     needed = len(partitions_of(kafka, widest))
     results = (kafka.signals_topic, kafka.bars_topic) if flow.has_windows else ()
+    _check_envelope_topics(settings, flow, read)
     for topic in (*results, kafka.dlq_topic, kafka.late_topic):
         found = len(partitions_of(kafka, topic))
         if found < needed:
@@ -72,3 +74,11 @@ def _check_topics(settings: Settings, flow: FlowSpec) -> dict[str, str]:
                 f"as partition i of the events is written to partition i of every output topic"
             )
     return {topic: topic_id(kafka, topic) for topic in read}
+
+
+def _check_envelope_topics(settings: Settings, flow: FlowSpec, read: Collection[str]) -> None:
+    """Those of a flow over raw topics, which may have any number of partitions."""
+    for topic in all_envelope_topics(settings) if flow.reads == "raw" else ():
+        if topic in read:
+            raise ConfigError(f"topic {topic} would be read and written: name another in normalize.sources")
+        partitions_of(settings.bus.kafka, topic)

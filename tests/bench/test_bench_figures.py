@@ -58,6 +58,7 @@ def everything() -> dict[str, object]:
         },
         "start": {"help_s": 0.3, "first_batch_s": 2.0},
         "inference": {"rules_1000_ms": 0.5, "logistic_1000_ms": 1.0, "forest_ms": {"1000": 30.0}},
+        "normalize": {"trades_per_s": 260_000, "quotes_per_s": 270_000},
         "machine": {"cpu": "a processor", "cores": 2, "memory_gb": 8, "system": "a system"},
         "versions": {"python": "3.11"},
         "measured": {"contenders": "2026-01-02T03:04:05+00:00"},
@@ -144,6 +145,7 @@ def test_the_page_has_what_was_measured_and_nothing_else() -> None:
         "Messages",
         "Start",
         "Inference",
+        "Normalizing",
     )
     assert headings == [f"## {part}" for part in parts]
     without = report.page({name: part for name, part in whole.items() if name not in ("latency", "growth")})

@@ -113,3 +113,33 @@ def test_the_projects_own_file_holds_all_topics_of_its_own_config() -> None:
     defaults = KafkaConfig.model_fields
     assert {defaults[key].default for key in KEYS} <= own.keys()
     assert all(topic.config["message.timestamp.type"] == "LogAppendTime" for topic in own.values())
+
+
+@pytest.mark.parametrize(
+    ("naming", "trades", "quotes"),
+    [
+        ("utp", "utp.{env}.desk.trades.tick", "utp.{env}.desk_eu.quotes.tick"),
+        ("ampy", "ampy.{env}.trades.v2", "ampy.{env}.quotes.v2"),
+        ("plain", "trades.tick", "quotes.tick"),
+    ],
+)
+def test_topics_of_normalize_need_not_be_in_the_file(
+    mdp: Mdp, config: Config, kafka: str, names: dict[str, str], tmp_path: Path, naming: str, trades: str, quotes: str
+) -> None:
+    env = f"e{uuid.uuid4().hex[:8]}"
+    write(tmp_path, defaults={"partitions": 2}, topics=dict.fromkeys(names.values()))
+    fields = "event_time: t, fields: { symbol: s, "
+    (tmp_path / "trades.yaml").write_text(f"{{ type: trades/v2, {fields} price: p, size: q }} }}")
+    (tmp_path / "quotes.yaml").write_text(f"{{ type: quotes/v2, {fields} bid: b }} }}")
+    path = config(brokers=kafka, **names)
+    sources = [
+        {"topic": f"raw.{env}.a", "mapping": "trades.yaml", "source_id": "a"},
+        {"topic": f"raw.{env}.b", "mapping": "quotes.yaml", "source_id": "b", "realm": "desk_eu"},
+    ]
+    tree = yaml.safe_load(path.read_text())
+    messages = {"env": env, "realm": "desk", "naming": naming}
+    path.write_text(yaml.safe_dump({**tree, "messages": messages, "normalize": {"sources": sources}}))
+    result = mdp("topics", "apply", "--config", path)
+    assert result.code == 0, result
+    wanted = [f"raw.{env}.a", f"raw.{env}.b", trades.format(env=env), quotes.format(env=env)]
+    assert {name: rows(result.out)[name].split()[1] for name in wanted} == dict.fromkeys(wanted, "2")

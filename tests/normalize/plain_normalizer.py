@@ -95,8 +95,8 @@ def _envelope(
     subject = str(getattr(message, "symbol", ""))
     order = time if sequence is None else str(sequence)
     parts = [str(kind.event_type), feed.source_id, subject, order, checksum]
-    told = "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
-    dedupe_key = f"sha256:{sha256(told.encode()).hexdigest()}"
+    joined = "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+    dedupe_key = f"sha256:{sha256(joined.encode()).hexdigest()}"
     fqdn = "utp." + kind.id.replace("/", ".")
     return ENVELOPE_V1.encode(
         Envelope(

@@ -121,8 +121,8 @@ def test_a_mapping_makes_of_messages_what_plain_python_makes_of_each(
     reasons: dict[tuple[int, int], str] = {}
     for record, document in enumerate(given_documents):
         trace = TRACE[3:35].decode() if record % 2 else None
-        told = normalized(parse_mapping(mapping), FEED, document, INGEST + record, ("raw[3]", 70 + record), trace)
-        for (number, reason), envelope in told:
+        plain = normalized(parse_mapping(mapping), FEED, document, INGEST + record, ("raw[3]", 70 + record), trace)
+        for (number, reason), envelope in plain:
             if envelope is None:
                 reasons[record, number] = reason
             else:
@@ -161,10 +161,10 @@ def test_the_same_raw_message_has_the_same_ids_wherever_and_whenever_it_arrives(
     (again,) = normalizer.normalize([b"{}", spaced], Arrivals([0, INGEST + 9**18], (), "raw[0]", [5, 6])).accepted
     assert again.event_ids == first.event_ids == first.message_ids
     assert again.dedupe_keys == first.dedupe_keys
-    told, then = one_of(first), one_of(again)
-    assert told["event_id"] == then["event_id"]
-    assert told["checksum"] == then["checksum"]
-    assert told["ingest_time"] != then["ingest_time"]
+    once, twice = one_of(first), one_of(again)
+    assert once["event_id"] == twice["event_id"]
+    assert once["checksum"] == twice["checksum"]
+    assert once["ingest_time"] != twice["ingest_time"]
 
 
 @pytest.mark.parametrize("change", [{"p": "425.16"}, {"seq": 72}, {"s": "QQQ"}, {"id": 8}])

@@ -1,7 +1,8 @@
 """Writes signals, bars, rejects and late events to their topics: exactly once, one transaction per flush.
 
-Partition i of the source writes to partition i of every output topic. A new writer of a partition fences the former one
-(`transports.kafka.claims`); then it reads back what is already written and skips it.
+Partition i of the source writes to partition i of every output topic, or where the keys of its records lead. A new
+writer of a partition fences the former one (`transports.kafka.claims`); then it reads back what is already written
+(`transports.kafka.output_progress`) and skips it.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from transports.kafka.claims import Takeover
 from transports.kafka.config import ClientOption, KafkaConfig
 from transports.kafka.errors import REPLACED, Fenced, KafkaUnavailable, translated
 from transports.kafka.lost_ends import Deliveries, Written, check_ends, lost_end
+from transports.kafka.output_progress import InOutputs, OutputProgress
 from transports.kafka.producing import backpressured
-from transports.kafka.read_back import Place, last_causes
+from transports.kafka.read_back import Place
 
 _SECONDS = 30.0
 _PRODUCER: dict[str, ClientOption] = {
@@ -32,8 +34,10 @@ _PRODUCER: dict[str, ClientOption] = {
     "linger_ms": 0,
     # The topic limits the size of a record: every input record has to fit, and its headers make it longer.
     "message_max_bytes": 1_000_000_000,
+    "partitioner": "murmur2",  # Kafka's default, so that producers in any language agree
 }
 
+_BY_KEY: Final = -1  # as a partition: the producer's partitioner chooses it
 _NO_END: Final = 2**63 - 1
 # Kafka keeps offsets, and so claims, for a week by default (offsets.retention.minutes).
 _RENEWAL_SECONDS: Final = 12 * 3600.0
@@ -71,13 +75,22 @@ class TransactionalWriter:
         identity: the flow in whose name it writes.
         topics: by topic, the records of a batch that go there.
         mark: records what the flow has to read again after a topic has lost its end.
+        progress: how far the outputs are; None: in the outputs themselves.
     """
 
     def __init__(
-        self, config: KafkaConfig, identity: Identity, topics: Mapping[str, Records], confirm: Confirm, mark: Mark
+        self,
+        config: KafkaConfig,
+        identity: Identity,
+        topics: Mapping[str, Records],
+        confirm: Confirm,
+        mark: Mark,
+        *,
+        progress: OutputProgress | None = None,
     ) -> None:
         self._config, self._identity, self._topics = config, identity, topics
         self._confirm, self._mark = confirm, mark
+        self._progress = progress or InOutputs(config, identity)
         self._partitions: set[int] = set()
         self._producer: Producer | None = None
         self._opened_at = 0.0
@@ -137,7 +150,7 @@ class TransactionalWriter:
             takeover.claim(name)
             places = [Place(topic, partition) for topic in self._topics for partition in partitions]
             self._check_ends(self._acknowledged)
-            self._written = last_causes(self._config, self._identity, places)
+            self._written = self._progress.read_back(places)
         self._producer, self._names, self._opened_at = producer, {name}, _boot_seconds()
         return producer
 
@@ -146,15 +159,16 @@ class TransactionalWriter:
         new = {place: records for place, records in self._unwritten(batches).items() if records}
         if not new:
             return
+        reached = {batch.partition: batch.next_offset for batch in batches}
         try:
             with translated():
-                delivered = self._commit(producer, new)
+                delivered = self._commit(producer, new, reached)
         except KafkaUnavailable:
             self._producer = None  # the outcome of this transaction is unknown: a new producer fences and reads back
             raise
         self._written |= {place: records[-1].cause for place, records in new.items()}
         self._acknowledged = self._acknowledged | {
-            place: Written(delivered.last[place], self._written[place]) for place in new
+            place: Written(delivered.last[place], self._written[place]) for place in new if place in delivered.last
         }
         read_at = {batch.partition: batch.read_at for batch in batches}
         for place, records in new.items():
@@ -185,7 +199,9 @@ class TransactionalWriter:
                 new.setdefault(place, []).extend(record for record in records(batch) if record.cause > written)
         return new
 
-    def _commit(self, producer: Producer, new: Mapping[Place, Sequence[OutRecord]]) -> Deliveries:
+    def _commit(
+        self, producer: Producer, new: Mapping[Place, Sequence[OutRecord]], reached: Mapping[int, int]
+    ) -> Deliveries:
         produce, identity, delivered = backpressured(producer), self._identity, Deliveries()
         flush = identity.sender.headers(time.time_ns())
         producer.begin_transaction()
@@ -193,8 +209,10 @@ class TransactionalWriter:
             for number, record in enumerate(records):
                 headers = [*record.headers, *identity.headers(place.partition, record.cause), *flush]
                 is_reported = number in (0, len(records) - 1)  # a report of each would cost as much as producing it
-                note = delivered.note if is_reported else None
-                produce(place.topic, record.value, record.key, place.partition, on_delivery=note, headers=headers)
+                note = delivered.note if is_reported and record.is_placed else None
+                partition = place.partition if record.is_placed else _BY_KEY
+                produce(place.topic, record.value, record.key, partition, on_delivery=note, headers=headers)
+        self._progress.commit(producer, reached)
         if producer.flush(_SECONDS):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records were not acknowledged"))
         if lost := [place for place in new if self._is_before_the_end(place, delivered)]:

@@ -1,0 +1,34 @@
+"""The normalizing dataflow: raw messages of venues to canonical envelopes, on the topics of their types."""
+
+from __future__ import annotations
+
+from bytewax import operators as op
+from bytewax.dataflow import Dataflow
+
+from contracts.batch import without_results
+from flows import endpoints, steps
+from flows.config_file import ConfigError, connected, load
+from flows.settings import Settings
+from flows.spec import NORMALIZE, FlowSpec
+
+
+def flow(settings: Settings | None = None) -> Dataflow:
+    """A branch for each raw topic: they share workers and saved state, and nothing else."""
+    settings = settings or connected(load())
+    if not settings.normalize.sources:
+        raise ConfigError("normalize.sources is empty: name a raw topic, its mapping and its source_id there")
+    dataflow = Dataflow(NORMALIZE.name)
+    for branch in NORMALIZE.branches(settings):
+        _read(dataflow, settings, branch)
+    return dataflow
+
+
+def _read(dataflow: Dataflow, settings: Settings, spec: FlowSpec) -> None:
+    name = spec.topic(settings).replace(".", "_")  # steps have no periods in their names
+    source = endpoints.source(settings, spec)
+    envelopes = op.input(f"raw-{name}", dataflow, source)
+    totals = op.stateful_batch(f"steps-{name}", envelopes, steps.chained(settings, spec))
+    op.output(f"kafka-{name}", totals, endpoints.kafka(settings, spec, source))
+    # The database holds how far it is, and no messages: `persist` stores those.
+    progress = op.map_value(f"progress-{name}", totals, without_results)
+    op.output(f"timescale-{name}", progress, endpoints.timescale(settings, spec, source.identity.confirm))
