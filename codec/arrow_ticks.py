@@ -38,7 +38,7 @@ _REQUIRED: Final = [name for name in NEEDED_BY_TICKS if name != "src_ts"]
 _JUDGED: Final = [*TICK, "src_text", "flaw"]
 _KEPT: Final = [name for name in TICK if name not in ("kind", "src_ts")]
 _OPTIONAL: Final = [name for name in TICK if name not in NEEDED_BY_TICKS]
-_UNSAID: Final = {"kind": "tick", **dict.fromkeys(name for name in EVENTS if name in (*OF_BARS, *_OPTIONAL))}
+_UNSAID: Final = {"kind": "tick", **dict.fromkeys(name for name in EVENTS if name in (*OF_BARS, *_OPTIONAL, "side"))}
 _DEFAULTS: Final = {name: pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items()}
 
 

@@ -78,7 +78,8 @@ class Decoder:
         """(EVENTS, REFUSED) of a PARSED frame: the rows that satisfy the contract, and those that do not."""
         parsed = with_interval_lengths(with_times(parsed))
         is_accepted = parsed.select(accepted(self.window_ns, self.max_future_ns)).to_series()
-        events = with_event_ids(parsed.filter(is_accepted)).select(EVENTS.names())
+        events = with_event_ids(parsed.filter(is_accepted)).with_columns(side=pl.lit(None, EVENTS["side"]))
+        events = events.select(EVENTS.names())
         if events.height == parsed.height:
             return events, NO_REFUSED
         refused = parsed.filter(~is_accepted)

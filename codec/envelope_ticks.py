@@ -21,9 +21,9 @@ OF_ENVELOPE: Final = {"provider": "source_id", "seq": "sequence", "event_id": "e
 
 _CHECKSUM_BYTES: Final = len(checksum(b""))
 
-# By price, which field of the payload each number is, and what has to be there for it.
-_NUMBERS: Final[dict[MarketPrice, dict[str, str]]] = {
-    "trade": {"c": "payload.price", "v": "payload.size"},
+# By price, which field of the payload is kept as what, and what has to be there for it.
+_KEPT: Final[dict[MarketPrice, dict[str, str]]] = {
+    "trade": {"c": "payload.price", "v": "payload.size", "side": "payload.side"},  # the first of the sides is BUY
     "bid": {"c": "payload.bid"},
     "ask": {"c": "payload.ask"},
     "mid": {"c": "payload.mid", "bid": "payload.bid", "ask": "payload.ask"},
@@ -47,7 +47,7 @@ def envelope_ticks(price: MarketPrice) -> TickFormat:
         "symbol": "payload.symbol",
         "checksum": "checksum",
         "payload": "payload",
-        **_NUMBERS[price],
+        **_KEPT[price],
     }
     return TickFormat(Scanner(envelope, kept), partial(_settle, with_mid=price == "mid"))
 

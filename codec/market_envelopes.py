@@ -118,7 +118,8 @@ def _event(records: Records, index: int, row: _Row) -> dict[str, Any]:
     """A row of EVENTS."""
     place = {"record": index, "offset": int(records.offsets[index]), "row": 0}
     carried = {name: getattr(row.envelope, field) for name, field in OF_ENVELOPE.items()}
-    told = {"kind": row.kind, "src_ts": row.src_ts, "symbol": row.symbol, "c": row.price.price, "v": row.price.volume}
+    price, volume, side = row.price
+    told = {"kind": row.kind, "src_ts": row.src_ts, "symbol": row.symbol, "c": price, "v": volume, "side": side}
     return place | carried | told
 
 

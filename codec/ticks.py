@@ -27,8 +27,9 @@ from native.memory import gather
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
 
-_UNSAID: Final = {"row": 0, "kind": "tick", "v": 0.0, **dict.fromkeys(name for name in EVENTS if name in OF_BARS)}
-_SAME: Final = {name: pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items()}
+_UNSAID: Final = {"row": 0, "kind": "tick", "v": 0.0, "side": None, **dict.fromkeys(OF_BARS)}
+_SAME: Final = {name: pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items() if name in EVENTS}
+_OPTIONAL: Final = ("seq", "side")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,6 @@ class TickReader:
             return NO_EVENTS
         columns = {name: column.new_from_index(0, count) for name, column in _SAME.items()}
         columns |= {name: self._column(name) for name in self._form.columns}
-        columns["seq"] = _with_nulls(columns["seq"], np.concatenate([found.has("seq") for found in self._found]))
         columns["record"] = pl.Series("record", np.concatenate([found.record for found in self._found]))
         columns["offset"] = pl.Series("offset", np.concatenate([found.offset for found in self._found]))
         return with_event_ids(pl.DataFrame([columns[name] for name in EVENTS]))
@@ -99,7 +99,10 @@ class TickReader:
             return _texts(name, np.concatenate(addresses), np.concatenate(lengths))
         if kind == NUMBER:
             return pl.Series(name, np.concatenate([found.numbers(name) for found in self._found]))
-        return pl.Series(name, np.concatenate([found.integers(name) for found in self._found]))
+        integers = pl.Series(name, np.concatenate([found.integers(name) for found in self._found]))
+        if name not in _OPTIONAL:
+            return integers
+        return _with_nulls(integers.cast(EVENTS[name]), np.concatenate([found.has(name) for found in self._found]))
 
 
 def _read_long(found: Found, name: str) -> None:

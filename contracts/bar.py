@@ -25,6 +25,15 @@ class Bar(msgspec.Struct, kw_only=True, gc=False):
     close: Annotated[Price, about("Price of the last event.")]
     volume: Annotated[Total, about("Sum of the volumes.")]
     vwap: Annotated[Price, about("Mean price, weighted by volume; null when the volume is 0.")] | None
+    buy_volume: (
+        Annotated[
+            Total, about("Volume of the trades in which the buyer took liquidity; null if no trade says who did.")
+        ]
+        | None
+    ) = None
+    sell_volume: (
+        Annotated[Total, about("Volume of the trades in which the seller did; null if no trade says who did.")] | None
+    ) = None
     trades: Annotated[Count, about("How many events it is made of.", "events")]
     revision: Annotated[Count32, about("0: the close of its window; n: its n-th amendment.", "amendments")]
     partition: Annotated[Count32, about("The partition of the events topic that it comes from.")] | None = None
@@ -32,7 +41,7 @@ class Bar(msgspec.Struct, kw_only=True, gc=False):
 
 BAR_V1: Final = MessageType(
     name="bars",
-    version="1.0.0",
+    version="1.1.0",
     struct=Bar,
     table="bars_ohlcv",
     examples=(
@@ -49,6 +58,8 @@ BAR_V1: Final = MessageType(
             "close": 425.15,
             "volume": 1200.0,
             "vwap": 425.13,
+            "buy_volume": 700.0,
+            "sell_volume": 450.0,
             "trades": 7,
             "revision": 0,
             "partition": 3,

@@ -17,11 +17,16 @@ from contracts.signal import Signal
 
 CAUSE: Final = {"offset": pl.Int64, "row": pl.Int64}
 
-# What the contract has judged, without the interval, which was one of its rules.
+BUY: Final = 1  # as the side of an event: who took liquidity
+SELL: Final = 2
+
+# What the contract has judged, without the interval, which was one of its rules; `side` is that of a trade, where it is
+# told, as Event v1 does not.
 EVENTS: Final = joined(
     {"record": pl.Int64},  # index into MicroBatch.payloads
     CAUSE,
     {name: dtype for name, dtype in WIRE.items() if name in (*TICK, *OF_BARS) and name != "interval"},
+    {"side": pl.Int8},
 )
 
 # Rows of the log that go to the DLQ or the late topic, as they came. Where a record leaves once for several of its

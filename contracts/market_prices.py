@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, assert_never
 
+from contracts.frames import BUY, SELL
 from contracts.message import MessageType
 from contracts.payloads.quotes import QUOTES_V2, Quote
 from contracts.payloads.trades import TRADES_V2, Trade
@@ -12,11 +14,15 @@ MarketPrice = Literal["trade", "mid", "bid", "ask"]
 TRADE: Final = "trade"
 
 
+SIDES: Final[Mapping[str, int]] = {"buy": BUY, "sell": SELL}
+
+
 class Priced(NamedTuple):
-    """What a message adds to a bar: quotes have no volume."""
+    """What a message adds to a bar: quotes have neither volume nor side, and not every trade tells its side."""
 
     price: float
     volume: float
+    side: int | None = None
 
 
 def read_type(price: MarketPrice) -> MessageType:
@@ -30,7 +36,7 @@ def priced(message: Trade | Quote, price: MarketPrice) -> Priced | None:
     The mid of a quote without one of its own is halfway between its bid and its ask.
     """
     if isinstance(message, Trade):
-        return Priced(message.price, message.size)
+        return Priced(message.price, message.size, None if message.side is None else SIDES[message.side])
     found = _quoted(message, price)
     return None if found is None else Priced(found, 0.0)
 

@@ -41,8 +41,8 @@ class RuleConfig(BaseModel):
 
     name: str = Field(min_length=1, description="Name of the signals; distinct.")
     condition: str = Field(
-        description="SQL over the configured features and the bar's open, high, low, close, volume, vwap and trades; "
-        "see [extending.md](extending.md#rules)."
+        description="SQL over the configured features and the bar's open, high, low, close, volume, vwap, buy_volume, "
+        "sell_volume and trades; see [extending.md](extending.md#rules)."
     )
     signal: Finite = Field(description="The signal's value.")
     score: Finite = Field(description="The signal's score.")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+from contracts.frames import BUY, SELL
 from features.bars.window_config import WindowConfig
 
 Row = dict[str, Any]
@@ -44,6 +45,7 @@ def _row(kind: str, feed: tuple[str, str], move: tuple[int, int], event_id: int,
         "seq": (None, None, 0, 1, 2)[number % 5],
         "event_id": str(event_id),
         "v": abs(v),
+        "side": None,
         "o": o,
         "h": high,
         "l": low,
@@ -63,6 +65,12 @@ def _price(chance: random.Random) -> float:
 
 
 ROWS: st.SearchStrategy[Row] = st.builds(_row, _KINDS, _FEEDS, _MOVES, st.integers(0, 25), _NUMBERS)
+
+
+# The same, of which some tell their side, as trades in envelopes do.
+SIDED_ROWS: st.SearchStrategy[Row] = st.builds(
+    lambda row, side: row | {"side": side}, ROWS, st.sampled_from([None, None, BUY, SELL])
+)
 
 
 def as_log(drawn: Sequence[Row], start: int) -> list[Row]:

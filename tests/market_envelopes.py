@@ -12,10 +12,13 @@ from contracts.timestamps import format_timestamp
 from tests.harness import produce_on_time
 from tests.market import PARTITIONS, chunks, empty_topic
 
+Trade = tuple[str, str, str, int, int | None, float, float]  # event_id, provider, symbol, src_ts, seq, price, size
 
-def envelope(event_id: str, provider: str, symbol: str, src_ts: int, seq: int | None, c: float, v: float) -> bytes:
+
+def envelope(trade: Trade, side: str | None = None) -> bytes:
     """A trade; of every second one the checksum is there, too."""
-    payload = msgspec.json.encode({"symbol": symbol, "price": c, "size": v, "venue": "TEST"})
+    event_id, provider, symbol, src_ts, seq, price, size = trade
+    payload = msgspec.json.encode({"symbol": symbol, "price": price, "size": size, "side": side, "venue": "TEST"})
     told = {
         "envelope_version": "1.0",
         "event_id": event_id,
@@ -34,7 +37,7 @@ def envelope_chunks(count: int, symbols: int = 100) -> Iterator[pl.DataFrame]:
     """Of the same events as `chunks`, and what is malformed among them as it is."""
     names = ("raw", "event_id", "provider", "symbol", "src_ts", "seq", "c", "v")
     for chunk in chunks(count, symbols):
-        values = [envelope(*row) if raw is None else raw for raw, *row in chunk.select(names).iter_rows()]
+        values = [envelope(tuple(row)) if raw is None else raw for raw, *row in chunk.select(names).iter_rows()]
         yield chunk.with_columns(raw=pl.Series(values, dtype=pl.Binary))
 
 

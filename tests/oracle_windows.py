@@ -7,6 +7,7 @@ from fractions import Fraction
 from math import inf
 from typing import Any
 
+from contracts.frames import BUY, SELL
 from features.bars.window_config import WindowConfig
 
 Row = dict[str, Any]
@@ -36,6 +37,7 @@ class OracleBar:
         ]
         volume = sum((size_as_written(event["v"]) for event in ordered), Fraction())
         turnover = sum(Fraction(price) * Fraction(event["v"]) for price, event in zip(prices, ordered, strict=True))
+        sided = [event for event in ordered if event["side"] is not None]
         return {
             "provider": self.provider,
             "symbol": self.symbol,
@@ -48,9 +50,17 @@ class OracleBar:
             "close": ordered[-1]["c"],
             "volume": float(volume),
             "vwap": min(max(float(turnover) / float(volume), min(lows)), max(highs)) if volume else None,
+            "buy_volume": volume_of(sided, BUY),
+            "sell_volume": volume_of(sided, SELL),
             "trades": len(ordered),
             "revision": self.revision,
         }
+
+
+def volume_of(sided: list[Row], side: int) -> float | None:
+    """Of the events on a side; None if no event tells its side."""
+    sizes = [size_as_written(event["v"]) for event in sided if event["side"] == side]
+    return float(sum(sizes, Fraction())) if sided else None
 
 
 @dataclass

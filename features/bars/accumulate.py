@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from contracts.frames import BUY
 from features.bars.exact_sums import WORDS, add_product, add_size, add_sum
 from native.jit import compiled
 from native.keyed_hash import Key, absorb, begin, hash_of
@@ -14,6 +15,7 @@ from native.ordering import Ints
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Sides = npt.NDArray[np.int8]
 Bars: TypeAlias = npt.NDArray[Any]  # of dtype ACCUMULATOR
 Places = npt.NDArray[np.int32]  # a hash table of indices of bars
 Table = tuple[Places, Key]
@@ -42,6 +44,7 @@ class Contributions(NamedTuple):
     close: Floats
     price: Floats  # multiplied by the volume
     volume: Floats
+    side: Sides  # of `contracts.frames`, 0 where it is not told
 
 
 Values = TypeVar("Values", bound=npt.NDArray[Any])
@@ -70,6 +73,7 @@ class _Single(NamedTuple):
     close: float
     price: float
     volume: float
+    side: int
 
 
 @compiled
@@ -179,6 +183,7 @@ def _single(events: Contributions, row: int) -> _Single:
         close + 0.0,
         events.price[row],
         events.volume[row],
+        events.side[row],
     )
 
 
@@ -190,8 +195,8 @@ def _begin(bar: Any, single: _Single) -> None:
     _copy(single.first, bar.first)
     _copy(single.last, bar.last)
     for word in range(WORDS):
-        bar.volume[word] = bar.turnover[word] = 0
-    bar.trades = bar.revision = 0
+        bar.volume[word] = bar.turnover[word] = bar.bought[word] = bar.sold[word] = 0
+    bar.trades = bar.revision = bar.sided = 0
 
 
 @compiled
@@ -200,6 +205,10 @@ def _add(bar: Any, other: Any) -> None:
     _extend(bar, other)
     add_sum(bar.volume, other.volume)
     add_sum(bar.turnover, other.turnover)
+    if other.sided != 0:
+        add_sum(bar.bought, other.bought)
+        add_sum(bar.sold, other.sold)
+        bar.sided += other.sided
     bar.trades += other.trades
     bar.revision += other.revision
 
@@ -222,6 +231,17 @@ def _count(bar: Any, single: _Single) -> None:
     add_size(bar.volume, single.volume)
     add_product(bar.turnover, single.price, single.volume)
     bar.trades += 1
+    if single.side != 0:
+        _count_side(bar, single)
+
+
+@compiled
+def _count_side(bar: Any, single: _Single) -> None:
+    if single.side == BUY:
+        add_size(bar.bought, single.volume)
+    else:
+        add_size(bar.sold, single.volume)
+    bar.sided += 1
 
 
 @compiled

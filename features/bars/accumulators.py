@@ -37,6 +37,9 @@ ACCUMULATOR: Final = np.dtype(
         ("close", np.float64),
         ("volume", SUM),
         ("turnover", SUM),
+        ("bought", SUM),  # the volume of events whose side is told
+        ("sold", SUM),
+        ("sided", np.int64),  # how many these are
         ("trades", np.int64),
         ("revision", np.int64),
     ]
@@ -134,6 +137,7 @@ def finished(bars: Accumulators, names: Names, cause: Cause, window_ns: int, int
         **{name: np.ascontiguousarray(bars[name]) for name in ("open", "high", "low", "close")},
         "volume": volume,
         "vwap": pl.Series(vwap, nan_to_null=True),
+        **{f"{way}_volume": _told(bars, sums) for way, sums in (("buy", "bought"), ("sell", "sold"))},
         **{name: np.ascontiguousarray(bars[name]) for name in ("trades", "revision")},
         **dict(zip(("offset", "row"), cause, strict=True)),
     }
@@ -142,12 +146,21 @@ def finished(bars: Accumulators, names: Names, cause: Cause, window_ns: int, int
     )
 
 
+def _told(bars: Accumulators, name: str) -> pl.Series:
+    """The sums of bars that have events whose side is told; null for others."""
+    is_told = bars["sided"] > 0
+    if not is_told.any():
+        return pl.Series([None], dtype=pl.Float64).new_from_index(0, len(bars))
+    return pl.Series(nearest_sizes(np.ascontiguousarray(bars[name]))).set(pl.Series(~is_told), None)
+
+
 def _warm_up() -> None:
     """Loads the compiled code at import, rather than at the first use."""
     rows, numbers = np.zeros(0, np.int64), fixed(np.zeros(0))
     wholes = fixed(np.zeros(0, np.int64))
     order = wholes, np.zeros(0, np.bool_), wholes, wholes, wholes
-    events = Contributions(rows, rows, rows, *order, *[numbers] * 6)
+    prices, sides = (numbers, numbers, numbers, numbers, numbers), fixed(np.zeros(0, np.int8))
+    events = Contributions(rows, rows, rows, *order, *prices, numbers, sides)
     bars, _ = amended(collected(events, rows), events, rows)
     sums = np.ascontiguousarray(bars["volume"])
     nearest(sums), nearest_sizes(sums)

@@ -144,6 +144,10 @@ CREATE TABLE runs (
 );
 """
 
+_SIDES: Final = """
+ALTER TABLE bars_ohlcv ADD COLUMN buy_volume double precision, ADD COLUMN sell_volume double precision;
+"""
+
 MIGRATIONS: Final = (
     Migration(1, "bars, features and signals", _RESULTS),
     Migration(2, "job runs and progress", _OPERATIONS),
@@ -152,6 +156,7 @@ MIGRATIONS: Final = (
     Migration(5, "series that have rows", _SERIES),
     Migration(6, "where flows have begun, and from where they have to read again", _BEGINNINGS),
     Migration(7, "runs of a range", _RUNS),
+    Migration(8, "volume by side", _SIDES),
 )
 
 TABLES: Final = tuple(table for step in MIGRATIONS for table in re.findall(r"CREATE TABLE (\w+)", step.sql))
@@ -217,7 +222,8 @@ def rollup_query(bucket: str, *, timescale: bool, source: str = "bars_ohlcv") ->
 SELECT provider, symbol, "interval", {start} AS bucket,
     {first} AS open, max(high) AS high, min(low) AS low, {last} AS close, {volume} AS volume,
     CASE WHEN sum(volume) > 0 THEN least(greatest({vwap}, min(low)), max(high)) END AS vwap,
-    sum(trades)::bigint AS trades
+    sum(trades)::bigint AS trades,
+    sum(buy_volume ORDER BY window_start) AS buy_volume, sum(sell_volume ORDER BY window_start) AS sell_volume
 FROM {source}
 WHERE mod(extract(epoch FROM INTERVAL '{bucket}'), extract(epoch FROM window_end - window_start)) = 0
 GROUP BY provider, symbol, "interval", {start}"""  # noqa: S608  both are constants of this program

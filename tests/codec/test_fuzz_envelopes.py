@@ -28,9 +28,11 @@ RECORDS = int(os.environ.get("FUZZ_RECORDS", "20000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 MOST_MS = 2**63 // 1_000_000 - 86_400_000 * 366
 
+SIDES = {None: None, "buy": 1, "sell": 2}
+
 Outcome = tuple[Any, ...]
 
-COMPARED = ("kind", "provider", "symbol", "src_ts", "c", "v", "seq", "event_id")
+COMPARED = ("kind", "provider", "symbol", "src_ts", "c", "v", "side", "seq", "event_id")
 
 
 @pytest.mark.parametrize("price", ["trade", "mid"])
@@ -63,7 +65,7 @@ def expected(record: Stored, price: MarketPrice) -> Outcome:
         return ("undecodable",)
     time = parse_timestamp(envelope.event_time)
     if isinstance(message, Heartbeat):
-        told: Outcome = "heartbeat", envelope.source_id, None, time, 0.0, 0.0
+        told: Outcome = "heartbeat", envelope.source_id, None, time, 0.0, 0.0, None
     else:
         at = priced(message, price)
         if at is None:
@@ -87,11 +89,11 @@ def opened(payload: bytes | None) -> bytes:
     return payload
 
 
-def priced(message: Any, price: MarketPrice) -> tuple[float, float] | None:
+def priced(message: Any, price: MarketPrice) -> tuple[float, float, int | None] | None:
     if isinstance(message, Trade):
-        return (message.price, message.size) if price == "trade" else None
+        return (message.price, message.size, SIDES[message.side]) if price == "trade" else None
     if not isinstance(message, Quote) or price == "trade":
         return None
     if message.mid is not None:
-        return message.mid, 0.0
-    return None if message.bid is None or message.ask is None else ((message.bid + message.ask) / 2, 0.0)
+        return message.mid, 0.0, None
+    return None if message.bid is None or message.ask is None else ((message.bid + message.ask) / 2, 0.0, None)

@@ -9,6 +9,7 @@ import pytest
 
 from codec.heartbeats import envelope_heartbeats
 from contracts.budgets import BLOB_ABOVE_BYTES
+from contracts.frames import BUY
 from contracts.market_prices import MarketPrice
 from contracts.registry import open_envelope
 from tests.codec.envelope_records import ENVELOPE, HEARTBEAT, decode, quote, text, trade, with_checksum
@@ -40,6 +41,7 @@ def test_a_trade_is_a_tick(payload: bytes) -> None:
         "v": 1200.0,
         "seq": 7,
         "event_id": "e1",
+        "side": BUY,
     }
 
 

@@ -59,8 +59,9 @@ def test_a_scanner_that_reads_other_fields_than_are_declared_does_not_start(name
 def test_what_is_derived_is_what_it_was_when_it_was_written_by_hand() -> None:
     text, whole, number = pl.String(), pl.Int64(), pl.Float64()
     assert " ".join(WIRE) == "provider symbol kind interval src_ts ingest_ts o h l c v seq event_id"
-    assert " ".join(EVENTS) == "record offset row provider symbol kind src_ts o h l c v seq event_id"
-    bar = "provider symbol interval window_start window_end open high low close volume vwap trades revision offset row"
+    assert " ".join(EVENTS) == "record offset row provider symbol kind src_ts o h l c v seq event_id side"
+    key, sums = "provider symbol interval window_start window_end", "volume vwap buy_volume sell_volume trades"
+    bar = f"{key} open high low close {sums} revision offset row"
     assert " ".join(BARS) == bar
     assert " ".join(SIGNALS) == "signal_id provider symbol interval ts name value score adapter meta offset row"
     assert (WIRE["src_ts"], EVENTS["c"], BARS["revision"], SIGNALS["meta"]) == (whole, number, whole, text)

@@ -43,6 +43,8 @@ def row(
         **dict.fromkeys(("open", "high", "low", "close"), close),
         "volume": volume,
         "vwap": price if volume > 0 else None,
+        "buy_volume": volume / 2,
+        "sell_volume": None,
         "trades": 1,
         "revision": revision,
         "offset": slot if offset is None else offset,

@@ -17,7 +17,7 @@ from features.bars.contributions import gathered
 from features.bars.providers import Providers
 from features.bars.symbols import Symbols
 from native.keyed_hash import new_key
-from tests.event_logs import CONFIG, ROWS, Row, as_log, cut
+from tests.event_logs import CONFIG, SIDED_ROWS, Row, as_log, cut
 from tests.oracle_windows import OracleBar
 
 WINDOW_NS = 10_000_000
@@ -37,7 +37,7 @@ def gather(rows: list[Row], providers: Providers, symbols: Symbols) -> Accumulat
 
 
 def tick(offset: int, **changes: Any) -> Row:
-    place = {"record": 0, "offset": offset, "row": 0, "src_ts": 5, "seq": None, "event_id": str(offset)}
+    place = {"record": 0, "offset": offset, "row": 0, "src_ts": 5, "seq": None, "event_id": str(offset), "side": None}
     prices = dict.fromkeys("ohl") | {"c": 1.0, "v": 1.0}
     return {"provider": "a", "symbol": "X", "kind": "tick", **place, **prices, **changes}
 
@@ -50,7 +50,7 @@ def bar(rows: list[Row], *, times: int = 1) -> dict[str, Any]:
     return made
 
 
-@given(st.lists(ROWS, min_size=1, max_size=30), st.lists(st.integers(0, 30), max_size=3))
+@given(st.lists(SIDED_ROWS, min_size=1, max_size=30), st.lists(st.integers(0, 30), max_size=3))
 def test_the_pieces_of_a_log_add_up_to_the_whole(rows: list[Row], places: list[int]) -> None:
     log = as_log([row | {"kind": "tick" if row["kind"] == "heartbeat" else row["kind"]} for row in rows], -60)
     providers, symbols = Providers(new_key()), Symbols(new_key())

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from contracts.batch import MicroBatch, Quiet
 from contracts.frames import BARS, EVENTS
 from features.bars.windows import END_OF_RUN_ROW, Windows
-from tests.event_logs import CONFIG, MS, Row, cut, logs
+from tests.event_logs import CONFIG, MS, SIDED_ROWS, Row, cut, logs
 from tests.features.rolling_logs import bits
 from tests.oracle_windows import WindowOracle
 
-LOGS = logs(60)
+LOGS = logs(60, SIDED_ROWS)
 
 
 def batch(log: Sequence[Row], number: int = 0) -> MicroBatch:
@@ -54,7 +54,7 @@ def test_bars_and_outcomes_are_the_oracles_however_the_log_is_cut(log: list[Row]
     assert sum(answer.late.height for answer in answers) == oracle.outcomes["late"]
 
 
-@given(logs(60, least=20), st.lists(st.integers(0, 60), min_size=2, max_size=2))
+@given(logs(60, SIDED_ROWS, least=20), st.lists(st.integers(0, 60), min_size=2, max_size=2))
 def test_a_crash_at_any_point_changes_nothing(log: list[Row], places: list[int]) -> None:
     before, lost, after = cut(log, places)
     oracle, first, second = expected(log), Windows(CONFIG), Windows(CONFIG)
@@ -80,7 +80,7 @@ def test_the_end_of_a_bounded_run_shows_open_windows_and_keeps_nothing_of_it(log
 
 
 def tick(src_ms: float, **changes: object) -> Row:
-    place = {"offset": int(src_ms * 10), "row": 0, "record": 0, "event_id": f"{src_ms}", "seq": None}
+    place = {"offset": int(src_ms * 10), "row": 0, "record": 0, "event_id": f"{src_ms}", "seq": None, "side": None}
     prices = dict.fromkeys("ohlc", 1.0) | {"v": 1.0}
     return {"provider": "a", "symbol": "X", "kind": "tick", "src_ts": int(src_ms * MS), **place, **prices, **changes}
 

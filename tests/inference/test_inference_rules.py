@@ -200,7 +200,7 @@ def test_unknown_features_are_named_with_the_rule_and_the_known_ones(tmp_path: P
     message = refusal(tmp_path, yaml.safe_dump([rule("fine", "rsi > 1"), rule("typo", "momentun > 0.01")]))
     assert message == (
         "rule 'typo': unknown momentun; did you mean momentum?; known: momentum, volatility, rsi, "
-        "open, high, low, close, volume, vwap, trades"
+        "open, high, low, close, volume, vwap, buy_volume, sell_volume, trades"
     )
 
 

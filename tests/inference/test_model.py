@@ -125,7 +125,7 @@ def test_a_model_must_find_its_features_among_the_configured(tmp_path: Path) -> 
     path = saved(tmp_path, classifier())
     assert refusal(path, ("rsi", "skew")) == (
         f"{path}: the model needs momentum, volatility, which are not configured; "
-        "known: rsi, skew, open, high, low, close, volume, vwap, trades"
+        "known: rsi, skew, open, high, low, close, volume, vwap, buy_volume, sell_volume, trades"
     )
     unnamed = saved(tmp_path, classifier(TRAINING.to_numpy()))
     assert "takes 3 unnamed features, but 2 are configured (rsi, skew)" in refusal(unnamed, ("rsi", "skew"))

@@ -74,10 +74,42 @@ def test_a_silent_source_closes_its_windows_by_a_heartbeat_in_an_envelope(deploy
     quiet = {"flush_timeout_ms": 300}
     live = deploy(partitions=1, market=ENVELOPES, micro_batch=quiet, name="silent")
     producer = Producer({"bootstrap.servers": live.kafka})
-    producer.produce(live.events, envelope("e1", "feed", "X", START, None, 1.5, 2.0), b"X", 0)
+    producer.produce(live.events, envelope(("e1", "feed", "X", START, None, 1.5, 2.0)), b"X", 0)
     assert producer.flush(30) == 0
     live.start()
     until(lambda: live.progress and live.query("SELECT volume FROM bars_ohlcv") == [(2.0,)], "the bar of the source")
     beats = [open_envelope(record.value or b"")[0] for record in records(live.kafka, live.events)[1:]]
     assert beats
     assert {(beat.event_type, beat.source_id) for beat in beats} == {("control.heartbeat", "feed")}
+
+
+def test_volume_by_side_goes_to_bars_signals_and_through_a_repair(deploy: Deployments) -> None:
+    rules = [{"name": "bought", "condition": "buy_volume > sell_volume", "signal": 1.0, "score": 1.0}]
+    sided = deploy(partitions=1, market=ENVELOPES, micro_batch={"amend_ms": 1_000}, rules=rules, name="sided")
+    late = ("e5", "feed", "X", START + 1, 5, 10.0, 0.3), "sell"
+    trades = [
+        (("e1", "feed", "X", START, 1, 10.0, 0.1), "buy"),
+        (("e2", "feed", "X", START, 2, 10.0, 0.2), "buy"),
+        (("e3", "feed", "X", START, 3, 10.0, 7.0), None),
+        (("e4", "feed", "X", START + 60_000_000_000, 4, 10.0, 1.0), None),
+        late,
+    ]
+    producer = Producer({"bootstrap.servers": sided.kafka})
+    for trade, side in trades:
+        producer.produce(sided.events, envelope(trade, side), b"X", 0)
+    assert producer.flush(30) == 0
+    volumes = "SELECT volume, buy_volume, sell_volume, revision FROM bars_ohlcv ORDER BY window_start"
+    sided.run(flow="micro_batch")
+    assert sided.query(volumes) == [(7.3, 0.3, 0.0, 0), (1.0, None, None, 0)]
+    of_topic = [(bar.json["buy_volume"], bar.json["sell_volume"]) for bar in sided.records("bars")]
+    assert of_topic == [(0.3, 0.0), (None, None)]
+    sided.run(flow="infer")
+    assert sided.query("SELECT name, ts FROM signals") == sided.query(
+        "SELECT 'bought', min(window_end) FROM bars_ohlcv"
+    )
+    assert len(sided.records("late")) == 1
+    code, said = sided.mdp("late", "repair")
+    assert code == 0, said
+    assert sided.query(volumes) == [(7.6, 0.3, 0.3, 1), (1.0, None, None, 0)]
+    (rolled, _) = sided.query("SELECT volume, buy_volume, sell_volume FROM bars_1m ORDER BY bucket")
+    assert rolled == (7.6, 0.3, 0.3)

@@ -29,6 +29,8 @@ def bar(symbol: str = "AAPL", k: int = 0, **changes: Any) -> dict[str, Any]:
         "close": 11.0,
         "volume": 5.0,
         "vwap": 10.5,
+        "buy_volume": 3.0,
+        "sell_volume": None,
         "trades": 3,
         "revision": 0,
         "offset": k,

@@ -40,7 +40,7 @@ def test_an_empty_database_gets_tables_and_views_and_a_second_run_does_nothing(d
     relations = {name for (name,) in select(database, "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v')")}
     assert relations >= {"bars_ohlcv", "features", "signals", "job_runs", "progress", "schema_version"}
     assert relations >= {"bars_1m", "bars_5m", "bars_1h"}
-    assert select(database, "SELECT version FROM schema_version ORDER BY version") == [(n,) for n in range(1, 8)]
+    assert select(database, "SELECT version FROM schema_version ORDER BY version") == [(n,) for n in range(1, 9)]
 
 
 def test_every_word_of_sql_that_may_be_a_feature_is_a_column_that_is_written_and_read(database: str) -> None:
@@ -85,7 +85,7 @@ def test_a_database_of_a_newer_program_is_left_alone(database: str) -> None:
     migrate(database, [])
     with psycopg.connect(database) as connection:
         connection.execute("INSERT INTO schema_version (version, name) VALUES (99, 'from the future')")
-    with pytest.raises(SchemaError, match="schema version 99, this program knows 7"):
+    with pytest.raises(SchemaError, match="schema version 99, this program knows 8"):
         migrate(database, ["rsi"])
     assert feature_columns(database) == set()
 
