@@ -13,7 +13,7 @@ from functools import cache, partial
 from hashlib import sha256
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, NoReturn, get_type_hints
 
 import msgspec
 import numpy as np
@@ -104,7 +104,7 @@ class EnvelopeDecoder:
                 rejected=rejects.height,
                 heartbeat=sum(part.heartbeats for part in parts),
             ),
-            ingested=Counter(chain.from_iterable(frame["source_id"] for frame in frames.values())),
+            ingested=Counter(chain.from_iterable(frame["source_id"].to_list() for frame in frames.values())),
         )
 
 
@@ -145,35 +145,32 @@ class _Part:
         self.rejects = self._refused()
 
     def _read(self) -> None:
-        is_any_packed = bool(self._records.packed)
-        for index, value in enumerate(self._records.values.to_list()):
+        """In one loop, as a call for each record would cost as much as its payload."""
+        streams, is_any_packed = self._streams, bool(self._records.packed)
+        for index, raw in enumerate(self._records.values.to_list()):
             try:
-                self._take(index, self._opened(index, value) if is_any_packed else value)
+                value = self._opened(index, raw) if is_any_packed or raw is None else raw
+                envelope: Any = _lean_envelope(value)
+                payload = envelope.payload
+                pile = streams.get((envelope.schema_ref, envelope.event_type)) or self._stream(value, envelope)
+                digest = sha256(payload).digest()
+                if envelope.checksum is not None and envelope.checksum != _CHECKSUM + digest.hex():
+                    _refuse_checksum(value)
+                message = pile.decode(payload)
+                # Of ASCII without escapes, texts have as many bytes as characters, and no NUL.
+                if not value.isascii() or b"\\" in value:
+                    _check_texts(pile.kind, envelope, message)
             except MdpError:
                 raise
             except msgspec.ValidationError as error:
                 self._broken[index] = CONTRACT, one_line(error)
             except Exception as error:
                 self._broken[index] = UNDECODABLE, one_line(error)
-
-    def _take(self, index: int, value: bytes | None) -> None:
-        if value is None:
-            raise ValueError(TOMBSTONE)
-        envelope: Any = _lean_envelope(value)
-        payload = envelope.payload
-        pile = self._streams.get((envelope.schema_ref, envelope.event_type)) or self._stream(value, envelope)
-        digest = sha256(payload).digest()
-        if envelope.checksum is not None and envelope.checksum != _CHECKSUM + digest.hex():
-            _envelope(value)
-            raise msgspec.ValidationError("checksum is not that of the payload")
-        message = pile.decode(payload)
-        # Of ASCII without escapes, texts have as many bytes as characters, and no NUL.
-        if not value.isascii() or b"\\" in value:
-            _check_texts(pile.kind, envelope, message)
-        pile.records.append(index)
-        pile.envelopes.append(envelope)
-        pile.messages.append(message)
-        pile.digests.append(digest)
+            else:
+                pile.records.append(index)
+                pile.envelopes.append(envelope)
+                pile.messages.append(message)
+                pile.digests.append(digest)
 
     def _stream(self, value: bytes, envelope: Any) -> _Pile:
         """The pile for the first message of a stream.
@@ -191,9 +188,11 @@ class _Part:
         self._streams[ref, envelope.event_type] = self._piles[ref]
         return self._piles[ref]
 
-    def _opened(self, index: int, value: bytes | None) -> bytes | None:
+    def _opened(self, index: int, value: bytes | None) -> bytes:
         """The payload of a record that may be packed, or point to a blob."""
-        if value is None or not is_packed(value):
+        if value is None:
+            raise ValueError(TOMBSTONE)
+        if not is_packed(value):
             return value
         headers = self._records.packed.get(int(self._records.offsets[index]), [])
         return self._payloads.decode(value, decode_headers(headers))
@@ -228,6 +227,12 @@ class _Part:
             return NO_REFUSED
         rows = [refused_record(self._records, index, *why) for index, why in sorted(self._broken.items())]
         return pl.DataFrame(rows, schema=REFUSED, orient="row")
+
+
+def _refuse_checksum(value: bytes) -> NoReturn:
+    """Raises ValidationError: the checksum is none, or of another payload."""
+    _envelope(value)
+    raise msgspec.ValidationError("checksum is not that of the payload")
 
 
 def _check_texts(kind: MessageType, envelope: Envelope, message: Any) -> None:
@@ -269,9 +274,9 @@ def _keys(rows: pl.DataFrame) -> pl.Series:
     cells = np.empty(rows.height, _IDENTITY)
     cells["ts"], cells["has_sequence"] = rows["ts"].to_numpy(), rows["sequence"].is_not_null().to_numpy()
     cells["sequence"] = rows["sequence"].fill_null(0).to_numpy()
-    cells["digest"] = np.frombuffer(b"".join(rows[_DIGEST]), cells.dtype["digest"])
+    cells["digest"] = np.frombuffer(b"".join(rows[_DIGEST].to_list()), cells.dtype["digest"])
     rest, size = cells.tobytes(), cells.dtype.itemsize
-    names = (rows["event_type"] + "\0" + rows["source_id"] + "\0").cast(pl.Binary)
+    names = (rows["event_type"] + "\0" + rows["source_id"] + "\0").cast(pl.Binary).to_list()
     places = range(0, len(rest), size)
     keys = [sha256(name + rest[at : at + size]).digest()[:_KEY_BYTES] for name, at in zip(names, places, strict=True)]
     return pl.Series(DEDUPE_KEY, keys, pl.Binary)

@@ -70,16 +70,3 @@ def test_a_killed_worker_and_another_number_of_them_change_nothing(deploy: Deplo
     assert_whole(persisted, log)
     persisted.run(flow="persist", workers=2)
     assert_whole(persisted, log)
-
-
-@pytest.mark.slow
-def test_a_million_messages_are_stored_once_though_workers_are_killed(deploy: Deployments) -> None:
-    log = MessageLog(deploy.stack.kafka.bootstrap, 4, count=143_000, seed=3)
-    log.produce()
-    persisted = deploy(partitions=4, name="million", messages=log.section)
-    for share in (0.2, 0.5):
-        worker = persisted.start("run.until_end=true", flow="persist", workers=2)
-        until(lambda: persisted.progress > share * log.records or worker.poll() is not None, "a part")  # noqa: B023
-        kill(worker)
-    persisted.run(flow="persist", workers=2)
-    assert_whole(persisted, log)
