@@ -21,6 +21,7 @@ from contracts.payloads.news import NEWS_V1
 from contracts.payloads.orderbook import ORDERBOOK_V1
 from contracts.payloads.quotes import QUOTES_V2
 from contracts.payloads.replay_request import REPLAY_REQUEST_V1
+from contracts.payloads.replay_status import REPLAY_STATUS_V1
 from contracts.payloads.risk_greeks import RISK_GREEKS_V1
 from contracts.payloads.trades import TRADES_V2
 from contracts.signal import SIGNAL_V1
@@ -42,6 +43,7 @@ OWN: Final = (
     RISK_GREEKS_V1,
     REPLAY_REQUEST_V1,
     HEARTBEAT_V1,
+    REPLAY_STATUS_V1,
 )
 
 

@@ -13,6 +13,7 @@ from contracts.registry import stored_types
 from features.bars.window_config import WindowConfig
 from features.rolling.feature_config import FeatureConfig, check_features
 from flows.raw_topics import Name, NormalizeSection
+from flows.replay_section import ReplaySection
 from inference.config import InferenceConfig
 from sinks.runs.names import tables_of
 from sinks.store_config import StoreConfig
@@ -204,6 +205,7 @@ class Settings(_Section):
     features: FeaturesSection = FeaturesSection()
     inference: InferenceConfig = InferenceConfig()
     recovery: RecoverySection = RecoverySection()
+    replay: ReplaySection = ReplaySection()
     telemetry: TelemetryConfig = TelemetryConfig()
     run: RunSection = RunSection()
 

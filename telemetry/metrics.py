@@ -138,6 +138,10 @@ DELIVERY_LATENCY: Final = Histogram(
     buckets=_ladder(1, 60_000, 2),
 )
 
+# Services beside the flows.
+REPLAY_REQUESTS: Final = Counter("replay_requests_total", "Replay requests by what became of them", ["state"])
+REPLAY_OPEN: Final = Gauge("replay_requests_open", "Replay requests that are being served or wait for their turn")
+
 # Latency.
 WINDOW_LATENCY: Final = Histogram(
     "microbatch_window_latency_ms",

@@ -49,7 +49,16 @@ def serve(config: TelemetryConfig, worker: int, checks: Mapping[str, Check]) -> 
         "/health": lambda: _health_answer("alive", problems()),
         "/ready": lambda: _health_answer("ready", readiness.obstacles()),
     }
-    port = config.metrics_port + worker
+    _listen(config, config.metrics_port + worker, answers)
+
+
+def serve_metrics(config: TelemetryConfig) -> None:
+    """Serves the metrics of a process that is no worker; if the port is in use, only logs a warning."""
+    if config.metrics_port:
+        _listen(config, config.metrics_port, {"/metrics": metrics})
+
+
+def _listen(config: TelemetryConfig, port: int, answers: Mapping[str, Callable[[], Answer]]) -> None:
     try:
         server = _Server(config.metrics_host, port, answers)
     except OSError as error:

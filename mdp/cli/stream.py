@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mdp.cli import lateness, normalize, persist, produce, replay, run, tail
+from mdp.cli import lateness, normalize, persist, produce, replay, replay_service, run, tail
 
 app = typer.Typer(help="Events in, and bars, features and signals out; messages to their tables.", no_args_is_help=True)
 
@@ -14,4 +14,5 @@ normalize.register(app)
 persist.register(app)
 tail.register(app)
 replay.register(app)
+replay_service.register(app)
 lateness.register(app)

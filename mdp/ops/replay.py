@@ -8,14 +8,14 @@ from typing import cast
 
 import polars as pl
 
-from codec.arrow_rows import take_rows
-from codec.event_headers import part_headers
 from codec.market_batch import MarketDecoder
 from contracts.batch import MicroBatch
 from contracts.errors import MdpError
 from contracts.record import Fetch, Record, Records
 from mdp.ops.file_events import EventFiles
 from mdp.ops.file_records import as_fetch
+from mdp.ops.record_parts import chosen_parts
+from mdp.ops.span import Span
 from transports.kafka.config import KafkaConfig
 from transports.kafka.producer import produce
 from transports.kafka.raw_producer import RawProducer
@@ -25,17 +25,6 @@ from transports.kafka.topics import partitions_of
 
 class ReplayError(MdpError):
     """The range cannot be replayed; one line says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Event times with start ≤ src_ts < end, in nanoseconds."""
-
-    start: int
-    end: int
-
-    def holds(self, column: str = "src_ts") -> pl.Expr:
-        return pl.col(column).is_between(self.start, self.end, closed="left").fill_null(value=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +100,12 @@ def _send_inside(messages: Sequence[Message], decoder: MarketDecoder, span: Span
     records = Records.of(cast(Sequence[Record], messages))
     batch = decoder.decode(Fetch(topic="", partition=messages[0].partition() or 0, next_offset=0, records=records))
     inside = batch.events.with_columns(inside=span.holds())
-    chosen = inside.group_by("record", maintain_order=True).agg(rows=pl.col("row").filter("inside"), whole="inside")
     sent = 0
-    for record, rows, whole in chosen.select("record", "rows", pl.col("whole").list.all()).iter_rows():
-        if rows:
-            _send(producer, messages[record], batch.payloads[record], None if whole else rows)
-            sent += 1
+    for part in chosen_parts(messages, batch.payloads, inside):
+        producer.send(part.message, part.value, part.headers)
+        sent += 1
     producer.poll()
     return _account(batch, inside, sent)
-
-
-def _send(producer: RawProducer, message: Message, payload: bytes | None, rows: Sequence[int] | None) -> None:
-    """A record as it is, or with some of its rows."""
-    if rows is None:
-        producer.send(message, payload, message.headers())
-        return
-    part = take_rows(payload or b"", rows)
-    producer.send(message, part, part_headers(message.headers(), part))
 
 
 def _account(batch: MicroBatch, inside: pl.DataFrame, sent: int) -> Replayed:

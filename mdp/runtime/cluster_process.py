@@ -20,8 +20,9 @@ from flows.spec import FLOWS, FlowSpec
 from mdp.local import ports
 from mdp.runtime.cluster import USER_ERROR
 from mdp.runtime.errors import causes, explain, print_traceback
+from mdp.runtime.log_format import start_logging
 from mdp.runtime.processes import AWAY
-from mdp.runtime.worker import run_process, show_health, start_logging
+from mdp.runtime.worker import run_process, show_health
 from telemetry import status
 from telemetry.whereabouts import SIZE, share
 from transports.kafka.errors import may_pass

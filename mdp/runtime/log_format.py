@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Mapping, MutableMapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,8 @@ from telemetry.printable import printable
 if TYPE_CHECKING:
     from structlog.stdlib import ProcessorFormatter
     from structlog.typing import Processor
+
+    from flows.settings import Settings
 
 Form = Literal["console", "json"]
 
@@ -56,6 +59,16 @@ class LogFormat(logging.Formatter):
             if "exception" in plain:  # its message may contain data of a feed
                 plain["exception"] = "\n".join(map(printable, plain["exception"].splitlines()))
         return {**plain, **self._fields}
+
+
+def start_logging(settings: Settings, process: int | None = None) -> None:
+    """Logs to stderr, with the level and format of the config."""
+    telemetry, is_terminal, handler = settings.telemetry, sys.stderr.isatty(), logging.StreamHandler()
+    form = telemetry.log_format
+    if form == "auto":
+        form = "console" if is_terminal else "json"
+    handler.setFormatter(LogFormat(form, colors=is_terminal, worker=process))
+    logging.basicConfig(level=telemetry.log_level, handlers=[handler])
 
 
 def _plain(value: Any) -> Any:

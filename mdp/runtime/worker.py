@@ -24,7 +24,7 @@ from flows.settings import Settings
 from flows.spec import FlowSpec
 from mdp.runtime import clock_steps, ranges, status_line
 from mdp.runtime.errors import one_line
-from mdp.runtime.log_format import LogFormat
+from mdp.runtime.log_format import start_logging
 from mdp.runtime.preflight import check
 from mdp.runtime.probes import probes
 from mdp.runtime.reread import discard_state_if_set_back, rerun_when_set_back
@@ -171,13 +171,3 @@ def _run_dataflow(
 def show_health(settings: Settings, process: int) -> None:
     """Serves metrics, /health and /ready from now on, also while the process waits for services at its start."""
     serve(settings.telemetry, process, probes(settings))
-
-
-def start_logging(settings: Settings, process: int | None = None) -> None:
-    """Logs to stderr, with the level and format of the config."""
-    telemetry, is_terminal, handler = settings.telemetry, sys.stderr.isatty(), logging.StreamHandler()
-    form = telemetry.log_format
-    if form == "auto":
-        form = "console" if is_terminal else "json"
-    handler.setFormatter(LogFormat(form, colors=is_terminal, worker=process))
-    logging.basicConfig(level=telemetry.log_level, handlers=[handler])

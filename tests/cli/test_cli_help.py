@@ -27,6 +27,7 @@ COMMANDS = [
     "stream tail",
     "stream lateness",
     "stream replay",
+    "stream replay-service",
     "runs",
     "runs show",
     "runs diff",
@@ -76,4 +77,4 @@ def test_the_shell_completes_commands(mdp: Mdp, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("_MDP_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", "mdp stream re")
     monkeypatch.setenv("COMP_CWORD", "2")
-    assert mdp().out.split() == ["replay"]
+    assert mdp().out.split() == ["replay", "replay-service"]

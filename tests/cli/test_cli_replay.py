@@ -166,3 +166,23 @@ def test_a_topic_of_another_width_or_the_same_topic_is_refused(
         result = mdp("stream", "replay", *SPAN, "--to-topic", target, "--config", path)
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
         assert words in result.err
+
+
+def test_the_command_posts_what_a_file_asks_for(
+    mdp: Mdp, config: Config, kafka: str, topic: Topic, tmp_path: Path
+) -> None:
+    window = {"start": "2025-10-24T14:03:00Z", "end": "2025-10-24T14:05:00Z"}
+    file, control = tmp_path / "gap.json", topic(1)
+    path = config(brokers=kafka, control_topic=control)
+    file.write_text(json.dumps({"domain": "events", "reason": "a gap", "request_id": "gap-17", **window}))
+    result = mdp("stream", "replay", "--request", file, "--json", "--config", path)
+    assert (result.code, json.loads(result.out)) == (0, {"topic": control, "request_id": "gap-17"})
+    file.write_text(json.dumps({"domain": "events", "reason": "a gap", "start": window["start"]}))
+    for options, words in (
+        (("--request", file), "start and end go together"),
+        (("--request", file, "--from", "today"), "the request says what to send"),
+        (("--from", "today"), "say --from and --to, or --request"),
+    ):
+        wrong = mdp("stream", "replay", *options, "--config", path)
+        assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+        assert words in wrong.err

@@ -9,7 +9,7 @@ from tests.cli.cli_result import Config, Mdp
 from transports.kafka.config import KafkaConfig
 from transports.kafka.topic_admin import TopicAdmin
 
-KEYS = ("topic", "signals_topic", "bars_topic", "dlq_topic", "late_topic", "replay_topic")
+KEYS = ("topic", "signals_topic", "bars_topic", "dlq_topic", "late_topic", "replay_topic", "control_topic")
 
 
 @pytest.fixture

@@ -92,6 +92,12 @@ def _replay(message: Message) -> Message:
     return {**rest, **window}
 
 
+def _replay_status(message: Message) -> Message:
+    left = message.get("left")
+    ordered = None if left is None else [[partition, *sorted(offsets)] for partition, *offsets in left]
+    return {**message, "left": ordered, "reason": message.get("reason") or "why"}
+
+
 # Rules about several fields.
 KEPT: Mapping[str, Callable[[Message], Message]] = {
     "quotes/v2": _with_one_of("bid", 1.5),
@@ -99,6 +105,7 @@ KEPT: Mapping[str, Callable[[Message], Message]] = {
     "risk/greeks/v1": _with_one_of("iv", 0.2),
     "orderbook/v1": _book,
     "control/replay_request/v1": _replay,
+    "control/replay_status/v1": _replay_status,
 }
 
 

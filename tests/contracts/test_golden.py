@@ -32,6 +32,7 @@ TYPES = {
     "signals/v1",
     "control/replay_request/v1",
     "control/heartbeat/v1",
+    "control/replay_status/v1",
 }
 
 

@@ -12,6 +12,7 @@ from contracts.payloads.news import NEWS_V1
 from contracts.payloads.orderbook import ORDERBOOK_V1
 from contracts.payloads.quotes import QUOTES_V2
 from contracts.payloads.replay_request import REPLAY_REQUEST_V1
+from contracts.payloads.replay_status import REPLAY_STATUS_V1
 from contracts.payloads.risk_greeks import RISK_GREEKS_V1
 from tests.contracts.messages_of_types import as_text
 
@@ -52,6 +53,9 @@ def changed(kind: MessageType, **changes: Any) -> bytes:
         (REPLAY_REQUEST_V1, {"symbols": ["A"], "keys": ["A"]}, "exclude each other"),
         (REPLAY_REQUEST_V1, {"symbol": "A"}, "unknown field"),
         (REPLAY_REQUEST_V1, {"target": "a topic"}, "matching regex"),
+        (REPLAY_STATUS_V1, {"state": "failed"}, "a request that is failed has a reason"),
+        (REPLAY_STATUS_V1, {"left": [[0, 2, 1]]}, "an offset lies behind the end"),
+        (REPLAY_STATUS_V1, {"request": "sha256:0"}, "matching regex"),
     ],
 )
 def test_a_message_that_breaks_a_rule_is_refused(kind: MessageType, changes: dict[str, Any], error: str) -> None:

@@ -226,5 +226,6 @@ def test_links_of_a_server_lead_to_where_it_is_published(name: str) -> None:
 def test_topics_of_the_config_are_created(monkeypatch: pytest.MonkeyPatch) -> None:
     created = yaml.safe_load((PROJECT / "configs" / "topics.yaml").read_text(encoding="utf-8"))["topics"]
     kafka = streaming("worker", monkeypatch).bus.kafka
-    used = {kafka.topic, kafka.signals_topic, kafka.bars_topic, kafka.dlq_topic, kafka.late_topic, kafka.replay_topic}
+    outputs = {kafka.signals_topic, kafka.bars_topic, kafka.dlq_topic, kafka.late_topic}
+    used = {kafka.topic, *outputs, kafka.replay_topic, kafka.control_topic}
     assert used <= set(created)

@@ -11,7 +11,7 @@ from mdp.doctor.findings import Check, Finding
 from mdp.doctor.site import Site
 
 PARTITIONS = 2
-KEYS = ("topic", "signals_topic", "bars_topic", "dlq_topic", "late_topic", "replay_topic")
+KEYS = ("topic", "signals_topic", "bars_topic", "dlq_topic", "late_topic", "replay_topic", "control_topic")
 
 Send = Callable[[Sequence[tuple[int, bytes]]], None]
 

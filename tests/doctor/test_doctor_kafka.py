@@ -29,7 +29,15 @@ def expect(site: Site, **changes: object) -> None:
 
 def names(site: Site) -> list[str]:
     bus = site.settings.bus.kafka
-    return [bus.topic, bus.signals_topic, bus.bars_topic, bus.dlq_topic, bus.late_topic, bus.replay_topic]
+    return [
+        bus.topic,
+        bus.signals_topic,
+        bus.bars_topic,
+        bus.dlq_topic,
+        bus.late_topic,
+        bus.replay_topic,
+        bus.control_topic,
+    ]
 
 
 def test_topics_that_differ_are_told_with_what_is_to_be_done(site: Site) -> None:

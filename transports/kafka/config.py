@@ -41,6 +41,10 @@ class KafkaConfig(BaseModel):
     dlq_topic: str = Field(default="mdp.events.dlq", description="Rejected rows with their original bytes.")
     late_topic: str = Field(default="mdp.events.late", description="Late rows with their original bytes.")
     replay_topic: str = Field(default="mdp.replay", description="Where `mdp stream replay` writes to.")
+    control_topic: str = Field(
+        default="mdp.control.v1.replay_requests",
+        description="[Replay requests](replaying.md), and what becomes of them; one partition.",
+    )
     consumer_group: str = Field(
         default="mdp-consumers",
         description="Offsets are committed to it for lag tools. Nothing is resumed from it, unless `start` says so.",

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from transports.kafka.config import KafkaConfig
 from transports.kafka.fetches import MODERATE
 from transports.kafka.open_transactions import LONG_SECONDS, OpenTransaction
-from transports.kafka.topics import SourceError, log_ends, partitions_of
+from transports.kafka.topics import BrokerUnavailable, SourceError, log_ends, partitions_of
 from transports.kafka.unreadable import UNREADABLE, after_unreadable
 
 __all__ = ["Message", "TopicReader"]
@@ -109,7 +109,9 @@ class TopicReader:
             if messages:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _SECONDS:
-                raise SourceError(f"{self.topic}[{partition}] did not answer for {_SECONDS:.0f} s: is the broker up?")
+                raise BrokerUnavailable(
+                    f"{self.topic}[{partition}] did not answer for {_SECONDS:.0f} s: is the broker up?"
+                )
             news = [message for message in messages if message.error() is not None]
             records = [message for message in messages if _is_record(message)] if news else messages
             is_last = bool(records) and _offset(records[-1]) >= end - 1

@@ -1,0 +1,1 @@
+"""Replay requests: what they ask for, and the service that answers them."""
