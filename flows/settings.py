@@ -12,6 +12,7 @@ from contracts.message import MessageType
 from contracts.registry import stored_types
 from features.bars.window_config import WindowConfig
 from features.rolling.feature_config import FeatureConfig, check_features
+from flows.dlq_section import DlqSection
 from flows.raw_topics import Name, NormalizeSection
 from flows.replay_section import ReplaySection
 from inference.config import InferenceConfig
@@ -205,6 +206,7 @@ class Settings(_Section):
     features: FeaturesSection = FeaturesSection()
     inference: InferenceConfig = InferenceConfig()
     recovery: RecoverySection = RecoverySection()
+    dlq: DlqSection = DlqSection()
     replay: ReplaySection = ReplaySection()
     telemetry: TelemetryConfig = TelemetryConfig()
     run: RunSection = RunSection()

@@ -140,6 +140,13 @@ DELIVERY_LATENCY: Final = Histogram(
 
 # Services beside the flows.
 REPLAY_REQUESTS: Final = Counter("replay_requests_total", "Replay requests by what became of them", ["state"])
+RETRIES: Final = Counter(
+    "bus_retry_total", "Events that `mdp dlq auto` has sent back, by why they were refused", ["topic", "reason"]
+)
+DLQ_WAITING: Final = Gauge("dlq_waiting_records", "Refused records that wait for their retry")
+DLQ_PARKED: Final = Gauge(
+    "dlq_parked_records", "Refused records that stay in the DLQ although there is a rule for them", ["reason"]
+)
 REPLAY_OPEN: Final = Gauge("replay_requests_open", "Replay requests that are being served or wait for their turn")
 
 # Latency.

@@ -26,6 +26,9 @@ class Originals:
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._reader is not None:
             self._reader.close()
 

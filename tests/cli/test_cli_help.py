@@ -35,6 +35,7 @@ COMMANDS = [
     "dlq inspect",
     "dlq stats",
     "dlq redrive",
+    "dlq auto",
     "late repair",
     "validate",
     "serve",

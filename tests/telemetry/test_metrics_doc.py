@@ -35,7 +35,10 @@ def test_the_table_has_each_metric_with_its_type_and_labels() -> None:
 
 def test_the_metrics_that_a_running_flow_has_to_show_are_all_but_those_of_faults_and_of_other_flows() -> None:
     others = {
-        "replay_requests_total",  # of services beside the flows
+        "bus_retry_total",  # of services beside the flows
+        "dlq_waiting_records",
+        "dlq_parked_records",
+        "replay_requests_total",
         "replay_requests_open",
         "normalize_skipped_total",
         "stream_gap_offsets_total",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 import msgspec
@@ -68,6 +68,15 @@ class Account:
     too_large: int = 0
     lost: int = 0
     failure: str = ""
+
+    @property
+    def left(self) -> int:
+        """Events that stay in the DLQ."""
+        return self.exhausted + self.unfixed + self.unfixable + self.too_large + self.lost
+
+    def __add__(self, other: Account) -> Account:
+        counts = {one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)[:-1]}
+        return Account(**counts, failure=self.failure or other.failure)
 
     def leave_as_unfixable(self, record: DlqRecord, error: Exception) -> None:
         self.unfixable += 1

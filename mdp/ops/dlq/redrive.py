@@ -34,6 +34,16 @@ class RedriveError(MdpError):
     """The redrive has stopped; exactly the marked events have been sent."""
 
 
+class Overtaken(RedriveError):  # noqa: N818 - says what happened
+    """Another redrive has begun."""
+
+
+class Interrupted(RedriveError):  # noqa: N818 - says what happened
+    """Kafka did not answer; what was sent is marked."""
+
+    passes = True
+
+
 class EventTooLargeError(RedriveError):
     """The events topic does not accept a record of this size."""
 
@@ -93,24 +103,26 @@ def sent(
         dlq = Dlq(reader)
         plan = order.plan(config, dlq.marks, originals)
         for events in slices(plan.outgoing(dlq.records(order.chosen)), rate, pacing.WallClock(stop)):
-            _send(redriver, events, plan.account)
+            send_slice(redriver, events, plan)
             on_progress(plan.account.sent)
     return plan.account
 
 
-def _send(redriver: Redriver, events: Sequence[Outgoing], account: Account) -> None:
-    """Send all events but those larger than the topic accepts."""
+def send_slice(redriver: Redriver, events: Sequence[Outgoing], plan: Plan) -> None:
+    """Send all events of a plan but those larger than the topic accepts, and take in their marks."""
     try:
-        redriver.send(events)
+        marks = redriver.send(events)
     except EventTooLargeError:
         middle = len(events) // 2
         if middle:
-            _send(redriver, events[:middle], account)
-            _send(redriver, events[middle:], account)
+            send_slice(redriver, events[:middle], plan)
+            send_slice(redriver, events[middle:], plan)
         else:
-            account.leave_as_too_large(events[0])
+            plan.account.leave_as_too_large(events[0])
     else:
-        account.sent += len(events)
+        plan.account.sent += len(events)
+        for mark in marks:
+            plan.marks.add(mark)
 
 
 class Redriver:
@@ -162,8 +174,8 @@ def _as_redrive_errors() -> Iterator[None]:
     except Forbidden as error:
         raise RedriveError(str(error)) from None
     except Fenced:
-        raise RedriveError("another redrive of this DLQ has begun: wait until it ends, then run this again") from None
+        raise Overtaken("another redrive of this DLQ has begun: wait until it ends, then run this again") from None
     except KafkaUnavailable as error:
-        raise RedriveError(
+        raise Interrupted(
             f"Kafka does not accept the events: {error}; events already sent are marked, so run it again"
         ) from None
