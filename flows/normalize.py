@@ -24,7 +24,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
 
 
 def _read(dataflow: Dataflow, settings: Settings, spec: FlowSpec) -> None:
-    name = spec.topic(settings).replace(".", "_")  # steps have no periods in their names
+    name = spec.step_suffix(settings)
     source = endpoints.source(settings, spec)
     envelopes = op.input(f"raw-{name}", dataflow, source)
     totals = op.stateful_batch(f"steps-{name}", envelopes, steps.chained(settings, spec))

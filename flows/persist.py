@@ -21,7 +21,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
 
 
 def _read(dataflow: Dataflow, settings: Settings, spec: FlowSpec) -> None:
-    name = spec.topic(settings).replace(".", "-")  # steps have no periods in their names
+    name = spec.step_suffix(settings)
     source = endpoints.source(settings, spec)
     messages = op.input(f"messages-{name}", dataflow, source)
     totals = op.stateful_batch(f"steps-{name}", messages, steps.chained(settings, spec))

@@ -104,6 +104,10 @@ class FlowSpec:
         name: str = self.branch.topic if self.branch else getattr(settings.bus.kafka, self.reads)
         return name
 
+    def step_suffix(self, settings: Settings) -> str:
+        """Distinguishes the steps of branches: without periods, as Bytewax asks; Kafka lets no two topics differ so."""
+        return self.topic(settings).replace(".", "_")
+
     def warm_up_ns(self, settings: Settings) -> int:
         """How far back in time its state reaches."""
         return settings.warm_up_ns if self.has_windows else 0
