@@ -37,7 +37,7 @@ class OracleBar:
         ]
         volume = sum((size_as_written(event["v"]) for event in ordered), Fraction())
         turnover = sum(Fraction(price) * Fraction(event["v"]) for price, event in zip(prices, ordered, strict=True))
-        sided = [event for event in ordered if event["side"] is not None]
+        sided = [event for event in ordered if event.get("side") is not None]
         return {
             "provider": self.provider,
             "symbol": self.symbol,
