@@ -32,7 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 def test_what_the_worker_says_is_the_exit_code(mdp: Mdp, config: Config, asked: Asked) -> None:
     path = config()
-    flows = ("run", "micro-batch", "infer", "persist")
+    flows = ("run", "micro-batch", "infer", "normalize", "persist")
     assert [mdp("stream", flow, "--config", path).code for flow in flows] == [7] * len(flows)
     assert asked == [(flow, load(path, []), 1) for flow in FLOWS.values()]
 

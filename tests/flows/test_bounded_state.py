@@ -51,6 +51,7 @@ def day() -> Iterator[MicroBatch]:
             provider=pl.lit("feed"),
             kind=pl.lit("tick"),
             event_id=pl.col("seq").cast(pl.String),
+            side=pl.lit(None),
             **{name: pl.lit(None, pl.Float64) for name in "ohl"},
         )
         events = frame.select(EVENTS.names()).cast(EVENTS)

@@ -3,6 +3,8 @@
 import json
 import sys
 
+import pytest
+
 from mdp.local import ports
 from tests.harness import Deployment, Deployments, assert_same
 from tests.market import FEATURES, PARTITIONS, RULES
@@ -26,6 +28,7 @@ def test_worker_threads(deploy: Deployments, reference: Deployment) -> None:
     assert_same_output(threads, reference)
 
 
+@pytest.mark.slow
 def test_a_cluster_with_recovery(deploy: Deployments, reference: Deployment) -> None:
     cluster = another(deploy, reference, "processes")
     store = cluster.folder / "recovery"

@@ -57,6 +57,7 @@ def test_progress_counts_what_was_valid_and_what_was_not(deploy: Deployments, lo
     assert_whole(persisted, log)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_another_number_of_them_change_nothing(deploy: Deployments) -> None:
     log = MessageLog(deploy.stack.kafka.bootstrap, PARTITIONS, count=400, seed=2)
     persisted = deployed(deploy, log)

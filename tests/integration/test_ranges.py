@@ -106,6 +106,7 @@ def test_a_range_leaves_the_topics_alone(flow: Deployment) -> None:
     assert records["signals"] == flow.query("SELECT count(*) FROM signals")[0][0]
 
 
+@pytest.mark.slow
 def test_several_workers_write_the_rows_of_one(flow: Deployment) -> None:
     code, said = flow.mdp("stream", "run", *RANGE, "--run", "several", "--workers", "2")
     assert code == 0, said
@@ -113,6 +114,7 @@ def test_several_workers_write_the_rows_of_one(flow: Deployment) -> None:
     assert run_of(flow, "several")["counts"] == run_of(flow, "other")["counts"]
 
 
+@pytest.mark.slow
 def test_lineage_is_the_same_however_the_log_is_read_and_no_difference_to_signals_without(flow: Deployment) -> None:
     lineage = ("--set", "inference.lineage=true", "--set", "inference.adapters.rules.version=v2")
     assert flow.mdp("stream", "run", *RANGE, "--run", "traced", *lineage)[0] == 0
@@ -137,6 +139,7 @@ def test_an_empty_range_says_so_and_leaves_nothing(flow: Deployment) -> None:
     assert (code, flow.row_versions()) == (3, before)
 
 
+@pytest.mark.slow
 def test_a_name_is_not_taken_twice(flow: Deployment) -> None:
     code, said = flow.mdp("stream", "run", *RANGE, "--run", "same")
     assert (code, "there is already a run same" in said) == (2, True)
@@ -189,6 +192,7 @@ def test_into_the_live_tables_without_overwrite_adds_what_they_lack(deploy: Depl
     assert names(flow, "public") >= {"wild", "calm"}
 
 
+@pytest.mark.slow
 def test_beside_a_live_flow_both_get_on(stack: LocalStack, deploy: Deployments) -> None:
     events = market_topic(stack.kafka.bootstrap, 20_000, symbols=4)
     live = deploy(events, partitions=PARTITIONS, rules=RULES, features=FEATURES, name="beside")

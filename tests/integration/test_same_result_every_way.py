@@ -52,6 +52,7 @@ def test_smaller_batches(deploy: Deployments, reference: Deployment) -> None:
     assert_same_output(smaller, reference)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(deploy: Deployments, reference: Deployment) -> None:
     killed = another(deploy, reference, "killed")
     end = reference.progress

@@ -49,6 +49,7 @@ def test_a_crash_at_every_point_one_after_the_other_changes_no_row_and_no_record
     assert_same(flow.output(), whole.output())
 
 
+@pytest.mark.slow
 def test_a_crash_of_the_persisting_flow_at_every_point_changes_no_row_and_no_record(deploy: Deployments) -> None:
     log = MessageLog(deploy.stack.kafka.bootstrap, 2, count=1_500, seed=9)
     log.produce()

@@ -78,6 +78,7 @@ def test_a_machine_that_goes_ends_the_others_which_go_on_from_the_last_snapshot_
     assert deployment.progress == 2 * PART
 
 
+@pytest.mark.slow
 def test_machines_that_wait_for_each_other_can_be_stopped(deploy: Deployments) -> None:
     deployment = deploy(name="waits")
     addresses = ",".join(f"{ports.HOST}:{port}" for port in ports.choose(range(12_000, 15_000), 3))

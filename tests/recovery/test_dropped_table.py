@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 
 from mdp.local import LocalStack
 from sinks.missing_tables import RESTORE
@@ -10,6 +11,7 @@ from tests.harness import Deployments, assert_same, create_database
 from tests.market import FEATURES, PARTITIONS, RULES, market_topic
 
 
+@pytest.mark.slow
 def test_an_empty_database_gets_what_the_dropped_table_had(stack: LocalStack, deploy: Deployments) -> None:
     events = market_topic(stack.kafka.bootstrap, 20_000, symbols=8)
     flow = deploy(events, partitions=PARTITIONS, rules=RULES, features=FEATURES, name="dropped")

@@ -59,6 +59,7 @@ def test_a_crash_in_the_first_epoch_repeats_nothing(deploy: Deployments, halfway
     assert_as_if_undisturbed(deploy, halfway)
 
 
+@pytest.mark.slow
 def test_a_worker_that_comes_back_after_it_was_replaced_is_fenced(deploy: Deployments, halfway: Deployment) -> None:
     zombie = started(halfway, "recovery.interval_s=1")
     os.kill(zombie.pid, signal.SIGSTOP)

@@ -23,6 +23,7 @@ CRASHES = 4
 LIMITS = {"max_symbols": 10, "max_providers": 1}
 
 
+@pytest.mark.slow
 def test_crashes_reject_the_same_events(deploy: Deployments) -> None:
     market = market_topic(deploy.stack.kafka.bootstrap, 20_000)
     flow, whole = (

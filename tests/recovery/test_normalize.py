@@ -158,6 +158,7 @@ def _assert_in_order(found: Sequence[Record]) -> None:
         last[place] = now
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_point_loses_and_repeats_no_message(deploy: Deployments, raw: str, whole: Normalizing) -> None:
     chance, flow = random.Random(SEED), Normalizing(deploy, raw, "crashing")
     for point in chance.sample(POINTS, len(POINTS)):

@@ -118,6 +118,7 @@ def test_a_flow_that_has_run_before_waits_for_services_when_it_starts(
     assert_as_if_undisturbed(deploy, flow)
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_database_that_does_not_answer(
     deploy: Deployments, flow: Deployment, start: Start
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_reset_changes_no_output(flow: Deployment) -> None:
     assert_same(flow.output(), output)
 
 
+@pytest.mark.slow
 def test_a_second_run_on_the_same_state_is_refused(deploy: Deployments) -> None:
     flow = deploy(partitions=1)
     worker = flow.start()

@@ -63,6 +63,7 @@ def committed(deployment: Deployment) -> list[int]:
     return offsets
 
 
+@pytest.mark.slow
 def test_processes_that_are_suspended_or_killed_change_no_result(deploy: Deployments, halfway: Deployment) -> None:
     cluster = started(halfway)
     suspended, killed = workers_of(cluster.pid)
@@ -80,6 +81,7 @@ def test_processes_that_are_suspended_or_killed_change_no_result(deploy: Deploym
     assert_as_if_undisturbed(deploy, halfway)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_another_one_has_replaced_does_not_come_back(deploy: Deployments, halfway: Deployment) -> None:
     cluster = started(halfway)
     halfway.run(f"recovery.directory={halfway.folder / 'elsewhere'}")

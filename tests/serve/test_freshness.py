@@ -37,6 +37,7 @@ def test_without_a_worker_it_is_not_live_and_with_one_it_is_again(browser: Brows
             expect(status).to_have_attribute("data-state", "live", timeout=60_000)
 
 
+@pytest.mark.slow
 def test_with_a_server_that_falls_silent_it_is_not_live(browser: Browser, deploy: Deployments) -> None:
     """As one does that is suspended: its connections stay open."""
     with live_market(deploy, ports.choose(range(9_700, 9_790), 1)[0]) as flow:

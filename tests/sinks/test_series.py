@@ -71,6 +71,7 @@ def test_rows_of_before_there_was_a_list_are_listed_by_the_migration(database: s
         writer.write([batch(bars=[bar("A"), bar("B"), bar("B", 1)], signals=[signal("A")])])
     with psycopg.connect(database) as owner:
         owner.execute(b"DROP TABLE series, runs; ALTER TABLE progress DROP COLUMN first_offset, DROP COLUMN again_from")
+        owner.execute(b"ALTER TABLE bars_ohlcv DROP COLUMN buy_volume CASCADE, DROP COLUMN sell_volume CASCADE")
         owner.execute(b"DELETE FROM schema_version WHERE version >= 5")
     migrate(database, ())
     assert listed(database) == {("bars_ohlcv", "A"), ("bars_ohlcv", "B"), ("signals", "A")}

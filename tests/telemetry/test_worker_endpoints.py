@@ -145,6 +145,7 @@ def test_what_is_not_there_is_said_to_be_not(running: Running) -> None:
     assert "/metrics, /health and /ready" in text
 
 
+@pytest.mark.slow
 def test_a_service_that_is_gone_is_why_an_idle_worker_is_not_ready_until_it_is_back(
     running: Running, whole_stack: LocalStack
 ) -> None:
