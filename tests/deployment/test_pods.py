@@ -94,6 +94,7 @@ def is_ready(ordinal: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_the_jobs_prepare_and_the_pods_of_the_set_make_bars_of_what_comes(node: Node) -> None:
     for name in ("mdp-topics", "mdp-schema"):
         [container] = pod(named("Job", name))["containers"]

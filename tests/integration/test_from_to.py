@@ -71,6 +71,7 @@ def test_the_whole_run_after_it_leaves_nothing_out(part: Deployment, reference: 
     assert_same(part.output(), reference.output())
 
 
+@pytest.mark.slow
 def test_a_live_run_goes_on_beside_it(stack: LocalStack, deploy: Deployments) -> None:
     events = market_topic(stack.kafka.bootstrap, 20_000, symbols=4)
     live = deploy(events, partitions=PARTITIONS, rules=RULES, features=FEATURES, name="live")

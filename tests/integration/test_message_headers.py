@@ -121,6 +121,7 @@ def test_bars_are_messages_too_and_both_flows_refuse_a_record_by_one_id(deploy: 
     assert set(Counter(headers.message_id for _, headers in written(bars, "dlq")).values()) == {2}
 
 
+@pytest.mark.slow
 def test_the_same_log_makes_messages_of_the_same_ids_wherever_it_is_run(deploy: Deployments, flow: Deployment) -> None:
     again = deploy(flow.events, partitions=PARTITIONS, rules=RULES, name="again", **SECTIONS)
     again.run("micro_batch.max_batch_size=7", workers=2)

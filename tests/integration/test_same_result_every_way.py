@@ -39,7 +39,7 @@ def test_the_signals_topic_holds_every_signal_once(reference: Deployment) -> Non
     assert sent == Counter(stored)
 
 
-@pytest.mark.parametrize("workers", [2, 3])
+@pytest.mark.parametrize("workers", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_cluster(deploy: Deployments, reference: Deployment, workers: int) -> None:
     cluster = another(deploy, reference, f"cluster-{workers}")
     cluster.run(workers=workers)
@@ -67,6 +67,7 @@ def test_killed_again_and_again(deploy: Deployments, reference: Deployment) -> N
     assert_same_output(killed, reference)
 
 
+@pytest.mark.slow
 def test_a_batch_for_every_record(stack: LocalStack, deploy: Deployments) -> None:
     events = market_topic(stack.kafka.bootstrap, 240, symbols=6, rate=12)
     single, whole = (

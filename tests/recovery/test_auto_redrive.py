@@ -125,6 +125,7 @@ def test_a_record_waits_for_its_retry(queue: Queue) -> None:
     assert len(queue.redriven()) == 3  # there is no rule for these
 
 
+@pytest.mark.slow
 def test_processes_that_are_killed_send_each_event_once(queue: Queue) -> None:
     queue.refuse()
     for least in (60, 120):
@@ -136,6 +137,7 @@ def test_processes_that_are_killed_send_each_event_once(queue: Queue) -> None:
     assert len(queue.origins()) == REFUSED
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_works_until_it_is_killed_and_a_redrive_by_hand_goes_first(queue: Queue) -> None:
     queue.refuse()
     both = [queue.start(rate=1), queue.start(rate=1)]

@@ -95,6 +95,7 @@ def test_machines_that_wait_for_each_other_can_be_stopped(deploy: Deployments) -
     assert "stopped before all processes of the cluster had started" in deployment.said.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

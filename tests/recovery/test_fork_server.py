@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from chaos.pipeline import workers_of
 from tests.harness import Deployment, Deployments, until
 from tests.market import FEATURES, PARTITIONS, RULES, market_topic
@@ -32,6 +34,7 @@ def test_what_is_loaded_starts_no_thread_that_a_fork_would_leave_behind() -> Non
     assert said == "[]\n"
 
 
+@pytest.mark.slow
 def test_where_threads_run_processes_begin_from_nothing(deploy: Deployments) -> None:
     live = deployed(deploy, "threads")
     cluster = live.spawn([sys.executable, "-c", CLUSTER, "tests.recovery.threaded_fork_server", STAY])

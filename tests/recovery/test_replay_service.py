@@ -107,6 +107,7 @@ def content(found: Sequence[Record]) -> list[tuple[int, bytes | None, bytes | No
     return [(one.partition, one.key, one.value) for one in found]
 
 
+@pytest.mark.slow
 def test_a_service_that_is_killed_again_and_again_sends_each_record_once(replays: Replays) -> None:
     replays.ask(symbols=SYMBOLS)
     for share in (1, 2, 3):
@@ -121,6 +122,7 @@ def test_a_service_that_is_killed_again_and_again_sends_each_record_once(replays
     assert replays.states()["done"] == 1
 
 
+@pytest.mark.slow
 def test_of_two_services_one_works_and_the_other_takes_over_when_it_is_killed(replays: Replays) -> None:
     services = [replays.start(), replays.start()]
     replays.ask(symbols=SYMBOLS)
@@ -137,6 +139,7 @@ def test_of_two_services_one_works_and_the_other_takes_over_when_it_is_killed(re
     assert third.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_service_waits_for_kafka_and_goes_on(replays: Replays) -> None:
     service = replays.start()
     replays.ask(symbols=SYMBOLS)
@@ -172,6 +175,7 @@ def test_a_replay_changes_no_row_however_often_it_is_asked_for(replays: Replays)
     assert len(replays.sent()) == 2 * EVENTS
 
 
+@pytest.mark.slow
 def test_a_replay_that_is_killed_before_its_first_status_is_served_later(replays: Replays) -> None:
     replays.ask(symbols=["S0"], request_id="early")
     service = replays.start()
