@@ -13,8 +13,9 @@ from tests.harness import Deployment, Deployments, until
 from tests.market import FEATURES, PARTITIONS, RULES, market_topic
 
 LOADED = """
+from flows.spec import FLOWS
 from mdp.runtime import fork_server
-for flow in ("market", "micro_batch", "infer"):
+for flow in FLOWS:
     fork_server._load(flow)
 print(fork_server.threads())
 """
