@@ -53,7 +53,6 @@ def test_killed_while_it_computes_it_has_changed_nothing(flow: Deployment, old: 
     assert_same(results(flow), old)
 
 
-@pytest.mark.slow
 def test_killed_while_it_replaces_it_has_changed_nothing_and_can_be_begun_again(
     flow: Deployment, old: dict[str, list[str]]
 ) -> None:

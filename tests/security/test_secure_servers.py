@@ -54,7 +54,8 @@ def secured(
     folder = tmp_path_factory.mktemp("secured")
     rules = [{"name": "seen", "condition": "close > 0", "signal": 1.0, "score": 1.0}]
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
-    (folder / "topics.yaml").write_text(yaml.safe_dump({"topics": {name: {"partitions": 2} for name in TOPICS}}))
+    topics = {name: {"partitions": 2} for name in TOPICS} | {"mdp.control.v1.replay_requests": {"partitions": 1}}
+    (folder / "topics.yaml").write_text(yaml.safe_dump({"topics": topics}))
     options = {**secure_kafka.options, "sasl.password": "${KAFKA_PASSWORD}"}
     tree = {
         "bus": {"kafka": {"brokers": secure_kafka.bootstrap, "options": options}},
