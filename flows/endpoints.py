@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from codec.bars import BarDecoder
@@ -13,8 +14,6 @@ from contracts.partition_keys import part_name
 from contracts.progress import Loss, Source
 from contracts.registry import stored_types
 from flows.market_input import heartbeat_encoder, market_decoder, tick_format
-from flows.message_input import message_decoder
-from flows.raw_messages import envelope_topics, raw_decoder
 from flows.sender import sender
 from flows.settings import Settings
 from flows.spec import FlowSpec
@@ -32,15 +31,18 @@ from sinks.store import StoreWriter
 from sinks.timescale import TimescaleWriter
 from telemetry.outage import Outage, wait_out
 from telemetry.whereabouts import first_row
+from transports.kafka.config import KafkaConfig
 from transports.kafka.end_offsets import EndOffsets
-from transports.kafka.output_progress import InGroup, InOutputs
+from transports.kafka.output_progress import InOutputs, OutputProgress
 from transports.kafka.source import Bounds, Decode, KafkaSource
 from transports.kafka.topic_identity import TopicIdentity
 from transports.kafka.topics import partitions_of
-from transports.kafka.transactional_writer import outputs
+from transports.kafka.transactional_writer import Records, outputs
+
+_NO_TOPICS: Final[Mapping[str, Records]] = MappingProxyType({})
 
 
-def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
+def source(settings: Settings, spec: FlowSpec, decode: Decode) -> KafkaSource:
     """The source: the partitions of the flow's topic, from the begin of the run, decoded."""
     kafka, run, window, topic = settings.bus.kafka, settings.run, settings.micro_batch, spec.topic(settings)
     outage, url, reach_ns = Outage("Kafka"), settings.results_url, spec.warm_up_ns(settings)
@@ -56,7 +58,7 @@ def source(settings: Settings, spec: FlowSpec) -> KafkaSource:
     return KafkaSource(
         config=kafka,
         topic=topic,
-        decode=_decoder(settings, spec),
+        decode=decode,
         max_batch_size=window.max_batch_size,
         identity=identity,
         stop=STOP,
@@ -79,24 +81,6 @@ def events(settings: Settings) -> Decode:
 def bars(settings: Settings) -> Decode:
     """Decodes records to bars."""
     return BarDecoder(settings.micro_batch.window_ns).decode_all
-
-
-def messages(settings: Settings) -> Decode:
-    """Decodes records to messages of all types that are stored."""
-    return message_decoder(settings).decode_all
-
-
-_DECODERS: Final[Mapping[str, Callable[[Settings], Decode]]] = {
-    "topic": events,
-    "bars_topic": bars,
-    "messages": messages,
-}
-
-
-def _decoder(settings: Settings, spec: FlowSpec) -> Decode:
-    if spec.reads == "raw":
-        return raw_decoder(settings, spec.topic(settings)).decode_all
-    return _DECODERS[spec.reads](settings)
 
 
 def heartbeats(settings: Settings, spec: FlowSpec, confirm: Confirm) -> HeartbeatSink:
@@ -146,8 +130,22 @@ def _targets(settings: Settings, spec: FlowSpec, *, overwrite: bool) -> list[Tar
     return [target for target in known if target.table in spec.tables]
 
 
-def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
-    """Writes signals or bars, and always rejected and late rows, to their topics; nothing in a backtest."""
+def kafka(
+    settings: Settings,
+    spec: FlowSpec,
+    source: KafkaSource,
+    others: Mapping[str, Records] = _NO_TOPICS,
+    progress: Callable[[KafkaConfig, Identity], OutputProgress] = InOutputs,
+) -> KafkaSink:
+    """Writes signals or bars, and always rejected and late rows, to their topics; nothing in a backtest.
+
+    Args:
+        settings: the config.
+        spec: the flow, or the branch of it.
+        source: what it reads.
+        others: further topics, and what of a batch goes to each.
+        progress: how the outputs say how far the source has been turned into them.
+    """
     config, run = settings.bus.kafka, settings.run
 
     def identity() -> Identity:
@@ -160,16 +158,13 @@ def kafka(settings: Settings, spec: FlowSpec, source: KafkaSource) -> KafkaSink:
             sender=sender(spec.progress_id(settings)),
         )
 
-    topics = {} if run.is_backtest else outputs(config, spec.writes, spec.schema(settings))
-    if spec.reads == "raw":
-        topics |= envelope_topics(settings, source.topic)
+    topics = {} if run.is_backtest else {**outputs(config, spec.writes, spec.schema(settings)), **others}
 
     def mark(lost: Mapping[Source, Loss]) -> None:
         progress_id = spec.progress_id(settings)
         wait_out(lambda: set_back.mark(settings.results_url, progress_id, lost), StoreUnavailable, "the database")
 
     parts, first_row = partial(_parts, settings, spec), _first_row(spec)
-    progress = InGroup if spec.reads == "raw" else InOutputs
     return KafkaSink(config, identity, topics, source.identity.confirm, mark, parts, first_row, progress)
 
 

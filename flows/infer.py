@@ -16,7 +16,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     settings = settings or connected(load())
     dataflow = Dataflow(INFER.name)
 
-    source = endpoints.source(settings, INFER)
+    source = endpoints.source(settings, INFER, endpoints.bars(settings))
     bars = op.input("bars", dataflow, source)
     # One operator, see flows.chain: bars to features, features to signals.
     results = op.stateful_batch("steps", bars, steps.chained(settings, INFER))

@@ -16,7 +16,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     settings = settings or connected(load())
     dataflow = Dataflow(MARKET.name)
 
-    source = endpoints.source(settings, MARKET)
+    source = endpoints.source(settings, MARKET, endpoints.events(settings))
     events = op.input("events", dataflow, source)
     # One operator, see flows.chain: events to bars, bars to features, features to signals.
     results = op.stateful_batch("steps", events, steps.chained(settings, MARKET))

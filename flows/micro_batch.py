@@ -16,7 +16,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
     settings = settings or connected(load())
     dataflow = Dataflow(MICRO_BATCH.name)
 
-    source = endpoints.source(settings, MICRO_BATCH)
+    source = endpoints.source(settings, MICRO_BATCH, endpoints.events(settings))
     events = op.input("events", dataflow, source)
     bars = op.stateful_batch("steps", events, steps.chained(settings, MICRO_BATCH))
     op.output("kafka", bars, endpoints.kafka(settings, MICRO_BATCH, source))

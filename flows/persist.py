@@ -7,6 +7,7 @@ from bytewax.dataflow import Dataflow
 
 from flows import endpoints, steps
 from flows.config_file import connected, load
+from flows.message_input import message_decoder
 from flows.settings import Settings
 from flows.spec import PERSIST, FlowSpec
 
@@ -22,7 +23,7 @@ def flow(settings: Settings | None = None) -> Dataflow:
 
 def _read(dataflow: Dataflow, settings: Settings, spec: FlowSpec) -> None:
     name = spec.step_suffix(settings)
-    source = endpoints.source(settings, spec)
+    source = endpoints.source(settings, spec, message_decoder(settings).decode_all)
     messages = op.input(f"messages-{name}", dataflow, source)
     totals = op.stateful_batch(f"steps-{name}", messages, steps.chained(settings, spec))
     op.output(f"kafka-{name}", totals, endpoints.kafka(settings, spec, source))
