@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from operator import itemgetter
 
 from bytewax.dataflow import Dataflow
 
 from flows.config_file import ConfigError
 from flows.endpoints import create_tables
-from flows.raw_messages import all_envelope_topics
 from flows.settings import Settings
 from flows.spec import FlowSpec
 from inference.engine import build
@@ -62,8 +62,8 @@ def _check_database(settings: Settings, flow: FlowSpec, read: Mapping[str, str],
 def _check_topics(settings: Settings, flow: FlowSpec) -> dict[str, str]:
     """Checks the topics; returns the ids of those that the flow reads."""
     kafka, read = settings.bus.kafka, [branch.topic(settings) for branch in flow.branches(settings)]
-    widest = max([kafka.topic] if flow.has_windows else read, key=lambda name: len(partitions_of(kafka, name)))
-    needed = len(partitions_of(kafka, widest))
+    partitions = {name: len(partitions_of(kafka, name)) for name in ([kafka.topic] if flow.has_windows else read)}
+    widest, needed = max(partitions.items(), key=itemgetter(1))
     results = (kafka.signals_topic, kafka.bars_topic) if flow.has_windows else ()
     _check_envelope_topics(settings, flow, read)
     for topic in (*results, kafka.dlq_topic, kafka.late_topic):
@@ -78,7 +78,11 @@ def _check_topics(settings: Settings, flow: FlowSpec) -> dict[str, str]:
 
 def _check_envelope_topics(settings: Settings, flow: FlowSpec, read: Collection[str]) -> None:
     """Those of a flow over raw topics, which may have any number of partitions."""
-    for topic in all_envelope_topics(settings) if flow.reads == "raw" else ():
+    if flow.reads != "raw":
+        return
+    from flows.raw_messages import all_envelope_topics  # noqa: PLC0415 - other flows start sooner without it
+
+    for topic in all_envelope_topics(settings):
         if topic in read:
             raise ConfigError(f"topic {topic} would be read and written: name another in normalize.sources")
         partitions_of(settings.bus.kafka, topic)
