@@ -69,7 +69,6 @@ class Run:
     """
 
     def __init__(self, kafka: KafkaConfig, order: Order, status: ReplayStatus, most: int) -> None:
-        self.key = status.request_id, status.request
         self._order, self._status, self._most = order, status, min(most, _SLICE)
         self._reader = TopicReader(kafka, order.source)
         self._slices = self._all()
