@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from bytewax.operators import StatefulBatchLogic
@@ -12,6 +13,7 @@ from contracts.batch import MicroBatch
 from flows.state_shape import Shape, check_shape
 from flows.stop import STOP
 from telemetry.snapshots import note_size, timed_snapshot
+from transports.kafka.backpressure import Backpressure
 
 Run = Callable[[MicroBatch], MicroBatch]
 Saved = tuple[Shape, Mapping[str, Any]]  # the state of each step, by its name
@@ -64,6 +66,7 @@ class Chain(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
     def __init__(self, stateful: Sequence[Step], stateless: Sequence[Run], shape: Shape, saved: Saved | None) -> None:
         self._stateful, self._stateless, self._shape = stateful, stateless, shape
         self._partition: int | None = None
+        self._backpressure = Backpressure()
         if saved is not None:
             saved_shape, states = saved
             check_shape(saved_shape, shape)
@@ -72,7 +75,15 @@ class Chain(StatefulBatchLogic[MicroBatch, MicroBatch, Saved]):
 
     def on_batch(self, values: list[MicroBatch]) -> tuple[Iterable[MicroBatch], bool]:
         self._partition = values[0].partition
+        self._backpressure.handed_on()
         return [self._through(batch) for batch in values], StatefulBatchLogic.RETAIN
+
+    def notify_at(self) -> datetime:
+        return self._backpressure.next_look()
+
+    def on_notify(self) -> tuple[Iterable[MicroBatch], bool]:
+        self._backpressure.look()
+        return [], StatefulBatchLogic.RETAIN
 
     def on_eof(self) -> tuple[Iterable[MicroBatch], bool]:
         """Flushes at the end of a bounded run. Bytewax also calls it on a stop, which emits nothing."""

@@ -24,6 +24,7 @@ from telemetry.endings import never_raising
 from telemetry.partition_lag import Reading
 from telemetry.step_cpu import counted
 from transports.kafka.adaptive_queue import AdaptiveQueue
+from transports.kafka.backpressure import Polls
 from transports.kafka.end_offsets import Silence
 from transports.kafka.object_queue import Notice
 from transports.kafka.topics import SourceError
@@ -102,6 +103,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, MicroBatch], Saved]):
 
     def next_batch(self) -> Iterable[tuple[str, MicroBatch]]:
         self._reading.asked_at = time.monotonic()
+        Polls.add()
         return self._counted_read()
 
     def _known_end(self) -> int | None:
