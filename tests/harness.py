@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tomllib
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -31,16 +30,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from codec.encode import encode
 from flows import stop
 from mdp.local import LocalStack, ports
+from tests.forked import Process, fork
 
 PROJECT = Path(__file__).resolve().parent.parent
 _BUILT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]["build-backend"]
 PACKAGES: tuple[str, ...] = tuple(_BUILT["module-name"])  # that the wheel has
 SECONDS = 120.0  # for whatever has to happen some time
 STOPPED = (0, stop.STUCK)  # after a stop, in tests of something else: a busy machine may take too long
-WORKER = (
-    "import sys; from flows.spec import FLOWS; from mdp.runtime.worker import run; "
-    "sys.exit(run(FLOWS[sys.argv[1]], None, sys.argv[3:], int(sys.argv[2])))"
-)
 CHANGING_HEADERS = ("flow", "producer", "run_id", "failed_at", "produced_at")  # who wrote it, and when
 
 # Everything but what depends on when, and by whom, a row was written.
@@ -183,7 +179,7 @@ class Deployment:
     name: str = "mdp"
     database: str = field(init=False)
     topics: dict[str, str] = field(init=False)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list, init=False)
+    processes: list[Process] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.database = create_database(self.stack)
@@ -228,16 +224,26 @@ class Deployment:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "MDP_HOME": str(self.home), "MDP_CONFIG": str(self.config)}
 
-    def start(self, *overrides: str, flow: str = "market", workers: int = 1) -> subprocess.Popen[bytes]:
+    def start(self, *overrides: str, flow: str = "market", workers: int = 1) -> Process:
         """Starts a worker, or a cluster of them in a process group of its own."""
-        return self.spawn([sys.executable, "-c", WORKER, flow, str(workers), *overrides])
+        return self.fork("tests.worker:main", flow, str(workers), *overrides)
 
     def mdp(self, *arguments: str) -> tuple[int, str]:
         """Runs an `mdp` command on this deployment to its end; its exit code, and what it said there."""
         before = len(self.said.read_bytes()) if self.said.exists() else 0
-        process = self.spawn([sys.executable, "-c", "from mdp.cli import main; main()", *arguments])
-        code = process.wait(SECONDS)
+        code = self.command(*arguments).wait(SECONDS)
         return code, self.said.read_bytes()[before:].decode(errors="replace")
+
+    def command(self, *arguments: str, **environment: str) -> Process:
+        """Starts an `mdp` command on this deployment."""
+        return self.fork("mdp.cli:main", *arguments, **environment)
+
+    def fork(self, function: str, *arguments: str, **environment: str) -> Process:
+        """Starts a function of the project, as `module:function`, on this deployment; what it says goes to a file."""
+        with self.said.open("ab") as said:
+            process = fork(function, arguments, {**self.environment, **environment}, said.fileno())
+        self.processes.append(process)
+        return process
 
     def spawn(self, command: Sequence[str], **environment: str) -> subprocess.Popen[bytes]:
         """Starts a program on this deployment; what it says goes to a file."""
@@ -257,7 +263,7 @@ class Deployment:
         """Runs to the end that the log has now."""
         self.ends_well(self.start("run.until_end=true", *overrides, flow=flow, workers=workers))
 
-    def ends_well(self, *processes: subprocess.Popen[bytes]) -> None:
+    def ends_well(self, *processes: Process) -> None:
         """Waits for the processes, which have to end by themselves and without an error."""
         ports.wait_until(lambda: all(process.poll() is not None for process in processes), SECONDS)
         codes = [process.poll() for process in processes]
@@ -319,7 +325,7 @@ class Deployment:
             return int(row[0]) if row else 0
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: Process) -> None:
     """SIGKILL to a process and all that it has started."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -2,11 +2,11 @@
 
 import json
 import signal
-import subprocess
 from datetime import UTC, datetime, timedelta
 
 from confluent_kafka import Producer
 
+from tests.forked import Process
 from tests.harness import Deployment, Deployments, Record, assert_same, kill, records, until
 
 START = datetime(2025, 10, 24, 14, tzinfo=UTC)
@@ -55,7 +55,7 @@ def caught_up(deployment: Deployment) -> None:
     until(deployment.has_caught_up, "all of the log")
 
 
-def stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+def stop(process: Process, how: signal.Signals) -> None:
     process.send_signal(how)
     assert process.wait(STOP_SECONDS) == 0
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 import telemetry.metrics
 from mdp.local import ports
+from tests.forked import Process
 from tests.harness import Deployment, Deployments, kill, until
 from tests.monitoring.monitoring_servers import AlertmanagerServer, PrometheusServer
 from tests.monitoring.promql import BOARDS, board_queries, rules
@@ -23,8 +22,7 @@ WINDOWS = {"window_ms": 1000, "allow_late_ms": 200, "amend_ms": 500, "flush_time
 FEATURES = {"windows": [{"name": "vwap_2s", "horizon": "2s"}]}
 RULES = [{"name": "always", "condition": "close > 0", "signal": 1.0, "score": 1.0}]
 MARKET = ["--symbols", "20", "--rate", "500", "--malformed", "0.02", "--out-of-order", "0.05", "--max-delay", "4000"]
-PRODUCE = ["from mdp.cli import main; main()", "stream", "produce", "--provider", "synthetic", *MARKET]
-PRODUCER = [sys.executable, "-c", *PRODUCE]
+PRODUCE = ["stream", "produce", "--provider", "synthetic", *MARKET]
 
 # (file, panel) in which nothing shows while all is well.
 QUIET = {
@@ -38,7 +36,7 @@ QUIET = {
 
 
 @pytest.fixture(scope="module")
-def cluster(deploy: Deployments) -> Iterator[tuple[Deployment, subprocess.Popen[bytes], list[str]]]:
+def cluster(deploy: Deployments) -> Iterator[tuple[Deployment, Process, list[str]]]:
     """Two workers in a market with malformed and late events; their addresses."""
     [port] = ports.choose(range(18_000, 20_000, 2), 1)
     deployment = deploy(
@@ -50,7 +48,7 @@ def cluster(deploy: Deployments) -> Iterator[tuple[Deployment, subprocess.Popen[
         telemetry={"metrics_port": port, "max_silence_s": {"synthetic": 5}},
     )
     workers = deployment.start(workers=2)
-    deployment.spawn(PRODUCER)
+    deployment.command(*PRODUCE)
     yield deployment, workers, [f"{ports.HOST}:{each}" for each in (port, port + 1)]
     deployment.stop()
 
@@ -66,7 +64,7 @@ def alertmanager(
 
 @pytest.fixture(scope="module")
 def prometheus(
-    cluster: tuple[Deployment, subprocess.Popen[bytes], list[str]],
+    cluster: tuple[Deployment, Process, list[str]],
     alertmanager: AlertmanagerServer,
     debian_program: Callable[[str], str],
     tmp_path_factory: pytest.TempPathFactory,
@@ -108,7 +106,7 @@ def test_every_panel_shows_something_but_those_of_faults(board: Path, prometheus
 
 
 def test_what_is_counted_is_what_is_there(
-    cluster: tuple[Deployment, subprocess.Popen[bytes], list[str]], prometheus: PrometheusServer
+    cluster: tuple[Deployment, Process, list[str]], prometheus: PrometheusServer
 ) -> None:
     until(lambda: prometheus.values("job:stream_partition_events_late:ratio_rate5m > 0"), "late events", WELL)
     until(lambda: prometheus.values("job:dlq_records:ratio_rate5m > 0.005 < 0.05"), "refused events", WELL)
@@ -117,15 +115,16 @@ def test_what_is_counted_is_what_is_there(
 
 
 def test_a_feed_that_stops_sets_off_an_alert_until_it_sends_again(
-    cluster: tuple[Deployment, subprocess.Popen[bytes], list[str]],
+    cluster: tuple[Deployment, Process, list[str]],
     prometheus: PrometheusServer,
     alertmanager: AlertmanagerServer,
 ) -> None:
-    deployment, _, _ = cluster
+    deployment, workers, _ = cluster
     silent = 'ALERTS{alertname="MdpFeedSilent", alertstate="firing", job="mdp", provider="synthetic"}'
     until(lambda: prometheus.values("job_topic_provider:stream_events_ingested:rate1m > 0"), "events", WELL)
     assert not prometheus.values(silent)
-    kill(next(process for process in deployment.processes if process.args == PRODUCER))
+    [producer] = [process for process in deployment.processes if process is not workers]
+    kill(producer)
     until(lambda: prometheus.values(silent), "the alert", WELL)
     until(lambda: alertmanager.alerts("MdpFeedSilent"), "Alertmanager to know of it", WELL)
     [alert] = alertmanager.alerts("MdpFeedSilent")
@@ -137,12 +136,12 @@ def test_a_feed_that_stops_sets_off_an_alert_until_it_sends_again(
         "provider": "synthetic",
     }
     assert [receiver["name"] for receiver in alert["receivers"]] == ["wake"]
-    deployment.spawn(PRODUCER)
+    deployment.command(*PRODUCE)
     until(lambda: not prometheus.values(silent), "the end of the alert", WELL)
 
 
 def test_a_cluster_that_is_killed_is_about_to_set_off_an_alert(
-    cluster: tuple[Deployment, subprocess.Popen[bytes], list[str]], prometheus: PrometheusServer
+    cluster: tuple[Deployment, Process, list[str]], prometheus: PrometheusServer
 ) -> None:
     until(lambda: prometheus.values('up{job="mdp"}') == [1, 1], "both workers", WELL)
     kill(cluster[1])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,10 +14,10 @@ from confluent_kafka import Producer
 
 from contracts.record import Headers
 from features.bars.window_config import WindowConfig
-from tests.harness import Deployment, Deployments, Record, create_topic, kill, records, until
+from tests.forked import Process
+from tests.harness import SECONDS, Deployment, Deployments, Record, create_topic, kill, records, until
 
 START = 1_761_314_400_000  # milliseconds; a whole window
-MDP = (sys.executable, "-c", "from mdp.cli import main; main()")
 REFUSED = 300
 
 
@@ -41,8 +39,8 @@ class Queue:
         auto = {"rules": self.rules, "rate": rate, "interval_s": 0.1}
         return ["--set", f"dlq.auto={yaml.safe_dump(auto, default_flow_style=True).strip()}"]
 
-    def start(self, *more: str, rate: float = 1e6) -> subprocess.Popen[bytes]:
-        return self.flow.spawn([*MDP, "dlq", "auto", *more, *self.options(rate)])
+    def start(self, *more: str, rate: float = 1e6) -> Process:
+        return self.flow.command("dlq", "auto", *more, *self.options(rate))
 
     def once(self) -> None:
         self.flow.ends_well(self.start("--once"))
@@ -150,8 +148,7 @@ def test_of_two_processes_one_works_until_it_is_killed_and_a_redrive_by_hand_goe
     assert len(queue.origins()) == len(set(queue.origins())) == REFUSED
     assert both[1].poll() is None
     both[1].terminate()
-    until(lambda: both[1].poll() is not None, "the end of the process")
-    assert both[1].returncode == 0
+    assert both[1].wait(SECONDS) == 0
 
 
 def test_a_fix_that_is_no_program_ends_in_one_line(queue: Queue) -> None:

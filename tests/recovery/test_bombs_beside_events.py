@@ -1,7 +1,5 @@
 """Records that would become large, beside 20,000 good events a second: the worker stays small, and keeps up."""
 
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,6 +10,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.codec.bombs import BOMBS
+from tests.forked import Process
 from tests.harness import Deployment, Deployments, create_topic, until
 
 PARTITIONS, RATE, SECONDS = 4, 20_000, 40
@@ -22,7 +21,7 @@ MOST_RESIDENT = 1_500_000_000
 class Watch:
     """How much memory a worker has at most, and how long at most the log is ahead of what came of it."""
 
-    def __init__(self, flow: Deployment, worker: subprocess.Popen[bytes]) -> None:
+    def __init__(self, flow: Deployment, worker: Process) -> None:
         self._flow, self._status = flow, Path(f"/proc/{worker.pid}/status")
         self._client = Consumer({"bootstrap.servers": flow.kafka, "group.id": "watch"})
         self._ends: deque[tuple[float, int]] = deque()  # when the log had which length
@@ -57,7 +56,7 @@ def test_the_worker_stays_small_and_counts_every_good_event(
     watch = Watch(flow, worker := flow.start())
     until(flow.connections, "the worker")
     options = ("--provider", "synthetic", "--rate", str(RATE), "--seconds", str(SECONDS))
-    feed = flow.spawn([sys.executable, "-c", "from mdp.cli import main; main()", "stream", "produce", *options])
+    feed = flow.command("stream", "produce", *options)
 
     def has_ended() -> bool:
         nonlocal sent

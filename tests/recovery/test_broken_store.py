@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 
 import polars as pl
 import psycopg
@@ -13,7 +12,6 @@ from tests.harness import SECONDS, Deployments, produce_on_time, until
 from tests.market import PARTITIONS, chunks, empty_topic
 
 MARKET = pl.concat(list(chunks(30_000, symbols=20)))
-CLI = "from mdp.cli import main; main()"
 HALF = MARKET.height // 2
 
 DAMAGE = [
@@ -29,7 +27,7 @@ def test_the_cause_is_what_is_said(deploy: Deployments, damage: str) -> None:
     events = empty_topic(kafka)
     flow = deploy(events, partitions=PARTITIONS)
     produce_on_time(kafka, events, [MARKET[:HALF]], PARTITIONS)
-    worker = flow.spawn([sys.executable, "-c", CLI, "stream", "run", "--quiet"])
+    worker = flow.command("stream", "run", "--quiet")
     until(lambda: flow.has_caught_up() or worker.poll() is not None, "the first half")
     with psycopg.connect(flow.database, autocommit=True) as connection:
         connection.execute(damage)

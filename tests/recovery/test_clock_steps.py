@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from chaos.clock import SteppedClock
-from tests.harness import WORKER, Deployment, Deployments, assert_same, produce_on_time, until
+from tests.harness import Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 
 MARKET = pl.concat(list(chunks(4_000, symbols=20)))
@@ -38,7 +38,7 @@ def test_a_flow_goes_on_when_the_clock_is_set_forward_and_back(
 ) -> None:
     events = empty_topic(deploy.stack.kafka.bootstrap)
     flow = deploy(events, partitions=PARTITIONS, rules=RULES, features=FEATURES, name=f"stepped-{workers}")
-    process = flow.spawn([sys.executable, "-c", WORKER, "market", str(workers), BUSY], **clock.environment)
+    process = flow.spawn([sys.executable, "-m", "tests.worker", "market", str(workers), BUSY], **clock.environment)
     for third, apart in enumerate([0, HOUR, -HOUR]):
         clock.apart = apart
         produce_on_time(flow.kafka, events, [MARKET[third * THIRD : (third + 1) * THIRD]], PARTITIONS)

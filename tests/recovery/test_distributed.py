@@ -1,8 +1,5 @@
 """A cluster whose processes have nothing in common but the network: no disk, no parent."""
 
-import subprocess
-import sys
-
 import polars as pl
 import pytest
 
@@ -11,28 +8,28 @@ from mdp.local import ports
 from mdp.runtime.cluster import USER_ERROR
 from mdp.runtime.distributed import AddressError, addresses_of
 from mdp.runtime.processes import AWAY
+from tests.forked import Process
 from tests.harness import SECONDS, Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 
 MARKET = pl.concat(list(chunks(12_000, symbols=20)))
 PART = MARKET.height // 3
-MDP = [sys.executable, "-c", "from mdp.cli import main; main()"]
 STAY = ["--set", "micro_batch.flush_timeout_ms=3600000"]
 
 
-def start(deployment: Deployment, machines: int, *options: str) -> list[subprocess.Popen[bytes]]:
+def start(deployment: Deployment, machines: int, *options: str) -> list[Process]:
     """One process on each of so many machines, each with a disk of its own."""
     addresses = ",".join(f"{ports.HOST}:{port}" for port in ports.choose(range(12_000, 15_000), machines))
     return [
-        deployment.spawn(
-            [*MDP, "stream", "run", "--process", str(number), "--addresses", addresses, *options],
+        deployment.command(
+            *("stream", "run", "--process", str(number), "--addresses", addresses, *options),
             MDP_HOME=str(deployment.folder / f"machine-{number}"),
         )
         for number in range(machines)
     ]
 
 
-def catch_up(deployment: Deployment, cluster: list[subprocess.Popen[bytes]]) -> None:
+def catch_up(deployment: Deployment, cluster: list[Process]) -> None:
     def is_there() -> bool:
         return deployment.has_caught_up() or any(process.poll() is not None for process in cluster)
 
@@ -82,12 +79,12 @@ def test_a_machine_that_goes_ends_the_others_which_go_on_from_the_last_snapshot_
 def test_machines_that_wait_for_each_other_can_be_stopped(deploy: Deployments) -> None:
     deployment = deploy(name="waits")
     addresses = ",".join(f"{ports.HOST}:{port}" for port in ports.choose(range(12_000, 15_000), 3))
-    command = [*MDP, "stream", "run", "--addresses", addresses, "--process"]
-    alone = deployment.spawn([*command, "1"])
+    command = ["stream", "run", "--addresses", addresses, "--process"]
+    alone = deployment.command(*command, "1")
     until(lambda: "no run of waits-market-2s has begun" in deployment.said.read_text(), "that it looks for process 0")
     alone.terminate()
     assert alone.wait(SECONDS) == 0
-    processes = [deployment.spawn([*command, number]) for number in ("0", "2")]
+    processes = [deployment.command(*command, number) for number in ("0", "2")]
     until(lambda: "error connecting to worker 1" in deployment.said.read_text(), "that one looks for another")
     for process in processes:
         process.terminate()
@@ -108,16 +105,16 @@ def test_a_machine_with_another_config_is_not_let_into_the_cluster(
 ) -> None:
     deployment = deploy(name="differs")
     addresses = ",".join(f"{ports.HOST}:{port}" for port in ports.choose(range(12_000, 15_000), 2))
-    command = [*MDP, "stream", "run", "--until-end", "--addresses", addresses, "--process"]
+    command = ["stream", "run", "--until-end", "--addresses", addresses, "--process"]
     first, second = (
-        deployment.spawn([*command, *options], MDP_HOME=str(deployment.folder / f"machine-{options[0]}"))
+        deployment.command(*command, *options, MDP_HOME=str(deployment.folder / f"machine-{options[0]}"))
         for options in (["0"], ["1", "--set", change])
     )
     until(lambda: reason in deployment.said.read_text(), "that the second one sees the difference")
     assert (first.poll(), second.poll()) == (None, None)
     second.terminate()
     assert second.wait(SECONDS) == 0
-    deployment.ends_well(first, deployment.spawn([*command, "1"], MDP_HOME=str(deployment.folder / "machine-1")))
+    deployment.ends_well(first, deployment.command(*command, "1", MDP_HOME=str(deployment.folder / "machine-1")))
 
 
 @pytest.mark.parametrize(

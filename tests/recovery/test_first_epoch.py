@@ -2,11 +2,11 @@
 
 import os
 import signal
-import subprocess
 
 import polars as pl
 import pytest
 
+from tests.forked import Process
 from tests.harness import SECONDS, Deployment, Deployments, assert_same, kill, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 
@@ -29,7 +29,7 @@ def halfway(deploy: Deployments) -> Deployment:
     return deployed(deploy, events, "halfway")
 
 
-def started(deployment: Deployment, *overrides: str) -> subprocess.Popen[bytes]:
+def started(deployment: Deployment, *overrides: str) -> Process:
     """A live worker that has written all of the first half, and sent signals of every partition."""
     worker = deployment.start("micro_batch.flush_timeout_ms=3600000", *overrides)
     until(lambda: deployment.has_caught_up() or worker.poll() is not None, "the first half")

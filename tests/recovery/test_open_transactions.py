@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -133,7 +132,7 @@ def test_a_replay_of_a_range_waits_too(make: Callable[..., Deployment]) -> None:
     producer = opened(flow.kafka, flow.events, ticks(0, "B", range(5)))
     send(flow, ticks(0, "C", range(5)))
     command = ("stream", "replay", *RANGE, "--to-topic", target)
-    replay = flow.spawn([sys.executable, "-c", "from mdp.cli import main; main()", *command])
+    replay = flow.command(*command)
     until(lambda: "at offset 5" in flow.said.read_text() or replay.poll() is not None, "what the replay waits for")
     assert replay.poll() is None
     producer.commit_transaction(30)

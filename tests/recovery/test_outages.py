@@ -1,6 +1,5 @@
 """Kafka and PostgreSQL go away and come back: the flow waits, says so, and its results are as if nothing had been."""
 
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mdp.local import LocalStack, ports
+from tests.forked import Process
 from tests.harness import SECONDS, Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 
@@ -18,7 +18,7 @@ HALF = MARKET.height // 2
 BUSY = "micro_batch.flush_timeout_ms=3600000"  # so no heartbeats
 MOST_MEMORY = 600 * 2**20
 
-Start = tuple[Callable[[], "subprocess.Popen[bytes]"], Callable[[], set[str]]]
+Start = tuple[Callable[[], "Process"], Callable[[], set[str]]]
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def start(flow: Deployment) -> Start:
     """Starts a live worker; and tells what it waits for, by its metrics."""
     (port,) = ports.choose(range(20_000, 21_000), 1)
 
-    def worker() -> subprocess.Popen[bytes]:
+    def worker() -> Process:
         return flow.start(BUSY, f"telemetry.metrics_port={port}")
 
     def waits_for() -> set[str]:
@@ -65,7 +65,7 @@ def assert_as_if_undisturbed(deploy: Deployments, actual: Deployment) -> None:
     assert_same(actual.output(), expected.output())
 
 
-def memory(process: subprocess.Popen[bytes]) -> int:
+def memory(process: Process) -> int:
     """Resident bytes, at their most so far."""
     with open(f"/proc/{process.pid}/status") as status:
         return next(int(line.split()[1]) * 1_024 for line in status if line.startswith("VmHWM"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,12 +12,12 @@ import pytest
 from confluent_kafka import Producer
 
 from features.bars.window_config import WindowConfig
-from tests.harness import Deployment, Deployments, Record, assert_same, create_topic, kill, records, until
+from tests.forked import Process
+from tests.harness import SECONDS, Deployment, Deployments, Record, assert_same, create_topic, kill, records, until
 
 START = 1_761_314_400_000  # milliseconds; a whole window
 PARTITIONS = 2
 EVENTS = 6_000
-MDP = (sys.executable, "-c", "from mdp.cli import main; main()")
 WINDOW = {"start": "2025-10-24T14:01:00Z", "end": "2025-10-24T14:09:00Z"}
 RATE = 400.0
 SYMBOLS = ("S0", "S1", "S2")
@@ -41,15 +39,15 @@ class Replays:
     flow: Deployment
     control: str
     target: str
-    services: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    services: list[Process] = field(default_factory=list)
 
     def options(self, rate: float) -> list[str]:
         changes = {"control_topic": self.control, "replay_topic": self.target}
         own = [f"bus.kafka.{key}={topic}" for key, topic in changes.items()]
         return [part for one in (*own, f"replay.records_per_s={rate}") for part in ("--set", one)]
 
-    def start(self, *more: str, rate: float = RATE) -> subprocess.Popen[bytes]:
-        return self.flow.spawn([*MDP, "stream", "replay-service", *more, *self.options(rate)])
+    def start(self, *more: str, rate: float = RATE) -> Process:
+        return self.flow.command("stream", "replay-service", *more, *self.options(rate))
 
     def ask(self, **request: object) -> None:
         file = self.flow.folder / "request.json"
@@ -135,8 +133,7 @@ def test_of_two_services_one_works_and_the_other_takes_over_when_it_is_killed(re
     until(lambda: replays.states()["done"] == 1, "the end of the replay")
     assert content(replays.sent()) == replays.expected(SYMBOLS)
     third.terminate()
-    until(lambda: third.poll() is not None, "the end of the service")
-    assert third.returncode == 0
+    assert third.wait(SECONDS) == 0
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Another number of workers, or of partitions, from one start to the next."""
 
 import json
-import subprocess
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -10,19 +9,19 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from tests.harness import Deployment, Deployments, assert_same, produce_on_time, until
+from tests.forked import Process
+from tests.harness import SECONDS, STOPPED, Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 
 MARKET = pl.concat(list(chunks(24_000, symbols=20)))
 STEPS = (1, 2, 4, 1)
 START = datetime(2025, 10, 24, 14, tzinfo=UTC)
-STOP_SECONDS = 5.0
 LIVE = "micro_batch.flush_timeout_ms=3600000"
 
 
-def stop(worker: subprocess.Popen[bytes], deployment: Deployment) -> None:
+def stop(worker: Process, deployment: Deployment) -> None:
     worker.terminate()
-    assert worker.wait(STOP_SECONDS) == 0, deployment.said.read_text()[-5_000:]
+    assert worker.wait(SECONDS) in STOPPED, deployment.said.read_text()[-5_000:]
 
 
 def committed(deployment: Deployment, partitions: int) -> list[int]:
@@ -59,8 +58,8 @@ def test_one_two_four_and_one_workers_leave_what_one_leaves_and_read_nothing_aga
         produce_on_time(rescaled.kafka, events, [rows], PARTITIONS)
         cluster = rescaled.start(LIVE, workers=workers)
         until(lambda: rescaled.has_caught_up() or cluster.poll() is not None, "a part of the market")  # noqa: B023
+        until(lambda: committed(rescaled, PARTITIONS) == written(rescaled), "the offsets for lag tools")
         stop(cluster, rescaled)
-        assert committed(rescaled, PARTITIONS) == written(rescaled)
         assert sum(written(rescaled)) == (number + 1) * part
     whole.run()
     rescaled.run()

@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import sqlite3
-import sys
 from contextlib import closing
 from functools import partial
 
@@ -205,7 +204,7 @@ def test_a_topic_that_was_made_anew_is_refused(deploy: Deployments, arguments: t
 def test_a_topic_that_is_made_anew_ends_the_flow_that_reads_it(deploy: Deployments) -> None:
     flow = deploy(partitions=1)
     produce_on_time(flow.kafka, flow.events, chunks(100, symbols=5), 1)
-    worker = flow.spawn([sys.executable, "-c", "from mdp.cli import main; main()", "stream", "run"])
+    worker = flow.command("stream", "run")
     until(lambda: flow.progress >= 100, "the first topic")
     recreate_topic(flow.kafka, flow.events, 1)
     produce_on_time(flow.kafka, flow.events, chunks(50, symbols=5), 1)
@@ -230,7 +229,7 @@ def test_nothing_is_made_of_a_topic_that_took_the_place_of_the_one_that_was_read
     admin = AdminClient({"bootstrap.servers": flow.kafka})
     (market,) = chunks(300, symbols=5)
     produce_on_time(flow.kafka, flow.events, [market], 1)
-    worker = flow.spawn([sys.executable, "-c", "from mdp.cli import main; main()", "stream", "run"])
+    worker = flow.command("stream", "run")
     until(lambda: flow.progress >= market.height, "the first topic")
     before, output = flow.tables(), flow.output()
     renewed(flow, admin)

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 
 import polars as pl
@@ -13,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.forked import Process
 from tests.harness import Deployment, Deployments, assert_same, produce_on_time, until
 from tests.market import FEATURES, PARTITIONS, RULES, chunks, empty_topic
 
@@ -98,7 +98,7 @@ def assert_as_if_undisturbed(deploy: Deployments, actual: Deployment) -> None:
     assert_same(actual.output(), expected.output())
 
 
-def started(flow: Deployment, workers: int, *overrides: str) -> subprocess.Popen[bytes]:
+def started(flow: Deployment, workers: int, *overrides: str) -> Process:
     """A live run that has written what the log holds."""
     process = flow.start(BUSY, *overrides, workers=workers)
     until(lambda: flow.has_caught_up() or process.poll() is not None, "all of the log")
@@ -106,7 +106,7 @@ def started(flow: Deployment, workers: int, *overrides: str) -> subprocess.Popen
     return process
 
 
-def stopped(flow: Deployment, process: subprocess.Popen[bytes]) -> None:
+def stopped(flow: Deployment, process: Process) -> None:
     process.terminate()
     flow.ends_well(process)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import uuid
 from collections import defaultdict
 
@@ -10,6 +9,7 @@ import polars as pl
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
+from tests.forked import Process
 from tests.harness import (
     Deployment,
     Deployments,
@@ -77,14 +77,14 @@ def keep_the_first(flow: Deployment, topic: str, share: float) -> None:
     assert producer.flush(30) == 0
 
 
-def live(flow: Deployment, workers: int = 1) -> subprocess.Popen[bytes]:
+def live(flow: Deployment, workers: int = 1) -> Process:
     process = flow.start(BUSY, workers=workers)
     until(lambda: flow.has_caught_up() or process.poll() is not None, "all of the log")
     assert process.poll() is None, flow.said.read_text()[-5_000:]
     return process
 
 
-def stop(flow: Deployment, process: subprocess.Popen[bytes]) -> None:
+def stop(flow: Deployment, process: Process) -> None:
     process.terminate()
     flow.ends_well(process)
 

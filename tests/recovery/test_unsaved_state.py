@@ -37,7 +37,7 @@ def test_a_disk_that_is_full_is_told_at_the_start_and_on_the_way(flow: Deploymen
 
 @pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_panic_of_sqlite_is_told_in_a_line(flow: Deployment, workers: str) -> None:
-    process = flow.spawn([*MDP, "stream", "run", "--workers", workers, *BUSY])
+    process = flow.command("stream", "run", "--workers", workers, *BUSY)
     until(lambda: flow.has_caught_up() and flow.connections(), "a run that has begun")
     (part,) = flow.home.glob("recovery/unsaved-market/part-*.sqlite3")
     with closing(sqlite3.connect(part, timeout=SECONDS, isolation_level=None)) as database:

@@ -108,8 +108,7 @@ def _send(deployment: Deployment) -> None:
     """Good names by the project's own producer; the others by one that takes anything; then what closes the window."""
     file = deployment.folder / "names.ndjson"
     file.write_text("".join(json.dumps(tick(number, symbol)) + "\n" for number, symbol in enumerate(SYMBOLS)))
-    produce = mdp_command("stream", "produce", "--provider", "file", "--path", file, "--config", deployment.config)
-    deployment.ends_well(deployment.spawn(produce))
+    deployment.ends_well(deployment.command("stream", "produce", "--provider", "file", "--path", str(file)))
     producer = Producer({"bootstrap.servers": deployment.kafka})
     for symbol in REFUSED:
         producer.produce(deployment.events, json.dumps(tick(40, symbol)), symbol.encode(), 0)

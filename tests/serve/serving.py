@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from tempfile import TemporaryFile
 
-from tests.harness import SECONDS, Deployment
+from tests.forked import Process, fork
+from tests.harness import SECONDS, Deployment, until
+
+_ADDRESS = re.compile(rb"^http://\S+", re.MULTILINE)
+_MOST = 1 << 20
 
 
 @contextmanager
@@ -19,15 +23,19 @@ def serving(deployment: Deployment, *arguments: str) -> Iterator[str]:
 
 
 @contextmanager
-def server_process(environment: Mapping[str, str], *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def server_process(environment: Mapping[str, str], *arguments: str) -> Iterator[tuple[str, Process]]:
     """The same, and its process."""
-    command = [sys.executable, "-c", "from mdp.cli import main; main()", "serve", "--port", "0", *arguments]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with TemporaryFile() as said:
+        process = fork("mdp.cli:main", ["serve", "--port", "0", *arguments], environment, said.fileno())
+
+        def address() -> re.Match[bytes] | None:
+            return _ADDRESS.search(os.pread(said.fileno(), _MOST, 0))
+
         try:
-            assert process.stdout is not None
-            found = re.match(r"http://\S+", process.stdout.readline())
-            assert found is not None
-            yield found[0], process
+            until(lambda: address() or process.poll() is not None, "the address of the server")
+            found = address()
+            assert found is not None, os.pread(said.fileno(), _MOST, 0).decode()
+            yield found[0].decode(), process
         finally:
             process.terminate()
             assert process.wait(SECONDS) == 0

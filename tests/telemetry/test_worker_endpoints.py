@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mdp.local import LocalStack
+from tests.forked import Process
 from tests.harness import Deployment, Deployments, until
 from tests.market import FEATURES, PARTITIONS, RULES, market_topic
 from tests.telemetry.endpoints import Endpoints, free_ports
@@ -56,7 +56,7 @@ OURS = {
 
 class Running(NamedTuple):
     flow: Deployment
-    worker: subprocess.Popen[bytes]
+    worker: Process
     endpoints: Endpoints
 
 
