@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
 import polars as pl
@@ -11,6 +11,9 @@ import polars as pl
 from contracts.event import TIMES, VERSION, WIRE
 from contracts.record import ARROW, JSON, MSGPACK
 from contracts.timestamps import format_timestamps
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Encoding = Literal["json", "msgpack", "arrow"]
 
@@ -39,7 +42,7 @@ def encode(events: pl.DataFrame, encoding: Encoding, rows_per_record: int = 1000
         return encode_json(events).cast(pl.Binary).to_list()
     if encoding == "msgpack":
         return _msgpack(events)
-    return [_arrow(rows) for rows in _present(events).iter_slices(rows_per_record)]
+    return _arrow(_present(events), rows_per_record)
 
 
 def encode_json(events: pl.DataFrame) -> pl.Series:
@@ -58,17 +61,23 @@ def _msgpack(events: pl.DataFrame) -> list[bytes]:
     return list(map(msgspec.msgpack.Encoder().encode, map(_Row, [VERSION] * rows.height, *columns)))
 
 
-def _arrow(events: pl.DataFrame) -> bytes:
+def _arrow(events: pl.DataFrame, rows_per_record: int) -> list[bytes]:
     import pyarrow as pa  # noqa: PLC0415 - costs who writes no Arrow half a tenth of a second
 
     times = [pl.col(name).cast(pl.Datetime("ns", "UTC")) for name in TIMES if name in events.columns]
     table = events.with_columns(times).to_arrow(compat_level=pl.CompatLevel.oldest())
     # All readers of Arrow support plain strings, but not all support those of Polars, with offsets of 64 bits.
     fields = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in table.schema]
-    schema = pa.schema(fields)
+    table = table.combine_chunks().cast(pa.schema(fields))
+    return [_stream(table.slice(start, rows_per_record)) for start in range(0, table.num_rows, rows_per_record)]
+
+
+def _stream(rows: pa.Table) -> bytes:
+    import pyarrow as pa  # noqa: PLC0415
+
     stream = io.BytesIO()
-    with pa.ipc.new_stream(stream, schema) as writer:
-        writer.write_table(table.combine_chunks().cast(schema))
+    with pa.ipc.new_stream(stream, rows.schema) as writer:
+        writer.write_table(rows)
     return stream.getvalue()
 
 

@@ -140,7 +140,7 @@ def parse_mapping(entry: Any, place: str = "the mapping") -> MappingConfig:
 
 def _content(file: File) -> Any:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Strict)  # noqa: S506 - a safe loader
+        content = yaml.load(file.read_text(encoding="utf-8"), StrictLoader)  # noqa: S506 - a safe loader
     except OSError as error:
         raise MappingError(f"{file}: cannot read the mapping: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -150,7 +150,7 @@ def _content(file: File) -> Any:
     return content
 
 
-class _Strict(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """Refuses a key that comes twice, of which YAML takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

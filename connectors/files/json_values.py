@@ -25,7 +25,7 @@ def is_record(line: bytes) -> bool:
         return False
 
 
-def values(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
+def values(path: Path | str, stream: IO[bytes]) -> Iterator[bytes]:
     """Yields the texts of the items of an array, or of one value.
 
     Raises:
@@ -46,7 +46,7 @@ def values(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
 class _Text:
     """The unread text of a document, buffered as far as needed."""
 
-    def __init__(self, path: Path, stream: IO[bytes]) -> None:
+    def __init__(self, path: Path | str, stream: IO[bytes]) -> None:
         self._path, self._stream = path, stream
         self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()
         self._held, self._at, self._is_whole = "", 0, False

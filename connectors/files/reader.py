@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,25 +12,33 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from connectors.files.cells import as_type
 from connectors.files.errors import FileError
+from connectors.files.fields import FieldReader, Zones, mapped_readers, numbers_of, plain_reader
+from connectors.files.layout import Layout
+from connectors.files.maps import FileMap, load_map
 from connectors.files.merge import merged
 from connectors.files.opening import Opened, opened
-from connectors.files.raw import Columns, Texts, pieces
-from connectors.files.times import NAMES, Times, TimeUnit, flaws, nothing
+from connectors.files.pieces import Columns, Texts
+from connectors.files.raw import pieces
+from connectors.files.targets import target_of
+from connectors.files.times import NAMES, TimeUnit, no_flaws, nothing
 
 CHUNK_ROWS: Final = 50_000
+_MOST_ROWS: Final = 400_000  # of all files that are in memory at once
 _LEAST_ROWS: Final = 1_000  # of a chunk, where there are many files
 # Columns of a frame in addition to the fields of a record.
 ABOUT: Final = pl.Schema(
     {
         "raw": pl.Binary,  # an unchanged line
-        "file": pl.UInt32,  # which of the paths
+        "file": pl.UInt32,  # which of the files, as `names_of` has them
         "row": pl.Int64,  # in the file: number of the line, or of the row, where a CSV header counts
         "flaw": pl.String,  # why the row cannot be read
         "cell": pl.String,  # the offending cell
     }
 )
+
+_ANSWER: Final = re.compile(rb'\s*\{\s*"(error|result)"\s*:')  # how answers of Kraken's API begin
+_OF_ANSWERS: Final = "kraken-rest"
 
 
 class _Keyed(msgspec.Struct):
@@ -55,6 +64,7 @@ class Reading:
         unit: of numeric times; None: guessed from the first of a column.
         zone: of times without a zone, such as America/New_York; None: they are refused.
         remark: called with a text about ambiguous times.
+        columns: the map by which the fields are read; None: columns have the names of fields.
     """
 
     fields: pl.Schema
@@ -63,6 +73,17 @@ class Reading:
     unit: TimeUnit | None = None
     zone: str | None = None
     remark: Remark = field(default=lambda _: None)
+    columns: FileMap | None = None
+
+    @classmethod
+    def of_map(cls, columns: FileMap, unit: TimeUnit | None, zone: str | None, remark: Remark) -> Reading:
+        """Reads the fields that a map leads to.
+
+        Raises:
+            ContractError, MapError: the map does not fit its type.
+        """
+        target = target_of(columns)
+        return cls(target.schema, times=target.times, unit=unit, zone=zone, remark=remark, columns=columns)
 
 
 def read(paths: Sequence[Path], reading: Reading) -> Iterator[pl.DataFrame]:
@@ -74,37 +95,75 @@ def read(paths: Sequence[Path], reading: Reading) -> Iterator[pl.DataFrame]:
     Raises:
         FileError: a file cannot be read, has an unknown format, or has none of the fields.
     """
-    files = [opened(path) for path in paths]
-    rows = max(CHUNK_ROWS // max(len(files), 1), _LEAST_ROWS)
+    files = _opened(paths, reading)
+    rows = min(max(_MOST_ROWS // max(len(files), 1), _LEAST_ROWS), CHUNK_ROWS)
     streams = [_frames(file, number, reading, rows) for number, file in enumerate(files)]
     yield from streams[0] if len(streams) == 1 else merged(streams)
 
 
+def names_of(paths: Sequence[Path], reading: Reading) -> list[str]:
+    """The names of the files, of which an archive holds several."""
+    return [file.name for file in _opened(paths, reading)]
+
+
+def _opened(paths: Sequence[Path], reading: Reading) -> list[Opened]:
+    kind = None if reading.columns is None else reading.columns.format
+    return [file for path in paths for file in opened(path, kind)]
+
+
 def _frames(file: Opened, number: int, reading: Reading, rows: int) -> Iterator[pl.DataFrame]:
-    times = {name: Times(name, reading.unit, reading.zone) for name in reading.times if name in reading.fields}
     said: set[str] = set()
+    readers: list[FieldReader] = []
     try:
-        for piece in pieces(file, reading.fields.names(), rows):
+        columns = _map_of(file, reading)
+        layout = _layout(reading, columns)
+        for piece in pieces(file, layout, rows):
             if isinstance(piece, Columns):
-                _check(file, piece, reading)
-                frame = _of_columns(piece, times, reading)
+                readers = readers or _readers(file, piece, reading, columns)
+                frame = _of_columns(piece, readers)
             else:
                 frame = _of_texts(piece)
             yield _complete(frame.with_columns(file=pl.lit(number, pl.UInt32)), reading)
-            for name, column in times.items():
-                if column.unit is not None and reading.unit is None and name not in said:
-                    said.add(name)
-                    reading.remark(f"{file.path}: numbers in {name} are read as {NAMES[column.unit]} since 1970")
+            _remark_units(file, readers, reading, said)
     except OSError as error:
-        raise FileError(f"{file.path} cannot be read: {error.strerror or error}") from error
+        raise FileError(f"{file.name} cannot be read: {error.strerror or error}") from error
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise FileError(f"{file.path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+        raise FileError(f"{file.name} cannot be read: {' '.join(str(error).split())[:200]}") from error
 
 
-def _check(file: Opened, piece: Columns, reading: Reading) -> None:
-    missing = [name for name in reading.required if name not in piece.values.columns]
+def _map_of(file: Opened, reading: Reading) -> FileMap | None:
+    """The map of a file; that of Kraken's answers is known by how they begin."""
+    if reading.columns is not None or file.kind != "json" or "c" not in reading.fields:
+        return reading.columns
+    with file.stream() as stream:
+        is_answer = _ANSWER.match(stream.peek(1)) is not None
+    return load_map(_OF_ANSWERS) if is_answer else None
+
+
+def _layout(reading: Reading, columns: FileMap | None) -> Layout:
+    if columns is None:
+        return Layout(tuple(reading.fields.names()))
+    return Layout.of(columns, numbers_of(columns, target_of(columns)))
+
+
+def _readers(file: Opened, piece: Columns, reading: Reading, columns: FileMap | None) -> list[FieldReader]:
+    zones = Zones(reading.unit, reading.zone)
+    if columns is not None:
+        return mapped_readers(columns, target_of(columns), file.name, zones)
+    present = piece.values.columns
+    missing = [name for name in reading.required if name not in present]
     if missing:
-        raise FileError(f"{file.path} has no column {', '.join(missing)}: required are {', '.join(reading.required)}")
+        raise FileError(f"{file.name} has no column {', '.join(missing)}: required are {', '.join(reading.required)}")
+    return [plain_reader(name, reading.fields[name], zones, is_time=name in reading.times) for name in present]
+
+
+def _remark_units(file: Opened, readers: Sequence[FieldReader], reading: Reading, said: set[str]) -> None:
+    """Says of which unit numeric times are taken to be, once for each column."""
+    for reader in readers:
+        times = reader.times
+        if times is not None and times.is_guessed and times.unit is not None and reader.field not in said:
+            said.add(reader.field)
+            reading.remark(f"{file.name}: numbers in {times.name} are read as {NAMES[times.unit]} since 1970")
 
 
 def _complete(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
@@ -113,12 +172,11 @@ def _complete(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
     return frame.with_columns(lacking).select(schema.names())
 
 
-def _of_columns(piece: Columns, times: dict[str, Times], reading: Reading) -> pl.DataFrame:
-    columns, flaw, cell = [], flaws(piece.numbers.is_null(), ""), flaws(piece.numbers.is_null(), "")
-    for column in piece.values:
-        name = column.name
-        values, wrong = times[name].read(column) if name in times else as_type(column, reading.fields[name])
-        columns.append(values.alias(name))
+def _of_columns(piece: Columns, readers: Sequence[FieldReader]) -> pl.DataFrame:
+    columns, flaw, cell = [], no_flaws(piece.numbers), no_flaws(piece.numbers)
+    for reader in readers:
+        values, wrong, column = reader.read(piece.values)
+        columns.append(values)
         if wrong.null_count() < len(wrong):
             is_first = wrong.is_not_null() & flaw.is_null()
             flaw = wrong.zip_with(is_first, flaw)

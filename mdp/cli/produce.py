@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from mdp.cli.files import TimeUnitOption, ZoneOption
+from mdp.cli.files import MapOption, TimeUnitOption, TypeOption, ZoneOption
 from mdp.cli.options import AsJson, Config, Set, examples, settings_of
 from mdp.cli.output import print_json, print_table, progress, remark
 
 if TYPE_CHECKING:
     from flows.settings import Settings
+    from mdp.ops.file_events import EventFiles
+    from mdp.ops.file_messages import MessageFiles
     from mdp.ops.produce import Load
     from mdp.ops.survey import Survey
     from transports.outgoing import Sent
@@ -24,6 +26,8 @@ _EXAMPLES = examples(
     "mdp stream produce --provider synthetic --count 1000000 --duplicates 0.02 --out-of-order 0.05",
     "mdp stream produce --provider file --path ticks.parquet --topic mdp.events",
     "mdp stream produce --provider file --path 'dump/*.csv.gz' --zone America/New_York",
+    "mdp stream produce --provider file --path 'BTCUSDT-trades-*.zip' --map binance-trades",
+    "mdp stream produce --provider file --path quotes.parquet --map quotes.yaml --type quotes/v2",
 )
 
 
@@ -40,10 +44,12 @@ def produce(
         typer.Option(
             "--path",
             metavar="FILE",
-            help="CSV, TSV, NDJSON, JSON, Parquet or Arrow, also .gz or .zst; or a pattern such as 'dump/*.csv'. "
+            help="CSV, TSV, NDJSON, JSON, Parquet or Arrow, also .gz, .zst or .zip; or a pattern such as 'dump/*.csv'. "
             "Several files, of one or more --path, are merged by time.",
         ),
     ] = None,
+    map_name: MapOption = None,
+    kind: TypeOption = None,
     time_unit: TimeUnitOption = None,
     zone: ZoneOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Send a file even if much of it would be late.")] = False,
@@ -68,29 +74,38 @@ def produce(
         typer.Option("--malformed", min=0, max=1, help="Probability of a malformed record per event."),
     ] = None,
     encoding: Annotated[
-        Literal["json", "msgpack", "arrow"], typer.Option("--encoding", help="Lines of NDJSON are sent unchanged.")
-    ] = "json",
+        Literal["json", "msgpack", "arrow"] | None,
+        typer.Option(
+            "--encoding",
+            show_default="arrow with a map, else json",
+            help="Of events; lines of NDJSON are sent unchanged, and envelopes are JSON.",
+        ),
+    ] = None,
     headers: Annotated[
         bool,
         typer.Option("--headers", help="Give each record the headers of a message, as those of Arrow have anyway."),
     ] = False,
-    topic: Annotated[str | None, typer.Option("--topic", show_default="bus.kafka.topic", help="Where to.")] = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(
+            "--topic", show_default="bus.kafka.topic, or the topic of the type in envelopes", help="Where to."
+        ),
+    ] = None,
     as_json: AsJson = False,
     config: Config = None,
     overrides: Set = None,
 ) -> None:
-    """Send events of a synthetic market or of a file, and print exactly what was sent.
+    """Send events of a synthetic market or of files, and print exactly what was sent.
 
     The market runs in real time, at --rate or at the rate of the config;
     with --count alone it is sent at full speed, and ends at the present
     time. It begins after the newest event of its provider in the topic;
-    events ahead of the clock are sent at their event time. Files are sent at
-    full speed, or at --rate, after a survey: how many events of which time,
-    and how many of them would be late. Ctrl-C ends it and counts what was
-    sent.
+    events ahead of the clock are sent at their event time. Files have the
+    columns of events, or any others with a --map, and are sent at full speed,
+    or at --rate, after a survey: how many events of which time, and how many
+    of them would be late. Ctrl-C ends it and counts what was sent.
     """
-    from mdp.cli.files import event_files
-    from mdp.ops.produce import Load, continued, send, stopped_by_signals, survey
+    from mdp.ops.produce import Load, continued, makes_bars, send, stopped_by_signals, survey
 
     market = {
         "symbols": symbols,
@@ -100,23 +115,59 @@ def produce(
         "max_delay_ms": max_delay,
         "malformed": malformed,
     }
-    _check(provider, paths, market)
+    _check(provider, paths, map_name, market)
     changes = [f"producers.synthetic.{key}={value}" for key, value in market.items() if value is not None]
     settings = settings_of(config, overrides, *changes)
-    target = topic or settings.bus.kafka.topic
-    files = event_files(paths, time_unit, zone) if paths else None
+    files = _files(paths or [], map_name, kind, time_unit, zone)
+    form, target = _encoding(files, encoding), topic or _topic(files, settings)
     load = Load(files=files, rate=rate, count=count, seconds=seconds, headers=headers)
     if files is not None:
-        _announce(survey(settings, load, target), target, is_sure=yes, quiet=as_json)
+        is_sure = yes or not makes_bars(settings, load)
+        _announce(survey(settings, load, target), target, is_sure=is_sure, quiet=as_json)
     else:
         load = continued(settings, load, target)
         if not as_json:
             _announce_market(settings, load, target)
     with stopped_by_signals() as stop, progress("events", count) as show:
-        sent = send(settings, load, target, encoding, stop=stop.event, on_progress=lambda so_far: show(so_far.total))
+        sent = send(settings, load, target, form, stop=stop.event, on_progress=lambda so_far: show(so_far.total))
     _print_json(target, sent) if as_json else _print(target, sent)
     if stop.signal is not None:
         raise typer.Exit(128 + stop.signal)
+
+
+def _files(
+    paths: list[str],
+    map_name: str | None,
+    kind: str | None,
+    time_unit: Literal["s", "ms", "us", "ns"] | None,
+    zone: str | None,
+) -> EventFiles | MessageFiles | None:
+    from mdp.cli.files import event_files, map_of, mapped_files, matching
+
+    found = matching(paths)
+    columns = map_of(map_name, kind, found)
+    if columns is not None:
+        return mapped_files(found, columns, time_unit, zone)
+    return event_files(paths, time_unit, zone) if paths else None
+
+
+def _topic(files: EventFiles | MessageFiles | None, settings: Settings) -> str:
+    from mdp.ops.file_messages import MessageFiles
+
+    return settings.messages.topic_of(files.kind) if isinstance(files, MessageFiles) else settings.bus.kafka.topic
+
+
+def _encoding(
+    files: EventFiles | MessageFiles | None, asked: Literal["json", "msgpack", "arrow"] | None
+) -> Literal["json", "msgpack", "arrow"]:
+    """That of the option; files with a map hold columns, which Arrow keeps together."""
+    from mdp.ops.file_messages import MessageFiles
+
+    if isinstance(files, MessageFiles):
+        if asked not in (None, "json"):
+            raise typer.BadParameter(f"{files.kind.id} travels in envelopes, which are JSON", param_hint="--encoding")
+        return "json"
+    return asked or ("json" if files is None or files.columns is None else "arrow")
 
 
 def _announce(found: Survey, topic: str, *, is_sure: bool, quiet: bool) -> None:
@@ -147,7 +198,7 @@ def _announce_market(settings: Settings, load: Load, topic: str) -> None:
         )
 
 
-def _check(provider: str, paths: list[str] | None, market: dict[str, Any]) -> None:
+def _check(provider: str, paths: list[str] | None, map_name: str | None, market: dict[str, Any]) -> None:
     if provider == "file":
         if not paths:
             raise typer.BadParameter("name the file that --provider file sends", param_hint="--path")
@@ -155,8 +206,8 @@ def _check(provider: str, paths: list[str] | None, market: dict[str, Any]) -> No
         if given:
             option = "--" + given[0].removesuffix("_ms").replace("_", "-")
             raise typer.BadParameter("it describes a market: a file is sent as it is", param_hint=option)
-    elif paths:
-        raise typer.BadParameter("it is for --provider file", param_hint="--path")
+    elif paths or map_name:
+        raise typer.BadParameter("it is for --provider file", param_hint="--path" if paths else "--map")
 
 
 def _print(topic: str, sent: Sent) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 # ruff: noqa: PLC0415 - help and completion must not wait for Polars and Kafka: they are imported where they are used
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mdp.cli.files import TimeUnitOption, ZoneOption
+from mdp.cli.files import MapOption, TimeUnitOption, TypeOption, ZoneOption
 from mdp.cli.options import AsJson, Config, Set, examples, known_zone
 from mdp.cli.output import print_json, print_table, progress, remark
 
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
         "mdp validate --file ticks.ndjson",
         "mdp validate --file signals.csv --json",
         "mdp validate --file trades.csv --contract trades/v2",
+        "mdp validate --file BTCUSDT-trades-2025-01.zip --map binance-trades",
         "mdp validate --dir golden",
     )
     app.command(epilog=shown)(validate)
@@ -31,7 +32,10 @@ def register(app: typer.Typer) -> None:
 def validate(
     *,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="CSV, TSV, NDJSON, JSON, Parquet or Arrow.")
+        Path | None,
+        typer.Option(
+            "--file", metavar="FILE", help="CSV, TSV, NDJSON, JSON, Parquet or Arrow, also .gz, .zst or .zip."
+        ),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option("--dir", metavar="FOLDER", help="All such files in a folder and its folders.")
@@ -44,6 +48,8 @@ def validate(
             help="event, signal, bar, envelope, or a message type such as trades/v2; auto: as the first row looks.",
         ),
     ] = "auto",
+    map_name: MapOption = None,
+    kind: TypeOption = None,
     time_unit: TimeUnitOption = None,
     zone: ZoneOption = None,
     as_json: AsJson = False,
@@ -57,18 +63,28 @@ def validate(
     """
     from codec.decode import Decoder
     from flows.config_file import load
-    from mdp.ops.validate import validate
+    from mdp.cli.files import map_of, mapped_files
+    from mdp.ops.validate import validate, validate_mapped
 
     files = _files(file, folder)
+    columns = map_of(map_name, kind, files)
+    if columns is not None and contract != "auto":
+        raise typer.BadParameter("the map says what the rows are", param_hint="--contract")
     window = load(config, overrides or []).micro_batch
     decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
     asked, known = None if contract == "auto" else contract, known_zone(zone)
     found: dict[Path, Validation] = {}
     for one in files:
         with progress("rows") as show:
-            found[one] = validate(
-                one, decoder, asked, lambda so_far: show(so_far.rows), unit=time_unit, zone=known, remark=remark
-            )
+
+            def on_progress(so_far: Validation, show: Callable[[int], None] = show) -> None:
+                show(so_far.rows)
+
+            if columns is None:
+                found[one] = validate(one, decoder, asked, on_progress, unit=time_unit, zone=known, remark=remark)
+            else:
+                mapped = mapped_files([one], columns, time_unit, zone)
+                found[one] = validate_mapped(mapped, decoder, on_progress)
         if not as_json:
             _print(one, found[one])
     if as_json:

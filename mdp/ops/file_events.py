@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from connectors.files.errors import FileError
-from connectors.files.reader import Reading, Remark, read
+from connectors.files.maps import FileMap
+from connectors.files.reader import Reading, Remark, names_of, read
 from connectors.files.times import TimeUnit
 from contracts.event import NEEDED_BY_TICKS, WIRE
 from transports.outgoing import UNCHECKED, outgoing, with_disorder
@@ -21,13 +22,14 @@ class EventFiles:
 
     Attributes:
         paths: the files, which are merged by time.
-        unit, zone, remark: see `Reading`.
+        unit, zone, remark, columns: see `Reading`.
     """
 
     paths: Sequence[Path]
     unit: TimeUnit | None = None
     zone: str | None = None
     remark: Remark = field(default=lambda _: None)
+    columns: FileMap | None = None
 
     def rows(self) -> Iterator[pl.DataFrame]:
         """Yields all rows as OUTGOING frames.
@@ -36,16 +38,23 @@ class EventFiles:
             FileError: a file cannot be read, lacks a column, or has a value that is impossible in an event.
         """
         newest: int | None = None
-        for frame in read(
-            self.paths, Reading(WIRE, NEEDED_BY_TICKS, unit=self.unit, zone=self.zone, remark=self.remark)
-        ):
-            self._refuse_flaws(frame)
+        for frame in read(self.paths, self.reading):
+            refuse_flaws(frame, self.paths, self.reading)
             chunk, newest = with_disorder(outgoing(frame.drop("file", "row", "flaw", "cell"), UNCHECKED), newest)
             yield chunk
 
-    def _refuse_flaws(self, frame: pl.DataFrame) -> None:
-        if frame["flaw"].null_count() == frame.height:
-            return
-        file, row, flaw, cell = frame.filter(pl.col("flaw").is_not_null()).select("file", "row", "flaw", "cell").row(0)
-        there = "" if cell is None else f", but {cell!r}"
-        raise FileError(f"{self.paths[file]}, row {row}: {flaw}{there}")
+    @property
+    def reading(self) -> Reading:
+        """How the files are read."""
+        if self.columns is not None:
+            return Reading.of_map(self.columns, self.unit, self.zone, self.remark)
+        return Reading(WIRE, NEEDED_BY_TICKS, unit=self.unit, zone=self.zone, remark=self.remark)
+
+
+def refuse_flaws(frame: pl.DataFrame, paths: Sequence[Path], reading: Reading) -> None:
+    """Raises FileError: a row of the frame cannot be read; the first one is named."""
+    if frame["flaw"].null_count() == frame.height:
+        return
+    file, row, flaw, cell = frame.filter(pl.col("flaw").is_not_null()).select("file", "row", "flaw", "cell").row(0)
+    there = "" if cell is None else f", but {cell!r}"
+    raise FileError(f"{names_of(paths, reading)[file]}, row {row}: {flaw}{there}")

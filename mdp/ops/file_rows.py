@@ -40,14 +40,17 @@ class Columns:
         self.times: Final = [name for name, kind in kinds.items() if kind == "time"]
         self.objects: Final = [name for name, kind in kinds.items() if kind == "object"]  # whose cells are JSON
 
+    def reading(self, unit: TimeUnit | None, zone: str | None, remark: Remark) -> Reading:
+        """Reads files whose columns have the names of the fields."""
+        return Reading(self.schema, times=self.times, unit=unit, zone=zone, remark=remark)
 
-def read_rows(path: Path, columns: Columns, unit: TimeUnit | None, zone: str | None, remark: Remark) -> Iterator[Rows]:
+
+def read_rows(path: Path, columns: Columns, reading: Reading) -> Iterator[Rows]:
     """Yields the rows of a file: lines of JSON unchanged, rows with columns as the JSON that would be sent.
 
     Raises:
         FileError: the file cannot be read, or holds no rows.
     """
-    reading = Reading(columns.schema, times=columns.times, unit=unit, zone=zone, remark=remark)
     for frame in read([path], reading):
         good = frame.filter(pl.col("flaw").is_null())
         wrong = frame.filter(pl.col("flaw").is_not_null())
@@ -56,7 +59,7 @@ def read_rows(path: Path, columns: Columns, unit: TimeUnit | None, zone: str | N
 
 
 def _texts(rows: pl.DataFrame, columns: Columns) -> pl.Series:
-    filled = [name for name in columns.schema if rows[name].null_count() < rows.height]
+    filled = [name for name in columns.schema if name in rows.columns and rows[name].null_count() < rows.height]
     plain = rows.select(name for name in filled if name not in columns.objects)
     plain = plain.with_columns(format_timestamps(rows[name]) for name in columns.times if name in filled)
     if "ver" in columns.schema and "ver" not in filled:  # files with columns are of the one version there is

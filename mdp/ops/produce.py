@@ -13,14 +13,19 @@ from types import FrameType
 
 import polars as pl
 
+from codec.decode import Decoder
 from codec.encode import Encoding
+from codec.market_batch import MarketDecoder
 from connectors import pacing
 from connectors.synthetic.market import SyntheticMarket
+from contracts.market_prices import read_type
+from flows.market_input import market_decoder
 from flows.sender import sender
 from flows.settings import Settings
 from mdp.ops.file_events import EventFiles
+from mdp.ops.file_messages import MessageFiles
 from mdp.ops.survey import Survey, last_events, newest_of
-from transports.kafka.producer import produce
+from transports.kafka.producer import produce, produce_messages
 from transports.outgoing import Sent
 
 
@@ -45,7 +50,7 @@ class Load:
         headers: whether each event has those of a message.
     """
 
-    files: EventFiles | None = None
+    files: EventFiles | MessageFiles | None = None
     rate: float | None = None
     count: int | None = None
     seconds: float | None = None
@@ -111,6 +116,9 @@ def send(
         timer.start()
     try:
         chunks = _chunks(settings, load, pacing.WallClock(stop))
+        if isinstance(load.files, MessageFiles):
+            records = load.files.records(chunks, settings.messages.realm, sender(f"{settings.name}-produce"))
+            return produce_messages(records, settings.bus.kafka.client(), topic, on_progress)
         # An Arrow record holds a thousand events: for these, headers cost nothing.
         own = sender(f"{settings.name}-produce") if load.headers or encoding == "arrow" else None
         return produce(chunks, settings.bus.kafka.client(), topic, encoding, on_progress, sender=own)
@@ -127,9 +135,8 @@ def survey(settings: Settings, load: Load, topic: str) -> Survey:
     """
     if load.files is None:
         raise ValueError("only files can be surveyed")
-    window = settings.micro_batch
-    partitions, newest = newest_of(settings.bus.kafka, topic, window)
-    return Survey(window, partitions, newest).over(_head(load.files.rows(), load.count))
+    partitions, newest = newest_of(settings.bus.kafka, topic, _decoder(settings, load))
+    return Survey(settings.micro_batch, partitions, newest).over(_head(load.files.rows(), load.count))
 
 
 def continued(settings: Settings, load: Load, topic: str) -> Load:
@@ -141,12 +148,27 @@ def continued(settings: Settings, load: Load, topic: str) -> Load:
     Raises:
         SourceError: the topic cannot be read.
     """
-    _, events = last_events(settings.bus.kafka, topic, settings.micro_batch)
+    _, events = last_events(settings.bus.kafka, topic, _decoder(settings, load))
     own = events.filter(pl.col("provider") == settings.producers.synthetic.provider).sort("src_ts")
     if own.is_empty():
         return load
     prices = own.drop_nulls("c").group_by("symbol").agg(pl.col("c").last())
     return replace(load, before=Before(own["src_ts"][-1], dict(prices.iter_rows())))
+
+
+def _decoder(settings: Settings, load: Load) -> MarketDecoder:
+    """Decodes what is in a topic that such a load is sent to."""
+    if isinstance(load.files, MessageFiles):
+        return market_decoder(settings)
+    return Decoder(settings.micro_batch.window_ns, settings.micro_batch.max_future_ms * 1_000_000)
+
+
+def makes_bars(settings: Settings, load: Load) -> bool:
+    """Whether the load is what the market flow reads, so that some of it may be late for its windows."""
+    if not isinstance(load.files, MessageFiles):
+        return True
+    market = settings.market
+    return market.input == "envelopes" and read_type(market.price) is load.files.kind
 
 
 def ahead_seconds(settings: Settings, load: Load) -> float:

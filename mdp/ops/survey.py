@@ -9,7 +9,7 @@ from typing import Final, cast
 
 import polars as pl
 
-from codec.decode import Decoder
+from codec.market_batch import MarketDecoder
 from contracts.batch import NO_EVENTS
 from contracts.record import Fetch, Record, Records
 from features.bars.window_config import WindowConfig
@@ -85,17 +85,17 @@ def latest(times: pl.DataFrame) -> pl.DataFrame:
     return times.group_by(_FEED).agg(pl.col("newest").max())
 
 
-def newest_of(config: KafkaConfig, topic: str, window: WindowConfig) -> tuple[int, pl.DataFrame]:
+def newest_of(config: KafkaConfig, topic: str, decoder: MarketDecoder) -> tuple[int, pl.DataFrame]:
     """The number of a topic's partitions, and their providers' newest event times, according to the last records.
 
     Raises:
         SourceError: no broker answers, or the topic does not exist.
     """
-    partitions, events = last_events(config, topic, window)
+    partitions, events = last_events(config, topic, decoder)
     return partitions, latest(events.select(*_FEED, newest="src_ts"))
 
 
-def last_events(config: KafkaConfig, topic: str, window: WindowConfig) -> tuple[int, pl.DataFrame]:
+def last_events(config: KafkaConfig, topic: str, decoder: MarketDecoder) -> tuple[int, pl.DataFrame]:
     """The number of a topic's partitions, and the events and heartbeats in the last records of each.
 
     Returns:
@@ -104,7 +104,6 @@ def last_events(config: KafkaConfig, topic: str, window: WindowConfig) -> tuple[
     Raises:
         SourceError: no broker answers, or the topic does not exist.
     """
-    decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
     found = [NO_EVENTS.select(pl.lit(0, pl.Int64).alias("partition"), *_TOLD)]
     with TopicReader(config, topic) as reader:
         for partition in reader.partitions:

@@ -42,15 +42,18 @@ def test_several_pairs_keep_their_names(tmp_path: Path) -> None:
     [
         (
             '{\n"error": ["EQuery:Unknown asset pair"]}',
-            "without trades: .*Unknown asset pair",
+            r"has no rows at result\.\*, but .*Unknown asset pair",
         ),
         ('{\n"result": {"XBTUSDT": [["1", "2", 3.5]', "is not JSON: value 1: "),
         (
             '{"result": {"XBTUSDT": [[1762795380, "1", "2", "1", "1", "1", "3", 7]]}}',
-            "entries of XBTUSDT are not trades",
+            "row 1: side is none of b, s, but '1'",
         ),
-        ('{"result": {"XBTUSDT": [["1", "2", "soon", "b", "l", "", 4]]}}', "entries of XBTUSDT are not trades"),
-        ('{"result": {"XBTUSDT": {"a": 1}}}', "entries of XBTUSDT are not trades"),
+        (
+            '{"result": {"XBTUSDT": [["1", "2", "soon", "b", "l", "", 4]]}}',
+            "row 1: time is not a time such as .* 'soon'",
+        ),
+        ('{"result": {"XBTUSDT": {"a": 1}}}', r"has no rows at result\.\*"),
     ],
 )
 def test_what_is_no_trade_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:

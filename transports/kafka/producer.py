@@ -1,4 +1,4 @@
-"""Frames of events into a Kafka topic: keyed by symbol, a symbol on one partition, every record acknowledged."""
+"""Frames of events, or messages, into a Kafka topic: by key, a symbol on one partition, every record acknowledged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -45,6 +45,20 @@ class ProduceError(MdpError):
     """Kafka is unreachable, or did not accept records."""
 
 
+class Keyed(NamedTuple):
+    """Records of messages, as columns of one length.
+
+    Attributes:
+        keys: by which partitions are chosen.
+        values: the messages.
+        headers: of each.
+    """
+
+    keys: Sequence[str]
+    values: Sequence[bytes]
+    headers: Sequence[Headers]
+
+
 def produce(
     chunks: Iterable[pl.DataFrame],
     producer_config: Mapping[str, Any],
@@ -81,6 +95,36 @@ def produce(
     return sent
 
 
+def produce_messages(
+    chunks: Iterable[tuple[pl.DataFrame, Keyed]],
+    producer_config: Mapping[str, Any],
+    topic: str,
+    on_progress: Callable[[Sent], None] | None = None,
+) -> Sent:
+    """Send messages to `topic` and return the account of the records: all are acknowledged.
+
+    Args:
+        chunks: frames with the columns that `Sent.of` counts, each with the records of its rows.
+        producer_config: librdkafka properties, `bootstrap.servers` at least.
+        topic: an existing topic.
+        on_progress: called after every chunk with the account so far.
+
+    Raises:
+        ProduceError: the topic does not exist, no broker answers, or records were not acknowledged.
+    """
+    delivery = _Delivery(producer_config, topic, None)
+    sent = Sent()
+    try:
+        for rows, records in chunks:
+            delivery.send_records(records)
+            sent += Sent.of(rows)
+            if on_progress is not None:
+                on_progress(sent)
+    finally:
+        delivery.finish()
+    return sent
+
+
 class _Delivery:
     """A producer that tracks the delivery of its records."""
 
@@ -103,8 +147,12 @@ class _Delivery:
             is_event = chunk["raw"].is_null()
             self._send_encoded(chunk.filter(is_event), encoding)
             self._send_json(chunk.filter(~is_event))
-        self._producer.poll(0)
-        self._check()
+        self._serve()
+
+    def send_records(self, records: Keyed) -> None:
+        """Hand records to the client; waits while its queue is full."""
+        self._enqueue(pl.Series(records.keys, dtype=pl.String), records.values, records.headers)
+        self._serve()
 
     def finish(self) -> None:
         """Wait until every record is acknowledged or has failed."""
@@ -157,6 +205,10 @@ class _Delivery:
                 produce_record(value, key, partition, headers=its_headers)
             except KafkaException as error:
                 raise ProduceError(f"cannot send a record of {len(value)} bytes: {error.args[0].str()}") from error
+
+    def _serve(self) -> None:
+        self._producer.poll(0)
+        self._check()
 
     def _partitions(self) -> int:
         try:
