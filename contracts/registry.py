@@ -15,6 +15,8 @@ from contracts.event import EVENT_V1
 from contracts.fields import ContractError
 from contracts.message import SCHEMAS, MessageType
 from contracts.payloads.calendar import CALENDAR_V1
+from contracts.payloads.connector_position import CONNECTOR_POSITION_V1
+from contracts.payloads.gap import GAP_V1
 from contracts.payloads.gex_levels import GEX_LEVELS_V1
 from contracts.payloads.heartbeat import HEARTBEAT_V1
 from contracts.payloads.news import NEWS_V1
@@ -44,6 +46,8 @@ OWN: Final = (
     REPLAY_REQUEST_V1,
     HEARTBEAT_V1,
     REPLAY_STATUS_V1,
+    GAP_V1,
+    CONNECTOR_POSITION_V1,
 )
 
 

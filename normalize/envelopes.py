@@ -40,6 +40,7 @@ class Accepted:
         records: the index of the raw message that each comes from.
         numbers: which of the messages in there.
         times: when it happened, nanoseconds since the epoch.
+        sequences: the source's own numbers.
         keys: of its record: the symbol, if it has one.
         partition_keys: by what it is in order.
         event_ids: the source's own id, or else the message id.
@@ -52,6 +53,7 @@ class Accepted:
     records: list[int]
     numbers: list[int]
     times: list[int]
+    sequences: list[int | None]
     keys: list[str]
     partition_keys: list[str]
     event_ids: list[str]
@@ -144,6 +146,7 @@ class Envelopes:
             records=valid.records,
             numbers=valid.numbers,
             times=times_ns,
+            sequences=sequences,
             keys=keys.record_keys(subjects, partition_keys),
             partition_keys=partition_keys,
             event_ids=event_ids,

@@ -73,12 +73,16 @@ def until(condition: Callable[[], object], what: str, seconds: float = SECONDS) 
 
 def create_topic(kafka: str, prefix: str, partitions: int, **config: str) -> str:
     """A topic of its own; underscores in the names of its settings stand for dots."""
-    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
     name = f"{prefix}-{uuid.uuid4().hex}"
-    settings = {key.replace("_", "."): value for key, value in config.items()}
-    admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(30)
-    until(lambda: len(admin.list_topics(name, timeout=30).topics[name].partitions) == partitions, f"topic {name}")
+    create_topic_named(kafka, name, partitions, {key.replace("_", "."): value for key, value in config.items()})
     return name
+
+
+def create_topic_named(kafka: str, name: str, partitions: int, config: Mapping[str, str] | None = None) -> None:
+    """Creates a topic of this name, and waits until the broker has it."""
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
+    admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(30)
+    until(lambda: len(admin.list_topics(name, timeout=30).topics[name].partitions) == partitions, f"topic {name}")
 
 
 def recreate_topic(kafka: str, topic: str, partitions: int) -> None:

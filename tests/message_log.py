@@ -56,6 +56,16 @@ def payload(table: str, chance: random.Random) -> Payload:
         },
         "calendar": {"event_name": f"Release {price}", "importance": "high", "ticker": "USD", "forecast": price},
         "greeks": {"symbol": symbol, "underlying": "SPX", "iv": 0.2, "delta": -price},
+        "gaps": {
+            "gap_id": f"gap-{price}",
+            "connector": "ccxt",
+            "stream": "trades.tick",
+            "symbol": symbol,
+            "begin": format_timestamp(T0),
+            "end": format_timestamp(T0 + chance.randrange(10**12)),
+            "filled": chance.random() < 0.5,
+            "reason": "restart",
+        },
     }
     return made[table]
 

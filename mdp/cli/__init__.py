@@ -16,6 +16,7 @@ from mdp.cli import (
     demo,
     dlq,
     doctor,
+    gaps,
     init,
     late,
     psql,
@@ -73,6 +74,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(late.app, name="late")
+gaps.register(app)
 validate.register(app)
 doctor.register(app)
 bench.register(app)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contracts.message import MessageType
 
 # The project's own types, by the names of their commands; those of installed packages are looked up when asked for.
-OWN: Final = ("trades", "quotes", "orderbook", "gex", "news", "calendar", "greeks")
+OWN: Final = ("trades", "quotes", "orderbook", "gex", "news", "calendar", "greeks", "gaps")
 
 Symbol = Annotated[str | None, typer.Option("--symbol", "-s", show_default="all", help="Only about this one.")]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from contracts.fields import Field
 from contracts.json_schema import json_schema
 from contracts.message import MessageType
-from contracts.timestamps import format_timestamp
+from contracts.timestamps import format_timestamp, parse_timestamp
 from contracts.values import TIME_PATTERN, WITHOUT_NUL
 
 YEAR_NS = 366 * 86_400 * 10**9
@@ -98,6 +98,12 @@ def _replay_status(message: Message) -> Message:
     return {**message, "left": ordered, "reason": message.get("reason") or "why"}
 
 
+def _gap(message: Message) -> Message:
+    begin, end = sorted((message["begin"], message["end"]), key=parse_timestamp)
+    detail = None if message["filled"] else message.get("detail")
+    return {**message, "begin": begin, "end": end, "detail": detail}
+
+
 # Rules about several fields.
 KEPT: Mapping[str, Callable[[Message], Message]] = {
     "quotes/v2": _with_one_of("bid", 1.5),
@@ -106,6 +112,7 @@ KEPT: Mapping[str, Callable[[Message], Message]] = {
     "orderbook/v1": _book,
     "control/replay_request/v1": _replay,
     "control/replay_status/v1": _replay_status,
+    "control/gap/v1": _gap,
 }
 
 

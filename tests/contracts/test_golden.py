@@ -33,6 +33,8 @@ TYPES = {
     "control/replay_request/v1",
     "control/heartbeat/v1",
     "control/replay_status/v1",
+    "control/gap/v1",
+    "control/connector_position/v1",
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from contracts.message import MessageType
 from contracts.payloads.calendar import CALENDAR_V1
+from contracts.payloads.gap import GAP_V1
 from contracts.payloads.gex_levels import GEX_LEVELS_V1
 from contracts.payloads.news import NEWS_V1
 from contracts.payloads.orderbook import ORDERBOOK_V1
@@ -56,6 +57,9 @@ def changed(kind: MessageType, **changes: Any) -> bytes:
         (REPLAY_STATUS_V1, {"state": "failed"}, "a request that is failed has a reason"),
         (REPLAY_STATUS_V1, {"left": [[0, 2, 1]]}, "an offset lies behind the end"),
         (REPLAY_STATUS_V1, {"request": "sha256:0"}, "matching regex"),
+        (GAP_V1, {"end": "2025-10-28T07:14:29Z"}, "end is before begin"),
+        (GAP_V1, {"detail": "no history"}, "a gap that is filled has no detail"),
+        (GAP_V1, {"reason": "weather"}, "Invalid enum value"),
     ],
 )
 def test_a_message_that_breaks_a_rule_is_refused(kind: MessageType, changes: dict[str, Any], error: str) -> None:
