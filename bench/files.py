@@ -87,7 +87,10 @@ def produced(stack: LocalStack, folder: Path) -> dict[str, Any]:
     ]
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, env={**os.environ, "KAFKA_BROKERS": stack.kafka.bootstrap}, stdout=subprocess.PIPE, text=True
+        command,
+        env={**os.environ, "KAFKA_BROKERS": stack.kafka.bootstrap, "DATABASE_URL": stack.postgres.conninfo()},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     sent = json.loads(process.stdout.read())

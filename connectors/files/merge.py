@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -41,7 +41,7 @@ class _Stream:
         return taken
 
 
-def merged(frames: Sequence[Iterator[pl.DataFrame]]) -> Iterator[pl.DataFrame]:
+def merged(frames: Sequence[Iterator[pl.DataFrame]]) -> Generator[pl.DataFrame, None, None]:
     """Yields the rows of all streams by their `src_ts`."""
     streams = [_Stream(one) for one in frames]
     while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
+from connectors.files.ahead import ahead
 from connectors.files.errors import FileError
 from connectors.files.fields import FieldReader, Zones, mapped_readers, numbers_of, plain_reader
 from connectors.files.layout import Layout
@@ -87,7 +88,7 @@ class Reading:
 
 
 def read(paths: Sequence[Path], reading: Reading) -> Iterator[pl.DataFrame]:
-    """Yields the rows of all files, by time, in frames of all fields and ABOUT.
+    """Yields the rows of all files, by time, in frames of all fields and ABOUT, reading ahead of their use.
 
     Each file keeps the order of its rows, even if they are out of order. Memory depends on the number of files, not on
     their length.
@@ -98,7 +99,7 @@ def read(paths: Sequence[Path], reading: Reading) -> Iterator[pl.DataFrame]:
     files = _opened(paths, reading)
     rows = min(max(_MOST_ROWS // max(len(files), 1), _LEAST_ROWS), CHUNK_ROWS)
     streams = [_frames(file, number, reading, rows) for number, file in enumerate(files)]
-    yield from streams[0] if len(streams) == 1 else merged(streams)
+    yield from ahead(streams[0] if len(streams) == 1 else merged(streams))
 
 
 def names_of(paths: Sequence[Path], reading: Reading) -> list[str]:
@@ -111,7 +112,7 @@ def _opened(paths: Sequence[Path], reading: Reading) -> list[Opened]:
     return [file for path in paths for file in opened(path, kind)]
 
 
-def _frames(file: Opened, number: int, reading: Reading, rows: int) -> Iterator[pl.DataFrame]:
+def _frames(file: Opened, number: int, reading: Reading, rows: int) -> Generator[pl.DataFrame, None, None]:
     said: set[str] = set()
     readers: list[FieldReader] = []
     try:
