@@ -104,7 +104,7 @@ def _struct(kind: Any, metadata: Metadata) -> np.dtype[Any]:
 
 
 def _blocks(name: str, stream: IO[bytes], struct: np.dtype[Any], rows: int) -> Iterator[_Structs]:
-    """Yields blocks of records. Those of one time and sequence are together, so that they can be told apart."""
+    """Yields blocks of records. Those of one sequence are together, so that they can be told apart."""
     held = np.empty(0, struct)
     while data := stream.read(rows * struct.itemsize):
         if len(data) % struct.itemsize:
@@ -124,11 +124,10 @@ def _blocks(name: str, stream: IO[bytes], struct: np.dtype[Any], rows: int) -> I
 
 
 def _last_begin(records: _Structs) -> int:
-    """Where the last records of one time and sequence begin."""
+    """Where the last records of one sequence begin."""
     if "sequence" not in (records.dtype.names or ()):
         return len(records)
-    is_same = (records["ts_event"] == records["ts_event"][-1]) & (records["sequence"] == records["sequence"][-1])
-    others = np.flatnonzero(~is_same)
+    others = np.flatnonzero(records["sequence"] != records["sequence"][-1])
     return int(others[-1]) + 1 if len(others) else 0
 
 
@@ -166,18 +165,19 @@ def prices_of(fixed: npt.NDArray[np.int64]) -> pl.Series:
 
 
 def _repeats(records: _Structs) -> pl.Series:
-    """Ids of trades that have the time and the sequence of another one of their instrument, but for its first."""
-    times, sequences = records["ts_event"], records["sequence"]
-    is_same = (times[1:] == times[:-1]) & (sequences[1:] == sequences[:-1])
+    """Ids of trades that have the sequence of the one before, and its instrument: all but the first of each."""
+    times, sequences, instruments = records["ts_event"], records["sequence"], records["instrument_id"]
+    is_same = sequences[1:] == sequences[:-1]
     found: list[str | None] = [None] * len(records)
     if not is_same.any():
         return pl.Series(found, dtype=pl.String)
-    near = np.unique(np.concatenate([np.flatnonzero(is_same), np.flatnonzero(is_same) + 1]))
-    seen: dict[tuple[int, int, int], int] = {}
+    runs = np.concatenate([[0], np.cumsum(~is_same)])
+    near = np.flatnonzero(np.concatenate([is_same, [False]]) | np.concatenate([[False], is_same]))
+    seen: dict[tuple[int, int], int] = {}
     for place in near.tolist():
-        key = (int(records["instrument_id"][place]), int(times[place]), int(sequences[place]))
-        count = seen.get(key, 0)
-        seen[key] = count + 1
+        instrument = int(instruments[place])
+        count = seen.get((int(runs[place]), instrument), 0)
+        seen[int(runs[place]), instrument] = count + 1
         if count:
-            found[place] = ".".join(map(str, (*key, count)))
+            found[place] = f"{instrument}.{times[place]}.{sequences[place]}.{count}"
     return pl.Series(found, dtype=pl.String)

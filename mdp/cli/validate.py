@@ -67,14 +67,14 @@ def validate(
     from mdp.ops.validate import validate, validate_mapped
 
     files = _files(file, folder)
-    columns = map_of(map_name, kind, files)
-    if columns is not None and contract != "auto":
+    if map_name is not None and contract != "auto":
         raise typer.BadParameter("the map says what the rows are", param_hint="--contract")
     window = load(config, overrides or []).micro_batch
     decoder = Decoder(window.window_ns, window.max_future_ms * 1_000_000)
     asked, known = None if contract == "auto" else contract, known_zone(zone)
     found: dict[Path, Validation] = {}
     for one in files:
+        columns = map_of(map_name, kind, [one])
         with progress("rows") as show:
 
             def on_progress(so_far: Validation, show: Callable[[int], None] = show) -> None:

@@ -67,23 +67,24 @@ def test_an_instrument_has_the_symbol_of_the_day(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([3403, 9])), min_size=1, max_size=30), st.integers(1, 7))
-def test_trades_of_one_time_and_sequence_are_told_apart_wherever_a_file_is_cut(
-    trades: list[tuple[int, int]], rows: int
-) -> None:
+def test_trades_of_one_sequence_are_told_apart_wherever_a_file_is_cut(trades: list[tuple[int, int]], rows: int) -> None:
     from connectors.databento.dbn import read_dbn
     from connectors.files.layout import Layout
 
     symbols = {"A": [("2022-06-10", "2022-06-11", 3403)], "B": [("2022-06-10", "2022-06-11", 9)]}
     ordered = sorted(trades, key=lambda one: one[0])
-    records = [trade(1, sequence=sequence, instrument=instrument) for sequence, instrument in ordered]
+    records = [
+        trade(1, sequence=sequence, instrument=instrument, ts=T0 + at)
+        for at, (sequence, instrument) in enumerate(ordered)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         file = opened(write(Path(folder) / "a.dbn", metadata("trades", symbols), records))[0]
         layout = Layout(("instrument_id", "sequence", "repeat_id"), is_mapped=True)
         found = pl.concat([piece.values for piece in read_dbn(file, layout, rows)])
     seen: dict[tuple[int, int], int] = {}
-    for (sequence, instrument), repeat in zip(ordered, found["repeat_id"], strict=True):
+    for at, ((sequence, instrument), repeat) in enumerate(zip(ordered, found["repeat_id"], strict=True)):
         count = seen.get((sequence, instrument), 0)
-        assert repeat == (f"{instrument}.{T0}.{sequence}.{count}" if count else None)
+        assert repeat == (f"{instrument}.{T0 + at}.{sequence}.{count}" if count else None)
         seen[sequence, instrument] = count + 1
 
 
