@@ -6,9 +6,11 @@ what it is: made again, it has the ids it had (`contracts.message_ids`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from codec.message_keys import message_ids, new_traces
 from contracts.domain_keys import partition_key
 from contracts.headers import DEDUPE_KEY, MESSAGE_ID, PARTITION_KEY, PRODUCED_AT, PRODUCER, RUN_ID, SOURCE, pairs
 from contracts.message_ids import message_id
@@ -55,16 +57,32 @@ def of_message(
         trace: the `traceparent` of the one message that led to it; without one it begins a trace.
     """
     key = dedupe_key.encode()
-    own_id = message_id(time_ns, schema.fqdn, key).encode()
-    return [(SOURCE, source.encode()), *of_known(own_id, key, ordered_by, trace)]
+    own_id = message_id(time_ns, schema.fqdn, key)
+    its_trace = carried(trace) or new_trace(own_id)
+    return [(SOURCE, source.encode()), *of_known(own_id.encode(), key, ordered_by, its_trace)]
 
 
-def of_known(own_id: bytes, dedupe_key: bytes, ordered_by: bytes, trace: bytes | None) -> Headers:
-    """The same, but for its source, of a message whose id is known."""
+def of_messages(
+    schema: SchemaName,
+    times_ns: Sequence[int],
+    dedupe_keys: Sequence[str],
+    ordered_by: Iterable[bytes],
+    sources: Sequence[str],
+) -> list[Headers]:
+    """The same of many messages, each of which begins a trace, at a third of the cost."""
+    whose = {source: (SOURCE, source.encode()) for source in set(sources)}
+    ids = [own_id.encode() for own_id in message_ids(times_ns, schema.fqdn, dedupe_keys)]
+    keys = [key.encode() for key in dedupe_keys]
+    each = map(of_known, ids, keys, ordered_by, new_traces(ids))
+    return [[whose[source], *known] for source, known in zip(sources, each, strict=True)]
+
+
+def of_known(own_id: bytes, dedupe_key: bytes, ordered_by: bytes, trace: bytes) -> Headers:
+    """The same, but for its source, of a message whose id and trace are known."""
     return [
         (MESSAGE_ID, own_id),
         (PARTITION_KEY, ordered_by),
-        (TRACEPARENT, carried(trace) or new_trace(own_id.decode())),
+        (TRACEPARENT, trace),
         (DEDUPE_KEY, dedupe_key),
     ]
 

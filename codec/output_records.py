@@ -7,12 +7,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import polars as pl
 
-from codec.output_headers import PIPELINE, Sender, bar_key, of_known, of_message, of_schema, refused_key, signal_key
+from codec.message_keys import new_traces
+from codec.output_headers import (
+    PIPELINE,
+    Sender,
+    bar_key,
+    of_known,
+    of_message,
+    of_messages,
+    of_schema,
+    refused_key,
+    signal_key,
+)
 from contracts.bar import Bar
 from contracts.batch import MicroBatch
 from contracts.columns import time_fields
@@ -22,6 +33,7 @@ from contracts.record import Headers, RecordHeaders, header_texts
 from contracts.schema_names import BAR, SIGNAL, SchemaName
 from contracts.signal import Signal
 from contracts.timestamps import format_timestamp
+from contracts.trace_context import carried
 
 FLOW: Final = "flow"
 SOURCE_TOPIC: Final = "source_topic"
@@ -124,8 +136,7 @@ def source_of(headers: RecordHeaders) -> tuple[str, int, int, int] | None:
     return topic.decode("utf-8", "replace"), partition, offset, row
 
 
-@dataclass(frozen=True, slots=True)
-class OutRecord:
+class OutRecord(NamedTuple):
     """A record to produce, and the row of the log that caused it; the writer adds the headers of its origin.
 
     Attributes:
@@ -148,7 +159,7 @@ def signal_records(batch: MicroBatch) -> Iterator[OutRecord]:
     columns = batch.signals.to_dict(as_series=False)
     columns["meta"] = [msgspec.Raw(meta.encode()) for meta in columns["meta"]]  # it is JSON already
     ordered_by = map(signal_key, columns["adapter"], columns["symbol"], columns["interval"])
-    own = zip(columns["ts"], columns["signal_id"], ordered_by, columns["provider"], strict=True)
+    own = of_messages(SIGNAL, columns["ts"], columns["signal_id"], ordered_by, columns["provider"])
     return _json_records(columns, _SIGNAL_TIMES, SIGNAL, own)
 
 
@@ -157,8 +168,8 @@ def bar_records(batch: MicroBatch) -> Iterator[OutRecord]:
     columns = batch.bars.to_dict(as_series=False)
     columns["partition"] = [batch.partition] * batch.bars.height
     names = "provider", "symbol", "interval", "window_start", "revision"
-    ids = map(_bar_id, *(columns[name] for name in names))
-    own = zip(columns["window_end"], ids, map(bar_key, columns["symbol"]), columns["provider"], strict=True)
+    ids = list(map(_bar_id, *(columns[name] for name in names)))
+    own = of_messages(BAR, columns["window_end"], ids, map(bar_key, columns["symbol"]), columns["provider"])
     return _json_records(columns, _BAR_TIMES, BAR, own)
 
 
@@ -168,26 +179,29 @@ def _bar_id(provider: str, symbol: str, interval: str, window_start: int, revisi
 
 
 def _json_records(
-    columns: dict[str, list[Any]], times: Sequence[str], schema: SchemaName, own: Iterable[tuple[int, str, bytes, str]]
+    columns: dict[str, list[Any]], times: Sequence[str], schema: SchemaName, own: Iterable[Headers]
 ) -> Iterator[OutRecord]:
     """Of a few rows each time, so they are put together one by one: a query takes longer than a hundred of them.
 
-    `own` are of each row, in this order, its time, and what `of_message` takes.
+    `own` are the headers that each row has by itself.
     """
     columns |= {name: list(map(_time, columns[name])) for name in times}
     causes, common = zip(columns.pop("offset"), columns.pop("row"), strict=True), of_schema(schema)
-    for cause, symbol, row, message in zip(
+    for cause, symbol, row, headers in zip(
         causes, columns["symbol"], zip(*columns.values(), strict=True), own, strict=True
     ):
         value = _encode({"ver": 1, **dict(zip(columns, row, strict=True))})
-        yield OutRecord(cause, symbol.encode(), value, common + of_message(schema, *message))
+        yield OutRecord(cause, symbol.encode(), value, common + headers)
 
 
 def envelope_records(rows: pl.DataFrame, schema: SchemaName, source: str) -> Iterator[OutRecord]:
     """Messages of a type in envelopes, the rows of an ENVELOPES frame."""
     common: Headers = [*of_schema(schema), (SOURCE, source.encode())]
-    for offset, row, key, value, own_id, ordered_by, dedupe_key, trace, packing in rows.iter_rows():
-        headers = common + of_known(own_id, dedupe_key, ordered_by, trace)
+    begun = new_traces(rows["message_id"].to_list())
+    for (offset, row, key, value, own_id, ordered_by, dedupe_key, trace, packing), new in zip(
+        rows.iter_rows(), begun, strict=True
+    ):
+        headers = common + of_known(own_id, dedupe_key, ordered_by, carried(trace) or new)
         if packing is not None:
             headers += pairs(**msgspec.json.decode(packing))
         yield OutRecord((offset, row), key, value, headers, is_placed=False)

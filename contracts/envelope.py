@@ -5,8 +5,6 @@ An envelope's `event_type` names the stream, `schema_ref` the type of the payloa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
 
@@ -15,13 +13,11 @@ from msgspec import Meta
 
 from contracts.columns import TableColumn, table_columns
 from contracts.fields import ContractError
-from contracts.ids import joined_text
 from contracts.message import MessageType
 from contracts.values import END, Count, Count32, Int64, Text, Time, about
 
 VERSION: Final = "1.0"  # of the wrapper
-
-_joined: Final = lru_cache(maxsize=65_536)(joined_text)  # few symbols have what has to be escaped
+CHECKSUM: Final = "sha256:"  # what checksums begin with
 
 _COLUMN: Final = "column"  # of the tables of payloads: what of the envelope is stored with each of them
 
@@ -103,26 +99,7 @@ _BESIDE: Final = (DEDUPE_KEY, "partition", "source_topic", "source_offset", "sou
 
 def checksum(payload: bytes | memoryview) -> str:
     """Of a payload as it stands in its envelope, every byte of it."""
-    return f"sha256:{sha256(payload).hexdigest()}"
-
-
-def idempotency_keys(
-    event_type: str, source_id: str, subjects: Sequence[str], orders: Sequence[str], checksums: Sequence[str]
-) -> list[str]:
-    """What messages of a stream and a source have in common that say the same: the key to tell repetitions by.
-
-    Args:
-        event_type: the stream.
-        source_id: the provider.
-        subjects: what each is about, such as a symbol; empty if it does not say that.
-        orders: of each the source's own number, or else the event time as it stands in the envelope.
-        checksums: of the payloads.
-    """
-    begin = joined_text(event_type, source_id)
-    return [
-        f"sha256:{sha256(f'{begin}|{subject}|{order}|{of_payload}'.encode()).hexdigest()}"
-        for subject, order, of_payload in zip(map(_joined, subjects), orders, checksums, strict=True)
-    ]
+    return CHECKSUM + sha256(payload).hexdigest()
 
 
 def payload_of(envelope: Envelope, kind: MessageType) -> Any:

@@ -8,18 +8,14 @@ message that is made again, by a replay or after a crash, has the id it had.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
-import numpy as np
+VARIANTS: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))  # two bits 10, and two of the digest
+MOST_MS: Final = 2**48 - 1
+LENGTH: Final = 36  # of an id
 
-_VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))  # two bits 10, and two of the digest
-_VARIANTS: Final = np.array([ord(_VARIANT.get(chr(byte), "-")) for byte in range(256)], np.uint8)
-_MOST_MS: Final = 2**48 - 1
 _TIME: Final = re.compile(r"[0-9a-fA-F]{12}")
-_DIGITS: Final = 64  # of a digest
-_LENGTH: Final = 36  # of an id
 
 
 def message_id(time_ns: int, schema: str, key: bytes) -> str:
@@ -30,25 +26,9 @@ def message_id(time_ns: int, schema: str, key: bytes) -> str:
         schema: the name of the type, as in `schema_fqdn`.
         key: tells it from all others of the schema that have been or will be.
     """
-    time = f"{min(max(time_ns // 1_000_000, 0), _MOST_MS):012x}"
+    time = f"{min(max(time_ns // 1_000_000, 0), MOST_MS):012x}"
     digest = sha256(b"%b\0%b" % (schema.encode(), key)).hexdigest()
-    return f"{time[:8]}-{time[8:]}-7{digest[:3]}-{_VARIANT[digest[3]]}{digest[4:7]}-{digest[7:19]}"
-
-
-def message_ids(times_ns: Sequence[int], schema: str, keys: Sequence[str]) -> list[str]:
-    """The ids of many messages of a schema, in a third of the time."""
-    before = schema.encode() + b"\0"
-    digests = b"".join([sha256(before + key.encode()).digest() for key in keys])
-    hashed = np.frombuffer(digests.hex().encode(), np.uint8).reshape(-1, _DIGITS)
-    ms = np.clip(np.array(times_ns, np.int64) // 1_000_000, 0, _MOST_MS).astype(">u8")
-    when = np.frombuffer(ms.tobytes().hex().encode(), np.uint8).reshape(-1, 16)[:, 4:]
-    ids = np.full((len(keys), _LENGTH), ord("-"), np.uint8)
-    ids[:, 0:8], ids[:, 9:13] = when[:, :8], when[:, 8:]
-    ids[:, 14], ids[:, 15:18] = ord("7"), hashed[:, :3]
-    ids[:, 19], ids[:, 20:23] = _VARIANTS[hashed[:, 3]], hashed[:, 4:7]
-    ids[:, 24:] = hashed[:, 7:19]
-    text = ids.tobytes().decode()
-    return [text[at : at + _LENGTH] for at in range(0, len(text), _LENGTH)]
+    return f"{time[:8]}-{time[8:]}-7{digest[:3]}-{VARIANTS[digest[3]]}{digest[4:7]}-{digest[7:19]}"
 
 
 def time_of(message_id: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
+from types import NoneType
 from typing import Any, Final
 
 import msgspec
@@ -13,8 +15,9 @@ from contracts.suggestions import did_you_mean
 from normalize import values
 from normalize.mapping import FieldConfig, MappingConfig, TimeConfig
 from normalize.paths import MappingError, Path
-from normalize.picking import Picker
+from normalize.picking import Picker, either
 from normalize.rows import Columns
+from normalize.typed import TypedReader
 
 _OF_ENVELOPE: Final = "_of_the_envelope"  # as fields of payloads may have these names, too
 _TIME: Final = f"event_time{_OF_ENVELOPE}"
@@ -39,35 +42,61 @@ class DeclaredMapper:
         self.kind: Final = kind
         _check_names(fields, kind)
         places = [_field_place(field, fields[field.name]) for field in kind.fields if _has_path(fields.get(field.name))]
-        places += [_time_place(time), *_places_of(config)]
+        of_envelope = [_time_place(time), *_places_of(config)]
         self._constants = {name: field.value for name, field in fields.items() if field.path is None}
-        self._conversions = [(name, path, convert) for name, path, convert in places if convert is not None]
-        self._has_sequence, self._has_id = config.sequence is not None, config.event_id is not None
-        each = None if config.each is None else Path.parse(config.each)
-        self.read: Final = Picker({name: Path.parse(path) for name, path, _ in places}, each).read
+        self._conversions = [place for place in (*places, *of_envelope) if place[2] is not None]
+        self._of_envelope = of_envelope
         _check_constants(self._constants, kind)
+        paths = {name: Path.parse(path) for name, path, _ in (*places, *of_envelope)}
+        read = Picker(paths, None if config.each is None else Path.parse(config.each)).read
+        self._typed = TypedReader.of(kind, config, paths)
+        self.read: Final = read if self._typed is None else either(self._typed.read, read)
 
-    def columns(self, found: list[dict[str, Any]]) -> Columns:
+    def columns(self, found: list[Any]) -> Columns:
+        typed = self._typed
+        if typed is None:
+            return self._mapped(found)
+        messages = typed.messages(found)
+        if NoneType not in set(map(type, messages)):
+            return self._beside(found, messages)
+        made = [at for at, message in enumerate(messages) if message is not None]
+        left = [at for at, message in enumerate(messages) if message is None]
+        of_made = self._beside([found[at] for at in made], [messages[at] for at in made])
+        return Columns.merged([(made, of_made), (left, self._mapped([typed.values(found[at]) for at in left]))])
+
+    def _beside(self, found: list[Any], messages: list[Any]) -> Columns:
+        """Messages that are made, with what else their envelopes have from what was read."""
+        assert self._typed is not None
+        errors: dict[int, str] = {}
+        columns = {
+            name: _converted(name, path, convert, list(map(attrgetter(self._typed.places[name]), found)), errors)
+            for name, path, convert in self._of_envelope
+        }
+        nothing: list[Any] = [None] * len(found)
+        return Columns(messages, columns[_TIME], columns.get(_SEQUENCE, nothing), columns.get(_OWN_ID, nothing), errors)
+
+    def _mapped(self, found: list[dict[str, Any]]) -> Columns:
+        """Messages to be, field by field, from all values of each."""
         errors: dict[int, str] = {}
         for name, path, convert in self._conversions:
             given = [one[name] for one in found]
-            label = f"{name.removesuffix(_OF_ENVELOPE)} ({path})"
-            made = values.converted(given, convert, label, errors)
+            made = _converted(name, path, convert, given, errors)
             if made is not given:
                 for one, value in zip(found, made, strict=True):
                     one[name] = value
         if constants := self._constants:
             for one in found:
                 one.update(constants)
-        times = [one.pop(_TIME) for one in found]
         nothing: list[Any] = [None] * len(found)
-        return Columns(
-            fields=found,
-            times=times,
-            sequences=[one.pop(_SEQUENCE) for one in found] if self._has_sequence else nothing,
-            own_ids=[one.pop(_OWN_ID) for one in found] if self._has_id else nothing,
-            errors=errors,
-        )
+        columns = {name: [one.pop(name) for one in found] for name, _, _ in self._of_envelope}
+        return Columns(found, columns[_TIME], columns.get(_SEQUENCE, nothing), columns.get(_OWN_ID, nothing), errors)
+
+
+def _converted(
+    name: str, path: str, convert: values.Convert | None, given: list[Any], errors: dict[int, str]
+) -> list[Any]:
+    label = f"{name.removesuffix(_OF_ENVELOPE)} ({path})"
+    return given if convert is None else values.converted(given, convert, label, errors)
 
 
 def _has_path(field: FieldConfig | None) -> bool:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 import polars as pl
 
+from codec.message_keys import checksums, idempotency_keys, message_ids
 from codec.messages import flaws
 from codec.timestamps import parse_texts
-from contracts.envelope import checksum, idempotency_keys
 from contracts.fields import ContractError
 from contracts.message import MessageType
-from contracts.message_ids import message_ids
 from contracts.schema_names import name_of
 from contracts.timestamps import format_timestamps
 from contracts.values import MAX_TEXT_BYTES
@@ -23,6 +23,7 @@ from normalize.envelope_text import EnvelopeText, arrival_texts, meta_texts
 from normalize.feed import Arrivals, Feed
 from normalize.keys import Keys
 from normalize.rows import Columns
+from normalize.values import MOST_NS
 
 _LENGTH: Final = len("2025-10-28T07:14:29.312000Z")  # no other time of this length ends with a Z
 _NO_TIME: Final = "event_time is missing, or is not an ISO 8601 time with a zone, within 64-bit nanoseconds"
@@ -107,27 +108,30 @@ class Envelopes:
 
     def _validated(self, found: Columns) -> tuple[list[Any], dict[int, str]]:
         """The messages, None in place of each that is none, and why. All are tried at once, as few are wrong."""
+        messages, errors = list(found.fields), dict[int, str]()
+        fields = {at: one for at, one in enumerate(messages) if type(one) is dict}
         try:
-            return msgspec.convert(found.fields, self._list, strict=False), {}
+            made = msgspec.convert(list(fields.values()), self._list, strict=False)
         except msgspec.ValidationError:
-            pass
-        messages: list[Any] = []
-        errors: dict[int, str] = {}
-        for at, fields in enumerate(found.fields):
-            try:
-                messages.append(msgspec.convert(fields, self._kind.struct, strict=False))
-            except msgspec.ValidationError as error:
-                messages.append(None)
-                errors[at] = str(error)
+            made = [self._one(at, one, errors) for at, one in fields.items()]
+        for at, message in zip(fields, made, strict=True):
+            messages[at] = message
         return messages, errors
+
+    def _one(self, at: int, fields: dict[str, Any], errors: dict[int, str]) -> Any:
+        try:
+            return msgspec.convert(fields, self._kind.struct, strict=False)
+        except msgspec.ValidationError as error:
+            errors[at] = str(error)
+            return None
 
     def _accepted(self, valid: _Valid, arrivals: Arrivals) -> Accepted:
         keys, messages, sequences = self._keys, valid.messages, valid.sequences
         times, times_ns = _texts(valid.times, valid.given_times), valid.times.to_list()
-        checksums = list(map(checksum, valid.payloads))
+        sums = checksums(valid.payloads)
         orders = [time if number is None else str(number) for number, time in zip(sequences, times, strict=True)]
         subjects = keys.subjects(messages)
-        dedupe_keys = idempotency_keys(self._event_type, self._source_id, subjects, orders, checksums)
+        dedupe_keys = idempotency_keys(self._event_type, self._source_id, subjects, orders, sums)
         ids = message_ids(times_ns, self._fqdn, dedupe_keys)
         event_ids = [own or derived for own, derived in zip(valid.own_ids, ids, strict=True)]
         partition_keys = keys.partition_keys(messages, event_ids)
@@ -137,7 +141,7 @@ class Envelopes:
             sequences=sequences,
             times=times,
             arrivals=arrival_texts(valid.records, arrivals),
-            checksums=checksums,
+            checksums=sums,
             payloads=valid.payloads,
             metas=meta_texts(valid.records, arrivals),
         )
@@ -178,13 +182,13 @@ class _Valid(NamedTuple):
 
 def _times(given: Sequence[Any], errors: dict[int, str]) -> pl.Series:
     """Nanoseconds since the epoch of each message; 0 and an error for those without."""
-    if all(type(time) is int for time in given):
+    if set(map(type, given)) == {int} and min(given) >= -MOST_NS and max(given) <= MOST_NS:
         return pl.Series(given, dtype=pl.Int64)
     times, is_time = parse_texts([time if isinstance(time, str) else None for time in given])
     if not is_time.all():
         for at in np.flatnonzero(~is_time).tolist():
             time = given[at]
-            if type(time) is int:
+            if type(time) is int and -MOST_NS <= time <= MOST_NS:
                 times[at] = time
             else:
                 times[at] = 0
@@ -194,12 +198,15 @@ def _times(given: Sequence[Any], errors: dict[int, str]) -> pl.Series:
 
 def _texts(times: pl.Series, given: Sequence[Any]) -> list[str]:
     """Times as envelopes have them: as many venues write them, too."""
-    if all(type(time) is str and len(time) == _LENGTH and time[-1] == "Z" for time in given):
+    are_as_long = set(map(type, given)) == {str} and set(map(len, given)) == {_LENGTH}
+    if are_as_long and set("".join(given)[_LENGTH - 1 :: _LENGTH]) == {"Z"}:
         return list(given)
     return format_timestamps(times).to_list()
 
 
 def _check_ids(own_ids: Sequence[Any], errors: dict[int, str]) -> None:
+    if set(map(type, own_ids)) <= {NoneType}:
+        return
     for at, own in enumerate(own_ids):
         if own is not None and not (isinstance(own, str) and _is_text(own)):
             errors.setdefault(at, _NO_ID)

@@ -20,7 +20,7 @@ from normalize.paths import Path, Steps, walk
 Values = dict[str, Any]
 
 _Names = tuple[str, ...]
-_Read = Callable[[Buffer], list[Values]]
+_Read = Callable[[Buffer], list[Any]]
 
 _whole: Final = msgspec.json.Decoder().decode
 _ITEMS: Final = "items_of_each"
@@ -40,7 +40,7 @@ class Picker:
     def __init__(self, paths: Mapping[str, Path], each: Path | None = None) -> None:
         self._paths, self._each = paths, each
         fast = _of_message(paths) if each is None else _of_items(paths, each.steps)
-        self.read: Final[_Read] = self._walked if fast is None else _either(fast, self._walked)
+        self.read: Final[_Read] = self._walked if fast is None else either(fast, self._walked)
 
     def _walked(self, text: Buffer) -> list[Values]:
         message = _whole(text)
@@ -53,8 +53,10 @@ class Picker:
         ]
 
 
-def _either(fast: _Read, slow: _Read) -> _Read:
-    def read(text: Buffer) -> list[Values]:
+def either(fast: _Read, slow: _Read) -> _Read:
+    """Reads by the first, or by the second if a message is of another shape than the first expects."""
+
+    def read(text: Buffer) -> list[Any]:
         try:
             return fast(text)
         except (msgspec.ValidationError, AttributeError):  # of another shape, or with a null where an object was
@@ -65,7 +67,7 @@ def _either(fast: _Read, slow: _Read) -> _Read:
 
 def _of_message(paths: Mapping[str, Path]) -> _Read | None:
     """A fast reader; None if paths do not form a struct."""
-    shape = _Shape.of({name: path.steps for name, path in paths.items()})
+    shape = Shape.of({name: path.steps for name, path in paths.items()})
     if shape is None:
         return None
     decode, get = msgspec.json.Decoder(shape.type).decode, shape.get
@@ -76,8 +78,8 @@ def _of_items(paths: Mapping[str, Path], each: Steps) -> _Read | None:
     outer, inner = (
         {name: path.steps for name, path in paths.items() if path.is_outer is is_outer} for is_outer in (True, False)
     )
-    item = _Shape.of(inner)
-    message = None if item is None else _Shape.of({**outer, _ITEMS: each}, {each: list[item.type]})  # type: ignore[name-defined]
+    item = Shape.of(inner)
+    message = None if item is None else Shape.of({**outer, _ITEMS: each}, {each: list[item.type]})  # type: ignore[name-defined]
     if item is None or message is None:
         return None
     decode, of_message, of_item = msgspec.json.Decoder(message.type).decode, message.get, item.get
@@ -92,24 +94,33 @@ def _of_items(paths: Mapping[str, Path], each: Steps) -> _Read | None:
     return read
 
 
-class _Shape(NamedTuple):
-    """A type that holds what paths lead to, and what takes the values out of it."""
+class Shape(NamedTuple):
+    """A type that holds what paths lead to.
+
+    Attributes:
+        type: a struct.
+        get: takes the values out of it.
+        places: the attribute of each value, or of the list that it is in, such as f1.f0.
+    """
 
     type: Any
     get: Callable[[Any], Values]
+    places: Mapping[str, str]
 
     @classmethod
-    def of(cls, paths: Mapping[str, Steps], types: Mapping[Steps, Any] | None = None) -> _Shape | None:
+    def of(cls, paths: Mapping[str, Steps], types: Mapping[Steps, Any] | None = None) -> Shape | None:
         """`types` are those of values that are not of any type. None if no struct has all of the paths."""
         leaves = {name: _names(steps) for name, steps in paths.items()}
         every = set(leaves.values())
         if () in every or any(names[:length] in every for names in every for length in range(1, len(names))):
             return None
         if len(every) == len(paths) and all(len(steps) == 1 for steps in paths.values()):
-            return cls(_flat({name: steps[0] for name, steps in leaves.items()}, types or {}), msgspec.structs.asdict)
-        root, places = _struct(every, types or {})
+            flat = _flat({name: steps[0] for name, steps in leaves.items()}, types or {})
+            return cls(flat, msgspec.structs.asdict, {name: name for name in leaves})
+        root, attributes = _struct(every, types or {})
+        places = {name: attributes[names] for name, names in leaves.items()}
         rest = [steps[len(leaves[name]) :] for name, steps in paths.items()]
-        return cls(root, _getter(list(paths), [places[names] for names in leaves.values()], rest))
+        return cls(root, _getter(list(paths), list(places.values()), rest), places)
 
 
 def _names(steps: Steps) -> _Names:

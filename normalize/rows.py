@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -19,18 +20,31 @@ class Columns:
     """Messages to be, as columns of one length.
 
     Attributes:
-        fields: of the payload, as JSON has them; numbers may be texts.
+        fields: of the payload, as JSON has them; numbers may be texts. Or the message itself, if it is made already.
         times: when it happened, in nanoseconds since the epoch, or in ISO 8601.
         sequences: the source's own numbers.
         own_ids: the source's own ids.
         errors: by their place, why some of them are none.
     """
 
-    fields: list[dict[str, Any]]
+    fields: list[Any]
     times: list[Any]
     sequences: list[int | None]
     own_ids: list[Any]
     errors: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def merged(cls, parts: Sequence[tuple[Sequence[int], Columns]]) -> Columns:
+        """The messages of several, each at its place of all."""
+        nothing: list[Any] = [None] * sum(len(places) for places, _ in parts)
+        merged = cls(nothing, list(nothing), list(nothing), list(nothing))
+        for places, part in parts:
+            for name in ("fields", "times", "sequences", "own_ids"):
+                column = getattr(merged, name)
+                for at, value in zip(places, getattr(part, name), strict=True):
+                    column[at] = value
+            merged.errors |= {places[at]: error for at, error in part.errors.items()}
+        return merged
 
 
 class Mapper(Protocol):

@@ -15,7 +15,7 @@ from contracts.values import INT64
 Convert = Callable[[Any], Any]
 
 _IN_NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
-_MOST_NS: Final = (2**63 // 1_000_000_000 - 1) * 1_000_000_000  # as contracts.timestamps has it
+MOST_NS: Final = (2**63 // 1_000_000_000 - 1) * 1_000_000_000  # as contracts.timestamps has it
 _SHOWN: Final = 60
 
 
@@ -27,7 +27,7 @@ def nanoseconds(unit: str) -> Convert:
         if value is None:
             return None
         found = value * factor if type(value) is int else int(_decimal(value) * factor)
-        if not -_MOST_NS <= found <= _MOST_NS:
+        if not -MOST_NS <= found <= MOST_NS:
             raise ValueError(f"is out of range: {_shown(value)}")
         return found
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from codec.message_keys import new_traces
 from codec.output_headers import Sender, of_known, of_schema
 from connectors.files.errors import FileError
 from connectors.files.maps import FileMap
@@ -109,6 +110,9 @@ class MessageFiles:
     def _keyed(self, made: Made, flush: Headers) -> Keyed:
         messages = made.messages
         common = [*of_schema(name_of(self.kind)), (SOURCE, str(made.rows["provider"][0]).encode()), *flush]
-        own = zip(messages.message_ids, messages.dedupe_keys, messages.partition_keys, strict=True)
-        headers = [common + of_known(one.encode(), key.encode(), ordered.encode(), None) for one, key, ordered in own]
+        ids, keys, ordered_by = (
+            [text.encode() for text in column]
+            for column in (messages.message_ids, messages.dedupe_keys, messages.partition_keys)
+        )
+        headers = [common + own for own in map(of_known, ids, keys, ordered_by, new_traces(ids))]
         return Keyed(messages.keys, messages.values, headers)

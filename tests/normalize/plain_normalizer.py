@@ -18,6 +18,7 @@ from contracts.timestamps import format_timestamp, parse_timestamp
 from normalize.feed import Feed
 from normalize.mapping import FieldConfig, MappingConfig
 
+MOST_NS = (2**63 // 10**9 - 1) * 10**9
 UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 Place = tuple[int, str]  # number of a message in its raw message, and the reason why it is none, or ""
@@ -72,7 +73,7 @@ def _one(
         time_ns = parse_timestamp(time) if isinstance(time, str) else time
         if own_id is not None and not (isinstance(own_id, str) and own_id and "\0" not in own_id):
             raise ValueError(own_id)
-        if time_ns is None or not isinstance(time_ns, int):
+        if not isinstance(time_ns, int) or abs(time_ns) > MOST_NS:
             raise ValueError(time)
     except (ValueError, TypeError):
         return (number, "contract"), None
@@ -156,7 +157,7 @@ def _exact(value: Any) -> Fraction:
 
 def _nanoseconds(value: Any, unit: str) -> int:
     time = int(_exact(value) * UNITS[unit])
-    if abs(time) > (2**63 // 10**9 - 1) * 10**9:
+    if abs(time) > MOST_NS:
         raise ValueError(value)
     return time
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.envelope import ENVELOPE_V1
 from contracts.golden import FOLDER, read_golden
-from contracts.message_ids import message_id, message_ids
+from contracts.message_ids import message_id
 from contracts.registry import open_envelope
 from contracts.timestamps import parse_timestamp
 from normalize.envelopes import Accepted
@@ -57,10 +57,38 @@ LIST: dict[str, Any] = {
     "fields": {"symbol": "[1]", "asof": {"path": "[0]", "unit": "s"}, "zero_gamma": "[2]", "call_wall": "[3].wall"},
 }
 
+PLAIN: dict[str, Any] = {
+    "type": "trades/v2",
+    "event_time": "t",
+    "sequence": "seq",
+    "event_id": "own",
+    "fields": {
+        "symbol": "s",
+        "price": "p",
+        "size": "q",
+        "side": {"path": "m", "values": {"b": "buy", "s": "sell"}},
+        "trade_id": "id",
+        "venue": {"value": "ACME"},
+    },
+}
+DEEP: dict[str, Any] = {
+    "type": "quotes/v2",
+    "event_time": {"path": "d.t", "unit": "ms"},
+    "fields": {
+        "symbol": "d.s",
+        "bid": "d.b.p",
+        "ask": "d.a.p",
+        "tick_type": {"path": "d.m", "values": {True: "A", 2: "B"}},
+        "venue": "v",
+    },
+}
+
 WORDS = st.sampled_from(["SPY", "a|b\\", "é", "x" * 257, "", "a\0"]) | st.text(max_size=3)
 NUMBERS = st.integers(-(10**17), 10**17) | st.floats(-1e17, 1e17)
 TEXTS = WORDS | NUMBERS.map(str)
-TIMES = st.sampled_from(["2025-11-10T17:23:00.123456789+01:00", "2025-11-10T17:23:00Z", "2025-11-10T17:23:00", "soon"])
+TIMES: st.SearchStrategy[Any] = st.sampled_from(
+    ["2025-11-10T17:23:00.123456789+01:00", "2025-11-10T17:23:00Z", "2025-11-10T17:23:00", "soon", 2**63, -(2**64)]
+)
 ANY: st.SearchStrategy[Any] = st.none() | st.booleans() | NUMBERS | TEXTS | st.just([]) | st.just({})
 
 
@@ -83,6 +111,18 @@ ITEMS = documents(
     time=TIMES, id=WORDS, p=PRICES, book=documents(asks=st.lists(st.lists(either(PRICES), max_size=2), max_size=2))
 )
 FRAMES = documents(s=SYMBOLS, m=WORDS, data=st.lists(either(ITEMS), max_size=3))
+PLAIN_TRADES = documents(
+    t=TIMES,
+    seq=st.integers(0, 99) | st.integers(0, 99).map(str),
+    own=st.none() | WORDS,
+    s=SYMBOLS,
+    p=PRICES,
+    q=st.floats(0, 1e6),
+    m=st.sampled_from(["b", "s"]),
+    id=st.integers(0, 99) | WORDS,
+)
+SIDES = documents(p=PRICES)
+DEEP_QUOTES = documents(d=documents(t=MS, s=SYMBOLS, b=SIDES, a=SIDES, m=st.sampled_from([True, 2])), v=WORDS)
 ARRAYS = st.tuples(either(st.floats(0, 2e9)), either(SYMBOLS), either(PRICES), either(documents(wall=PRICES))).map(list)
 
 
@@ -109,7 +149,9 @@ def envelopes(result: Normalized) -> dict[tuple[int, int], bytes]:
 
 
 @pytest.mark.parametrize(
-    ("mapping", "documents"), [(FLAT, TRADES), (NESTED, FRAMES), (LIST, ARRAYS)], ids=["flat", "nested", "list"]
+    ("mapping", "documents"),
+    [(FLAT, TRADES), (NESTED, FRAMES), (LIST, ARRAYS), (PLAIN, PLAIN_TRADES), (DEEP, DEEP_QUOTES)],
+    ids=["flat", "nested", "list", "plain", "deep"],
 )
 @given(st.data())
 def test_a_mapping_makes_of_messages_what_plain_python_makes_of_each(
@@ -137,7 +179,7 @@ HOSTILE = st.sampled_from([b"[" * 100_000, b'{"s":"\\ud800"}', b'{"p":1e999}', b
 
 @given(st.lists(st.binary(max_size=30) | HOSTILE))
 def test_no_bytes_end_it_and_each_is_told_of(texts: list[bytes]) -> None:
-    for mapping in (FLAT, NESTED, LIST):
+    for mapping in (FLAT, NESTED, LIST, PLAIN, DEEP):
         result = Normalizer([parse_mapping(mapping)], FEED).normalize([*texts, None], arrivals(len(texts) + 1))
         assert not any(map(len, result.accepted))
         assert {one.record for one in result.rejected} == set(range(len(texts) + 1))
@@ -279,14 +321,6 @@ def test_types_without_a_symbol_are_in_order_by_their_own_id() -> None:
         mapping, [{"at": at, "id": 7, "title": "up", "about": ["A"]}, {"at": at, "title": "b", "about": []}]
     ).accepted
     assert group.partition_keys == group.keys == ["7", group.message_ids[1]]
-
-
-def test_many_ids_are_those_of_each() -> None:
-    times, keys = [-1, 0, 1_762_795_380_123_456_789, 2**63 - 1], ["a", "", "é|", "sha256:00"]
-    assert message_ids(times, "utp.trades.v2", keys) == [
-        message_id(time, "utp.trades.v2", key.encode()) for time, key in zip(times, keys, strict=True)
-    ]
-    assert message_ids([], "utp.trades.v2", []) == []
 
 
 @pytest.mark.parametrize("case", ["trades-v2/typical", "quotes-v2/typical", "quotes-v2/edge", "gex-levels-v1/typical"])
