@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
+from codec.scanned_columns import read_long, texts, with_nulls
 from contracts.batch import NO_EVENTS
 from contracts.binary import BinaryColumn
 from contracts.event import OF_BARS
@@ -22,10 +21,6 @@ from contracts.ids import with_event_ids
 from contracts.record import Records
 from native.json_fields import NUMBER, TEXT, Scanner
 from native.json_scan import Found, scan
-from native.memory import gather
-
-_Ints = npt.NDArray[np.int64]
-_Bools = npt.NDArray[np.bool_]
 
 _UNSAID: Final = {"row": 0, "kind": "tick", "v": 0.0, "side": None, **dict.fromkeys(OF_BARS)}
 _SAME: Final = {name: pl.Series(name, [value], EVENTS[name]) for name, value in _UNSAID.items() if name in EVENTS}
@@ -72,7 +67,7 @@ class TickReader:
         """Reads the plain ticks; returns the indices of all other records. `start` is the first one's batch index."""
         found = scan(records, self._form.scanner, self._max_future_ns)
         for name in self._form.numbers:
-            _read_long(found, name)
+            read_long(found, name)
         if self._form.settle is not None:
             self._form.settle(found, records.values)
         others: list[int] = [] if found.is_plain.all() else np.flatnonzero(~found.is_plain).tolist()
@@ -96,35 +91,10 @@ class TickReader:
         kind = self._form.scanner.kinds[name]
         if kind == TEXT:
             addresses, lengths = zip(*(found.texts(name) for found in self._found), strict=True)
-            return _texts(name, np.concatenate(addresses), np.concatenate(lengths))
+            return texts(name, np.concatenate(addresses), np.concatenate(lengths))
         if kind == NUMBER:
             return pl.Series(name, np.concatenate([found.numbers(name) for found in self._found]))
         integers = pl.Series(name, np.concatenate([found.integers(name) for found in self._found]))
         if name not in _OPTIONAL:
             return integers
-        return _with_nulls(integers.cast(EVENTS[name]), np.concatenate([found.has(name) for found in self._found]))
-
-
-def _read_long(found: Found, name: str) -> None:
-    """Parses the numbers that have too many digits for the scan, and validates them."""
-    rows, addresses, lengths = found.long_numbers(name)
-    if not len(rows):
-        return
-    numbers = _texts(name, addresses, lengths).cast(pl.Float64).to_numpy()
-    least, most = found.scanner.bounds(name)
-    found.numbers(name)[rows] = numbers
-    found.is_plain[rows] = (numbers >= least) & (numbers <= most)
-
-
-def _texts(name: str, addresses: _Ints, lengths: _Ints) -> pl.Series:
-    """The strings; null where the length is 0."""
-    ends = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=ends[1:])
-    text = np.empty(ends[-1], np.uint8)
-    gather(addresses, lengths, ends, text)
-    arrow = pa.LargeStringArray.from_buffers(len(lengths), pa.py_buffer(ends), pa.py_buffer(text))
-    return _with_nulls(pl.Series(name, pl.from_arrow(arrow)), lengths > 0)
-
-
-def _with_nulls(column: pl.Series, is_there: _Bools) -> pl.Series:
-    return column if is_there.all() else column.set(pl.Series(~is_there), None)
+        return with_nulls(integers.cast(EVENTS[name]), np.concatenate([found.has(name) for found in self._found]))

@@ -41,6 +41,7 @@ class MessageType:
         event_type: the name of the stream of its envelopes; None: it is sent without an envelope.
         table: the table in which it is stored, if any.
         refine: completes the JSON Schema with rules that fields cannot express.
+        one_of: fields of which a message has at least one; then the struct has no other rule.
     """
 
     name: str
@@ -50,6 +51,7 @@ class MessageType:
     event_type: str | None = None
     table: str | None = None
     refine: Callable[[dict[str, Any]], dict[str, Any]] = _unchanged
+    one_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

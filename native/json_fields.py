@@ -22,7 +22,7 @@ GIVEN, LONG, WHEN = range(3)  # columns of what is found: two sets of bits, and 
 SLOTS_BITS: Final = 6
 SLOTS: Final = 1 << SLOTS_BITS  # of an object's region
 SPREAD: Final = 0x9E3779B97F4A7C15 - 2**64  # of the second word of a name, before it is hashed
-WORDS: Final = 3  # of a choice
+WORDS: Final = 4  # of a choice
 CHOICES: Final = 2  # of a field
 
 _UNUSED: Final = -1  # as the first word of a name: no text has it

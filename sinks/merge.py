@@ -53,6 +53,7 @@ class Target:
     exclusive: bool = False  # a row written by another source is a conflict to report
     time: str = "ts"
     segment: str = "symbol"  # by which the columnstore keeps rows together
+    identity: str | None = None  # a column of 16 bytes that alone tells rows apart which are stored once, and stay
 
     @property
     def is_of_series(self) -> bool:
@@ -166,7 +167,8 @@ def message_target(kind: MessageType) -> Target:
     segment = segment_of(kind)
     key = message_key(kind)
     values = tuple(name for name in types if name not in key)
-    return Target(str(kind.table), str(kind.table), key, values, types, None, "first", segment=segment)
+    table = str(kind.table)
+    return Target(table, table, key, values, types, None, "first", segment=segment, identity=DEDUPE_KEY)
 
 
 def message_key(kind: MessageType) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from sinks.connection import DATA_ERRORS, connect, passing_errors, settle_schema
 from sinks.copy_first import CopyFirst
 from sinks.merge import Target
 from sinks.queries.series import KnownSeries
+from sinks.repeats import Repeats
 from sinks.schema.chunks import Chunks, Rows
 from sinks.staging import table_rows
 from sinks.store_rows import Stored, copy_rows, merge_by_halves, merge_rows
@@ -58,6 +59,7 @@ class TimescaleWriter:
         self._series = KnownSeries()
         self._chunks = Chunks()
         self._copy_first = CopyFirst()
+        self._repeats = Repeats()
 
     def write(self, batches: Sequence[MicroBatch]) -> WriteResult:
         """Writes `batches`, in log order for each partition, and their progress, atomically.
@@ -70,10 +72,10 @@ class TimescaleWriter:
             SetBack: nothing was written, as the database has lost acknowledged data.
             StoreUnavailable: nothing was written, or the outcome is unknown; write the same batches again.
         """
-        rows = [(target, table_rows(target, batches)) for target in self._targets]
         try:
+            rows = [(target, self._repeats.without(target, table_rows(target, batches))) for target in self._targets]
             with passing_errors():
-                return self._write(rows, batches)
+                result = self._write(rows, batches)
         except SetBack:
             self.close()
             set_back.keep_beginnings(self._conninfo, self._flow, self._reached)
@@ -81,6 +83,9 @@ class TimescaleWriter:
         except BaseException:
             self.close()
             raise
+        if result.refused:  # a row that is not stored must not keep another one from being refused
+            self._repeats = Repeats()
+        return result
 
     @property
     def reached(self) -> Mapping[Source, Reached]:
@@ -104,6 +109,7 @@ class TimescaleWriter:
             self._connection = None
         self._series = KnownSeries()
         self._copy_first = CopyFirst()
+        self._repeats = Repeats()
 
     def _write(self, rows: Rows, batches: Sequence[MicroBatch]) -> WriteResult:
         connection = self._connected()

@@ -33,6 +33,7 @@ GEX_LEVELS_V1: Final = MessageType(
     struct=GexLevels,
     event_type="gex.levels",
     table="gex_levels",
+    one_of=("zero_gamma", "zero_delta", "call_wall", "put_wall"),
     examples=(
         {
             "symbol": "SPX",

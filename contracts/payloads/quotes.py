@@ -38,6 +38,7 @@ QUOTES_V2: Final = MessageType(
     struct=Quote,
     event_type="quotes.tick",
     table="quotes",
+    one_of=("bid", "ask", "mid"),
     examples=(
         {
             "symbol": "NQZ5",

@@ -37,6 +37,7 @@ RISK_GREEKS_V1: Final = MessageType(
     struct=Greeks,
     event_type="risk.greeks",
     table="greeks",
+    one_of=("iv", "delta", "gamma", "vega", "theta", "rho"),
     examples=(
         {
             "symbol": "SPX 251219C06700000",
