@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,8 @@ from contracts.schema_names import schema_ref_of
 from contracts.timestamps import parse_timestamp
 
 FIXTURE = Path(__file__).resolve().parents[1] / "data" / "bus_fixture.json"
+BUS = os.environ.get("MDP_TEST_AMPY_BUS", "")  # a checkout of the bus whose contract this is
+BUS_FILES = sorted(Path(BUS).glob("golden/*/*.json")) if BUS else []
 FILES = sorted(FOLDER.glob("*/*.json"))
 TYPES = {
     "trades/v2",
@@ -119,6 +122,20 @@ def test_a_file_may_leave_the_id_and_the_run_to_whoever_sends_it() -> None:
     assert (headers.run_id, headers.partition_key) == ("golden", "EUR.CHF")
     other = {**json.loads(FIXTURE.read_text()), "payload_hex": "00"}
     assert read_golden(json.dumps(other).encode()).message_headers().message_id != headers.message_id
+
+
+@pytest.mark.skipif(not BUS, reason="MDP_TEST_AMPY_BUS names no checkout of ampy-bus")
+def test_the_golden_envelopes_of_the_bus_itself_are_read_and_written_as_they_are() -> None:
+    assert len(BUS_FILES) >= 9
+    for file in BUS_FILES:
+        golden = read(file)
+        headers = golden.message_headers()
+        written = dict(encode_headers(headers))
+        assert {name: written.get(name) for name, value in golden.pairs if value} == {
+            name: value for name, value in golden.pairs if value
+        }
+        assert headers.schema_fqdn.split(".")[1] == file.parent.name
+        assert isinstance(golden.value, bytes)
 
 
 def test_a_header_that_is_missing_besides_these_is_missed() -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections import Counter
 
 import pytest
 
 from tests.harness import Deployment, Deployments, kill, until
-from tests.message_log import MessageLog, row_versions, stored
+from tests.message_log import MessageLog, assert_whole, row_versions
 
 PARTITIONS = 2
 
@@ -17,15 +16,6 @@ PARTITIONS = 2
 def deployed(deploy: Deployments, log: MessageLog) -> Deployment:
     name = f"persist-{uuid.uuid4().hex[:6]}"
     return deploy(partitions=PARTITIONS, name=name, messages=log.section, micro_batch={"max_batch_size": 500})
-
-
-def assert_whole(deployment: Deployment, log: MessageLog) -> None:
-    """Every valid message once in its table, every other record once in the DLQ with its own bytes."""
-    found, expected = stored(deployment.database, log.kinds), log.valid()
-    for table, rows in expected.items():
-        assert sum(found[table].values()) == sum(rows.values()), table
-        assert found[table] == rows, table
-    assert Counter(record.value for record in deployment.records("dlq")) == log.refused()
 
 
 @pytest.fixture(scope="module")

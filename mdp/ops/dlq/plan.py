@@ -16,7 +16,6 @@ from codec.refused import rows_in
 from connectors import pacing
 from contracts.headers import RETRY_COUNT
 from contracts.record import JSON, Headers
-from contracts.schema_names import EVENT
 from mdp.ops.dlq.fixes import Fix, as_json
 from mdp.ops.dlq.marks import REDRIVEN_FROM, Marks, Origin
 from mdp.ops.dlq.records import DlqRecord, as_bytes
@@ -184,11 +183,10 @@ def _refused_part(record: DlqRecord) -> bytes | None:
 def _headers(record: DlqRecord, origin: Origin, key: bytes | None, content_type: str) -> Headers:
     """All but who sends it: each retry is a message of its own, in the trace of the event."""
     place, retries = f"{origin.topic}[{origin.partition}]", record.retries + 1
-    message = of_message(
-        EVENT, record.failed_at, f"{origin}#{retries}", refused_key(key, place), PIPELINE, trace=record.trace
-    )
+    schema, own = record.schema, f"{origin}#{retries}"
+    message = of_message(schema, record.failed_at, own, refused_key(key, place), PIPELINE, trace=record.trace)
     again: Headers = [(RETRY_COUNT, b"%d" % retries), (REDRIVEN_FROM, str(origin).encode())]
-    return of_schema(EVENT, content_type) + again + message
+    return of_schema(schema, content_type) + again + message
 
 
 class _Symbol(msgspec.Struct):

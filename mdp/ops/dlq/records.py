@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -10,7 +10,9 @@ from typing import Final
 
 from codec.output_records import DLQ_ERROR, DLQ_REASON, FAILED_AT, SOURCE_ROWS, STUB, source_of
 from codec.stubs import Stub, read_stub
+from contracts.headers import SCHEMA_FQDN, SCHEMA_VERSION
 from contracts.record import CONTENT_TYPE, header_bytes, header_texts
+from contracts.schema_names import EVENT, SchemaName
 from contracts.trace_context import TRACEPARENT
 from mdp.ops.dlq.marks import Marks, Origin, mark_of
 from transports.kafka.topic_reader import Message, TopicReader
@@ -32,6 +34,7 @@ class DlqRecord:
         retries: how often it had been redriven before it was refused.
         redriven: whether it has been redriven since.
         trace: the header `traceparent`.
+        schema: what its payload is, or should have been.
     """
 
     partition: int
@@ -48,6 +51,7 @@ class DlqRecord:
     retries: int
     redriven: bool
     trace: bytes | None
+    schema: SchemaName = EVENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +133,14 @@ def record(message: Message, marks: Marks) -> DlqRecord | None:
         retries=0 if origin is None else marks.retries(origin),
         redriven=origin in marks.redriven,
         trace=header_bytes(headers, TRACEPARENT),
+        schema=_schema(texts),
     )
+
+
+def _schema(texts: Mapping[str, str]) -> SchemaName:
+    """An event, if it does not say: so do records of versions of mdp before headers."""
+    fqdn, version = texts.get(SCHEMA_FQDN), texts.get(SCHEMA_VERSION)
+    return SchemaName(fqdn, version) if fqdn and version else EVENT
 
 
 def _failed_at(text: str | None, timestamp_ms: int) -> int:
