@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -59,6 +59,39 @@ def _private_text(path: Path) -> str:
         raise SecretsError(f"{path}: {error.strerror}; {FILE} must name the secrets file") from None
     except UnicodeDecodeError:
         raise SecretsError(f"{path} is not UTF-8 text of NAME=value lines") from None
+
+
+def named(names: Sequence[str]) -> dict[str, str]:
+    """The secrets of these names, which are masked from now on.
+
+    Each is the environment variable, or what the file holds that the variable NAME_FILE names, or in the file of
+    $MDP_SECRETS.
+
+    Raises:
+        SecretsError: one is in none of them, or a file cannot be used.
+    """
+    known = read() if names else {}
+    found = {name: os.environ.get(name) or _of_file(name) or known.get(name, "") for name in names}
+    missing = [name for name, value in found.items() if not value]
+    if missing:
+        raise SecretsError(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+            f"set the environment variable, or {missing[0]}_FILE to a file that holds it",
+        )
+    remember(*found.values())
+    return found
+
+
+def _of_file(name: str) -> str:
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SecretsError(f"{path}: {error.strerror}; {name}_FILE must name a file that holds the secret") from None
+    except UnicodeDecodeError:
+        raise SecretsError(f"{path} is not UTF-8 text; {name}_FILE must name a file that holds the secret") from None
 
 
 def is_secret(name: str) -> bool:

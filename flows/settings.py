@@ -12,6 +12,7 @@ from contracts.message import MessageType
 from contracts.registry import stored_types
 from features.bars.window_config import WindowConfig
 from features.rolling.feature_config import FeatureConfig, check_features
+from flows.connect_section import ConnectSection
 from flows.dlq_section import DlqSection
 from flows.raw_topics import Name, NormalizeSection
 from flows.replay_section import ReplaySection
@@ -199,6 +200,7 @@ class Settings(_Section):
     bus: BusSection = BusSection()
     messages: MessagesSection = MessagesSection()
     normalize: NormalizeSection = NormalizeSection()
+    connect: ConnectSection = ConnectSection()
     store: StoreConfig = StoreConfig()
     producers: ProducersSection = ProducersSection()
     market: MarketSection = MarketSection()

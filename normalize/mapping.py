@@ -60,8 +60,8 @@ class FieldConfig(_Part):
 class TimeConfig(_Part):
     """Where the time of an event lies, and how it is written."""
 
-    path: str
-    unit: TimeUnit = "iso"
+    path: str = Field(description="Where it lies in the message.")
+    unit: TimeUnit = Field(default="iso", description="How it is written: iso, or s, ms, us or ns since the epoch.")
 
 
 class MappingConfig(_Part):

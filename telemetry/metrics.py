@@ -149,6 +149,48 @@ DLQ_PARKED: Final = Gauge(
 )
 REPLAY_OPEN: Final = Gauge("replay_requests_open", "Replay requests that are being served or wait for their turn")
 
+# Connectors.
+CONNECTOR_MESSAGES: Final = Counter(
+    "connector_messages_total", "Messages that a connector has handed to Kafka", ["connector", "event_type"]
+)
+CONNECTOR_REJECTED: Final = Counter(
+    "connector_rejected_total", "Raw messages of a connector that became none, by why", ["connector", "reason"]
+)
+CONNECTOR_SKIPPED: Final = Counter(
+    "connector_skipped_total", "Raw messages that no mapping is for (unmapped: skip)", ["connector"]
+)
+CONNECTOR_REPEATS: Final = Counter(
+    "connector_repeats_total", "Messages that came again shortly after, and were not sent twice", ["connector"]
+)
+CONNECTOR_DROPPED: Final = Counter(
+    "connector_dropped_total",
+    "Messages that could not wait and were dropped, as the manifest allows",
+    ["connector", "event_type"],
+)
+CONNECTOR_CONNECTED: Final = Gauge("connector_connected", "Whether the connection to the source is up", ["connector"])
+CONNECTOR_DISCONNECTS: Final = Counter(
+    "connector_disconnects_total",
+    "Ends of connections, and attempts that failed: lost or stale",
+    ["connector", "reason"],
+)
+CONNECTOR_PAUSED: Final = Gauge(
+    "connector_paused", "Whether the source is held back, as consumers are behind", ["connector"]
+)
+CONNECTOR_WAITING: Final = Gauge(
+    "connector_waiting_messages", "Messages taken in that Kafka has not acknowledged yet", ["connector"]
+)
+CONNECTOR_LAST_OK: Final = Gauge(
+    "connector_last_ok_timestamp_seconds",
+    "Wall clock when Kafka last acknowledged what the source had sent; initially the start of the process",
+    ["connector"],
+)
+CONNECTOR_LATENCY: Final = Gauge(
+    "connector_latency_seconds", "From the event time of the newest message to its arrival", ["connector"]
+)
+CONNECTOR_LIMITED: Final = Counter(
+    "connector_rate_limited_seconds_total", "How long calls have waited for the rate limit", ["connector"]
+)
+
 # Latency.
 WINDOW_LATENCY: Final = Histogram(
     "microbatch_window_latency_ms",

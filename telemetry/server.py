@@ -54,8 +54,13 @@ def serve(config: TelemetryConfig, worker: int, checks: Mapping[str, Check]) -> 
 
 def serve_metrics(config: TelemetryConfig) -> None:
     """Serves the metrics of a process that is no worker; if the port is in use, only logs a warning."""
+    serve_answers(config, {})
+
+
+def serve_answers(config: TelemetryConfig, answers: Mapping[str, Callable[[], Answer]]) -> None:
+    """Serves the metrics of a process that is no worker, and these answers by their paths, in the same way."""
     if config.metrics_port:
-        _listen(config, config.metrics_port, {"/metrics": metrics})
+        _listen(config, config.metrics_port, {"/metrics": metrics, **answers})
 
 
 def _listen(config: TelemetryConfig, port: int, answers: Mapping[str, Callable[[], Answer]]) -> None:
@@ -151,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         answer = self.server.answers.get(self.path.partition("?")[0])
         if answer is None:
-            self.send_error(HTTPStatus.NOT_FOUND, explain="available are /metrics, /health and /ready")
+            self.send_error(HTTPStatus.NOT_FOUND, explain=f"available are {', '.join(self.server.answers)}")
             return
         status, content_type, body = answer()
         self.connection.settimeout(self.timeout)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from docs.reference.api import modules
 from docs.reference.commands import commands
-from docs.reference.configuration import tables
+from docs.reference.configuration import manifest_table, tables
 from docs.reference.markdown import filled
 from docs.reference.messages import types
 
@@ -20,6 +20,7 @@ def pages() -> Mapping[str, str]:
         "configuration.md": tables(),
         "cli.md": {"commands": commands()},
         "api.md": modules(),
+        "connectors.md": {"manifest": manifest_table()},
         "messages.md": {"types": types()},
     }
     return {name: filled((DOCS / name).read_text(encoding="utf-8"), part) for name, part in parts.items()}

@@ -37,6 +37,9 @@ PUBLIC: Final[Mapping[str, Sequence[str]]] = {
     "normalize.feed": ("Feed", "Arrivals"),
     "normalize.envelopes": ("Accepted",),
     "normalize.mapping": ("load_mappings", "parse_mapping"),
+    "connectors.connector": ("Connector", "Request", "Emit", "Receipt", "Refusal", "Span", "Disconnected"),
+    "connectors.registry": ("find", "installed"),
+    "connectors.testkit": ("connector_for", "play", "Played"),
     "contracts.duration": ("parse_duration", "format_duration"),
     "contracts.timestamps": ("parse_timestamp", "format_timestamp"),
     "contracts.errors": ("MdpError",),
@@ -55,6 +58,8 @@ _PARAGRAPHS: Final = re.compile(r"(Returns|Yields):")
 _ENTRY: Final = re.compile(r"(\*{0,2}[\w., ]+?): (.*)")
 _INDENT: Final = 4
 _WIDTH: Final = 100
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def modules() -> dict[str, str]:
@@ -81,7 +86,7 @@ def _described(module: str, name: str, value: Any) -> Iterator[str]:
         if fields:
             yield table(("Field", "Type"), fields)
         for method in node.body:
-            if isinstance(method, ast.FunctionDef) and not method.name.startswith("_") and ast.get_docstring(method):
+            if isinstance(method, _Function) and not method.name.startswith("_") and ast.get_docstring(method):
                 yield _property(method, name) if _is_property(method) else _signature(method, f"{name}.")
                 yield _prose(_docstring(method))
     elif isinstance(node, ast.FunctionDef):
@@ -111,7 +116,7 @@ def _definition(module: str, name: str) -> ast.stmt:
     raise ValueError(f"{module} defines no {name}")
 
 
-def _docstring(node: ast.ClassDef | ast.FunctionDef) -> str:
+def _docstring(node: ast.ClassDef | _Function) -> str:
     """The docstring; raises ValueError if there is none."""
     text = ast.get_docstring(node)
     if text is None:
@@ -119,20 +124,21 @@ def _docstring(node: ast.ClassDef | ast.FunctionDef) -> str:
     return text
 
 
-def _signature(node: ast.FunctionDef, prefix: str = "") -> str:
+def _signature(node: _Function, prefix: str = "") -> str:
     arguments, result = ast.unparse(node.args), f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    line = f"{prefix}{node.name}({arguments}){result}"
+    waits = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
+    line = f"{waits}{prefix}{node.name}({arguments}){result}"
     if len(line) > _WIDTH:
         parts = ",\n    ".join(_split(arguments))
-        line = f"{prefix}{node.name}(\n    {parts},\n){result}"
+        line = f"{waits}{prefix}{node.name}(\n    {parts},\n){result}"
     return _python(line)
 
 
-def _is_property(node: ast.FunctionDef) -> bool:
+def _is_property(node: _Function) -> bool:
     return any(isinstance(one, ast.Name) and one.id == "property" for one in node.decorator_list)
 
 
-def _property(node: ast.FunctionDef, owner: str) -> str:
+def _property(node: _Function, owner: str) -> str:
     return _python(f"{owner}.{node.name}: {ast.unparse(node.returns)}" if node.returns else f"{owner}.{node.name}")
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
+from connectors.manifest import Manifest
 from docs.reference.markdown import choice, table
 from flows.settings import Settings
 from inference.config import AdaptersConfig, EntryPointConfig
@@ -21,6 +22,7 @@ from mdp.ops.topics import TopicConfig
 
 _HEADINGS: Final = ("Key", "Type", "Default", "Meaning")
 _TYPES: Final = {
+    Any: "any value",
     bool: "true or false",
     int: "integer",
     float: "number",
@@ -49,6 +51,11 @@ def tables() -> dict[str, str]:
         section, dot, _ = key.name.partition(".")
         found.setdefault(section if dot else "settings", []).append(key)
     return {name: _table(rows) for name, rows in found.items()}
+
+
+def manifest_table() -> str:
+    """The table of the keys of connectors' manifests; those of mappings have a page of their own."""
+    return _table([key for key in keys(Manifest) if not key.name.startswith("mapping[]")])
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[Key]:

@@ -12,6 +12,7 @@ import typer
 
 from mdp.cli import (
     bench,
+    connect,
     contracts,
     demo,
     dlq,
@@ -70,6 +71,7 @@ psql.register(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(stream.app, name="stream")
+app.add_typer(connect.app, name="connect")
 app.add_typer(runs.app, name="runs")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(dlq.app, name="dlq")

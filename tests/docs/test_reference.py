@@ -18,7 +18,7 @@ from tests.docs.page_blocks import blocks
 from tests.harness import PACKAGES
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "cli.md", "api.md", "messages.md"])
+@pytest.mark.parametrize("name", ["configuration.md", "cli.md", "api.md", "connectors.md", "messages.md"])
 def test_the_page_says_what_the_code_says(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "write it anew with `make docs`"
 
