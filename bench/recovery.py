@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import results
+from chaos.market_case import MARKET
 from chaos.pipeline import Pipeline
 from chaos.watch import Watch
 from mdp.local import ports
@@ -31,7 +32,7 @@ _LOOK_SECONDS: Final = 0.05
 def catch_ups(workers: int, kills: int, rate: float) -> list[float]:
     """Seconds to catch up after each kill."""
     folder = Path(tempfile.mkdtemp(prefix="mdp-recovery-"))
-    pipeline = Pipeline(folder, workers)
+    pipeline = Pipeline(folder, workers, MARKET)
     watch = None
     try:
         pipeline.set_up()

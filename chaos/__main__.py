@@ -13,6 +13,8 @@ from typing import Final
 from rich.console import Console
 
 from chaos.faults import plan
+from chaos.market_case import MARKET
+from chaos.message_case import MESSAGES
 from chaos.pipeline import Pipeline, PipelineFailed
 from chaos.report import show
 from chaos.run import CATCH_UP_SECONDS, Result, run
@@ -30,8 +32,9 @@ def main() -> int:
     console.print(f"seed {options.seed}: SEED={options.seed} repeats these faults and this market", highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="mdp-chaos-"))
     seconds = options.seconds or options.faults * _SECONDS_PER_FAULT
-    faults = plan(options.seed, options.faults, seconds)
-    pipeline = Pipeline(folder, _WORKERS)
+    case = MESSAGES if options.messages else MARKET
+    faults = plan(options.seed, options.faults, seconds, case.faults)
+    pipeline = Pipeline(folder, _WORKERS, case)
     good = False
     try:
         result = run(pipeline, faults, rate=options.rate, seconds=seconds, seed=options.seed, say=console.print)
@@ -57,8 +60,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--faults", type=int, default=_FAULTS)
     parser.add_argument("--seconds", type=float, help=f"of load; {_SECONDS_PER_FAULT} for each fault by default")
-    parser.add_argument("--rate", type=float, default=20_000.0, help="events per second")
-    return parser.parse_args()
+    parser.add_argument("--messages", action="store_true", help="of normalize and persist, not of the market dataflow")
+    parser.add_argument("--rate", type=float, help="events per second; 20,000 by default, 2,000 raw messages")
+    options = parser.parse_args()
+    options.rate = options.rate or (2_000.0 if options.messages else 20_000.0)
+    return options
 
 
 if __name__ == "__main__":

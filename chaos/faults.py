@@ -7,12 +7,13 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from chaos.losses import cut_topic, set_database_back
-from chaos.pipeline import SIGNALS, Pipeline
+from chaos.market import SIGNALS
+from chaos.pipeline import Pipeline
 from mdp.local import ports
 
 KILL: Final = "worker killed"
@@ -24,6 +25,7 @@ SET_BACK: Final = "database set back"
 LOST_END: Final = "topic lost its end"
 CLOCK: Final = "clock stepped"
 KINDS: Final = (KILL, SUSPEND, BROKER, DATABASE, RESCALE, SET_BACK, LOST_END, CLOCK)
+WITHOUT_LOST_ENDS: Final = tuple(kind for kind in KINDS if kind != LOST_END)  # of topics that are placed by key
 LOSSES: Final = (SET_BACK, LOST_END)  # may require reading the log again
 
 _WORKERS: Final = (1, 2, 4)
@@ -40,10 +42,10 @@ class Fault:
     chance: float
 
 
-def plan(seed: int, count: int, seconds: float) -> list[Fault]:
+def plan(seed: int, count: int, seconds: float, among: Sequence[str] = KINDS) -> list[Fault]:
     """Returns `count` faults, evenly by kind, at random moments, one in each of equal parts of the time."""
     draw = random.Random(seed)  # noqa: S311 - to be repeated
-    kinds = [KINDS[number % len(KINDS)] for number in range(count)]
+    kinds = [among[number % len(among)] for number in range(count)]
     draw.shuffle(kinds)
     kinds.sort(key=lambda kind: kind != LOST_END)  # while the log, which is read again, is short
     length = seconds / (count + 1)
@@ -102,7 +104,7 @@ def _step_clock(pipeline: Pipeline, chance: float) -> None:
 
 def _some_worker(pipeline: Pipeline, chance: float) -> int:
     """One of the running workers; right after another fault they may still be starting."""
-    ports.wait_until(lambda: len(pipeline.worker_pids()) == pipeline.workers, _START_SECONDS)
+    ports.wait_until(lambda: len(pipeline.worker_pids()) == pipeline.worker_count, _START_SECONDS)
     pids = pipeline.worker_pids()
     return pids[int(chance * len(pids))]
 

@@ -17,6 +17,8 @@ SPAN_NS: Final = max(2 * RETURN_NS, VWAP_NS)
 RISING: Final = "rising"
 CHEAP: Final = "cheap"
 
+EVENTS: Final = "mdp.events"
+SIGNALS: Final = "mdp.signals"
 PARTITIONS: Final = 4
 SYMBOLS: Final = 100
 

@@ -100,7 +100,7 @@ def _signal(message: Message) -> Hashable:
     return content["symbol"], at // timedelta(microseconds=1) * 1_000, content["name"]
 
 
-def source(message: Message) -> Hashable:
+def source(message: Message) -> tuple[int, int]:
     """Partition and offset of the event that caused an output record."""
     headers = dict(message.headers() or ())
     return int(headers["source_partition"] or 0), int(headers["source_offset"] or 0)

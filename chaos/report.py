@@ -14,7 +14,12 @@ from chaos.run import CATCH_UP_SECONDS, Result
 def show(console: Console, result: Result) -> None:
     """Prints the faults, the outcomes of the events, and missing, wrong and duplicate rows."""
     findings = result.findings
-    _table(console, ("fault", "times"), [(kind, result.faults[kind]) for kind in KINDS], result.faults.total())
+    _table(
+        console,
+        ("fault", "times"),
+        [(kind, result.faults[kind]) for kind in KINDS if result.faults[kind]],
+        result.faults.total(),
+    )
     console.print(_outcomes(result))
     rows = [
         (name, count, findings.missing[name], findings.wrong[name], findings.duplicates[name])

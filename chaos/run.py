@@ -8,12 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from chaos.case import Judge
 from chaos.faults import KILL, LOSSES, Fault, inject
-from chaos.follow import Follower
-from chaos.market import PARTITIONS
-from chaos.outputs import Findings, judge
-from chaos.pipeline import EVENTS, Pipeline, PipelineFailed
-from chaos.poison import Poison
+from chaos.outputs import Findings
+from chaos.pipeline import Pipeline, PipelineFailed
 from chaos.watch import Watch
 
 CATCH_UP_SECONDS: Final = 10.0
@@ -94,7 +92,7 @@ class _Run:
         self.killed_at = None
         self.say("           not measured" if seconds is None else f"           caught up after {seconds:.1f} s")
 
-    def settle(self) -> None:
+    def settle(self, judge: Judge) -> None:
         """Waits until everything is written, including windows closed by heartbeats.
 
         Raises:
@@ -103,7 +101,7 @@ class _Run:
         moved_at = deadline = time.monotonic()
         while time.monotonic() - moved_at < _QUIET_SECONDS:
             self.look()
-            if self.watch.lag or not self.pipeline.load_has_ended:
+            if self.watch.lag or not self.pipeline.load_has_ended or not judge.has_all():
                 moved_at = time.monotonic()
             if time.monotonic() - deadline > _SETTLE_SECONDS:
                 raise PipelineFailed(f"{self.watch.lag} records are not written: see {self.pipeline.said}")
@@ -115,34 +113,31 @@ def run(pipeline: Pipeline, faults: Sequence[Fault], *, rate: float, seconds: fl
     Raises:
         PipelineFailed: it has ended permanently, or does not catch up.
     """
-    follower = watch = poison = None
+    judge = watch = None
     try:
         pipeline.set_up()
-        follower = Follower(pipeline.kafka, EVENTS, PARTITIONS)
         watch = Watch(pipeline)
         pipeline.start()
         pipeline.start_load(rate, seconds, seed)
-        poison = Poison(pipeline.kafka, EVENTS, seed)
+        judge = pipeline.case.judging(pipeline, seed)
         going = _Run(pipeline, watch, say)
         for fault in faults:
             going.until(fault.at)
             going.inject(fault)
         going.until(seconds)
-        poison.stop()
+        judge.end_load()
         say(f"{seconds:7.1f} s  the load has ended: everything has to be written")
-        going.settle()
+        going.settle(judge)
         pipeline.stop()
         watch.stop()
         # not up to the log's end: the last heartbeats may have been written after the workers stopped reading
-        findings = judge(pipeline, follower.expected(watch.written))
+        findings = judge.findings(watch.written)
         return Result(
             findings, going.faults, going.catch_ups, watch.longest_stall, pipeline.restarts, pipeline.late_stops
         )
     finally:
-        if poison is not None:
-            poison.stop()
+        if judge is not None:
+            judge.stop()
         if watch is not None:
             watch.stop()
-        if follower is not None:
-            follower.stop()
         pipeline.tear_down()

@@ -13,18 +13,18 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # its own package does not export it to type checkers
 
 from chaos.market import PARTITIONS
-from chaos.pipeline import EVENTS, Pipeline
+from chaos.pipeline import Pipeline
 
 _LOOK_SECONDS: Final = 0.2
 _BEHIND_SECONDS: Final = 2.0  # a pipeline that keeps up has written what the log has held this long
-_QUERY: Final = "SELECT partition, next_offset FROM progress"
+_QUERY: Final = "SELECT partition, next_offset FROM progress WHERE topic = %s"
 
 
 class Watch:
     """A thread that records its observations: seconds of the monotonic clock, and sums over the partitions."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+        self._pipeline, self._log = pipeline, pipeline.case.log
         self._admin: AdminClient | None = None
         self._ended = threading.Event()
         self._seen_at: list[float] = []
@@ -65,7 +65,7 @@ class Watch:
 
     def _poll_log(self) -> None:
         self._admin = self._admin or AdminClient({"bootstrap.servers": self._pipeline.kafka, "log_level": 0})
-        wanted = {TopicPartition(EVENTS, partition): OffsetSpec.latest() for partition in range(PARTITIONS)}
+        wanted = {TopicPartition(self._log, partition): OffsetSpec.latest() for partition in range(PARTITIONS)}
         try:
             asked = self._admin.list_offsets(
                 wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=1.0
@@ -81,7 +81,7 @@ class Watch:
     def _poll_database(self) -> None:
         try:
             with psycopg.connect(self._pipeline.conninfo, connect_timeout=2) as connection:
-                self.written |= dict(connection.execute(_QUERY).fetchall())
+                self.written |= dict(connection.execute(_QUERY, [self._log]).fetchall())
         except psycopg.Error:
             return
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from chaos.faults import KINDS, plan
+from chaos.faults import KINDS, WITHOUT_LOST_ENDS, plan
+from chaos.market_case import MARKET
+from chaos.message_case import MESSAGES
 from chaos.oracle import Oracle
 from chaos.outputs import Findings
 from chaos.pipeline import Pipeline
@@ -18,7 +20,7 @@ SEED = 20251024
 
 @pytest.mark.slow
 def test_faults_of_every_kind_leave_nothing_missing_wrong_or_twice(tmp_path: Path) -> None:
-    pipeline = Pipeline(tmp_path / "chaos", workers=2)
+    pipeline = Pipeline(tmp_path / "chaos", 2, MARKET)
     faults = plan(SEED, len(KINDS), SECONDS)
     said: list[str] = [f"seed {SEED}"]
     result = run(pipeline, faults, rate=RATE, seconds=SECONDS, seed=SEED, say=said.append)
@@ -26,6 +28,17 @@ def test_faults_of_every_kind_leave_nothing_missing_wrong_or_twice(tmp_path: Pat
     assert result.findings.are_good, "\n".join([*said, *result.findings.examples])
     assert result.findings.rows["signals"] > 1_000
     assert min(expected for name, (expected, _) in result.findings.outcomes.items() if name != "heartbeat") > 100
+
+
+@pytest.mark.slow
+def test_faults_leave_no_message_missing_wrong_or_twice(tmp_path: Path) -> None:
+    pipeline = Pipeline(tmp_path / "chaos", 2, MESSAGES)
+    faults = plan(SEED, len(WITHOUT_LOST_ENDS), SECONDS, WITHOUT_LOST_ENDS)
+    said: list[str] = [f"seed {SEED}"]
+    result = run(pipeline, faults, rate=1_000.0, seconds=SECONDS, seed=SEED, say=said.append)
+    assert result.faults == Counter(WITHOUT_LOST_ENDS)
+    assert result.findings.are_good, "\n".join([*said, *result.findings.examples])
+    assert min(result.findings.rows[name] for name in ("trades", "quotes", "mdp.events.dlq")) > 100
 
 
 def test_a_plan_is_decided_by_its_seed_and_has_as_many_faults_of_each_kind() -> None:
