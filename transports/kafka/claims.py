@@ -20,6 +20,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from codec.output_records import Identity
 from contracts.errors import MdpError
 from transports.kafka.config import ClientOption, KafkaConfig
+from transports.kafka.deadline import within
 from transports.kafka.first_contact import EAGER, connected
 
 _T = TypeVar("_T")
@@ -104,7 +105,7 @@ class Takeover:
         def commit(place: TopicPartition) -> None:
             claimant = self._claimants[place.partition]
             claimant.begin_transaction()
-            claimant.send_offsets_to_transaction([place], group, _SECONDS)
+            within(_SECONDS, lambda: claimant.send_offsets_to_transaction([place], group, _SECONDS))
             claimant.commit_transaction(_SECONDS)
 
         _each(commit, self._places(_AHEAD_OF_ALL, writer))

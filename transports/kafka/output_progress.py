@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from codec.output_records import Cause, Identity
 from transports.kafka.config import KafkaConfig
+from transports.kafka.deadline import within
 from transports.kafka.first_contact import EAGER, connected
 from transports.kafka.read_back import NOTHING, Place, last_causes
 
@@ -79,4 +80,5 @@ class InGroup:
     def commit(self, producer: Producer, next_offsets: Mapping[int, int]) -> None:
         self._known |= next_offsets
         offsets = [TopicPartition(self._identity.topic, *place) for place in sorted(self._known.items())]
-        producer.send_offsets_to_transaction(offsets, self._group.consumer_group_metadata(), _SECONDS)
+        group = self._group.consumer_group_metadata()
+        within(_SECONDS, lambda: producer.send_offsets_to_transaction(offsets, group, _SECONDS))
