@@ -122,6 +122,19 @@ class Connector(ABC):
         """The provider that envelopes name: the connector's id, unless it is one for many venues."""
         return self.request.manifest.connector_id
 
+    @property
+    def may_miss(self) -> bool:
+        """Whether the source sends on while nobody listens, so that there are gaps."""
+        return True
+
+    def is_contiguous(self, stream: str) -> bool:
+        """Whether the numbers of a stream have no holes, for each symbol by itself: one that is missing is a gap."""
+        return self.request.manifest.sequence == "contiguous"
+
+    def has_history(self, stream: str) -> bool:
+        """Whether `backfill` has the past of a stream, such as trades.tick."""
+        return self.request.manifest.capabilities.backfill
+
     @abstractmethod
     async def live(self, emit: Emit) -> None:
         """Connect, and emit what comes until the connection ends, or all there is was emitted.
@@ -146,3 +159,14 @@ class Connector(ABC):
     def mappings(self) -> Sequence[MappingConfig]:
         """How raw messages become canonical ones; those of the manifest, unless they depend on the options."""
         return self.request.manifest.mapping
+
+
+def raw_of(page: Sequence[Raw] | pl.DataFrame) -> list[Raw]:
+    """The raw messages of a page of the past.
+
+    Raises:
+        ConnectorError: it holds columns, which are no messages of a feed.
+    """
+    if isinstance(page, pl.DataFrame):
+        raise ConnectorError("the past of this connector comes in columns, which cannot be taken in as messages")
+    return list(page)

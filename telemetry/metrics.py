@@ -187,6 +187,15 @@ CONNECTOR_LAST_OK: Final = Gauge(
 CONNECTOR_LATENCY: Final = Gauge(
     "connector_latency_seconds", "From the event time of the newest message to its arrival", ["connector"]
 )
+CONNECTOR_GAPS: Final = Counter(
+    "connector_gaps_total",
+    "Gaps in what a source has sent: reconnect, restart, or sequence",
+    ["connector", "stream", "reason"],
+)
+CONNECTOR_GAPS_FILLED: Final = Counter(
+    "connector_gaps_filled_total", "Gaps that the past of the source has filled", ["connector", "stream"]
+)
+CONNECTOR_GAPS_OPEN: Final = Gauge("connector_gaps_open", "Gaps that are being filled", ["connector"])
 CONNECTOR_LIMITED: Final = Counter(
     "connector_rate_limited_seconds_total", "How long calls have waited for the rate limit", ["connector"]
 )

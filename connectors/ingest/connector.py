@@ -47,6 +47,11 @@ class IngestConnector(Connector):
     def source_id(self) -> str:
         return self.request.options.get("source_id") or super().source_id
 
+    @property
+    def may_miss(self) -> bool:
+        """Who sends waits for the answer, and sends again without one."""
+        return False
+
     async def live(self, emit: Emit) -> None:
         """Serve until cancelled.
 

@@ -40,6 +40,9 @@ class Brake:
                 log.info("the lag of consumers is not known: %s", error.line)
             await asyncio.sleep(self._look_s)
 
+    def connected(self) -> None:
+        """It does not matter."""
+
     async def end(self) -> None:
         """There is nothing to end."""
 

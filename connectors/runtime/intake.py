@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -16,10 +17,11 @@ Confirmed = Callable[[Sequence[Raw], int], Awaitable[Receipt]]
 
 
 class Taken(NamedTuple):
-    """Raw messages, and when each arrived, in nanoseconds since the epoch."""
+    """Raw messages, when each arrived, in nanoseconds since the epoch, and whether a connection begins with them."""
 
     raw: list[Raw]
     times: list[int]
+    is_first: bool = False
 
 
 class Intake:
@@ -42,6 +44,7 @@ class Intake:
         self._most_messages, self._most_bytes = most_messages, most_bytes
         self._raw: list[Raw] = []
         self._times: list[int] = []
+        self._begins: deque[int] = deque()  # the places in the queue where connections begin
         self._bytes = 0
         self._some, self._room = asyncio.Event(), asyncio.Event()
         self._is_closed = False
@@ -67,6 +70,10 @@ class Intake:
     def is_full(self) -> bool:
         return len(self._raw) >= self._most_messages or self._bytes >= self._most_bytes
 
+    def begin(self) -> None:
+        """Says that what comes from now on is of another connection."""
+        self._begins.append(len(self._raw))
+
     def close(self) -> None:
         """Says that nothing more will come."""
         self._is_closed = True
@@ -77,10 +84,21 @@ class Intake:
         await self._some.wait()
         if self._is_closed and not self._raw:
             return None
-        taken = Taken(self._raw[:_AT_ONCE], self._times[:_AT_ONCE])
-        del self._raw[:_AT_ONCE], self._times[:_AT_ONCE]
+        is_first = self._begins_here()
+        count = min(_AT_ONCE, *self._begins) if self._begins else _AT_ONCE
+        taken = Taken(self._raw[:count], self._times[:count], is_first)
+        del self._raw[:count], self._times[:count]
+        self._begins = deque(place - len(taken.raw) for place in self._begins)
         self._bytes -= sum(map(len, taken.raw))
         if not (self._raw or self._is_closed):
             self._some.clear()
         self._room.set()
         return taken
+
+    def _begins_here(self) -> bool:
+        """Whether a connection begins with the first message of the queue."""
+        found = False
+        while self._raw and self._begins and self._begins[0] == 0:
+            self._begins.popleft()
+            found = True
+        return found

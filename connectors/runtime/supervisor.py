@@ -35,6 +35,9 @@ class Companion(Protocol):
             MdpError: the connector cannot go on.
         """
 
+    def connected(self) -> None:
+        """Is called before the first messages of each connection are published."""
+
     async def end(self) -> None:
         """Is called once, when all that was taken in is acknowledged."""
 
@@ -95,6 +98,7 @@ class Supervisor:
             await self._connector.request.limiter.acquire()
             begin = time.monotonic()
             self._health.begin("connecting")
+            self._intake.begin()
             try:
                 await self._watchdog.watch(self._connector.live(self._intake))
                 return
@@ -110,6 +114,9 @@ class Supervisor:
 
     async def _publish(self) -> None:
         while (taken := await self._intake.take()) is not None:
+            if taken.is_first:
+                for companion in self._companions:
+                    companion.connected()
             await self._publisher.publish(taken)
 
     async def _settle(self) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from mdp.cli import connect_backfill
+from mdp.cli.connect_options import ConnectorName, Given, Symbols, symbols_of
 from mdp.cli.options import AsJson, Config, examples, settings_of
 from mdp.cli.output import print_json, print_table, remark
 
@@ -19,16 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Feeds in: connectors to venues, and to any API by a manifest.", no_args_is_help=True)
 
 _NS_PER_S: Final = 1_000_000_000
-
-_Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="An option of the connector, such as port=8710, or a setting, such as messages.realm=desk. Can be "
-        "repeated.",
-    ),
-]
 
 
 def _duration(text: str) -> float:
@@ -67,14 +59,9 @@ def list_connectors(*, as_json: AsJson = False) -> None:
 )
 def run(
     *,
-    connector: Annotated[
-        str,
-        typer.Option("--connector", metavar="NAME|FILE", help="As `mdp connect list` has it, or a manifest's file."),
-    ],
-    symbols: Annotated[
-        str | None, typer.Option("--symbols", metavar="A,B", help="As the source writes them, with commas.")
-    ] = None,
-    given: _Set = None,
+    connector: ConnectorName,
+    symbols: Symbols = None,
+    given: Given = None,
     seconds: Annotated[
         float | None, typer.Option("--for", metavar="TIME", parser=_duration, help="End after this time, such as 60s.")
     ] = None,
@@ -95,7 +82,7 @@ def run(
     from mdp.runtime.log_format import start_logging
 
     options, overrides = split_options(connector, given or [])
-    order = Order(connector=connector, symbols=_symbols(symbols), options=options)
+    order = Order(connector=connector, symbols=symbols_of(symbols), options=options)
     settings = load(config, overrides) if dry else settings_of(config, overrides)
     ready = prepared(settings, order)
     start_logging(settings)
@@ -134,8 +121,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _symbols(text: str | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+connect_backfill.register(app)
 
 
 def _show(shown: Shown) -> None:

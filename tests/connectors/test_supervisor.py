@@ -120,11 +120,14 @@ def test_companions_run_beside_it_and_end_when_everything_is_acknowledged(tmp_pa
             said.append("begun")
             await asyncio.sleep(60)
 
+        def connected(self) -> None:
+            said.append("connected")
+
         async def end(self) -> None:
             said.append("ended")
 
     supervised(Scripted(tmp_path, [sends(0)]), companions=[Companion()])
-    assert said == ["begun", "ended"]
+    assert said == ["begun", "connected", "ended"]
 
 
 def test_health_says_why_a_source_is_not_well() -> None:

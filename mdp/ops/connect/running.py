@@ -15,13 +15,14 @@ from typing import Final
 from codec.encoding import PayloadCodec
 from connectors.runtime.brake import Brake
 from connectors.runtime.health import Health
-from connectors.runtime.publishing import Publisher, Targets
+from connectors.runtime.publishing import Observer, Publisher, Targets
 from connectors.runtime.sink import Sink
 from connectors.runtime.supervisor import Companion, Supervisor
 from flows import secrets
 from flows.message_input import payload_codec
 from flows.sender import sender
 from flows.settings import Settings
+from mdp.ops.connect.completeness import gap_filler
 from mdp.ops.connect.dry_run import DryRun, Shown
 from mdp.ops.connect.preparing import Prepared
 from telemetry.server import Answer, serve_answers
@@ -45,8 +46,15 @@ def run(settings: Settings, ready: Prepared, *, seconds: float | None = None) ->
     topics = output_topics(settings, ready)
     _check_topics(settings.bus.kafka, (*topics, settings.bus.kafka.dlq_topic))
     _serve(settings, ready)
-    publisher = _publisher(settings, ready, LiveProducer(settings.bus.kafka), payload_codec(settings))
+    sink, targets = LiveProducer(settings.bus.kafka), targets_of(settings, ready, payload_codec(settings))
     companions: list[Companion] = [_StatusLine(ready.health)] if sys.stderr.isatty() else []
+    if ready.connector.may_miss:
+        filler = gap_filler(settings, ready, sink, targets)
+        publisher = _publisher(ready, sink, targets, filler)
+        filler.publish_by(publisher.publish)
+        companions.append(filler)
+    else:
+        publisher = _publisher(ready, sink, targets)
     pressure = settings.connect.back_pressure
     if pressure.group is not None:
         group = pressure.group
@@ -61,7 +69,7 @@ def dry_run(settings: Settings, ready: Prepared, show: Callable[[Shown], None], 
     Raises:
         MdpError: another attempt would not help.
     """
-    publisher = _publisher(settings, ready, DryRun(show), PayloadCodec())
+    publisher = _publisher(ready, DryRun(show), targets_of(settings, ready, PayloadCodec()))
     asyncio.run(_until_stopped(settings, ready, publisher, [], seconds))
     return ready.health
 
@@ -82,16 +90,21 @@ def _check_topics(kafka: KafkaConfig, topics: Sequence[str]) -> None:
             raise SourceError(str(error).partition(";")[0], "run `mdp topics apply --connector …` for it") from None
 
 
-def _publisher(settings: Settings, ready: Prepared, sink: Sink, payloads: PayloadCodec) -> Publisher:
-    name = ready.connector.request.manifest.connector_id
-    targets = Targets(
+def targets_of(settings: Settings, ready: Prepared, payloads: PayloadCodec) -> Targets:
+    """Where its messages go, and as whose."""
+    manifest = ready.connector.request.manifest
+    return Targets(
         topic_of=settings.messages.topic_of,
         dlq_topic=settings.bus.kafka.dlq_topic,
-        sender=sender(f"connect-{name}"),
+        sender=sender(f"connect-{manifest.connector_id}"),
         payloads=payloads,
-        drop=ready.connector.request.manifest.drop,
+        drop=manifest.drop,
     )
-    return Publisher(name, ready.normalizer, sink, targets, health=ready.health)
+
+
+def _publisher(ready: Prepared, sink: Sink, targets: Targets, *observers: Observer) -> Publisher:
+    name = ready.connector.request.manifest.connector_id
+    return Publisher(name, ready.normalizer, sink, targets, health=ready.health, observers=observers)
 
 
 async def _until_stopped(
@@ -138,6 +151,9 @@ class _StatusLine:
             await asyncio.sleep(_STATUS_SECONDS)
             log.info("%s", status_line(self._health, (self._health.taken - before) / _STATUS_SECONDS))
             before = self._health.taken
+
+    def connected(self) -> None:
+        """The state says it."""
 
     async def end(self) -> None:
         """There is nothing to end."""
