@@ -162,9 +162,18 @@ def main() -> None:
             raise SystemExit(f"FAILED: {csv['rows']:,} of {rows:,} rows were sent")
         dbn_file(folder / "trades.dbn", asked.trades)
         dbn = decoded(folder / "trades.dbn", asked.trades)
-    found = {"csv": {**csv, "megabytes": size / 2**20, "rows_per_s": rows / csv["seconds"]}, "dbn": dbn}
+    found = {
+        "csv": {
+            **csv,
+            "megabytes": size / 2**20,
+            "rows_per_s": rows / csv["seconds"],
+            "rows_per_cpu_s": rows / csv["cpu_s"],
+        },
+        "dbn": dbn,
+    }
     results.keep("files", found)
     print(f"CSV: {found['csv']['rows_per_s']:,.0f} rows a second  target >= {ROWS_A_SECOND:,}; {csv['rss_mb']:,.0f} MB")
+    print(f"CSV: {found['csv']['rows_per_cpu_s']:,.0f} rows per second of CPU time")
     print(f"DBN: {dbn['canonical_per_s']:,.0f} trades a second and core  target >= {TRADES_A_SECOND:,}")
     print(json.dumps(found, indent=2))
 

@@ -13,6 +13,7 @@ import typer
 from mdp.cli import (
     bench,
     connect,
+    connect_guess,
     contracts,
     demo,
     dlq,
@@ -71,6 +72,7 @@ psql.register(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(stream.app, name="stream")
+connect_guess.register(connect.app)
 app.add_typer(connect.app, name="connect")
 app.add_typer(runs.app, name="runs")
 app.add_typer(contracts.app, name="contracts")

@@ -1,4 +1,4 @@
-"""Files of any columns, from the command line: sent, checked, and refused in one line."""
+"""Files of any columns, from the command line: sent, checked, guessed at, and refused in one line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.cli_result import Config, Mdp, Topic
+from tests.connectors import dbn_files
 
 DUMP = "id,px,qty,ts,m\n1,42000.2,0.5,1735689600010,false\n2,42000.1,10.25,1735689600999,true\n"
 MAP = """
@@ -68,6 +69,26 @@ def test_another_type_is_sent_in_envelopes_with_the_same_ids_every_time(
     first = found[0]
     assert (first["schema_ref"], first["source_id"], first["sequence"]) == ("utp://schemas/trades/v2", "acme", 1)
     assert first["payload"] == {"symbol": "BTCUSDT", "price": 42000.2, "size": 0.5, "side": "buy"}
+
+
+def test_messages_are_counted_and_paced_like_events(
+    mdp: Mdp, config: Config, kafka: str, topic: Topic, dump: tuple[Path, Path]
+) -> None:
+    path, name = config(brokers=kafka), topic()
+    options = ("--path", dump[0], "--map", dump[1], "--type", "trades/v2", "--topic", name, "--config", path)
+    pace = ("--count", "1", "--rate", "1000", "--json")
+    sent = json.loads(mdp("stream", "produce", "--provider", "file", *options, *pace).out)
+    assert (sent["total"], sent["good"]) == (1, 1)
+    assert [one["sequence"] for one in values(mdp, path, name)] == [1]
+
+
+def test_each_file_of_a_folder_is_checked_as_what_it_is(mdp: Mdp, dump: tuple[Path, Path]) -> None:
+    folder = dump[0].parent / "both"
+    folder.mkdir()
+    (folder / "a.csv").write_text("provider,symbol,kind,src_ts,c,v\np,SPY,tick,2025-10-24T14:02:01Z,1.5,2\n")
+    dbn_files.write(folder / "b.dbn", dbn_files.metadata("trades", dbn_files.ESM2), [dbn_files.trade(10**9)])
+    result = mdp("validate", "--dir", folder)
+    assert (result.code, result.out.count("1 events, 1 valid, 0 invalid")) == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +159,15 @@ def test_rows_are_checked_as_what_their_map_leads_to(
     assert errors.keys() == {4, 5, 6}
     assert errors[4] == "price is not a finite number"
     assert errors[6] == "side is none of true, false"
+
+
+def test_a_guess_that_is_saved_is_a_map(mdp: Mdp, dump: tuple[Path, Path]) -> None:
+    file, columns = dump
+    proposed = mdp("connect", "guess", file)
+    assert proposed.code == 0
+    assert "symbol is not in the file" in proposed.err or "first word" in proposed.err
+    columns.write_text(proposed.out)
+    checked = mdp("validate", "--file", file, "--map", columns)
+    assert (checked.code, checked.out.endswith("2 events, 2 valid, 0 invalid\n")) == (0, True)
+    nothing = mdp("connect", "guess", file.with_name("none.csv"))
+    assert (nothing.code, nothing.err.count("\n")) == (2, 1)

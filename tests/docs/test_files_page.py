@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from connectors.files.guess import guess
 from connectors.files.maps import FileMap, SourceConfig, load_map, parse_map, presets
 from mdp.ops.file_events import EventFiles
 from tests.docs.page_blocks import PROJECT
@@ -33,6 +34,13 @@ def test_the_map_leads_to_what_the_page_says(tmp_path: Path) -> None:
         ("acme", "BTCUSDT", "tick", 1735689600010000000, 42000.2, 0.5, 4359),
         ("acme", "BTCUSDT", "tick", 1735689600999000000, 42000.1, 10.25, 4360),
     ]
+
+
+def test_the_file_of_the_page_can_be_guessed_at(tmp_path: Path) -> None:
+    (tmp_path / "dump.csv").write_text(block(ANY, "text"))
+    written, proposed = yaml.safe_load(block(ANY, "yaml"))["columns"], guess(tmp_path / "dump.csv").columns
+    same = ("time", "price", "size", "side", "sequence")
+    assert {word: proposed[word] for word in same} == {word: written[word] for word in same}
 
 
 def test_the_tables_are_those_of_the_code() -> None:
