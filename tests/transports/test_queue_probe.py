@@ -1,5 +1,6 @@
 """A confluent-kafka whose memory is not as it is known is noticed by another process, and read in another way."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,12 +57,12 @@ def test_what_is_installed_is_known() -> None:
     librdkafka.check()
 
 
-def test_both_ways_lead_to_the_same_results(deploy: Deployments, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_ways_lead_to_the_same_results(deploy: Deployments) -> None:
     events = market_topic(deploy.stack.kafka.bootstrap, 5_000, symbols=20)
     one, other = (deploy(events, partitions=PARTITIONS, rules=RULES, features=FEATURES, name=name) for name in "ab")
     one.run()
-    monkeypatch.setenv(queue_probe.CHOICE, "objects")
-    other.run()
+    begun_anew = [sys.executable, "-m", "tests.worker", "market", "1", "run.until_end=true"]
+    other.ends_well(other.spawn(begun_anew, **{queue_probe.CHOICE: "objects"}))  # it is chosen at the import
     assert b"are read as objects" in other.said.read_bytes()
     assert_same(other.tables(), one.tables())
     assert_same(other.output(), one.output())
