@@ -75,6 +75,9 @@ def _of_message(paths: Mapping[str, Path]) -> _Read | None:
 
 
 def _of_items(paths: Mapping[str, Path], each: Steps) -> _Read | None:
+    """A fast reader; None if paths do not form a struct, or the list is an item of another one."""
+    if len(_names(each)) < len(each):
+        return None
     outer, inner = (
         {name: path.steps for name, path in paths.items() if path.is_outer is is_outer} for is_outer in (True, False)
     )

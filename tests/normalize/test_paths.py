@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from normalize.paths import MappingError, Path, walk
@@ -58,6 +58,8 @@ def test_reading_what_paths_lead_to_finds_what_walking_finds(document: Any, path
 
 
 @given(DOCUMENTS, STEPS, st.lists(st.builds(Path, STEPS, st.booleans()), max_size=4))
+@example({"a": [False]}, ("a", 0), [])
+@example({"a": [[{"b": 1}]]}, ("a", 0), [Path(("b",))])
 def test_items_of_a_list_are_read_each_with_what_is_said_of_all(
     document: Any, each: tuple[str | int, ...], paths: list[Path]
 ) -> None:

@@ -142,7 +142,7 @@ def test_the_numbers_are_those_of_the_log_and_the_database(running: Running) -> 
 def test_what_is_not_there_is_said_to_be_not(running: Running) -> None:
     status, text = running.endpoints.get("/other")
     assert status == 404
-    assert "/metrics, /health and /ready" in text
+    assert "/metrics, /health, /ready" in text
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from contracts.record import Headers
 from telemetry.outage import Outage
 from transports.kafka.config import ClientOption, KafkaConfig
 from transports.kafka.errors import translated
+from transports.kafka.producing import unblocked
 
 _BY_KEY: Final = -1  # as a partition: the producer's partitioner chooses it
 
@@ -85,6 +86,7 @@ class LiveProducer:
         self._outage = Outage("Kafka")
         bounds = {"queue_buffering_max_messages": most_records, "queue_buffering_max_kbytes": most_kbytes}
         self._producer = Producer({**config.client(**_PRODUCER, **bounds), "error_cb": self._note_error})
+        self._produce = unblocked(self._producer)
 
     @property
     def waiting(self) -> int:
@@ -100,15 +102,11 @@ class LiveProducer:
         Raises:
             RecordTooLarge, KafkaUnavailable: the client refuses it.
         """
-        try:
-            self._producer.produce(topic, value, key, _BY_KEY, delivery.note, headers=headers)
-        except BufferError:
-            return False
-        except KafkaException as error:
-            with translated():
-                raise error
-        delivery.expect()
-        return True
+        with translated():
+            is_queued = self._produce(topic, value, key, _BY_KEY, delivery.note, headers=headers)
+        if is_queued:
+            delivery.expect()
+        return is_queued
 
     def poll(self) -> None:
         """Serves the client's reports.

@@ -1,7 +1,7 @@
 """Backpressure of a Kafka client, whose queue is bounded.
 
 When the queue is full, the client's `produce` raises. All producing code uses this module instead, which blocks until
-the client has sent some records.
+the client has sent some records, or says that the queue is full.
 """
 
 from __future__ import annotations
@@ -25,6 +25,19 @@ class Failures:
         if error is not None:
             self.count += 1
             self.reason = error.str()
+
+
+def unblocked(producer: Producer) -> Callable[..., bool]:
+    """Returns `producer.produce`, with the same arguments, but returning False while the queue is full."""
+
+    def produce(*args: Any, **more: Any) -> bool:
+        try:
+            producer.produce(*args, **more)
+        except BufferError:
+            return False
+        return True
+
+    return produce
 
 
 def backpressured(producer: Producer, check: Callable[[], None] | None = None) -> Callable[..., None]:
