@@ -41,7 +41,7 @@ class _Server:
                 ready = {key.fileobj for key, _ in selector.select()}
                 if self._child_ended in ready:
                     os.read(self._child_ended, 1_024)
-                    self._reap()
+                    self._report_ends()
                 if self._tests in ready:
                     content, descriptors, _, _ = socket.recv_fds(self._tests, _SIZE, 2)
                     if not content:
@@ -69,13 +69,15 @@ class _Server:
         self._tests.close()
         return True
 
-    def _reap(self) -> None:
+    def _report_ends(self) -> None:
+        """Processes that have ended stay in the table of processes, so that nobody else gets their ids."""
         for child in list(self._reports):
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
+            ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is not None:
+                code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
                 report = self._reports.pop(child)
                 with contextlib.suppress(BrokenPipeError):  # the tests have ended
-                    os.write(report, REPORT.pack(os.waitstatus_to_exitcode(status)))
+                    os.write(report, REPORT.pack(code))
                 os.close(report)
 
 
