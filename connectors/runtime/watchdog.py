@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -49,8 +48,7 @@ class Watchdog:
             await task
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+            await asyncio.gather(task, return_exceptions=True)  # raises if we are cancelled while it closes
 
     def _left(self) -> float | None:
         """The seconds until silence is too long."""
