@@ -48,6 +48,7 @@ def test_the_past_is_paged_to_its_end_and_each_trade_is_there_once(site: Open, v
     assert one.stored_trades() == one.played()
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_where_it_was(site: Open) -> None:
     one = site(Kraken())
     one.venue.lose(3_500)

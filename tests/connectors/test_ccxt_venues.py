@@ -16,7 +16,7 @@ from tests.connectors.venues.okx_venue import Okx
 from tests.connectors.venues.venue_server import Dialect, VenueServer
 from tests.harness import Deployments, until
 
-VENUES = (Kraken, Binance, Coinbase, Bybit, Okx)
+VENUES = (Kraken, *(pytest.param(one, marks=pytest.mark.slow) for one in (Binance, Coinbase, Bybit, Okx)))
 Open = Callable[[Dialect], ConnectorSite]
 
 
@@ -71,6 +71,7 @@ def test_each_trade_is_stored_once_whatever_the_connection_does(site: Open, venu
     assert one.listed_gaps("--open") == []
 
 
+@pytest.mark.slow
 def test_a_silent_connection_is_made_again_and_what_it_kept_back_is_got(site: Open) -> None:
     one = site(Binance())
     process = one.start()
@@ -102,6 +103,7 @@ def test_what_a_venue_does_not_send_again_is_a_gap_that_stays(site: Open) -> Non
     assert "sends nothing again from before" in gap["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("venue", [Kraken, Bybit], ids=lambda venue: venue.name)
 def test_killed_connectors_lose_nothing_that_the_venue_still_has_and_repeat_nothing(
     site: Open, venue: type[Dialect]
