@@ -20,18 +20,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from connectors.http.section import HttpSection
 from connectors.options import OptionConfig, OptionError
 from connectors.section import AS_TUPLE, Duration, Section, Texts, seconds
 from connectors.websocket.section import WebsocketSection
+from contracts.documents import Place, first_problem, read_document
 from contracts.errors import MdpError
 from contracts.fields import ContractError
 from contracts.registry import message_type
 from contracts.suggestions import did_you_mean
-from normalize.mapping import MappingConfig, StrictLoader, load_mappings, parse_mapping
+from normalize.mapping import MappingConfig, load_mappings, parse_mapping
 from normalize.normalizer import mapper_of
 from normalize.paths import MappingError
 
@@ -189,7 +189,7 @@ def load_manifest(file: Path) -> Manifest:
         content["mapping"] = _mappings(content.get("mapping", ()), file)
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
-        raise ManifestError(f"{file}{_problem(error)}") from None
+        raise ManifestError(f"{file}{first_problem(error, _known_keys)}") from None
     except MappingError as error:
         raise ManifestError(str(error)) from None
     _check_types(manifest, file)
@@ -197,12 +197,7 @@ def load_manifest(file: Path) -> Manifest:
 
 
 def _content(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), StrictLoader)  # noqa: S506 - a safe loader
-    except OSError as error:
-        raise ManifestError(f"{file}: cannot read the manifest: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+    content = read_document(file, "the manifest", ManifestError)
     if not isinstance(content, dict):
         raise ManifestError(f"{file}: expected a manifest with a connector_id")
     return content
@@ -231,19 +226,7 @@ def _check_types(manifest: Manifest, file: Path) -> None:
         raise ManifestError(f"{file}: {error}", error.remedy) from None
 
 
-def _problem(error: ValidationError) -> str:
-    """The first problem; an unknown key before the missing one that it stands for."""
-    problems = error.errors(include_url=False)
-    unknown = next((one for one in problems if one["type"] == "extra_forbidden"), None)
-    first = unknown or problems[0]
-    place = ".".join(map(str, first["loc"]))
-    if unknown is None:
-        return f": {f'{place}: ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
-    *section, word = unknown["loc"]
-    return f": {place} is not a known key{did_you_mean(str(word), _known_keys(section))}"
-
-
-def _known_keys(section: list[int | str]) -> list[str]:
+def _known_keys(section: Place) -> list[str]:
     """The keys of a section of the manifest; none if it is none."""
     model: Any = Manifest
     for part in section:

@@ -17,14 +17,13 @@ In place of `fields`, `jq` holds a program, or `python` names a function. A file
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path as File
 from typing import Any, Final, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from contracts.suggestions import did_you_mean
+from contracts.documents import Place, first_problem, read_document
 from normalize.paths import MappingError, Path
 
 Scalar = str | int | float | bool
@@ -109,7 +108,9 @@ def load_mappings(file: File) -> tuple[MappingConfig, ...]:
     Raises:
         MappingError: it cannot be read, or a mapping in it is invalid.
     """
-    content = _content(file)
+    content = read_document(file, "the mapping", MappingError)
+    if not isinstance(content, dict | list) or not content:
+        raise MappingError(f"{file}: expected a mapping with a type, or a list of mappings")
     entries = content if isinstance(content, list) else [content]
     return tuple(parse_mapping(entry, place) for entry, place in zip(entries, _places(file, content), strict=True))
 
@@ -127,7 +128,7 @@ def parse_mapping(entry: Any, place: str = "the mapping") -> MappingConfig:
     try:
         mapping = MappingConfig.model_validate(entry)
     except ValidationError as error:
-        raise MappingError(f"{place}{_problem(error)}") from None
+        raise MappingError(f"{place}{first_problem(error, _known_keys)}") from None
     for path in _paths(mapping):
         try:
             parsed = Path.parse(path)
@@ -136,29 +137,6 @@ def parse_mapping(entry: Any, place: str = "the mapping") -> MappingConfig:
         if parsed.is_outer and mapping.each is None:
             raise MappingError(f"{place}: {path}: without `each` paths begin at the whole message: leave out ^")
     return mapping
-
-
-def _content(file: File) -> Any:
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), StrictLoader)  # noqa: S506 - a safe loader
-    except OSError as error:
-        raise MappingError(f"{file}: cannot read the mapping: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MappingError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict | list) or not content:
-        raise MappingError(f"{file}: expected a mapping with a type, or a list of mappings")
-    return content
-
-
-class StrictLoader(yaml.SafeLoader):
-    """Refuses a key that comes twice, of which YAML takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice} comes twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def _places(file: File, content: Any) -> Iterator[str]:
@@ -174,14 +152,6 @@ def _paths(mapping: MappingConfig) -> Iterator[str]:
     yield from (field.path for field in (mapping.fields or {}).values() if field.path is not None)
 
 
-def _problem(error: ValidationError) -> str:
-    """The first problem; an unknown key before the missing one that it stands for."""
-    problems = error.errors(include_url=False)
-    unknown = next((one for one in problems if one["type"] == "extra_forbidden"), None)
-    if unknown is None:
-        first = problems[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f": {f'{where}: ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
-    *section, word = unknown["loc"]
-    model = TimeConfig if section == ["event_time"] else FieldConfig if section else MappingConfig
-    return f": {'.'.join(map(str, unknown['loc']))} is not a known key{did_you_mean(str(word), model.model_fields)}"
+def _known_keys(section: Place) -> Iterable[str]:
+    model = TimeConfig if section == ("event_time",) else FieldConfig if section else MappingConfig
+    return model.model_fields

@@ -16,18 +16,18 @@ Maps that come with mdp are presets, the files in `presets`; a map that `uses` o
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from connectors.files.errors import FileError
+from contracts.documents import Place, first_problem, read_document
 from contracts.moments import zone_of
 from contracts.suggestions import did_you_mean
-from normalize.mapping import StrictLoader
 
 Number = Annotated[int, Field(ge=1, le=10_000)]
 Column = str | Number  # its name, or its number from 1
@@ -194,7 +194,7 @@ def parse_map(entry: Any, place: str = "the map") -> FileMap:
             entry = _joined(entry, place)
         return FileMap.model_validate(entry)
     except ValidationError as error:
-        raise MapError(f"{place}{_problem(error)}") from None
+        raise MapError(f"{place}{first_problem(error, _known_keys, _named)}") from None
 
 
 def _joined(entry: dict[str, Any], place: str) -> dict[str, Any]:
@@ -207,30 +207,16 @@ def _joined(entry: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _content(file: Path) -> Any:
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), StrictLoader)  # noqa: S506 - a safe loader
-    except OSError as error:
-        raise MapError(f"{file}: cannot read the map: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MapError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+    content = read_document(file, "the map", MapError)
     if not isinstance(content, dict):
         raise MapError(f"{file}: expected a map with columns, such as price and time")
     return content
 
 
-def _problem(error: ValidationError) -> str:
-    """The first problem; an unknown key before a missing one that it may stand for."""
-    problems = error.errors(include_url=False)
-    unknown = next((one for one in problems if one["type"] == "extra_forbidden"), None)
-    if unknown is not None:
-        model = FileMap if len(unknown["loc"]) == 1 else SourceConfig
-        word = str(unknown["loc"][-1])
-        return f": {_place(unknown['loc'])} is not a known key{did_you_mean(word, model.model_fields)}"
-    first = problems[0]
-    place = _place(first["loc"])
-    return f": {f'{place}: ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
+def _known_keys(section: Place) -> Iterable[str]:
+    return (SourceConfig if section else FileMap).model_fields
 
 
-def _place(parts: tuple[int | str, ...]) -> str:
+def _named(place: Place) -> str:
     """Where a problem is, without the names that pydantic gives to the choices of a union."""
-    return ".".join(str(part) for part in parts if part not in _CHOICES and "[" not in str(part))
+    return ".".join(str(part) for part in place if part not in _CHOICES and "[" not in str(part))
