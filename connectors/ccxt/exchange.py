@@ -73,7 +73,8 @@ async def exchange(name: str, venue: Venue, urls: Sequence[Gateway]) -> AsyncIte
             yield made
     finally:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(made.close(), _CLOSE_SECONDS)
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await made.close()
 
 
 @contextmanager

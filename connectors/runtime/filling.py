@@ -114,7 +114,8 @@ class GapFiller:
     async def _look_regularly(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_new.wait(), EVERY_SECONDS)
+                async with asyncio.timeout(EVERY_SECONDS):
+                    await self._is_new.wait()
             await asyncio.sleep(_SOON_SECONDS)
             self._is_new.clear()
             await self._positions.write()

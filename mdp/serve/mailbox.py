@@ -53,7 +53,8 @@ class Mailbox:
     async def take(self, seconds: float) -> News:
         """Wait for updates and return all, values before rows; return none after `seconds`."""
         try:
-            await asyncio.wait_for(self._filled.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._filled.wait()
         except TimeoutError:
             return []
         self._filled.clear()

@@ -97,7 +97,8 @@ class Poller:
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._hub.joined.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._hub.joined.wait()
 
     async def _look(self) -> None:
         progress = await self._answer(self._reader.progress)
@@ -122,7 +123,8 @@ class Poller:
     async def _answer(self, ask: Callable[_Asked, _Answer], *arguments: _Asked.args, **named: _Asked.kwargs) -> _Answer:
         """Return the result of a query in a thread; the wait is bounded, as the database may hang."""
         try:
-            return await asyncio.wait_for(asyncio.to_thread(ask, *arguments, **named), _ANSWER_SECONDS)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await asyncio.to_thread(ask, *arguments, **named)
         except TimeoutError:
             self._reader.disconnect()
             raise StoreUnavailable("it does not answer") from None
