@@ -38,9 +38,8 @@ class EventFiles:
             FileError: a file cannot be read, lacks a column, or has a value that is impossible in an event.
         """
         newest: int | None = None
-        for frame in read(self.paths, self.reading):
-            refuse_flaws(frame, self.paths, self.reading)
-            chunk, newest = with_disorder(outgoing(frame.drop("file", "row", "flaw", "cell"), UNCHECKED), newest)
+        for frame in readable(self.paths, self.reading):
+            chunk, newest = with_disorder(outgoing(frame.drop("file", "row"), UNCHECKED), newest)
             yield chunk
 
     @property
@@ -51,8 +50,18 @@ class EventFiles:
         return Reading(WIRE, NEEDED_BY_TICKS, unit=self.unit, zone=self.zone, remark=self.remark)
 
 
-def refuse_flaws(frame: pl.DataFrame, paths: Sequence[Path], reading: Reading) -> None:
-    """Raises FileError: a row of the frame cannot be read; the first one is named."""
+def readable(paths: Sequence[Path], reading: Reading) -> Iterator[pl.DataFrame]:
+    """Yields the rows of files, which all can be read.
+
+    Raises:
+        FileError: a file cannot be read, or a row of it, of which the first one is named.
+    """
+    for frame in read(paths, reading):
+        _refuse_flaws(frame, paths, reading)
+        yield frame.drop("flaw", "cell")
+
+
+def _refuse_flaws(frame: pl.DataFrame, paths: Sequence[Path], reading: Reading) -> None:
     if frame["flaw"].null_count() == frame.height:
         return
     file, row, flaw, cell = frame.filter(pl.col("flaw").is_not_null()).select("file", "row", "flaw", "cell").row(0)

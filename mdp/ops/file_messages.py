@@ -15,14 +15,14 @@ from codec.message_keys import new_traces
 from codec.output_headers import Sender, of_known, of_schema
 from connectors.files.errors import FileError
 from connectors.files.maps import FileMap
-from connectors.files.reader import Reading, Remark, names_of, read
+from connectors.files.reader import Reading, Remark, names_of
 from connectors.files.times import TimeUnit
 from contracts.headers import SOURCE
 from contracts.message import MessageType
 from contracts.record import Headers
 from contracts.registry import message_type
 from contracts.schema_names import name_of
-from mdp.ops.file_events import refuse_flaws
+from mdp.ops.file_events import readable
 from normalize.envelopes import Accepted
 from normalize.feed import Feed
 from normalize.frames import EVENT_TIME, SEQUENCE, FrameEnvelopes
@@ -87,9 +87,8 @@ class MessageFiles:
             FileError: a file cannot be read, lacks a column, or has a value that does not fit its field.
         """
         newest: int | None = None
-        for frame in read(self.paths, self.reading):
-            refuse_flaws(frame, self.paths, self.reading)
-            chunk, newest = with_disorder(frame.drop("raw", "flaw", "cell").with_columns(label=pl.lit(GOOD)), newest)
+        for frame in readable(self.paths, self.reading):
+            chunk, newest = with_disorder(frame.drop("raw").with_columns(label=pl.lit(GOOD)), newest)
             yield chunk if "symbol" in chunk.columns else chunk.with_columns(symbol=pl.lit(None, pl.String))
 
     def records(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Any, Final, NamedTuple
@@ -83,16 +83,13 @@ def produce(
         ProduceError: the topic does not exist, no broker answers, or records were not acknowledged.
     """
     delivery = _Delivery(producer_config, topic, sender)
-    sent = Sent()
-    try:
+
+    def sent() -> Iterator[pl.DataFrame]:
         for chunk in chunks:
             delivery.send(chunk, encoding)
-            sent += Sent.of(chunk)
-            if on_progress is not None:
-                on_progress(sent)
-    finally:
-        delivery.finish()
-    return sent
+            yield chunk
+
+    return delivery.account(sent(), on_progress)
 
 
 def produce_messages(
@@ -113,16 +110,13 @@ def produce_messages(
         ProduceError: the topic does not exist, no broker answers, or records were not acknowledged.
     """
     delivery = _Delivery(producer_config, topic, None)
-    sent = Sent()
-    try:
+
+    def sent() -> Iterator[pl.DataFrame]:
         for rows, records in chunks:
             delivery.send_records(records)
-            sent += Sent.of(rows)
-            if on_progress is not None:
-                on_progress(sent)
-    finally:
-        delivery.finish()
-    return sent
+            yield rows
+
+    return delivery.account(sent(), on_progress)
 
 
 class _Delivery:
@@ -138,6 +132,18 @@ class _Delivery:
             {**_CONFIG, **producer_config, "on_delivery": self._failures.note, "error_cb": _ignore}
         )
         self._produce = backpressured(self._producer, self._check)
+
+    def account(self, frames: Iterable[pl.DataFrame], on_progress: Callable[[Sent], None] | None) -> Sent:
+        """Counts frames as they are handed over, and returns when all of their records are acknowledged."""
+        sent = Sent()
+        try:
+            for frame in frames:
+                sent += Sent.of(frame)
+                if on_progress is not None:
+                    on_progress(sent)
+        finally:
+            self.finish()
+        return sent
 
     def send(self, chunk: pl.DataFrame, encoding: Encoding) -> None:
         """Hand all rows of `chunk` to the client; waits while its queue is full."""
